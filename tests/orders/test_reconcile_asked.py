@@ -40,7 +40,7 @@ def test_an_earlier_one_serves_nobody_while_the_venue_says_nothing(kind):
     assert not world.core.is_reconciled
     world.until(world.now + 200 * MS)
     assert world.core.is_reconciled and world.reconciler.rounds == rounds
-    world.heard, world.kept_back = lambda: 0, []  # it hangs
+    world.messages, world.kept_back = lambda: 0, []  # it hangs
     world.core.reconcile(SECOND)
     world.until(world.now + 5 * SECOND)
     assert not world.core.is_reconciled and world.kept_back  # and is asked

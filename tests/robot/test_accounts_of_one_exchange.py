@@ -327,7 +327,7 @@ class Turns(Strategy):
             return
         wanted = 0.05 if turn % 2 else -0.05
         both = (self.symbol, self.symbol.replace(":", "@second:", 1))
-        if float(sum(self.position(each).qty for each in both)) == wanted:
+        if round(sum(self.position(each).qty for each in both), 3) == wanted:  # 0.014 + 0.036 is not 0.05
             self.memory["turn"] = turn + 1
             self.turned += self.resumed
         else:  # what is on its way counts
