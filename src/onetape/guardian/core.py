@@ -421,7 +421,8 @@ class GuardianCore:
             # What took the last slot for a part of what is being filled could not be replaced.
             if free <= 1 and now < grows_until:
                 return
-            most = min(most, max(free - 1, 1))
+            if guard.stand(ladder) < guard.target:
+                most = min(most, max(free - 1, 1))
         if ladder.is_target:  # where the stops of the other direction would rest; what is no profit is no target
             held, entry = -guard.qty, guard.entry
             made = ladder_of(instrument, held, entry, rules.targets, price=price, floors=guard.caps, most=most)
