@@ -152,7 +152,7 @@ class PyFlow {
                      const nb::kwargs& kwargs) {
         if (symbol >= count_) throw nb::index_error("no such symbol");
         if (participant == 0) throw nb::value_error("participant 0 is the flow itself");
-        flow_->request(symbol, participant, now, request_from_kwargs(kwargs));
+        flow_->request(symbol, participant, now, request_from_kwargs(kwargs), is_hidden(kwargs));
         return news();
     }
 
@@ -263,10 +263,11 @@ void onetape::bind_exchange_flow(nb::module_& m) {
         .def_prop_ro("next_expiry", &PyFlow::next_expiry)
         .def(
             "set_position",
-            [](PyFlow& self, std::uint32_t symbol, std::uint32_t participant, std::int64_t qty) {
-                self.engine(symbol).set_position(participant, qty);
+            [](PyFlow& self, std::uint32_t symbol, std::uint32_t participant, std::int64_t qty,
+               const std::string& side) {
+                self.engine(symbol).set_position(participant, qty, position_side_from(side));
             },
-            nb::arg("symbol"), nb::arg("participant"), nb::arg("qty"),
+            nb::arg("symbol"), nb::arg("participant"), nb::arg("qty"), nb::arg("side") = "both",
             "The holding that reduce-only orders are measured by.")
         .def(
             "bids",

@@ -117,7 +117,8 @@ void onetape::bind_exchange_matching(nb::module_& m) {
             "request",
             [](PyMatching& self, std::uint32_t participant, std::int64_t now,
                const nb::kwargs& kwargs) {
-                self.engine.request(participant, now, request_from_kwargs(kwargs));
+                self.engine.request(participant, now, request_from_kwargs(kwargs),
+                                    is_hidden(kwargs));
                 return self.drain();
             },
             nb::arg("participant"), nb::arg("now"), nb::arg("request"))
@@ -148,10 +149,11 @@ void onetape::bind_exchange_matching(nb::module_& m) {
                      [](const PyMatching& self) { return self.engine.next_expiry(); })
         .def(
             "set_position",
-            [](PyMatching& self, std::uint32_t participant, std::int64_t qty) {
-                self.engine.set_position(participant, qty);
+            [](PyMatching& self, std::uint32_t participant, std::int64_t qty,
+               const std::string& side) {
+                self.engine.set_position(participant, qty, position_side_from(side));
             },
-            nb::arg("participant"), nb::arg("qty"))
+            nb::arg("participant"), nb::arg("qty"), nb::arg("side") = "both")
         .def(
             "position",
             [](const PyMatching& self, std::uint32_t participant) {

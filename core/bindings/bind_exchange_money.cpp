@@ -14,10 +14,6 @@ using namespace onetape;
 
 namespace {
 
-PositionSide side_of(const std::string& name) {
-    return named<PositionSide>(nb::str(name.c_str()), position_side_names, "side");
-}
-
 InstrumentSpec spec_from_kwargs(const nb::kwargs& kwargs) {
     InstrumentSpec spec;
     for (const auto& [key, value] : kwargs) {
@@ -249,7 +245,7 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def(
             "move_margin",
             [](Account& a, std::uint32_t index, const std::string& side, const nb::int_& amount) {
-                a.move_margin(index, side_of(side), money_from_python(amount));
+                a.move_margin(index, position_side_from(side), money_from_python(amount));
             },
             nb::arg("index"), nb::arg("side"), nb::arg("amount"))
         .def("set_instrument", &Account::set_instrument, nb::arg("index"), nb::arg("spec"),
@@ -327,7 +323,7 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def(
             "position",
             [](const Account& a, std::uint32_t index, const std::string& side) {
-                return a.position(index, side_of(side));
+                return a.position(index, position_side_from(side));
             },
             nb::arg("index"), nb::arg("side") = "both", "A copy.")
         .def("balance",
@@ -358,7 +354,8 @@ void onetape::bind_exchange_money(nb::module_& m) {
             "liquidation_price",
             [](const Account& a, std::uint32_t index, const std::string& side,
                const nb::int_& spare, bool alone) {
-                return a.liquidation_price(index, side_of(side), money_from_python(spare), alone);
+                return a.liquidation_price(index, position_side_from(side),
+                                           money_from_python(spare), alone);
             },
             nb::arg("index"), nb::arg("side"), nb::arg("spare"), nb::arg("alone"),
             "The mark at which `spare` (1e-18) is used up and a position closed by force; None "
@@ -366,13 +363,13 @@ void onetape::bind_exchange_money(nb::module_& m) {
         .def(
             "position_below_maintenance",
             [](const Account& a, std::uint32_t index, const std::string& side) {
-                return a.below_maintenance(index, side_of(side));
+                return a.below_maintenance(index, position_side_from(side));
             },
             nb::arg("index"), nb::arg("side") = "both")
         .def(
             "allotted",
             [](const Account& a, std::uint32_t index, const std::string& side) {
-                return money_to_python(a.allotted(index, side_of(side)));
+                return money_to_python(a.allotted(index, position_side_from(side)));
             },
             nb::arg("index"), nb::arg("side") = "both", "Isolated margin of a position, 1e-18.")
         .def("unrealized",

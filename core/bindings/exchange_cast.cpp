@@ -46,13 +46,17 @@ OrderRequestPayload request_from_kwargs(const nb::kwargs& kwargs) {
                 named<PositionSide>(value, position_side_names, "position_side");
         else if (name == "robot")
             request.robot = nb::cast<std::uint8_t>(value);
-        else
+        else if (name != "hidden")
             throw nb::type_error(("request has no field " + name).c_str());
     }
     if (request.trigger != 0 && request.trigger_by == TriggerBy::none) {
         request.trigger_by = TriggerBy::last;
     }
     return request;
+}
+
+bool is_hidden(const nb::kwargs& kwargs) {
+    return kwargs.contains("hidden") && nb::cast<bool>(kwargs["hidden"]);
 }
 
 nb::dict order_event_to_dict(std::uint32_t owner, const OrderEventPayload& event) {

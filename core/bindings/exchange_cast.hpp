@@ -71,12 +71,18 @@ inline constexpr std::string_view state_names =
 
 inline constexpr std::string_view mbo_names = "none,add,modify,cancel,fill,clear";
 
+inline PositionSide position_side_from(const std::string& name) {
+    return named<PositionSide>(nb::str(name.c_str()), position_side_names, "side");
+}
+
 nb::dict mbo_to_dict(const MboPayload& event);
 MboPayload mbo_from(std::int64_t now, const nb::object& action, std::uint64_t order_id,
                     const nb::object& side, std::int64_t price, std::int64_t size, bool last,
                     bool reported);
 nb::dict counts_to_dict(const MboCounts& counts);
 OrderRequestPayload request_from_kwargs(const nb::kwargs& kwargs);
+// `hidden` of the same, which no request on a tape has.
+bool is_hidden(const nb::kwargs& kwargs);
 nb::dict order_event_to_dict(std::uint32_t owner, const OrderEventPayload& event);
 nb::dict fill_to_dict(std::uint32_t owner, const FillPayload& fill);
 

@@ -49,9 +49,9 @@ bool Flow::next(FlowEvent& event, std::int64_t until) noexcept {
 }
 
 void Flow::request(std::uint32_t symbol, std::uint32_t participant, std::int64_t now,
-                   const OrderRequestPayload& request) noexcept {
+                   const OrderRequestPayload& request, bool hidden) noexcept {
     if (symbol >= symbols_.size()) return;
-    symbols_[symbol]->engine().request(participant, now, request);
+    symbols_[symbol]->engine().request(participant, now, request, hidden);
 }
 
 MatchingEngine& Flow::engine(std::uint32_t symbol) noexcept {

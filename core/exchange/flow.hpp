@@ -91,7 +91,7 @@ class Flow {
     // An outside participant (not 0, which is the flow) acts at `now`: not before the last event,
     // not after next_time(). What follows from it comes out of next().
     void request(std::uint32_t symbol, std::uint32_t participant, std::int64_t now,
-                 const OrderRequestPayload& request) noexcept;
+                 const OrderRequestPayload& request, bool hidden = false) noexcept;
     [[nodiscard]] MatchingEngine& engine(std::uint32_t symbol) noexcept;
 
  private:

@@ -14,10 +14,10 @@ MatchingEngine::MatchingEngine(const InstrumentSpec& spec, const MatchingOptions
     : spec_(spec), options_(options), sink_(&sink), ids_(1024) {}
 
 void MatchingEngine::request(std::uint32_t participant, std::int64_t now,
-                             const OrderRequestPayload& request) noexcept {
+                             const OrderRequestPayload& request, bool hidden) noexcept {
     switch (request.kind) {
         case RequestKind::place:
-            place(participant, now, request);
+            place(participant, now, request, hidden);
             break;
         case RequestKind::cancel:
             cancel(participant, now, request);
@@ -30,7 +30,7 @@ void MatchingEngine::request(std::uint32_t participant, std::int64_t now,
 }
 
 void MatchingEngine::place(std::uint32_t participant, std::int64_t now,
-                           const OrderRequestPayload& request) noexcept {
+                           const OrderRequestPayload& request, bool hidden) noexcept {
     std::uint16_t code =
         options_.check_rules ? check_order(spec_, request, reference()) : error::none;
     if (code == error::none && request.tif == TimeInForce::gtd && request.expire_ns <= now) {
@@ -79,7 +79,8 @@ void MatchingEngine::place(std::uint32_t participant, std::int64_t now,
              .flags = request.flags,
              .robot = request.robot,
              .place = Place::incoming,
-             .rises = rises};
+             .rises = rises,
+             .hidden = hidden};
     ids_.insert(participant, request.order_id, slot);
     if (request.tif == TimeInForce::gtd) {
         expiries_.push_back({request.expire_ns, order.venue_id, slot});
@@ -273,7 +274,7 @@ std::int64_t MatchingEngine::reducible(std::uint32_t participant, PositionSide p
 std::int64_t MatchingEngine::reference() const noexcept {
     if (mark_ != 0) return mark_;
     if (last_price_ != 0) return last_price_;
-    if (sides_[0].refs.empty() || sides_[1].refs.empty()) return 0;
+    if (level_count(Side::buy) == 0 || level_count(Side::sell) == 0) return 0;
     return (level(Side::buy, 0).price + level(Side::sell, 0).price) / 2;
 }
 
@@ -410,8 +411,9 @@ void MatchingEngine::expire(std::int64_t now) noexcept {
     finish_call(now);
 }
 
-void MatchingEngine::set_position(std::uint32_t participant, std::int64_t qty) noexcept {
-    held(participant, PositionSide::both) = qty;
+void MatchingEngine::set_position(std::uint32_t participant, std::int64_t qty,
+                                  PositionSide position_side) noexcept {
+    held(participant, position_side) = qty;
 }
 
 std::int64_t MatchingEngine::position(std::uint32_t participant,
@@ -472,8 +474,8 @@ void MatchingEngine::publish(std::int64_t now) noexcept {
     sink_->on_levels(now, changed_[0], changed_[1]);
     changed_[0].clear();
     changed_[1].clear();
-    const BookLevel bid = sides_[0].refs.empty() ? BookLevel{0, 0} : level(Side::buy, 0);
-    const BookLevel ask = sides_[1].refs.empty() ? BookLevel{0, 0} : level(Side::sell, 0);
+    const BookLevel bid = level_count(Side::buy) == 0 ? BookLevel{0, 0} : level(Side::buy, 0);
+    const BookLevel ask = level_count(Side::sell) == 0 ? BookLevel{0, 0} : level(Side::sell, 0);
     if (bid.price == touch_.bid && bid.size == touch_.bid_size && ask.price == touch_.ask &&
         ask.size == touch_.ask_size) {
         return;

@@ -54,8 +54,9 @@ class MatchingEngine {
     MatchingEngine(const InstrumentSpec& spec, const MatchingOptions& options,
                    MatchingSink& sink) noexcept;
 
-    void request(std::uint32_t participant, std::int64_t now,
-                 const OrderRequestPayload& request) noexcept;
+    // hidden: it rests in the book, and nobody is shown it.
+    void request(std::uint32_t participant, std::int64_t now, const OrderRequestPayload& request,
+                 bool hidden = false) noexcept;
     // Side::none: both. In the order in which they were placed.
     void cancel_all(std::uint32_t participant, std::int64_t now, Side side = Side::none) noexcept;
     // Prices from elsewhere that triggers may go by, 0: unchanged.
@@ -66,13 +67,13 @@ class MatchingEngine {
     void expire(std::int64_t now) noexcept;
 
     // The holding that reduce-only is measured by; fills move it.
-    void set_position(std::uint32_t participant, std::int64_t qty) noexcept;
+    void set_position(std::uint32_t participant, std::int64_t qty,
+                      PositionSide position_side = PositionSide::both) noexcept;
     [[nodiscard]] std::int64_t position(
         std::uint32_t participant, PositionSide position_side = PositionSide::both) const noexcept;
 
-    [[nodiscard]] std::size_t level_count(Side side) const noexcept {
-        return side_of(side).refs.size();
-    }
+    // Levels with an order that is shown, here and below.
+    [[nodiscard]] std::size_t level_count(Side side) const noexcept;
     [[nodiscard]] BookLevel level(Side side, std::size_t depth) const noexcept;  // 0 is the best
     // Appends an add for each order that rests, best level first, oldest first.
     void copy_orders(std::int64_t now, std::vector<MboPayload>& out) const;
@@ -108,10 +109,12 @@ class MatchingEngine {
         std::uint8_t robot;
         Place place;
         bool rises;
+        bool hidden;
     };
 
     struct Level {
-        std::int64_t price, size;
+        std::int64_t price;
+        std::int64_t size;  // of what is shown
         std::uint32_t head, tail;
     };
 
@@ -144,8 +147,8 @@ class MatchingEngine {
     }
 
     // matching.cpp: requests
-    void place(std::uint32_t participant, std::int64_t now,
-               const OrderRequestPayload& request) noexcept;
+    void place(std::uint32_t participant, std::int64_t now, const OrderRequestPayload& request,
+               bool hidden) noexcept;
     void cancel(std::uint32_t participant, std::int64_t now,
                 const OrderRequestPayload& request) noexcept;
     void amend(std::uint32_t participant, std::int64_t now,
@@ -183,7 +186,9 @@ class MatchingEngine {
     void rest(std::uint32_t slot, std::int64_t now) noexcept;
     void unlink(std::uint32_t slot) noexcept;  // from level or triggers
     void shrink_level(Order& order, std::int64_t size) noexcept;
-    void note_level(Side side, const Level& level) noexcept;
+    void show(const Order& order, std::int64_t size) noexcept;  // more of it, or less
+    [[nodiscard]] std::size_t find_shown(const BookSideLevels& side,
+                                         std::size_t depth) const noexcept;
     void note_order(const Order& order, std::int64_t now, MboAction action,
                     std::int64_t size) noexcept;
     void add_trigger(std::uint32_t slot) noexcept;
@@ -206,6 +211,7 @@ class MatchingEngine {
     // By what they go by (last, mark, index), then falling, rising. The next to fire is at the end.
     std::array<std::array<std::vector<std::uint32_t>, 2>, 3> triggers_;
     std::size_t trigger_count_ = 0;
+    std::size_t hidden_count_ = 0;  // orders that rest and are not shown
     std::vector<Expiry> expiries_;  // heap; entries of orders that are gone fall out when due
     IdMap ids_;
     std::vector<std::int64_t> positions_;  // by participant and side of the position: held_at()

@@ -68,8 +68,8 @@ void MatchingEngine::rest(std::uint32_t slot, std::int64_t now) noexcept {
         level.head = slot;
     }
     level.tail = slot;
-    level.size += order.left;
-    note_level(order.side, level);
+    hidden_count_ += order.hidden ? 1 : 0;
+    show(order, order.left);
     note_order(order, now, MboAction::add, order.left);
 }
 
@@ -83,8 +83,8 @@ void MatchingEngine::unlink(std::uint32_t slot) noexcept {
     Level& level = levels_[order.level];
     (order.previous != none ? orders_[order.previous].next : level.head) = order.next;
     (order.next != none ? orders_[order.next].previous : level.tail) = order.previous;
-    level.size -= order.left;
-    note_level(order.side, level);
+    hidden_count_ -= order.hidden ? 1 : 0;
+    show(order, -order.left);
     if (level.head == none) {
         BookSideLevels& side = side_of(order.side);
         const std::size_t at = find_rank(side, rank_of(order.side, level.price));
@@ -96,14 +96,15 @@ void MatchingEngine::unlink(std::uint32_t slot) noexcept {
 
 void MatchingEngine::shrink_level(Order& order, std::int64_t size) noexcept {
     order.left -= size;
-    Level& level = levels_[order.level];
-    level.size -= size;
-    note_level(order.side, level);
+    show(order, -size);
 }
 
 // Sizes are whole new sizes, so a level that changes several times in a row is one change.
-void MatchingEngine::note_level(Side side, const Level& level) noexcept {
-    auto& changed = changed_[side == Side::sell ? 1 : 0];
+void MatchingEngine::show(const Order& order, std::int64_t size) noexcept {
+    if (order.hidden) return;
+    Level& level = levels_[order.level];
+    level.size += size;
+    auto& changed = changed_[order.side == Side::sell ? 1 : 0];
     if (!changed.empty() && changed.back().price == level.price) {
         changed.back().size = level.size;
     } else {
@@ -113,7 +114,7 @@ void MatchingEngine::note_level(Side side, const Level& level) noexcept {
 
 void MatchingEngine::note_order(const Order& order, std::int64_t now, MboAction action,
                                 std::int64_t size) noexcept {
-    if (!options_.by_order) return;
+    if (!options_.by_order || order.hidden) return;
     MboPayload event{};
     event.ts_event = event.ts_recv = now;
     event.order_id = order.venue_id;
@@ -131,6 +132,7 @@ void MatchingEngine::copy_orders(std::int64_t now, std::vector<MboPayload>& out)
             for (std::uint32_t slot = levels_[refs[at].level].head; slot != none;
                  slot = orders_[slot].next) {
                 const Order& order = orders_[slot];
+                if (order.hidden) continue;
                 MboPayload event{};
                 event.ts_event = event.ts_recv = now;
                 event.order_id = order.venue_id;
@@ -144,9 +146,28 @@ void MatchingEngine::copy_orders(std::int64_t now, std::vector<MboPayload>& out)
     }
 }
 
+// How many levels stand before the one that is shown at a depth; all where there are not so many.
+std::size_t MatchingEngine::find_shown(const BookSideLevels& side,
+                                       std::size_t depth) const noexcept {
+    std::size_t at = 0;
+    for (; at < side.refs.size(); ++at) {
+        if (levels_[side.refs[side.refs.size() - 1 - at].level].size != 0 && depth-- == 0) break;
+    }
+    return at;
+}
+
+std::size_t MatchingEngine::level_count(Side side) const noexcept {
+    const BookSideLevels& book = side_of(side);
+    if (hidden_count_ == 0) return book.refs.size();
+    return static_cast<std::size_t>(
+        std::count_if(book.refs.begin(), book.refs.end(),
+                      [this](const LevelRef& ref) { return levels_[ref.level].size != 0; }));
+}
+
 BookLevel MatchingEngine::level(Side side, std::size_t depth) const noexcept {
-    const auto& refs = side_of(side).refs;
-    const Level& level = levels_[refs[refs.size() - 1 - depth].level];
+    const BookSideLevels& book = side_of(side);
+    const std::size_t at = hidden_count_ == 0 ? depth : find_shown(book, depth);
+    const Level& level = levels_[book.refs[book.refs.size() - 1 - at].level];
     return {level.price, level.size};
 }
 

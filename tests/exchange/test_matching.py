@@ -236,6 +236,41 @@ def test_amending_down_keeps_the_place_amending_up_loses_it() -> None:
     assert makers == [(1, 2), (3, 4), (2, 6)]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_hidden_orders_trade_as_others_and_are_shown_to_nobody(seed: int) -> None:
+    dice = random.Random(seed)
+    shown, full = fast_engine(market_events=True), fast_engine()
+    levels: dict[str, dict[int, int]] = {"bids": {}, "asks": {}}  # as the public is sent them
+    left: dict[int, list[Any]] = {}  # of hidden orders that rest: side, price, size
+    for number in range(1, 600):
+        side, price, size = dice.choice(["buy", "sell"]), dice.randint(95, 105), dice.randint(1, 9)
+        order = {"order_id": number, "side": side, "type": "limit", "price": price, "size": size}
+        if number > 1 and dice.random() < 0.4:
+            order = {"order_id": dice.randrange(1, number), "kind": "cancel", "side": side}
+        is_hidden = "kind" not in order and dice.random() < 0.3
+        said_shown = shown.request(1, number, **order, **({"hidden": True} if is_hidden else {}))
+        news = [e for e in said_shown if e["event"] in ("order", "fill")]
+        assert flat(news) == flat(full.request(1, number, **order))
+        if is_hidden:
+            left[number] = [side, price, size]
+        for event in news:
+            if event["event"] == "fill" and event["order_id"] in left:
+                left[event["order_id"]][2] -= event["size"]
+            elif event.get("news") == "canceled":
+                left.pop(event["order_id"], None)
+        for event in (e for e in said_shown if e["event"] == "levels"):
+            for name in levels:
+                levels[name].update(dict(event[name]))
+        for name, of, ranked in (("bids", "buy", -1), ("asks", "sell", 1)):
+            wanted = dict(getattr(full, name)(100))
+            for whose, at, size in left.values():
+                if whose == of and size:
+                    wanted[at] -= size
+            wanted = {at: size for at, size in wanted.items() if size}
+            assert getattr(shown, name)(100) == sorted(wanted.items(), key=lambda each: ranked * each[0])
+            assert {at: size for at, size in levels[name].items() if size} == wanted
+
+
 def test_a_stop_sets_off_the_next() -> None:
     engine = fast_engine()
     engine.request(1, 1, order_id=1, side="buy", price=100, size=1)

@@ -33,7 +33,7 @@ from onetape.model.errors import (
 )
 
 NOW = 1_795_000_000 * 10**9
-LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
+BOTH, LONG, SHORT = PositionSide.BOTH, PositionSide.LONG, PositionSide.SHORT
 BUY, SELL = Side.BUY, Side.SELL
 
 
@@ -203,6 +203,27 @@ def test_a_reduction_that_waits_is_cut_to_the_position_when_it_is_triggered(desk
     assert desk.account.open_orders == {}
 
 
+def test_what_a_settlement_has_closed_is_no_longer_there_for_a_stop(desk):
+    desk.place(BUY, 100)
+    desk.exchange.clearing.force_close(desk.account, 0, BOTH, desk.now, "settlement")
+    desk.place(BUY, 10)
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP, "reduce_only": True}
+    stop = desk.place(SELL, 15, trigger=desk.at(-3), **terms)
+    desk.exchange.set_mark(0, desk.at(-3), desk.at(-3), desk.now)
+    assert (stop.filled, desk.account.qty(0)) == (10, 0)
+
+
+def test_what_a_settlement_has_closed_of_a_side_is_no_longer_there_for_its_stop():
+    desk = Desk(hedge=True)
+    desk.place(BUY, 100, position_side=LONG)
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP, "position_side": LONG}
+    stop = desk.place(SELL, 15, trigger=desk.at(-3), **terms)
+    desk.exchange.clearing.force_close(desk.account, 0, LONG, desk.now, "settlement")
+    desk.place(BUY, 10, position_side=LONG)
+    desk.exchange.set_mark(0, desk.at(-3), desk.at(-3), desk.now)
+    assert (stop.filled, desk.account.qty(0, LONG)) == (10, 0)
+
+
 def test_a_stop_in_hedge_mode_is_cut_to_what_its_side_holds_when_it_is_triggered():
     desk = Desk(hedge=True)
     desk.place(BUY, 10, position_side=LONG)
@@ -214,6 +235,24 @@ def test_a_stop_in_hedge_mode_is_cut_to_what_its_side_holds_when_it_is_triggered
     assert (first.size, first.filled, first.state) == (6, 6, OrderState.FILLED)
     assert (second.filled, second.code) == (0, ReduceOnlyViolated.code)
     assert (desk.account.qty(0, LONG), desk.account.qty(0, SHORT)) == (0, -30)
+
+
+def test_a_resting_close_in_hedge_mode_does_not_turn_its_side_where_a_stop_has_closed_it():
+    """In one step of the matching engine, in which nothing can be canceled in between."""
+    desk = Desk(hedge=True)
+    size = desk.exchange.board.levels(0, BUY, 1)[0][1]
+    desk.place(BUY, size + 10, position_side=LONG)
+    desk.place(SELL, 10, position_side=SHORT)
+    terms = {"trigger_by": TriggerBy.MARK, "trigger": desk.at(-3)}
+    first = desk.place(BUY, 10, trigger_kind=TriggerKind.TAKE_PROFIT, position_side=SHORT, **terms)
+    second = desk.place(SELL, size + 10, trigger_kind=TriggerKind.STOP, position_side=LONG, **terms)
+    best = desk.exchange.board.levels(0, BUY, 1)[0][0]
+    close = NewOrder(side=BUY, size=10, type=OrderType.LIMIT, price=best, position_side=SHORT)
+    resting = desk.exchange.orders.place(desk.account, 0, desk.now, close)
+    desk.exchange.set_mark(0, desk.at(-3), desk.at(-3), desk.now)
+    assert (first.filled, second.filled) == (10, size + 10)
+    assert (resting.filled, resting.state, resting.code) == (0, OrderState.CANCELED, ReduceOnlyViolated.code)
+    assert desk.account.qty(0, SHORT) == 0
 
 
 def test_fees_and_profits_are_in_the_history_and_in_the_balance(desk):

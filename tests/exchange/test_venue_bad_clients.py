@@ -10,7 +10,7 @@ import pytest
 
 import onetape.exchange.http_port
 import onetape.exchange.server
-from exchange.venue_client import served
+from exchange.venue_client import Virtual, served
 
 GARBAGE = (
     b"\x16\x03\x01 garbage\r\n\r\n",
@@ -19,6 +19,27 @@ GARBAGE = (
     b"FOO\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 )
+
+
+DEEP = b"[" * 5000 + b"]" * 5000
+PATHS = {  # of an order, of a socket
+    "binance-usdm": ("/fapi/v1/order", "/public/ws"),
+    "aster": ("/fapi/v3/order", "/ws"),
+    "pacifica": ("/api/v1/orders/create", "/ws"),
+    "kraken": ("/0/private/AddOrder", "/v2"),
+    "bitmex": ("/api/v1/order", "/realtime"),
+}
+
+
+@pytest.mark.parametrize("kind", PATHS)
+@pytest.mark.parametrize("body", [DEEP, b'{"account":' + DEEP + b"}"], ids=["list", "field"])
+def test_json_that_is_nested_too_deep_is_refused_and_ends_nothing(kind, body):
+    path, stream = PATHS[kind]
+    world = Virtual(kind, faults='[[fault]]\npurpose = "cancel"\naction = "drop_request"\n')
+    status, _, _ = world.request("POST", path, body, {"Content-Type": "application/json"})
+    assert 200 <= status < 500
+    connection = world.connect(stream)
+    world.dialect.message(connection, body, world.time)
 
 
 def said(port: int, data: bytes) -> bytes:

@@ -60,6 +60,7 @@ class NewConditional(CallTerms, frozen=True, kw_only=True):
     close_position: bool = False
     activate: int = 0  # trailing: the price from which it follows, 0: at once
     callback: int = 0  # trailing: in 1e-4 of the price (0.1 % is 10)
+    protect: int = 0  # it waits while mark and last trade are farther apart, in 1e-4 of the mark; 0: it never does
     expire: int = 0
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -87,6 +88,7 @@ class Conditional:
     close_position: bool = False
     activate: int = 0
     callback: int = 0
+    protect: int = 0
     expire: int = 0
     state: str = "NEW"
     activated: bool = False
@@ -108,6 +110,12 @@ class Conditional:
     @property
     def is_market(self) -> bool:
         return self.type.endswith("MARKET")
+
+    @property
+    def kind(self) -> TriggerKind:
+        if self.type == "TRAILING_STOP_MARKET":
+            return TriggerKind.TRAILING
+        return TriggerKind.TAKE_PROFIT if self.type.startswith("TAKE_PROFIT") else TriggerKind.STOP
 
     @property
     def rises(self) -> bool:
@@ -191,16 +199,16 @@ class ConditionalBook:
 
     @recorded("hold_conditional", NewConditional)
     def hold(self, account: SimAccount, now: int, wanted: NewConditional) -> SimOrder:
-        """Takes in a trailing stop that is itself an order of the account; its end there ends it here."""
+        """Takes in one that is itself an order of the account; its end there ends it here."""
         fields = structs.asdict(wanted)
         order = Conditional(id=0, account=account, created=now, updated=now, is_held=True, **fields)
         price = self.board.price(order.index, order.by)
-        order.trigger = order.activate or price  # where it begins
+        order.trigger = order.trigger or order.activate or price  # where a trailing one begins
         terms = structs.replace(
             self._child_terms(order, order.size),
             trigger=order.trigger,
             trigger_by=order.by,
-            trigger_kind=TriggerKind.TRAILING,
+            trigger_kind=order.kind,
             extra={**order.extra, "parent": order},
         )
         order.child = self.orders.hold(account, order.index, now, terms)
@@ -228,7 +236,7 @@ class ConditionalBook:
     def on_flat(self, account: SimAccount, index: int, side: PositionSide, now: int) -> None:
         """A position is gone: what was to close all of it has nothing to do."""
         for order in self.open_of(account, index):
-            if order.close_position and order.position_side is side and order.state == "NEW":
+            if order.close_position and order.position_side is side and order.state == "NEW" and not order.is_held:
                 self._end(order, now, "EXPIRED")
 
     def on_ended(self, child: SimOrder, now: int) -> None:
@@ -243,13 +251,18 @@ class ConditionalBook:
 
     def _look(self, order: Conditional, price: int, now: int) -> None:
         was = order.activated
-        if order.meets(price):
+        if order.meets(price) and not self._is_kept_back(order):
             order.state, order.triggered, order.updated = "TRIGGERING", now, now
             self._say(order, now)
             self.timeline.at(now + self.delay, lambda due: self._fire(order, due))
         elif order.activated and not was:
             order.updated = now
             self._say(order, now)
+
+    def _is_kept_back(self, order: Conditional) -> bool:
+        """Tells whether mark and last trade are too far apart for it."""
+        listing = self.board.listings[order.index]
+        return bool(order.protect) and abs(listing.mark - listing.last) * 10_000 > order.protect * listing.mark
 
     def _fire(self, order: Conditional, now: int) -> None:
         if order.state != "TRIGGERING":

@@ -17,7 +17,7 @@ from onetape._core import plain_fields
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import Report
 
-__all__ = ["ABORT", "Close", "Connection", "Dialect", "Pending", "Reply", "Request", "encode", "fields"]
+__all__ = ["ABORT", "Close", "Connection", "Dialect", "Pending", "Reply", "Request", "Streamed", "encode", "fields"]
 
 encode: Final = msgspec.json.encode
 OUT_MAX: Final = 100_000  # messages that wait for a client; one that is slower is disconnected
@@ -142,6 +142,27 @@ class Dialect(Protocol):
     def addresses(self, host: str, port: int) -> tuple[str, str]:
         """Base URLs of REST and WebSocket."""
         ...
+
+
+class Streamed:
+    """A base of `Dialect`s whose WebSocket side is one object, which has these methods, too."""
+
+    streams: Any
+
+    def connect(self, connection: Connection, now: int) -> bool:
+        return bool(self.streams.connect(connection, now))
+
+    def message(self, connection: Connection, data: bytes, now: int) -> None:
+        self.streams.message(connection, data, now)
+
+    def disconnect(self, connection: Connection) -> None:
+        self.streams.disconnect(connection)
+
+    def publish(self, reports: list[Report], now: int) -> None:
+        self.streams.publish(reports, now)
+
+    def tick(self, now: int) -> None:
+        self.streams.tick(now)
 
 
 def fields(text: str) -> dict[str, str]:

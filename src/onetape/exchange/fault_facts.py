@@ -356,7 +356,7 @@ class VenueWords:
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        found = msgspec.json.decode(data)
+        found = read_json(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -88,6 +88,7 @@ class OrderEntry:
         self.dead_men: dict[tuple[int, int | None], int] = {}  # how often each was armed
         self._next_id = first_id
         self._watchers: list[Watcher] = []
+        self._has_hidden = False  # an order that nobody is shown was sent once
 
     def watch(self, watcher: Watcher) -> None:
         self._watchers.append(watcher)
@@ -151,6 +152,8 @@ class OrderEntry:
         said = {"owner": account.number, "order_id": order.id, "ts_event": now, "size": order.size}
         fill = said | {"price": price, "fee": 0, "trade_id": SETTLEMENTS + order.id, "liquidity": "taker"}
         self.hear([said | {"event": "order", "news": "accepted"}, fill | {"event": "fill"}])
+        side = order.position_side  # the engine, which has seen no trade, holds later reductions to what is held now
+        self.flow.set_position(index, account.number, account.qty(index, side), side)
 
     def _send(self, order: SimOrder, now: int) -> list[Any]:
         """Gives what the matching engine says to it."""
@@ -162,8 +165,10 @@ class OrderEntry:
             more["expire"] = order.expire
         if order.post_only:
             more["post_only"] = True
-        # In hedge mode one that closes is judged as it comes, and one that waits again when its trigger fires.
-        if order.trigger > 0 if order.account.hedge and order.is_closing else order.reduce_only:
+        if order.extra.get("hidden"):
+            more["hidden"] = self._has_hidden = True
+        # In hedge mode what closes a side may not turn it, also where a stop closes that in the same step.
+        if order.reduce_only or order.is_closing:
             more["reduce_only"] = True
         return self._request(
             order,
@@ -382,7 +387,7 @@ class OrderEntry:
     def _may_trade(self, order: SimOrder) -> bool:
         """Tells whether it reaches the best price of the other side at all. Own orders rest in the same book, so that
         one which does not need not be held against each of them."""
-        if order.type is OrderType.MARKET:
+        if order.type is OrderType.MARKET or self._has_hidden:
             return True
         is_buy = order.side is Side.BUY
         best = self.board.levels(order.index, Side.SELL if is_buy else Side.BUY, 1)
@@ -495,7 +500,7 @@ class OrderEntry:
     def _cut_to_position(order: SimOrder) -> None:
         """A reduce-only order that was triggered is cut to what is held, as the engine does then
         without a word. One with nothing to reduce is cancelled, and keeps its size."""
-        if not (order.reduce_only or (order.account.hedge and order.is_closing)):
+        if not (order.reduce_only or order.is_closing):
             return
         held = order.account.qty(order.index, order.position_side)
         reducible = held if order.side is Side.SELL else -held

@@ -8,7 +8,6 @@ hands in what arrives, and carries out what is said.
 from __future__ import annotations
 
 import asyncio
-import signal
 import struct
 import sys
 import time
@@ -37,6 +36,7 @@ from onetape.exchange.played_tape import VenueTape, say_end
 from onetape.exchange.tape_market import RecordedMarket
 from onetape.exchange.transfers import TERMS
 from onetape.exchange.venues import Crowd, open_venue
+from onetape.ipc.stop_signals import stop_signals
 from onetape.model.errors import BadInput, IoFailed, UsageError
 from onetape.model.money import money_text
 from onetape.model.time import SECOND
@@ -356,7 +356,7 @@ async def serve(
             stopping.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         loop.add_signal_handler(number, stopping.set)
     listening = await server.start(host, port)
     assert server.ticking is not None

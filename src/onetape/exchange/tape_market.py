@@ -250,6 +250,9 @@ class TapeFlow:
         self._take(book, book.request(participant, now, **request), now)
         return self.news()
 
+    def set_position(self, symbol: int, participant: int, qty: int, side: str = "both") -> None:
+        self.books[symbol].engine.set_position(participant, qty, side)
+
     def set_prices(self, symbol: int, now: int, mark: int = 0, index: int = 0) -> list[Any]:
         book = self.books[symbol]
         self._take(book, book.set_mark(now, mark, index), now)

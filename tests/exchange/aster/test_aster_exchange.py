@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from decimal import Decimal
 from urllib.parse import quote, urlencode
 
@@ -107,6 +108,37 @@ def test_times_in_force_of_its_own_are_taken_and_told(client, tif):
     order = ok(limit(client, timeInForce=tif))
     assert order["timeInForce"] == ("GTX" if tif == "RPI" else tif)
     assert limit(client, timeInForce="GTD")[1]["code"] == -1115
+
+
+def depth(venue):
+    return ok(venue.request("GET", "/fapi/v3/depth?symbol=BTCUSDT&limit=1000", b"", {})[:2])
+
+
+def test_a_hidden_order_is_shown_to_nobody_and_trades_at_its_price(client, venue):
+    """Better than the best of the book: the next sale meets it."""
+    connection = venue.connect("/stream?streams=btcusdt@depth@100ms/btcusdt@bookTicker")
+    best = bid(venue)
+    inside = f"{best + (Decimal(depth(venue)['asks'][0][0]) - best) / 2:.1f}"
+    price = inside if Decimal(inside) > best else f"{best:.1f}"
+    order = ok(limit(client, timeInForce="HIDDEN", price=price, quantity="3.000"))
+    shown = {Decimal(level[0]): Decimal(level[1]) for level in depth(venue)["bids"]}
+    assert order["status"] == "NEW" and shown.get(Decimal(price), Decimal(0)) < 3
+    other = AsterClient(venue, "0x" + "5" * 64)
+    sale = ok(other.ask("POST", ORDER, **BTC, side="SELL", type="MARKET", quantity="0.010", newOrderRespType="RESULT"))
+    assert Decimal(sale["avgPrice"]) == Decimal(price)
+    venue.wait(0.5)
+    rows = [each["data"] for each in heard(connection)]
+    sizes = [Decimal(level[1]) for row in rows for level in row.get("b", []) if isinstance(level, list)]
+    assert rows and all(size < 3 for size in sizes)
+    assert all(Decimal(row["B"]) < 3 for row in rows if isinstance(row.get("B"), str))
+    assert Decimal(ok(client.ask("GET", ORDER, **BTC, orderId=order["orderId"]))["executedQty"]) >= Decimal("0.010")
+
+
+def test_who_has_a_hidden_order_does_not_trade_with_himself(client, venue):
+    ask = Decimal(depth(venue)["asks"][0][0])
+    hidden = ok(limit(client, timeInForce="HIDDEN", price=f"{ask - Decimal('0.1'):.1f}"))
+    limit(client, side="SELL", price=f"{ask - Decimal('0.1'):.1f}")
+    assert ok(client.ask("GET", ORDER, **BTC, orderId=hidden["orderId"]))["executedQty"] == "0.000"
 
 
 def test_a_nonce_counts_once_and_near_the_venue_s_time(client, venue):
@@ -246,6 +278,31 @@ def test_a_transfer_has_an_id_that_counts_once(client, root):
 def test_an_income_history_has_no_pages(client):
     rows = ok(client.ask("GET", "/fapi/v3/income", startTime=1))
     assert rows and ok(client.ask("GET", "/fapi/v3/income", startTime=1, page=2)) == rows
+
+
+def aged(account, days: int) -> None:
+    """As if all that the account has done had been days before."""
+    before = days * 86_400_000_000_000
+    account.trades = deque(t._replace(fill=t.fill._replace(time=t.fill.time - before)) for t in account.trades)
+    account.income = deque(row._replace(time=row.time - before) for row in account.income)
+    for order in account.by_id.values():
+        order.created -= before
+
+
+def test_histories_are_of_seven_days_at_most(client, venue):
+    ok(client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010"))
+    aged(venue.dialect.exchange.accounts[0], 9)
+    now, day = venue.now() // 1_000_000, 86_400_000
+    for name, terms in (("userTrades", BTC), ("allOrders", BTC), ("income", {})):
+        ask = lambda path=f"/fapi/v3/{name}", terms=terms, **more: client.ask("GET", path, **terms, **more)  # noqa: E731
+        assert ok(ask()) == []
+        assert ok(ask(startTime=now - 10 * day, endTime=now - 5 * day))
+    for name in ("userTrades", "allOrders"):
+        ask = lambda path=f"/fapi/v3/{name}", **more: client.ask("GET", path, **BTC, **more)  # noqa: E731
+        assert ok(ask(startTime=now - 10 * day)) and ok(ask(endTime=now - 3 * day))
+        assert ok(ask(startTime=now - 17 * day)) == []  # seven days from then on
+        assert ask(startTime=now - 10 * day, endTime=now)[1]["code"] == -4165
+        assert ok(ask(**{"fromId" if name == "userTrades" else "orderId": 1}))
 
 
 def owner(client, method, name, kind, *, chain=56, by="", **values):

@@ -69,6 +69,49 @@ def test_it_is_an_order_of_the_account_that_fires_behind_the_best_price(client, 
     assert held(client) == 0 and listed(client) == []
 
 
+@pytest.mark.parametrize("by", ["CONTRACT_PRICE", "MARK_PRICE"])
+@pytest.mark.parametrize("kind", ["STOP_MARKET", "STOP"])
+def test_a_protected_stop_waits_while_mark_and_last_trade_are_far_apart(client, venue, kind, by):
+    """More than `triggerProtect`; another one that is not protected fires."""
+    ok(client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.020"))
+    limit = {"price": f"{last(venue) * Decimal('0.985'):.1f}"} if kind == "STOP" else {}
+    terms = {**BTC, "side": "SELL", "type": kind, "quantity": "0.010", "workingType": by, "reduceOnly": "true", **limit}
+    terms["stopPrice"] = f"{last(venue) * Decimal('0.9999'):.1f}"
+    for name, protect in (("plain", "FALSE"), ("kept", "TRUE")):
+        row = ok(client.ask("POST", ORDER, **terms, priceProtect=protect, newClientOrderId=name))
+        assert (row["priceProtect"], row["origType"], row["status"]) == (protect == "TRUE", kind, "NEW")
+    assert [o["stopPrice"] for o in listed(client)] == [row["stopPrice"]] * 2
+    exchange = venue.dialect.exchange
+    far = int(exchange.listings[0].last * (1.08 if by == "CONTRACT_PRICE" else 0.92))
+
+    def state(name):
+        return ok(client.ask("GET", ORDER, **BTC, origClientOrderId=name))["status"]
+
+    def plain():
+        exchange.set_mark(0, far, far, venue.now())
+        return state("plain")
+
+    until(venue, plain, lambda found: found == "FILLED")
+    assert state("kept") == "NEW"
+    until(venue, lambda: state("kept"), lambda found: found == "FILLED")
+    assert held(client) == 0 and listed(client) == []
+
+
+def test_a_protected_stop_is_canceled_and_told_of_as_others_are(client, venue):
+    key = ok(client.ask("POST", "/fapi/v3/listenKey"))["listenKey"]
+    connection = venue.connect(f"/ws/{key}")
+    ok(client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010"))
+    terms = {**BTC, "side": "SELL", "type": "STOP_MARKET", "stopPrice": f"{last(venue) * Decimal('0.9'):.1f}"}
+    row = ok(client.ask("POST", ORDER, **terms, closePosition="true", priceProtect="TRUE"))
+    assert (row["closePosition"], listed(client)[0]["closePosition"]) == (True, True)
+    assert ok(client.ask("DELETE", ORDER, **BTC, orderId=row["orderId"]))["status"] == "CANCELED"
+    orders = [m["o"] for m in heard(connection) if m["e"] == "ORDER_TRADE_UPDATE"]
+    assert [(o["x"], o["ot"], o["cp"]) for o in orders[-2:]] == [
+        ("NEW", "STOP_MARKET", True),
+        ("CANCELED", "STOP_MARKET", True),
+    ]
+
+
 def test_it_waits_for_its_activation(client, venue):
     above = f"{last(venue) * Decimal('1.2'):.1f}"
     order = ok(client.ask("POST", ORDER, **TRAIL, callbackRate="0.1", activationPrice=above))

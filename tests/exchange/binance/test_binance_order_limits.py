@@ -24,6 +24,16 @@ FIVE = json.dumps([{**LIMIT, "price": "0"}] * 5)
 WINDOWS = {"x-mbx-order-count-10s": (300, 10), "x-mbx-order-count-1m": (1200, 60)}
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("orders", [[1, 2], ["a"], [None], [[]], [LIMIT, 1]])
+def test_a_batch_of_what_are_no_orders_is_refused_as_a_whole(method, orders):
+    world = Virtual("binance-usdm")
+    client = client_of(world, world.dialect)
+    status, refused = client.ask(method, BATCH, batchOrders=json.dumps(orders))
+    assert (status, refused["code"]) == (400, -1102)
+    assert client.ask("GET", "/fapi/v1/openOrders") == (200, [])
+
+
 def client_of(transport, dialect, account: int = 0) -> BinanceClient:
     owner = dialect.exchange.accounts[account]
     return BinanceClient(transport, owner.key, owner.secret)

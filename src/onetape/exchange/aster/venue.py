@@ -22,9 +22,8 @@ from onetape.exchange.binance.trading import OrderTraits, Trading
 from onetape.exchange.binance.user_events import EventTraits
 from onetape.exchange.binance.venue import Public, Signed, public_routes
 from onetape.exchange.binance.wire import Refused, amount, ms
-from onetape.exchange.dialect import Connection, Reply, Request
+from onetape.exchange.dialect import Reply, Request, Streamed
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.reports import Report
 from onetape.model.time import DAY
 
 __all__ = ["Aster"]
@@ -65,8 +64,10 @@ TRANSFER_IDS: Final = 7 * DAY  # for how long one counts
 SPOT: Final = ("/api/v1/", "/api/v3/")
 
 
-class Aster:
+class Aster(Streamed):
     """Implements `Dialect`. limits: refuse who asks too much, as the venue does. balances: of a new wallet."""
+
+    streams: Streams
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True, balances: dict[str, str]) -> None:
         self.exchange = exchange
@@ -287,23 +288,6 @@ class Aster:
     def _close_key(self, account: SimAccount, _params: Params, _now: int) -> dict[str, Any]:
         self.streams.close_key(account)
         return {}
-
-    # --- WebSocket --------------------------------------------------------------------------------
-
-    def connect(self, connection: Connection, now: int) -> bool:
-        return self.streams.connect(connection, now)
-
-    def message(self, connection: Connection, data: bytes, now: int) -> None:
-        self.streams.message(connection, data, now)
-
-    def disconnect(self, connection: Connection) -> None:
-        self.streams.disconnect(connection)
-
-    def publish(self, reports: list[Report], now: int) -> None:
-        self.streams.publish(reports, now)
-
-    def tick(self, now: int) -> None:
-        self.streams.tick(now)
 
 
 def _stp_mode(account: SimAccount) -> str:

@@ -22,6 +22,7 @@ from onetape.exchange.exchange import SimExchange
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
+from onetape.model.time import WEEK
 
 __all__ = ["AccountData"]
 
@@ -298,6 +299,8 @@ class AccountData:
         wanted = params.get("incomeType", "")
         symbol = params.get("symbol", "")
         start, end = span(params)
+        if not params.get("startTime") and not params.get("endTime"):
+            start = self.exchange.now - WEEK
         rows = []
         for row in since(account.income, start, lambda income: income.time):
             name = self.exchange.instruments[row.at].raw_symbol if row.at >= 0 else ""
@@ -319,7 +322,7 @@ class AccountData:
                 }
             )
         page = max(int(params.get("page") or 1), 1)
-        return rows[(page - 1) * limit : page * limit] if start else rows[-limit:]
+        return rows[(page - 1) * limit : page * limit] if params.get("startTime") else rows[-limit:]
 
     def force_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         from onetape.exchange.binance.wire import order_row

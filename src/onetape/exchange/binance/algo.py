@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
-from onetape.exchange.binance.public import PublicData
+from onetape.exchange.binance.public import PROTECT, PublicData
 from onetape.exchange.binance.terms import OrderTerms, flag, in_time, whole, word
 from onetape.exchange.binance.wire import Refused, average_price, ms, position_side, price_text, size_text
 from onetape.exchange.conditional import OPEN_MAX, Conditional, NewConditional
@@ -83,6 +83,7 @@ class AlgoService:
             close_position=close,
             activate=activate,
             callback=callback,
+            protect=PROTECT if extra["priceProtect"] else 0,
             expire=expire,
             extra=extra,
         )

@@ -19,7 +19,7 @@ from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import DAY, MINUTE, SECOND
 
-__all__ = ["INTERVALS", "PublicData", "kline_span", "price_klines"]
+__all__ = ["INTERVALS", "PROTECT", "PublicData", "kline_span", "price_klines"]
 
 ORDER_TYPES: Final = (
     "LIMIT",
@@ -37,6 +37,7 @@ INTERVALS: Final = {
 SIZE_MAX: Final = Decimal(1_000_000)  # where nobody knows a limit
 MONDAY: Final = 4 * DAY  # the first one of the epoch, which began on a Thursday
 FUNDING_SCALE: Final = 10**12
+PROTECT: Final = 500  # triggerProtect: 1e-4 of the mark
 INTEREST_RATE: Final = "0.00010000"
 
 
@@ -112,7 +113,7 @@ class PublicData:
             "quotePrecision": 8,
             "underlyingType": "COIN",
             "underlyingSubType": ["PoW"],
-            "triggerProtect": "0.0500",
+            "triggerProtect": f"{PROTECT / 10_000:.4f}",
             "liquidationFee": f"{i.liquidation_fee:f}",
             "marketTakeBound": f"{i.band_up or 0:f}",
             "maxMoveOrderLimit": 10000,

@@ -18,9 +18,9 @@ from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, PositionSide, Side, TriggerBy
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
-from onetape.model.time import MS
+from onetape.model.time import DAY, MS, WEEK
 
-__all__ = ["OrderTerms", "decimal_of", "flag", "in_time", "span", "whole", "whole_units", "word"]
+__all__ = ["OrderTerms", "decimal_of", "flag", "in_time", "span", "week", "whole", "whole_units", "word"]
 
 GTD_LEAST_S: Final = 600
 CALLBACK_LEAST: Final = Decimal("0.1")  # percent
@@ -317,3 +317,16 @@ def span(params: dict[str, str]) -> tuple[int, int]:
     """Returns what is asked for, ns: all of both milliseconds."""
     end = int(params.get("endTime") or 2**62 // MS)
     return int(params.get("startTime") or 0) * MS, (end + 1) * MS - 1
+
+
+def week(params: dict[str, str], now: int) -> tuple[int, int]:
+    """Returns the same of a history that is asked for seven days at most: the last ones where nothing is named, those
+    after a start alone (as ccxt 4.5.90 takes it; the documents do not say). Raises Refused."""
+    start, end = span(params)
+    if not params.get("startTime"):
+        return max(min(end, now) - WEEK, 0), end
+    if not params.get("endTime"):
+        return start, start + WEEK
+    if end - start > WEEK + MS:
+        raise Refused(-4165, WEEK // DAY)
+    return start, end

@@ -15,8 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from onetape.exchange.account import SimAccount, SimOrder, Trade, since
-from onetape.exchange.binance.public import PublicData
-from onetape.exchange.binance.terms import OrderTerms, flag, in_time, span, word
+from onetape.exchange.binance.public import PROTECT, PublicData
+from onetape.exchange.binance.terms import OrderTerms, flag, in_time, span, week, word
 from onetape.exchange.binance.wire import (
     Refused,
     amount,
@@ -138,7 +138,7 @@ class Trading:
         index, wanted = self.order_terms(account, params, now)
         if test:
             return {}
-        if wanted.trigger_kind is TriggerKind.TRAILING:
+        if wanted.trigger_kind is TriggerKind.TRAILING or (wanted.trigger and "priceProtect" in wanted.extra):
             return self._row(self._hold(account, index, wanted, now))
         order = self.exchange.orders.place(account, index, now, wanted)
         failed = not order.is_open and not order.filled
@@ -150,21 +150,29 @@ class Trading:
         return self._row(order, as_new=not (kind == "RESULT" and (at_once or wanted.extra.get("priceMatch"))))
 
     def _hold(self, account: SimAccount, index: int, wanted: NewOrder, now: int) -> SimOrder:
-        """Takes in a trailing stop. Its trigger is the price from which it follows."""
-        trail = NewConditional(
+        """Takes in what the matching engine does not wait for: a trailing stop, whose trigger is the price that it
+        follows from, and one that is protected."""
+        extra, trails = wanted.extra, wanted.trigger_kind is TriggerKind.TRAILING
+        conditional = NewConditional(
             index=index,
             client_id=wanted.client_id,
-            type="TRAILING_STOP_MARKET",
+            type=extra["kind"],
             side=wanted.side,
             size=wanted.size,
             position_side=wanted.position_side,
+            price=wanted.price,
+            trigger=0 if trails else wanted.trigger,
             by=wanted.trigger_by,
+            tif=wanted.tif,
             reduce_only=wanted.reduce_only,
-            activate=wanted.trigger,
-            callback=wanted.extra["callback"],
-            extra={name: each for name, each in wanted.extra.items() if name in ("stp", "self_trade")},
+            post_only=wanted.post_only,
+            close_position=extra["close"],
+            activate=wanted.trigger if trails else 0,
+            callback=extra["callback"],
+            protect=PROTECT if "priceProtect" in extra else 0,
+            extra={name: extra[name] for name in ("stp", "self_trade", "priceProtect", "hidden") if name in extra},
         )
-        return self.exchange.conditionals.hold(account, now, trail)
+        return self.exchange.conditionals.hold(account, now, conditional)
 
     def _refusal(self, order: SimOrder) -> Refused:
         instrument = self.exchange.instruments[order.index]
@@ -331,7 +339,8 @@ class Trading:
         wanted = set(self.public.instruments_of(params))
         limit = min(int(params.get("limit") or 500), 1000)
         found = sorted((o for o in account.by_id.values() if o.index in wanted), key=lambda o: o.id)
-        found = [o for o in found if in_time(o.created, params)]
+        began, end = span(params) if params.get("orderId") else week(params, self.exchange.now)
+        found = [o for o in found if began <= o.created <= end]
         if start := params.get("orderId"):
             found = [o for o in found if o.id >= int(start)][:limit]
         rows = found[-limit:]
@@ -367,7 +376,8 @@ class Trading:
     def trades(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         index = self.public.at(params)
         limit = min(int(params.get("limit") or 500), 1000)
-        began, end = span(params)
+        by_id = params.get("fromId") or params.get("orderId")
+        began, end = span(params) if by_id else week(params, self.exchange.now)
         found = since(account.trades, began, lambda trade: trade.fill.time)
         found = [t for t in found if t.order.index == index and t.fill.time <= end]
         if order_id := params.get("orderId"):
@@ -391,6 +401,8 @@ class Trading:
         orders = _list(params, "batchOrders")
         if not 1 <= len(orders) <= BATCH_MAX:
             raise Refused(-4082, text="Invalid number of batch place orders.")
+        if not all(isinstance(order, dict) for order in orders):
+            raise Refused(-1102, "batchOrders")
         answers = []
         for order in orders:
             wanted = {str(k): v if isinstance(v, str) else msgspec.json.encode(v).decode() for k, v in order.items()}

@@ -20,11 +20,10 @@ from onetape.exchange.bitmex.rows import Params
 from onetape.exchange.bitmex.streams import LOCKED, Streams, Subscriber
 from onetape.exchange.bitmex.trading import Trading
 from onetape.exchange.bitmex.wire import Refused, iso
-from onetape.exchange.dialect import Connection, Reply, Request, fields
+from onetape.exchange.dialect import Connection, Reply, Request, Streamed, fields
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.reports import Report
 from onetape.model.json_text import read_json
-from onetape.model.time import SECOND
+from onetape.model.time import MS, SECOND
 from onetape.venues.bitmex.signing import SOCKET_PATH, signature
 
 __all__ = ["Bitmex"]
@@ -37,8 +36,10 @@ Public = Callable[[Params, int], Any]
 Signed = Callable[[SimAccount, Params, int], Any]
 
 
-class Bitmex:
+class Bitmex(Streamed):
     """Implements `Dialect`. limits: refuse who asks too much, as the venue does."""
+
+    streams: Streams
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
         self.exchange = exchange
@@ -139,8 +140,7 @@ class Bitmex:
     def _public_routes(self) -> dict[tuple[str, str], Public]:
         public = self.public
         routes: dict[str, Public] = {
-            "": lambda _p, now: {"name": "BitMEX API", "version": "2.0.0", "timestamp": _ms(now + self.skew)},
-            "/": lambda _p, now: {"name": "BitMEX API", "version": "2.0.0", "timestamp": _ms(now + self.skew)},
+            **dict.fromkeys(("", "/"), self._about),
             "/wallet/assets": lambda _p, _n: public.assets(),
             "/instrument": public.instruments,
             "/instrument/active": lambda _p, now: public.active(now),
@@ -153,6 +153,9 @@ class Bitmex:
             "/funding": lambda p, _n: public.fundings(p),
         }
         return {("GET", path): handler for path, handler in routes.items()}
+
+    def _about(self, _params: Params, now: int) -> dict[str, Any]:
+        return {"name": "BitMEX API", "version": "2.0.0", "timestamp": (now + self.skew) // MS}
 
     def _signed_routes(self) -> dict[tuple[str, str], Signed]:
         trading, data = self.trading, self.data
@@ -287,15 +290,5 @@ class Bitmex:
             return
         connection.say({**said, "request": request})
 
-    def disconnect(self, connection: Connection) -> None:
-        self.streams.disconnect(connection)
-
-    def publish(self, reports: list[Report], now: int) -> None:
-        self.streams.publish(reports, now)
-
     def tick(self, now: int) -> None:
         """Nothing is due by itself: funding and expiries are the exchange's."""
-
-
-def _ms(now: int) -> int:
-    return now // 1_000_000

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
-from onetape.exchange.dialect import Connection, Reply, Request, fields
+from onetape.exchange.dialect import Reply, Request, Streamed, fields
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.keys import ApiKey
 from onetape.exchange.kraken.account import AccountData
@@ -23,7 +23,6 @@ from onetape.exchange.kraken.terms import Params, check_deadline, text_of
 from onetape.exchange.kraken.tokens import Tokens
 from onetape.exchange.kraken.trading import Trading
 from onetape.exchange.kraken.wire import Refused, parse_json, stamp
-from onetape.exchange.reports import Report
 from onetape.venues.kraken.signing import api_sign
 
 __all__ = ["KrakenSpot"]
@@ -48,7 +47,7 @@ Public = Callable[[Params, int], Any]
 Private = Callable[[SimAccount, Params, int], Any]
 
 
-class KrakenSpot:
+class KrakenSpot(Streamed):
     """Implements `Dialect`. limits: refuse who asks too much, as the venue does."""
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
@@ -60,7 +59,7 @@ class KrakenSpot:
         self.account = AccountData(exchange, self.public)
         self.funding = Funding(exchange, self.public)
         self.tokens = Tokens(exchange.accounts.keys)
-        self.socket = Socket(exchange, self.public, self.trading, self.tokens)
+        self.streams = Socket(exchange, self.public, self.trading, self.tokens)
         self.nonces: dict[str, int] = {}
         self._open = self._public_routes()
         self._private = self._private_routes()
@@ -199,20 +198,3 @@ class KrakenSpot:
         check_deadline(params, now)
         due = self.trading.dead_man(account, text_of(params, "timeout"), now)
         return {"currentTime": stamp(now), "triggerTime": stamp(due) if due else "0"}
-
-    # --- WebSocket --------------------------------------------------------------------------------
-
-    def connect(self, connection: Connection, now: int) -> bool:
-        return self.socket.connect(connection, now)
-
-    def message(self, connection: Connection, data: bytes, now: int) -> None:
-        self.socket.message(connection, data, now)
-
-    def disconnect(self, connection: Connection) -> None:
-        self.socket.disconnect(connection)
-
-    def publish(self, reports: list[Report], now: int) -> None:
-        self.socket.publish(reports, now)
-
-    def tick(self, now: int) -> None:
-        self.socket.tick(now)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.exchange.account import SimAccount
-from onetape.exchange.dialect import Connection, Reply, Request, fields
+from onetape.exchange.dialect import Connection, Reply, Request, Streamed, fields
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.keys import CONFIG
 from onetape.exchange.pacifica.access import PATHS, Access, Params
@@ -23,7 +23,6 @@ from onetape.exchange.pacifica.public import PublicData, Query
 from onetape.exchange.pacifica.streams import Streams, Subscriber
 from onetape.exchange.pacifica.trading import ACTIONS, BATCH_MAX, Trading
 from onetape.exchange.pacifica.wire import Refused, envelope, meant, ms
-from onetape.exchange.reports import Report
 from onetape.model.json_text import read_json
 from onetape.model.time import MS, SECOND
 
@@ -44,8 +43,10 @@ Public = Callable[[Query, int], Any]
 Owned = Callable[[SimAccount, Query, int], Any]
 
 
-class Pacifica:
+class Pacifica(Streamed):
     """Implements `Dialect`. limits: refuse who asks too much, as the venue does. balances: of a new wallet."""
+
+    streams: Streams
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True, balances: dict[str, str]) -> None:
         self.exchange = exchange
@@ -239,12 +240,6 @@ class Pacifica:
             connection.say({**answer, "code": 200, "data": found})
         except Refused as refused:
             connection.say({**answer, "code": refused.socket_code, "err": refused.text})
-
-    def disconnect(self, connection: Connection) -> None:
-        self.streams.disconnect(connection)
-
-    def publish(self, reports: list[Report], now: int) -> None:
-        self.streams.publish(reports, now)
 
     def tick(self, now: int) -> None:
         self.streams.tick(now)
