@@ -63,8 +63,15 @@ void bind_live(nb::module_& m, nb::class_<PyTradingLoop>& loop) {
             "From now on orders for what that source's gateway trades are denied, or sent. "
             "on_health hears of it.")
         .def(
-            "write_missed", [](PyTradingLoop& s) { s.core->write_missed(); },
-            "News from between two lives, into the run's journal.")
+            "write_missed",
+            [](PyTradingLoop& s) {
+                nb::typed<nb::list, FillView> fills;
+                for (const auto& [order, fill] : s.core->write_missed())
+                    fills.append(
+                        FillView{order, fill, s.robot->fee_currency(*order->instrument, fill)});
+                return fills;
+            },
+            "News from between two lives, into the run's journal. Gives the fills of own orders.")
         .def(
             "hash_action",
             [](PyTradingLoop& s, const std::string& symbol, std::int64_t now, nb::bytes payload) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/money.hpp"
@@ -80,8 +81,10 @@ struct Order {
     std::int64_t price = 0, trigger = 0, size = 0, filled = 0;
     std::int64_t amend_size = 0;  // of the amendment under way, 0: none
     std::int64_t created = 0, expire_ns = 0;
-    Int128 cost = 0;  // sum of price * size over its fills
-    std::uint16_t code = 0;
+    Int128 cost = 0;         // sum of price * size over its fills
+    std::uint16_t code = 0;  // why the last word about it was a refusal or an end, 0: it was none
+    bool reason_noted = false;    // `reason` belongs to the word that comes next
+    bool change_refused = false;  // `code` is of a cancel or an amendment
     OrderState state = OrderState::initialized;
     Side side = Side::none;
     OrderType type = OrderType::limit;
@@ -96,6 +99,18 @@ struct Order {
     std::string reason;
     std::shared_ptr<const void> owner;             // keeps `instrument` alive with the order
     std::vector<std::shared_ptr<Order>> children;  // those that protect what this one has filled
+
+    // A word about it has its own code and reason, or none: those of an earlier word end with it.
+    void take_code(OrderNews news, std::uint16_t said) noexcept {
+        if (!std::exchange(reason_noted, false) && code != 0) reason.clear();
+        code = said;
+        change_refused = news == OrderNews::cancel_rejected || news == OrderNews::update_rejected;
+    }
+    // A fill that follows a refused change says that the order works; why it fired at once is true
+    // of its fills, too.
+    void drop_code() noexcept {
+        if (code != 0 && change_refused) take_code(OrderNews::accepted, 0);
+    }
 
     [[nodiscard]] std::int64_t remaining() const noexcept { return size - filled; }
     [[nodiscard]] bool closed() const noexcept { return is_closed(state); }

@@ -96,9 +96,13 @@ void Targets::order_closed(const Order& order) {
     if (wish.ended) return;
     const auto is_it = [&order](const OrderRef& each) { return each->id == order.id; };
     const bool is_awaited = std::any_of(wish.canceled.begin(), wish.canceled.end(), is_it);
-    const bool is_refused = order.state == OrderState::rejected;
+    // An order at market that the venue ended, for want of a price, is refused for its rest.
+    const bool is_short =
+        order.remaining() > 0 && (order.state == OrderState::expired ||
+                                  (order.state == OrderState::canceled && order.code != 0));
+    const bool is_refused = order.state == OrderState::rejected || is_short;
     Instrument& instrument = *loop_->instrument(order.instrument->index);
-    if (!is_refused) wish.refusals = 0;
+    if (!is_refused || order.filled > 0) wish.refusals = 0;
     // Without latency what is refused would be sent again for ever: only what is waited for, and
     // may itself have been refused, lets the rest go on at once.
     if (is_refused && !is_awaited) {

@@ -30,8 +30,9 @@ class Targets {
     // Nothing more is sent for the wish of the instrument (of all) until one is set. False: nothing
     // was under way, or waited.
     bool end(const Instrument* only);
-    // An order is gone: what waited for it may be sent. One that the venue has refused is tried
-    // again after a while, each time after twice as long, until the wish is set anew.
+    // An order is gone: what waited for it may be sent. One that the venue has refused, or has
+    // ended before all of it was filled, is tried again after a while, each time that nothing was
+    // filled after twice as long, until the wish is set anew.
     void order_closed(const Order& order);
     // True: the timer is one of these, and what it is for is done.
     bool timer_due(const std::string& name);

@@ -104,8 +104,9 @@ class TradingLoop final {
         filter_ = std::make_unique<TickFilter>(options);
     }
     [[nodiscard]] const TickFilter* filter() const noexcept { return filter_.get(); }
-    // What came while no process of the robot ran, into the run's journal.
-    void write_missed();
+    // What came while no process of the robot ran, into the run's journal. Gives the fills of it
+    // whose orders are the robot's own.
+    std::vector<std::pair<OrderRef, FillPayload>> write_missed();
     // One action as the hash has it; for those of an earlier life, in their order.
     void hash_action(std::string_view symbol, const OrderRequestPayload& request, std::int64_t now);
     // What a number on the gateway's tape means in fills: a currency of the robot's account, or -1
@@ -501,6 +502,7 @@ class TradingLoop final {
     std::vector<Money> moved_;  // by currency
     bool counts_ = false;       // fees and volume, which are the run's own
     std::vector<std::pair<std::uint32_t, std::variant<OrderEventPayload, FillPayload>>> missed_;
+    std::vector<std::pair<OrderRef, FillPayload>> missed_fills_;
     std::uint64_t news_ = 0;            // order news and fills delivered
     std::uint64_t state_noted_at_ = 0;  // actions, at the last state hash on the tape
     RobotPort* robot_ = nullptr;

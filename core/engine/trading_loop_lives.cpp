@@ -1,5 +1,6 @@
 // What a live robot had before its process began: the orders and positions of its earlier lives,
 // as its gateway's tape has them. Folded without being shown: the robot finds the result.
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -42,6 +43,7 @@ void TradingLoop::take_over(Source& source, const Frame& frame) {
             const OrderRef order = orders_.find(event.order_id);
             if (!order) return;
             const RunCounters counted = counters_;  // it counts for the life that saw it
+            order->take_code(event.news, event.code);
             learn(order, event);
             counters_ = counted;
             if (order->closed()) close_order(order);
@@ -51,11 +53,14 @@ void TradingLoop::take_over(Source& source, const Frame& frame) {
             if (frame.payload_bytes < sizeof(FillPayload)) return;
             const auto& fill = frame.as<FillPayload>();
             if (fill.robot != robot) return;
-            if (is_missed(source, frame)) missed_.emplace_back(instrument->index, fill);
+            const bool missed = is_missed(source, frame);
+            if (missed) missed_.emplace_back(instrument->index, fill);
             const Money profit = take_over(*instrument, fill, frame.header->sequence);
             if (of_this_run) fill_profits_.push_back(static_cast<double>(profit) / 1e18);
             const OrderRef order = orders_.find(fill.order_id);
-            if (order) fill_order(order, fill);
+            if (!order) return;
+            if (missed) missed_fills_.emplace_back(order, fill);
+            fill_order(order, fill);
             return;
         }
         default:
@@ -117,7 +122,7 @@ void TradingLoop::begin_life() {
     }
 }
 
-void TradingLoop::write_missed() {
+std::vector<std::pair<OrderRef, FillPayload>> TradingLoop::write_missed() {
     for (const auto& [index, news] : missed_) {
         if (const auto* fill = std::get_if<FillPayload>(&news)) {
             ++counters_.fills;
@@ -128,6 +133,7 @@ void TradingLoop::write_missed() {
         }
     }
     missed_.clear();
+    return std::exchange(missed_fills_, {});
 }
 
 }  // namespace onetape

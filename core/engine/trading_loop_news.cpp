@@ -152,7 +152,6 @@ void TradingLoop::take_terms(Order& order, const OrderEventPayload& event) {
 
 void TradingLoop::learn(const OrderRef& order, const OrderEventPayload& event) {
     if (event.venue_id != 0) order->venue_id = event.venue_id;
-    if (event.code != 0) order->code = event.code;
     switch (event.news) {
         case OrderNews::accepted:
         case OrderNews::triggered:
@@ -212,6 +211,7 @@ bool TradingLoop::deliver(Instrument& instrument, const OrderEventPayload& news)
     event.cause = counters_.frames;
     ++news_;
     const OrderRef order = orders_.find(event.order_id);
+    if (order) order->take_code(event.news, event.code);
     write_news(instrument.index, event, order.get());
     if (!order) {
         ++counters_.late;
@@ -229,6 +229,7 @@ bool TradingLoop::deliver(Instrument& instrument, const OrderEventPayload& news)
 
 void TradingLoop::fill_order(const OrderRef& order, const FillPayload& fill) {
     const std::int64_t price = unreserve(*order);
+    order->drop_code();
     order->filled += fill.size;
     reserve(*order, price);
     order->cost += static_cast<Int128>(fill.price) * fill.size;

@@ -410,7 +410,10 @@ OrderRef TradingLoop::deny_sideless(Instrument& instrument, const OrderSpec& spe
 }
 
 void TradingLoop::note_reason(std::uint64_t order_id, std::string text) {
-    if (const OrderRef order = orders_.find(order_id)) order->reason = std::move(text);
+    const OrderRef order = orders_.find(order_id);
+    if (!order) return;
+    order->reason = std::move(text);
+    order->reason_noted = true;
 }
 
 // An order that was kept from another run is nothing that this one could act on.

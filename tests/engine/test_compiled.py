@@ -12,7 +12,7 @@ from onetape import Strategy, compiled
 from onetape.engine.compiled import is_compiled
 from onetape.engine.latency import Latency
 from onetape.engine.loader import load_strategy
-from onetape.model.errors import StrategyError
+from onetape.model.errors import NotAvailable, StrategyError
 from onetape.replay.replay import replay_run
 from onetape.research.backtest import BacktestOptions, run_backtest
 from worlds.tapes import BTC, ETH, Market, play, records
@@ -410,6 +410,37 @@ def bad_tif(self, q):
 def mixes(self, q):
     x = "a" if q.bid > 1 else 2
     self.count = len(x)
+
+
+def by_algorithm(self, q):
+    self.set_target(BTC, 1, algo="twap", minutes=1)
+
+
+def of_an_account(self, q):
+    self.set_target(BTC, 1, account="a")
+
+
+@pytest.mark.parametrize("method", [by_algorithm, of_an_account])
+def test_an_algorithm_in_compiled_code_is_not_available_and_says_what_to_do(tmp_path, method):
+    with pytest.raises(NotAvailable) as caught:
+        play(broken(on_quote=method), wavy(tmp_path / "t", 2))
+    text = str(caught.value)
+    assert "set_target with an algorithm" in text and "--interpret" in text and "\n" not in text
+    assert f"test_compiled.py:{method.__code__.co_firstlineno + 1}" in text
+
+
+def test_a_target_at_once_may_say_so_in_compiled_code(tmp_path):
+    def on_quote(self, q):
+        self.set_target(BTC, 1, algo="touch")
+
+    tape = wavy(tmp_path / "t", 20)
+    hashes = {play(broken(on_quote=on_quote), tape, interpret=interpret).action_hash for interpret in (True, False)}
+    assert len(hashes) == 1
+
+
+def test_the_algorithm_works_where_the_same_class_is_interpreted(tmp_path):
+    played = play(broken(on_quote=by_algorithm), wavy(tmp_path / "t", 200), interpret=True)
+    assert played.session.fills > 0 and not played.host.failures
 
 
 REFUSED = [

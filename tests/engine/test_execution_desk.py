@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from long_form import examples
 from onetape.engine.execution_desk import _sendable
 from onetape.engine.strategy import Strategy
+from onetape.model.errors import NotAvailable
 from worlds.tapes import BTC, ETH, SECOND, START, Market, play, records
 
 MINUTE = 60
@@ -271,6 +272,8 @@ def test_weights_are_of_the_money_that_the_equity_is_in(tmp_path, cash, held, sa
         ("join", {"colour": 1}, "no option 'colour'"),
         ("pov", {"participation": 2}, "participation"),
         ("iceberg", {"clip": 1e-9}, "less than one lot"),
+        ("iceberg", {"clip": -1}, "clip lies above 0, not -1"),
+        ("join", {"limit": -1}, "limit lies above 0, not -1"),
         ("twap", {"minutes": "five"}, "minutes is a number, not 'five'"),
         ("twap", {"minutes": 1e300}, "below 1,000,000"),
         ("twap", {"deadline": 1e30}, "below 1,000,000"),
@@ -285,7 +288,25 @@ def test_what_it_cannot_do_is_a_fault_of_the_program(tmp_path, algo, options, sa
     tape = market(tmp_path / "t", 10).done()
     played = play(wanting(algo, **options), tape, on_error="continue")
     assert said in played.host.failures[0].error
+    assert __file__ in played.host.failures[0].location, "the line of the strategy"
     assert played.host.failures[0].error.startswith("StrategyError: ") and "error" not in played.host.failures[0].error
+
+
+@pytest.mark.parametrize(
+    ("algo", "options", "said"),
+    [
+        ("sniper", {"minutes": 1}, "there are touch"),
+        ("twap", {}, "minutes="),
+        ("join", {"colour": 1}, "no option 'colour'"),
+        ("pov", {"participation": 2}, "participation"),
+        ("twap", {"deadline": 1}, ""),  # it has passed, as it may where the target is reached
+        ("join", {"slippage": "1%", "limit": 90}, ""),
+    ],
+)
+def test_a_target_that_is_reached_is_held_to_the_same_words(tmp_path, algo, options, said):
+    tape = market(tmp_path / "t", 10).done()
+    failures = play(wanting(algo, 0, **options), tape, on_error="continue").host.failures
+    assert bool(failures) == bool(said) and all(said in each.error for each in failures)
 
 
 @pytest.mark.parametrize(
@@ -337,3 +358,19 @@ def test_a_rest_below_the_least_value_is_closed_and_one_that_cannot_be_ends_with
     assert played.robot.held[:5] == [0, 0.25, 0.1, 0.1, 0]
     (said,) = [each.data["fields"] for each in records(tmp_path / "run", "log") if each.data["fields"]["why"] != "done"]
     assert said["missing"] == "0.05" and said["why"].startswith("refused 1 times")
+
+
+def test_in_hedge_mode_an_algorithm_is_refused_with_what_does_work_there(tmp_path):
+    class Hedged(Wanting):
+        def on_quote(self, quote):
+            if self.is_sent:
+                return
+            self.is_sent = True
+            with pytest.raises(NotAvailable, match="position_side="):
+                self.set_target(BTC, 1, "twap", minutes=5)
+            self.denied = self.set_target(BTC, 1)
+            self.buy(BTC, 1, position_side="long")
+
+    robot = play(Hedged, market(tmp_path / "t", MINUTE).done(), hedge=True).robot
+    assert "no side" in robot.denied.reason
+    assert [qty for _, qty, *_ in robot.filled] == [1]

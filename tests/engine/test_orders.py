@@ -284,6 +284,21 @@ def test_an_amendment_that_the_account_cannot_carry_leaves_the_order_as_it_was(t
     assert (robot.order.state, robot.order.qty, robot.order.code) == ("ACCEPTED", 1.0, 4201)
 
 
+def test_why_a_change_was_refused_is_no_reason_of_an_order_that_is_filled(tmp_path):
+    market = Market(tmp_path / "t").quote(0, 99.9, 100.1).quote(1, 99.9, 100.1).quote(2, 99.9, 100.1)
+    market.quote(3, 80, 80.2)
+    robot = steps(
+        tmp_path,
+        lambda s: setattr(s, "order", s.buy(BTC, 1, 90)),
+        lambda s: s.amend(s.order, qty=1000),
+        lambda s: (s.order.code, bool(s.order.reason)),
+        market=market,
+        cash={"USDT": Decimal(1000)},
+    ).robot
+    assert robot.results[2] == (4201, True)
+    assert (robot.order.state, robot.order.code, robot.order.reason) == ("FILLED", 0, "")
+
+
 def test_amend_without_a_change_is_a_programming_error(tmp_path):
     played = steps(tmp_path, lambda s: s.amend(s.buy(BTC, 1, 90)))
     assert "amend needs" in played.host.failures[0].error

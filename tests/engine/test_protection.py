@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from long_form import examples
 from onetape.engine.strategy import Strategy
 from onetape.model.enums import MetTrigger
-from worlds.tapes import BTC, SECOND, START, Market, play
+from worlds.tapes import BTC, SECOND, START, Market, play, records
 
 
 class Entering(Strategy):
@@ -228,3 +228,26 @@ def test_a_stop_that_no_price_reaches_is_refused_instead_of_protecting_nothing(t
     tape = walk(tmp_path / "t", [100] * 3).done()
     failures = play(entering(**legs), tape, on_error="continue").host.failures
     assert bool(failures) is is_refused and all("less than 100%" in each.error for each in failures)
+
+
+@pytest.mark.parametrize("stop", ["5%", 95])
+def test_an_entry_through_many_levels_sends_few_legs(tmp_path, stop):
+    """Its fills come at one moment: what protects the first waits for its answer before it is replaced."""
+    made = Market(tmp_path / "t", amend_triggers=False)
+    asks = [(round(100.1 + level / 4, 1), 0.1) for level in range(20)]
+    for second in range(10):
+        made.quote(second, 99.9, 100.1, 5, 0.1).book(second + 0.01, [(99.9, 5)], asks)
+        made.trade(second + 0.5, 100.0, 1)
+
+    class Late(Entering):
+        size, options = 2.0, {"stop_loss": stop, "take_profit": "9%"}
+
+        def on_quote(self, quote):
+            if quote.ts_event > START + SECOND:
+                super().on_quote(quote)
+
+    played = play(Late, made.done(), journal=tmp_path / "j", latency=(0.005, 0.005))
+    robot = played.robot
+    assert len(robot.filled) == 20 and robot.position(BTC).qty == 2
+    assert [each.remaining for each in robot.entry.children] == [2.0, 2.0] and len(robot.orders(BTC)) == 2
+    assert len(records(played.journal, "order_request")) <= 1 + 2 * (1 + 3), "placed; amended in vain, replaced"

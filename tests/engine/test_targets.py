@@ -12,7 +12,7 @@ from long_form import examples
 from onetape.engine.strategy import Strategy
 from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.tape.journal import JournalReader
-from worlds.tapes import BTC, ETH, Market, at_ns, play
+from worlds.tapes import BTC, ETH, Market, at_ns, play, records
 
 
 class Wishes(Strategy):
@@ -157,6 +157,19 @@ def test_a_target_that_the_venue_refuses_is_tried_again_until_it_is_reached(tmp_
     assert waits == [0.2, 0.5, 1.0, 2.0][: len(waits)] and len(waits) >= 3
     assert [held for _, held in positions(tmp_path / "run")] == [10_000]
     assert played.robot.names == []  # nobody hears of the timer
+
+
+@pytest.mark.parametrize("latency", [0, 0.005])
+def test_a_target_larger_than_the_book_is_gone_on_with_until_it_is_reached(tmp_path, latency):
+    """What the book has is filled, the rest is tried again: in a quarter of a second, for something was filled."""
+    market = Market(tmp_path / "t")
+    for tenth in range(100):
+        market.quote(tenth / 10, 99.9, 100.1, 4, 4).book(tenth / 10, [(99.9, 4)], [(100.1, 4)])
+    mine = type("Mine", (Wishes,), {"plan": [(1, 10)]})
+    played = play(mine, market.done(), journal=tmp_path / "run", latency=(latency, latency))
+    assert played.robot.position(BTC).qty == 10
+    sent = [each.data["size"] for each in records(tmp_path / "run", "order_request")]
+    assert sent == [10_000, 6_000, 2_000]
 
 
 def test_a_target_that_is_refused_ten_times_or_replaced_is_left(tmp_path):

@@ -4,6 +4,7 @@ position."""
 
 from __future__ import annotations
 
+import signal
 from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,9 @@ from exchange.venue_client import served
 from long_form import LONG
 from onetape.execution.algorithms import ALGORITHMS
 from onetape.replay.filled_orders import read_orders
-from worlds.command_lines import answered
+from onetape.tape.segments import is_tape
+from waiting import wait_for
+from worlds.command_lines import begin, ended
 from worlds.gateway_process import configure
 from worlds.tapes import BTC, ETH, records
 
@@ -107,6 +110,17 @@ probability = 0.3
 WANTED = 30  # units of 0.001
 
 
+def ends(folder: Path) -> int:
+    """How many parents an algorithm has ended."""
+    journals = filter(is_tape, folder.glob(".onetape/runs/*/journal"))
+    return sum("missing" in (each.data["fields"] or {}) for journal in journals for each in records(journal, "log"))
+
+
+def traded(account) -> int:
+    """How many symbols have traded."""
+    return len({each.order.index for each in list(account.trades)})
+
+
 @pytest.mark.skipif(not LONG, reason="in the long form: make test-long")
 def test_all_algorithms_end_within_target_limit_and_deadline_or_say_why_and_a_bracket_is_whole(tmp_path):
     (tmp_path / "faulted.py").write_text(STRATEGY)
@@ -114,7 +128,13 @@ def test_all_algorithms_end_within_target_limit_and_deadline_or_say_why_and_a_br
         account = dialect.exchange.accounts[0]
         configure(tmp_path, port, account)
         algos = [f"--param=algos={','.join(ALGORITHMS)}"]
-        reported = answered(tmp_path, "run", "faulted.py", "--live", "--seconds", 22, *algos)
+        robot = begin(tmp_path, "run", "faulted.py", "--live", *algos)
+        try:
+            wait_for(lambda: robot.poll() is not None or (ends(tmp_path) == len(ALGORITHMS) and traded(account) == 3))
+            robot.send_signal(signal.SIGINT)
+            reported = ended(robot)
+        finally:
+            robot.kill()
         assert reported["fills"] == len(account.trades) > 10
     journal = Path(reported["run"]) / "journal"
     found = read_orders(journal)

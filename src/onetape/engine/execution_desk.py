@@ -24,6 +24,7 @@ from onetape.engine.notes import Signal, number_of
 from onetape.engine.parent_terms import ParentTerms
 from onetape.engine.robot_commands import CANCEL_TARGET, PAUSE_TARGET, TARGET
 from onetape.engine.roll import moved
+from onetape.engine.target_commands import target_of
 from onetape.engine.withdrawals import Withdrawals
 from onetape.execution.algorithm import Algorithm, Parent, View, Wish
 from onetape.execution.algorithms import make_algorithm
@@ -38,8 +39,6 @@ from onetape.model.errors import (
     StaleData,
     StrategyError,
     TradingStopped,
-    UnknownSymbol,
-    UsageError,
     VenueUnavailable,
 )
 from onetape.model.symbol import at_exchange
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     from onetape import _core
     from onetape.engine.host import Host
 
-__all__ = ["ExecutionDesk", "Work", "check_target"]
+__all__ = ["ExecutionDesk", "Work"]
 
 REFUSALS_MAX: Final = 10  # of children one after the other, before the parent ends
 RETRY_NS: Final = SECOND // 4  # doubled with each refusal
@@ -139,7 +138,9 @@ class ExecutionDesk:
         """Starts a parent order, or a part of one. The child that was sent, if any."""
         if self._host.is_hedged:
             raise NotAvailable(
-                "execution algorithms with hedge positions", location="set_target", todo='use algo="touch"'
+                "execution algorithms with hedge positions",
+                location="set_target",
+                todo="targets name no side: send orders with position_side=",
             )
         instrument = self._host.instrument_of(symbol)
         float(qty)  # raises for what is no number
@@ -147,6 +148,8 @@ class ExecutionDesk:
         missing = wanted - self._loop.position(symbol, None).qty_int
         lots, chosen = abs(missing) // int(instrument.lot.scaleb(instrument.size_decimals)), dict(options)
         parent = self.tried(symbol, 1 if missing > 0 else -1, lots, name, chosen) if lots else None
+        if parent is None:
+            self._terms.check_words(symbol, name, options)
         target, more = self._host.notes.target(symbol, qty, number_of(signal), algo=name, options=options)
         if not self._divided.has(symbol):
             self.forget(self._said_of(symbol))
@@ -161,7 +164,7 @@ class ExecutionDesk:
 
     def tried(self, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> Parent:
         """Takes out of `options` what all algorithms have. Raises StrategyError before anything is withdrawn."""
-        return _tried(self._terms, symbol, side, lots, name, options)
+        return self._terms.tried(symbol, side, lots, name, options)
 
     def _begin(self, symbol: str, made_of: Sequence[Any]) -> Work:
         """Puts a parent to work: target, algorithm, position wanted, its Parent's fields, seed, options, more. Raises
@@ -419,7 +422,7 @@ class ExecutionDesk:
 
     def obey(self, command: str, fields: Mapping[str, Any]) -> None:
         """Carries out one of TARGETS, which `check_target` has found nothing against."""
-        symbol, qty, algo, options = _target_of(fields)
+        symbol, qty, algo, options = target_of(fields)
         if command == TARGET:
             self._set_target(symbol, Decimal(str(qty)), algo, **options)
         elif command == CANCEL_TARGET:
@@ -710,43 +713,6 @@ class ExecutionDesk:
 
     def _units(self, work: Work, price: Decimal) -> int:
         return int(price.scaleb(self._host.instrument_of(work.symbol).price_decimals))
-
-
-def check_target(host: Host, desk: ExecutionDesk | None, command: str, fields: Mapping[str, Any]) -> None:
-    """Raises what speaks against one of TARGETS: an OnetapeError. desk: the strategy's, None: it has none yet."""
-    symbol, qty, algo, options = _target_of(fields)
-    if symbol not in host.instruments:
-        traded = ", ".join(list(host.instruments)[:5])
-        raise UnknownSymbol(f"this robot does not trade {symbol!r}", todo=f"symbol={traded}")
-    if command != TARGET:
-        if len(fields) > 1:
-            raise UsageError(f"{command} takes a symbol alone")
-        if command != CANCEL_TARGET and (desk is None or not desk.works(symbol)):
-            raise UsageError(f"no target of {symbol} is at work", todo="target symbol=S qty=Q algo=A")
-        return
-    try:
-        finite_of("qty", qty)
-        if algo == "touch" and options:
-            raise ValueError(f"touch takes at once and knows no {', '.join(options)}")
-    except ValueError as problem:
-        raise UsageError(str(problem), location=TARGET) from None
-    if algo != "touch":
-        _tried(ParentTerms(host), symbol, 1, 1, algo, options)
-
-
-def _tried(terms: ParentTerms, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> Parent:
-    try:
-        parent = terms.parent(symbol, side, lots, options)
-        make_algorithm(name, parent, Random(0).random, options)
-    except (ValueError, TypeError) as problem:
-        raise StrategyError(str(problem), location=f"set_target({symbol}, algo={name!r})") from None
-    return parent
-
-
-def _target_of(fields: Mapping[str, Any]) -> tuple[str, Any, str, dict[str, Any]]:
-    """Returns symbol, quantity, algorithm and its options."""
-    options = dict(fields)
-    return (str(options.pop("symbol", "")), options.pop("qty", None), str(options.pop("algo", "touch")), options)
 
 
 def _sendable(lots: int, left: int, least: int) -> int:

@@ -133,6 +133,7 @@ class Host:
         self.new_volume_group: Callable[[str, int], None] | None = None
         self.memory: dict[str, Any] = {}
         self.kept: dict[str, Any] = {}  # by strategy: what its desk has under way; on the tape with memory, live
+        self.missed: list[_core.Fill] = []  # while on_start runs: what its orders filled while no process of it ran
         self.bars = BarFeeds(self, bar_sources, inventory)
         self.scans = Scans(self)
         self.failures: list[Failed] = []
@@ -264,7 +265,7 @@ class Host:
         self._live[account] = LiveMoney(self.loop, gateway, seat, self.instruments, index)
         self.loop.follow_ledger(gateway, seat.entries_after)
         for currency, amount in seat.others.items():
-            self.loop.deposit(index(currency), amount)
+            self.loop.deposit(index(currency), decimal_text(Decimal(amount)))
 
     def _live_money_index(self, gateway: int, currency: str) -> int:
         count = len(self.money)

@@ -19,13 +19,14 @@ from typing import Annotated, Any
 
 from onetape.model.errors import BadConfig
 
-__all__ = ["Param", "Parameter", "coerce", "coerced", "described", "parameters_of", "resolve"]
+__all__ = ["WHOLE_NUMBERS", "Param", "Parameter", "coerce", "coerced", "described", "parameters_of", "resolve"]
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 
 Bound = int | float | Decimal
+WHOLE_NUMBERS = range(-(2**63), 2**64)  # that a tape can hold
 _WORDS = {int: "int", float: "float", bool: "bool", str: "str", Decimal: "decimal"}
 
 
@@ -248,13 +249,14 @@ def _is_union(kind: Any) -> bool:
 
 
 def _bounded(value: Any, parameter: Parameter, owner: str) -> Any:
-    """`value`, if it and all of its items keep the bounds: NaN keeps none."""
+    """`value`, if it and all of its items keep the bounds: NaN keeps none, and a whole number has 64 bits as the tape
+    has it."""
     low, high = parameter.facts.min, parameter.facts.max
-    if low is None and high is None:
-        return value
     for each in value if isinstance(value, (list, tuple, set, frozenset)) else (value,):
         if isinstance(each, bool) or not isinstance(each, (int, float, Decimal)):
             continue
+        if isinstance(each, int) and each not in WHOLE_NUMBERS:
+            raise BadConfig(f"parameter {parameter.name!r} is {each}, beyond 64 bits", location=owner)
         if (low is None or low <= each) and (high is None or each <= high):
             continue
         bounds = " and ".join(

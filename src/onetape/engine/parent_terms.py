@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from onetape.execution.algorithm import Parent
+from onetape.execution.algorithms import make_algorithm
 from onetape.execution.amount import amount_of, finite_of, ticks_of
+from onetape.model.errors import StrategyError
 from onetape.model.time import SECOND, parse_period
 
 if TYPE_CHECKING:
@@ -36,6 +41,9 @@ def terms_of(options: dict[str, Any], now: int) -> Terms:
         None if (value := options.pop(name, None)) is None else finite_of(name, value)
         for name in ("limit", "clip", "participation")
     )
+    for name, value in (("limit", limit), ("clip", clip)):
+        if value is not None and value <= 0:
+            raise ValueError(f"{name} lies above 0, not {value}")
     if deadline is not None and deadline <= now:
         raise ValueError("the deadline is not ahead")
     if deadline is not None and deadline - now >= MINUTES_MAX * 60 * SECOND:
@@ -60,6 +68,15 @@ def _deadline(options: dict[str, Any], now: int) -> int | None:
     return now + round(span * 60 * SECOND)
 
 
+@contextmanager
+def _blames_program(symbol: str, name: str) -> Iterator[None]:
+    """Raises StrategyError for what no parent order can be made with."""
+    try:
+        yield
+    except (ValueError, TypeError) as problem:
+        raise StrategyError(str(problem), location=f"set_target({symbol}, algo={name!r})") from None
+
+
 class ParentTerms:
     """Reads the terms of parent orders at the loop's time and prices."""
 
@@ -77,6 +94,24 @@ class ParentTerms:
         if clip_lots is not None and clip_lots < 1:
             raise ValueError(f"clip {terms.clip} is less than one lot ({lot})")
         return Parent(side, lots, now, terms.deadline, worst, clip_lots, terms.participation, least)
+
+    def tried(self, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> Parent:
+        """As `parent`, of an algorithm that can be made with what is left. Raises StrategyError."""
+        with _blames_program(symbol, name):
+            parent = self.parent(symbol, side, lots, options)
+            make_algorithm(name, parent, Random(0).random, options)
+        return parent
+
+    def check_words(self, symbol: str, name: str, options: dict[str, Any]) -> None:
+        """Raises StrategyError for an algorithm and for options that there are not, where nothing is left to trade: by
+        no price, and a deadline may have passed."""
+        left, now = dict(options), self._loop.now
+        if left.pop("deadline", None) is not None:
+            left["minutes"] = 1
+        with _blames_program(symbol, name):
+            terms = terms_of(left, now)
+            parent = Parent(1, 1, now, terms.deadline, None, None if terms.clip is None else 1, terms.participation, 1)
+            make_algorithm(name, parent, Random(0).random, left)
 
     def deadline(self, options: dict[str, Any]) -> int | None:
         """Takes it out of `options`, as a time in ns."""

@@ -21,7 +21,9 @@ from onetape.accounts.holding import Holding, Terms
 from onetape.accounts.sharing import shares
 from onetape.engine.children import Child
 from onetape.engine.handlers import ALL, PRIVATE_TIMER
+from onetape.engine.robot_commands import CANCEL_TARGET, TARGET
 from onetape.engine.strategy import Strategy
+from onetape.engine.target_commands import check_target, members_meant, target_of
 from onetape.model.errors import NotAvailable, StrategyError, UsageError
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.portfolio_config import MemberConfig, PortfolioConfig
@@ -229,7 +231,6 @@ class MemberFace(Child):
 class Portfolio(Strategy):
     """Trades a portfolio's members as one strategy. Made of a file by engine/portfolio_file.py."""
 
-    _takes_targets = False  # its members' add up to them
     _config: ClassVar[PortfolioConfig]
     _instances: ClassVar[list[Member]]
     _exchanges: ClassVar[dict[str, str]]  # of the file's accounts, where it names several
@@ -253,6 +254,7 @@ class Portfolio(Strategy):
         self._algos: list[tuple[str, dict[str, Any]]] = [
             (each.config.algo, each.config.options) for each in self._active
         ]
+        self._names = {number: each.name for number, each in enumerate(self._active)} | {UNOWNED: "nobody"}
         self._shared: dict[str, SharedPosition] = {}
         self._positions: list[dict[str, MemberPosition]] = [{} for _ in range(len(self._active) + 1)]
         self._hearers: dict[str, dict[Any, list[tuple[str, Callable[[Any], None]]]]] = {}
@@ -350,6 +352,42 @@ class Portfolio(Strategy):
 
     # --- what members want --------------------------------------------------------------------------
 
+    def _check_target(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """As Strategy's. `member` says whose target it is; what works of a symbol works for all of them."""
+        left = dict(fields)
+        named = left.pop("member", None)
+        check_target(self._host, self._works, command, left)
+        meant = {"symbol": left["symbol"]}
+        if command in (TARGET, CANCEL_TARGET):
+            members = members_meant(self._active, named, left["symbol"])
+            return {**meant, "members": [self._active[each].name for each in members]}
+        if named is not None:
+            raise UsageError(f"{command} takes a symbol alone: what members want of it is worked as one")
+        return meant
+
+    def _works(self, symbol: str) -> bool:
+        return any(map(self._execution_desk().works, self._host.on_all(symbol)))
+
+    def _obey_target(self, command: str, fields: Mapping[str, Any]) -> None:
+        """Members say the target, or give it up and keep what they hold; what that makes of the account's is said at
+        once."""
+        symbol, qty, algo, options = target_of(fields)
+        if command not in (TARGET, CANCEL_TARGET):
+            for each in self._host.on_all(symbol):
+                self._execution_desk().obey(command, {"symbol": each})
+            return
+        said, is_set = set(self._changed), command == TARGET
+        for member in members_meant(self._active, options.pop("member", None), symbol):
+            self._signals[symbol].pop(member, None)
+            if is_set:
+                self._want(member, symbol, float(qty), algo, options)
+            else:
+                self._sizes[symbol][member] = float(self._shared[symbol].held.get(member, 0))
+                self._changed.setdefault(symbol, set()).discard(member)
+                self._shared[symbol].release(member)
+                self._keep_lacks(symbol)
+        self._net({*said, symbol} if is_set else said, repeat=symbol if is_set else None)
+
     def _want(self, member: int, symbol: str, signal: float, algo: str, options: dict[str, Any]) -> None:
         each = self._active[member]
         if symbol not in each.symbols:
@@ -427,9 +465,9 @@ class Portfolio(Strategy):
         self._weights = dict(zip(self._traded, map(float, weights), strict=True))
         self.log("weights", symbols=self._weights)
 
-    def _net(self, said: set[str]) -> None:
+    def _net(self, said: set[str], repeat: str | None = None) -> None:
         """From wishes to targets of the account. said: symbols of which members want something else; what works for
-        others keeps its deadline."""
+        others keeps its deadline. repeat: one whose target is said anew, though it is the one that works."""
         if self._measures and not self._weights:
             self._measure()
         if self._config.weights == "equal":
@@ -460,7 +498,7 @@ class Portfolio(Strategy):
                 self._host.kept.setdefault("wanted", {}).setdefault(symbol, {}).update(names)
                 self._loop.touch_memory()
             self._cross(symbol)
-        self._send(terms, said)
+        self._send(terms, said, repeat)
 
     def _quantity(self, member: int, symbol: str, signal: float, unit: float, equity: float) -> float:
         """Units of the instrument, not rounded."""
@@ -482,7 +520,7 @@ class Portfolio(Strategy):
             price = 1 / price
         return float(instrument.multiplier) * price / float(10**instrument.size_decimals)
 
-    def _send(self, terms: Mapping[str, SymbolTerms], said: set[str]) -> None:
+    def _send(self, terms: Mapping[str, SymbolTerms], said: set[str], repeat: str | None) -> None:
         desk, targets = self._execution_desk(), []
         for symbol, of in terms.items():
             shared = self._shared[symbol]
@@ -490,7 +528,10 @@ class Portfolio(Strategy):
             is_reaching = desk.is_reaching(symbol)
             if not is_reaching and wanted and abs(wanted - held) * of.unit <= self._config.band:
                 continue
-            if wanted == shared.target() == self._targets.get(symbol, 0) and (is_reaching or wanted == held):
+            working = (order.id for each in self._host.on_all(symbol) for order in self._loop.working(each))
+            is_same = wanted == shared.target(working) == self._targets.get(symbol, 0)
+            self._keep_lacks(symbol)
+            if is_same and (wanted == held or (is_reaching and symbol != repeat)):
                 continue
             self._targets[symbol] = wanted
             lacks = shared.missing(1) or shared.missing(-1)
@@ -532,7 +573,8 @@ class Portfolio(Strategy):
             self._signals[symbol], self._sizes[symbol] = {}, {}
             self._changed.pop(symbol, None)
         else:
-            parts = dict(shared.fill(qty))
+            parts = dict(shared.fill(qty, fill.order.id))
+        self._keep_lacks(symbol)
         fee = fill.fee_int
         if fill.fee_currency != self.instrument(symbol).settle:
             fee = 0  # other money is no part of their profit: the account's fill has it
@@ -594,10 +636,17 @@ class Portfolio(Strategy):
             held = self.memory.setdefault("members", {}).setdefault(symbol, {})
             held[name] = [_packed(each) for each in (*position.holding.state, position.fees)]
 
+    def _keep_lacks(self, symbol: str) -> None:
+        if self._host.robot_numbers:
+            record = self._shared[symbol].to_record(self._names)
+            self._host.kept.setdefault("lacks", {})[symbol] = record
+            self._loop.touch_memory()
+
     def _restore(self) -> None:
-        """Positions of an earlier life, and what is on its way; what the account has beside them is nobody's."""
+        """Positions of an earlier life, and what is on its way; fills since then are whose orders these were, and what
+        the account has beside them is nobody's."""
         desk, kept = self._execution_desk(), self._host.kept.get("wanted", {})
-        names = {each.name: number for number, each in enumerate(self._active)} | {"nobody": UNOWNED}
+        lacks, names = self._host.kept.get("lacks", {}), {name: number for number, name in self._names.items()}
         for symbol, members in self.memory.get("members", {}).items() if self.resumed else ():
             for name, packed in members.items():
                 if name not in names or symbol not in self._shared:
@@ -606,6 +655,12 @@ class Portfolio(Strategy):
                 holding = position.holding
                 holding.qty, holding.cost, holding.realized, position.fees = map(_unpacked, packed)
                 self._shared[symbol].held[names[name]] = holding.qty
+        for symbol, shared in self._shared.items() if self.resumed else ():
+            shared.wanted = {names[name]: units for name, units in kept.get(symbol, {}).items() if name in names}
+            if symbol in lacks:
+                shared.restore(lacks[symbol], names)
+        for fill in self._host.missed:
+            self._on_account_fill(fill)
         for symbol, shared in self._shared.items():
             actual = self._account_position(symbol)
             rest = actual - sum(shared.held.values())
@@ -617,9 +672,9 @@ class Portfolio(Strategy):
                 self.log(f"{symbol}: {rest} units of the account are no member's", "warning")
             under_way = desk.target_of(symbol)
             self._targets[symbol] = actual if under_way is None else under_way
-            wanted = kept.get(symbol, {}) if under_way is not None else {}
-            shared.wanted.update({names[name]: units for name, units in wanted.items() if name in names})
-            shared.target()
+            if under_way is None:
+                shared.wanted.clear()
+            shared.target(order.id for each in self._host.on_all(symbol) for order in self._loop.working(each))
 
     def _price_int(self, symbol: str) -> int:
         """Returns the middle of the market, before it is there what the account's position cost."""

@@ -23,6 +23,7 @@ from onetape.model.errors import BadConfig, OnetapeError, UsageError
 from onetape.model.portfolio_config import MemberConfig, PortfolioConfig
 from onetape.model.sections import PORTFOLIO
 from onetape.model.symbol import exchange_of
+from onetape.portfolio.weights import check_scheme
 
 __all__ = ["portfolio_class"]
 
@@ -42,6 +43,8 @@ def portfolio_class(path: Path, load: Load) -> type[Strategy]:
     config = parse_config(text, name=str(path))
     if not config.portfolio.strategies:
         raise BadConfig("no section [portfolio]", location=str(path), todo="add it, and [portfolio.strategies.NAME]")
+    if isinstance(config.portfolio.weights, str):
+        check_scheme(config.portfolio.weights)
 
     def bad(name: str, key: str, what: str, todo: str) -> BadConfig:
         place = (PORTFOLIO, "strategies", name, *([key] if key else []))
@@ -75,6 +78,7 @@ Bad = Callable[[str, str, str, str], BadConfig]
 def _members(config: PortfolioConfig, path: Path, load: Load, bad: Bad) -> Iterator[Member]:
     files: dict[str, Path] = {}
     seen: dict[str, str] = {}
+    names: dict[str, str] = {}  # of members, and whose they are
     silent = [each for each in config.strategies.values() if not each.share]
     rest = max(1 - sum(each.share for each in config.strategies.values()), 0.0)
     for name, each in config.strategies.items():
@@ -95,6 +99,8 @@ def _members(config: PortfolioConfig, path: Path, load: Load, bad: Bad) -> Itera
             if (other := seen.setdefault(same, own)) != own:
                 what = f"{own} has the strategy, symbols, periods and parameters of {other}"
                 raise bad(name, "", what, "one of both goes")
+            if (other := names.setdefault(own, name)) != name:
+                raise bad(name, "", f"{own} is a member of {other} and one of {name}", "rename one of both")
             yield Member(own, name, each, kind, params, symbols, periods, share)
 
 

@@ -109,19 +109,22 @@ class Protections:
 
     def _on_order(self, order: _core.Order) -> None:
         if not order.is_closed:
-            self._resized(order)
+            self._answered(order)
             return
         for each in self._of(order.symbol):
             if each.entry.id == order.id or any(self._ended(each, leg, order) for leg in each.legs.values()):
                 self._settle(each)
 
-    def _resized(self, order: _core.Order) -> None:
-        """What the venue says of another size: it may have refused it, and more may have filled meanwhile."""
+    def _answered(self, order: _core.Order) -> None:
+        """What the venue says of a leg or of its new size: it may have refused that, and more may have filled
+        meanwhile."""
         for each in self._of(order.symbol):
             for leg in each.legs.values():
-                if leg.resized and leg.order is not None and leg.order.id == order.id and order.state not in CHANGING:
+                if leg.order is None or leg.order.id != order.id or order.state in CHANGING:
+                    continue
+                if leg.resized:
                     leg.resized, leg.fixed = False, bool(order.code)
-                    self._settle(each)
+                self._settle(each)
 
     def _ended(self, each: Attached, leg: Leg, order: _core.Order) -> bool:
         """A leg's order is gone. False: it is none of this leg's."""
@@ -236,8 +239,8 @@ class Protections:
         if wanted == 0:
             self._loop.cancel(order)
             return
-        if order.state in CHANGING:
-            return  # its news comes here
+        if order.state in CHANGING or order.state == OrderState.SUBMITTED:
+            return  # its news comes here: fills of one moment replace it once, not each time
         if leg.trigger is not None and self._moves(each, leg.trigger, price):
             self._replace(each, leg, wanted, price)
         elif order.qty_int - order.filled_int != wanted:

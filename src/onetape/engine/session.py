@@ -43,6 +43,7 @@ from onetape.engine.source_location import source_location
 from onetape.engine.strategy import Strategy
 from onetape.engine.tape_facts import Inventory, TapeContents, contents_of, inventory_of, streams_of
 from onetape.engine.venue_setup import check_venues, fund, prepare_venues, set_venue_rules, with_venue_clocks
+from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, StrategyError
 from onetape.model.ids import robot_tag
@@ -197,9 +198,9 @@ class Session:
         assert self.started_at is not None
         if self.plan.live is not None and self.plan.live.stopped:
             self.loop.allow_trading(False)
-        self.loop.carry_moved(self.spec.moved_before)
+        self.loop.carry_moved(decimal_text(Decimal(self.spec.moved_before)))
         self.loop.begin(self.started_at)
-        self.loop.write_missed()
+        self.host.missed = self.loop.write_missed()
         if self.spec.attributes:
             working = {order.id: order for order in self.loop.working(None)}
             for name in self.spec.attributes:
@@ -223,6 +224,7 @@ class Session:
                 location=f"{source_location(problem) or self.strategy_class.__name__}, in on_start",
                 todo="fix the strategy",
             ) from problem
+        self.host.missed = []
         self.loop.leave_callback()
         self.host.bars.take_pending()
         preload(self)
@@ -312,26 +314,23 @@ class Session:
             self.loop.allow_trading(command == START)
             self.loop.leave_callback()
 
-    def check_target(self, command: str, fields: Mapping[str, Any]) -> None:
-        """Raises what speaks against one of TARGETS: an OnetapeError."""
-        if self.compiled is not None or not self.robot._takes_targets:
+    def check_target(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what one of TARGETS is about; raises what speaks against it: an OnetapeError."""
+        if self.compiled is not None:
             raise NotAvailable(f"{command} of a {type(self.robot).__name__}", todo="set its parameters")
-        from onetape.engine.execution_desk import check_target
-
-        check_target(self.host, vars(self.robot).get("_desk"), command, fields)
+        return self.robot._check_target(command, fields)
 
     def works(self, symbol: str) -> bool:
         """Tells whether an algorithm works for a target of a symbol."""
-        desk = vars(self.robot).get("_desk")
-        return desk is not None and bool(desk.works(symbol))
+        return self.robot._works(symbol)
 
     def _direct(self, command: str, fields: Mapping[str, Any]) -> None:
-        """Has the strategy's desk do it, which `check_target` has found nothing against."""
+        """Has the strategy do it, which `check_target` has found nothing against."""
         if self.loop.halted:
             return
         self.loop.enter_callback()
         try:
-            self.robot._execution_desk().obey(command, fields)
+            self.robot._obey_target(command, fields)
         except KeyboardInterrupt:
             raise
         except BaseException as problem:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import sysconfig
 import traceback
 from pathlib import Path
+from typing import Final
 
 __all__ = ["source_location"]
 
+_STANDARD_LIBRARY: Final = sysconfig.get_paths()["stdlib"] + os.sep
+
 
 def source_location(problem: BaseException) -> str:
-    """`file.py:line in function` of the innermost frame outside this package."""
+    """`file.py:line in function` of the innermost frame outside this package and the standard library."""
     if isinstance(problem, SyntaxError) and problem.filename:
         return f"{problem.filename}:{problem.lineno}"
     package = str(Path(__file__).resolve().parent.parent)
     frames = traceback.extract_tb(problem.__traceback__)
-    own = [f for f in frames if not f.filename.startswith((package, "<frozen"))]
+    own = [f for f in frames if not f.filename.startswith((package, "<frozen")) and not _is_standard(f.filename)]
     if not own:
         return ""
     last = own[-1]
     return f"{last.filename}:{last.lineno} in {last.name}"
+
+
+def _is_standard(file: str) -> bool:
+    """What is installed beside it (site-packages, dist-packages) may be a strategy."""
+    return file.startswith(_STANDARD_LIBRARY) and "-packages" not in file

@@ -51,7 +51,6 @@ class Strategy:
     _desk: ExecutionDesk
     _protections: Protections
     _trailing: TrailingStops
-    _takes_targets: ClassVar[bool] = True  # from the operator
     _services: ClassVar[frozenset[str]] = frozenset()
     _compiled: ClassVar[bool] = False  # see engine/compiled.py
     _location = ""  # of a strategy inside another one
@@ -480,6 +479,21 @@ class Strategy:
         """Parent orders of an earlier life go on."""
         if self._location in self._host.kept:
             self._execution_desk().resume()
+
+    def _works(self, symbol: str) -> bool:
+        """Tells whether an algorithm works for a target of a symbol."""
+        desk = vars(self).get("_desk")
+        return desk is not None and bool(desk.works(symbol))
+
+    def _check_target(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what a command about targets is about; raises what speaks against it, an OnetapeError."""
+        from onetape.engine.target_commands import check_target
+
+        check_target(self._host, self._works, command, fields)
+        return {"symbol": fields["symbol"]}
+
+    def _obey_target(self, command: str, fields: Mapping[str, Any]) -> None:
+        self._execution_desk().obey(command, fields)
 
     def _enter(
         self,

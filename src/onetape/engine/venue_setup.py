@@ -126,7 +126,7 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> RunPlan:
                     location="--cash",
                     todo=f"give for example --cash '{prefix}{amount} {settle}'",
                 )
-            host.loop.deposit(host.money_index(account, currency), str(amount))
+            host.loop.deposit(host.money_index(account, currency), decimal_text(Decimal(amount)))
     _count_money(plan, host)
     if plan.accounts:  # an instrument may come later that settles in something else
         host.new_instrument = lambda: _count_money(plan, host)

@@ -23,6 +23,7 @@ import onetape.engine.jit.market
 import onetape.engine.jit.orders
 import onetape.engine.jit.words  # noqa: F401 - the overloads that these register
 from onetape import _core
+from onetape.engine.jit.calls import NOT_AVAILABLE
 from onetape.engine.jit.fingerprint import UnknownDependencyError, fingerprint
 from onetape.engine.jit.machine_code import MachineCode, compile_callback, find, keep
 from onetape.engine.jit.types import (
@@ -39,7 +40,7 @@ from onetape.engine.jit.types import (
     load,
 )
 from onetape.engine.strategy import Strategy
-from onetape.model.errors import StrategyError
+from onetape.model.errors import NotAvailable, OnetapeError, StrategyError
 
 __all__ = ["Compiled", "compile_strategy"]
 
@@ -61,6 +62,7 @@ _CALLBACKS = {
 }
 _NOT_COMPILED = ("on_instrument", "on_event", "on_health", "on_params")
 _HOW_TO = "change it, or take @compiled away: the same code runs interpreted"
+_INTERPRETED = "run it with --interpret, or take @compiled away: there it works"
 _INT64 = 2**63
 
 
@@ -412,25 +414,31 @@ def _check_helper(typ: StrategyType, cls: type, name: str, method: Any) -> None:
 # --- what to say ----------------------------------------------------------------------------------
 
 
-def _explained(cls: type, name: str, method: Any, problem: errors.NumbaError) -> StrategyError:
+def _explained(cls: type, name: str, method: Any, problem: errors.NumbaError) -> OnetapeError:
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(problem))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     said = next((line for line in lines if _SAYS.search(line)), lines[0] if lines else "?")
     own_words = re.search(r"onetape: (.*)", text)
     if own_words:
         said = own_words[1].strip()
+        if said.startswith(NOT_AVAILABLE):
+            what = f"{said.removeprefix(NOT_AVAILABLE)} in compiled code"
+            return NotAvailable(what, location=_place(cls, name, _line_of(method, text)), todo=_INTERPRETED)
     unknown = re.search(r"Unknown attribute '(\w+)' of type (\w+)", text)
     if unknown:
         owner = "self" if unknown[2] == cls.__name__ else unknown[2]
         said = f"{owner}.{unknown[1]} cannot be used in compiled code"
         if owner == "self" and not hasattr(Strategy, unknown[1]):
             said = f"self.{unknown[1]} must be set in on_start"
+    return _refusal(cls, name, said.removeprefix("- "), _line_of(method, text))
+
+
+def _line_of(method: Any, text: str) -> str:
     places = re.findall(r'File "([^"]+)", line (\d+)', text)
     own = Path(method.__code__.co_filename)
-    location = next(
+    return next(
         (f"{own.name}:{line}" for file, line in reversed(places) if Path(file).name == own.name), _location(method)
     )
-    return _refusal(cls, name, said.removeprefix("- "), location)
 
 
 _SAYS = re.compile(
@@ -446,8 +454,11 @@ def _location(method: Any) -> str:
 
 
 def _refusal(cls: type, name: str, said: str, location: str) -> StrategyError:
-    place = f"{cls.__name__}.{name}" + (f", {location}" if location else "")
-    return StrategyError(f"cannot be compiled: {said}", location=place, todo=_HOW_TO)
+    return StrategyError(f"cannot be compiled: {said}", location=_place(cls, name, location), todo=_HOW_TO)
+
+
+def _place(cls: type, name: str, location: str) -> str:
+    return f"{cls.__name__}.{name}" + (f", {location}" if location else "")
 
 
 def _attribute_refusal(cls: type, name: str, said: str) -> StrategyError:

@@ -129,6 +129,9 @@ def literal(typ):
     return typ.literal_value if isinstance(typ, types.Literal) else None
 
 
+NOT_AVAILABLE = "not available: "  # begins what the interpreter does and compiled code does not
+
+
 def is_none(typ):
     return typ is None or isinstance(typ, types.NoneType) or (isinstance(typ, types.Omitted) and typ.value is None)
 

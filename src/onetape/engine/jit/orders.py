@@ -14,6 +14,7 @@ from numba.core.errors import TypingError
 from numba.extending import overload, overload_attribute, overload_method
 
 from onetape.engine.jit.calls import (
+    NOT_AVAILABLE,
     POST_ONLY,
     PRICE,
     QTY,
@@ -277,8 +278,65 @@ _send_target, _send_close = _target_overload(0), _target_overload(1)
 
 
 @overload_method(StrategyType, "set_target", prefer_literal=True)
-def _set_target(self, symbol, qty):
-    return lambda self, symbol, qty: _send_target(self, symbol, qty)
+def _set_target(
+    self,
+    symbol,
+    qty,
+    algo="touch",
+    signal=None,
+    account=None,
+    minutes=None,
+    deadline=None,
+    limit=None,
+    slippage=None,
+    participation=None,
+    clip=None,
+    urgency=None,
+    profile=None,
+    spread=None,
+    within=None,
+    age=None,
+):
+    more = (
+        signal,
+        account,
+        minutes,
+        deadline,
+        limit,
+        slippage,
+        participation,
+        clip,
+        urgency,
+        profile,
+        spread,
+        within,
+        age,
+    )
+    if literal(algo) != "touch" or not all(map(is_none, more)):
+        raise TypingError(f"onetape: {NOT_AVAILABLE}set_target with an algorithm, signal= or account=")
+
+    def call(
+        self,
+        symbol,
+        qty,
+        algo="touch",
+        signal=None,
+        account=None,
+        minutes=None,
+        deadline=None,
+        limit=None,
+        slippage=None,
+        participation=None,
+        clip=None,
+        urgency=None,
+        profile=None,
+        spread=None,
+        within=None,
+        age=None,
+    ):
+        return _send_target(self, symbol, qty)
+
+    return call
 
 
 @overload_method(StrategyType, "close", prefer_literal=True)

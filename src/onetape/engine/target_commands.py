@@ -1,0 +1,81 @@
+"""Commands about targets, as the operator sends them: what they say, what speaks against them, and which members of a
+portfolio they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from onetape.engine.handlers import ALL
+from onetape.engine.parent_terms import ParentTerms
+from onetape.engine.robot_commands import CANCEL_TARGET, TARGET
+from onetape.execution.amount import finite_of
+from onetape.model.errors import UnknownSymbol, UsageError
+
+if TYPE_CHECKING:
+    from onetape.engine.host import Host
+
+__all__ = ["check_target", "members_meant", "target_of"]
+
+
+class Named(Protocol):
+    """A member of a portfolio: its name, that of its section in the file, and what it trades."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def entry(self) -> str: ...
+    @property
+    def symbols(self) -> tuple[str, ...]: ...
+
+
+def target_of(fields: Mapping[str, Any]) -> tuple[str, Any, str, dict[str, Any]]:
+    """Returns symbol, quantity, algorithm and its options."""
+    options = dict(fields)
+    return (str(options.pop("symbol", "")), options.pop("qty", None), str(options.pop("algo", "touch")), options)
+
+
+def check_target(host: Host, works: Callable[[str], bool], command: str, fields: Mapping[str, Any]) -> None:
+    """Raises what speaks against one of TARGETS: an OnetapeError. works: an algorithm works for a symbol."""
+    symbol, qty, algo, options = target_of(fields)
+    if symbol not in host.instruments:
+        traded = ", ".join(list(host.instruments)[:5])
+        raise UnknownSymbol(f"this robot does not trade {symbol!r}", todo=f"symbol={traded}")
+    if command != TARGET:
+        if len(fields) > 1:
+            raise UsageError(f"{command} takes a symbol alone")
+        if command != CANCEL_TARGET and not works(symbol):
+            raise UsageError(f"no target of {symbol} is at work", todo="target symbol=S qty=Q algo=A")
+        return
+    try:
+        finite_of("qty", qty)
+        if algo == "touch" and options:
+            raise ValueError(f"touch takes at once and knows no {', '.join(options)}")
+    except ValueError as problem:
+        raise UsageError(str(problem), location=TARGET) from None
+    if algo != "touch":
+        ParentTerms(host).tried(symbol, 1, 1, algo, options)
+
+
+def members_meant(members: Sequence[Named], name: object, symbol: str) -> list[int]:
+    """Returns the numbers of the members that a command names: by a member's name, by a strategy's all of its members,
+    by ALL the whole portfolio; of these those that trade the symbol. None: the only one that does. Raises UsageError
+    where it is not clear which, and UnknownSymbol."""
+    trading = {number: each for number, each in enumerate(members) if symbol in each.symbols}
+    if not trading:
+        raise UnknownSymbol(f"no member of the portfolio trades {symbol!r}")
+    names = ", ".join(each.name for each in trading.values())
+    todo = f"member={ALL} for all of them, or one of {names}"
+    if name == ALL or (name is None and len(trading) == 1):
+        return [*trading]
+    if name is None:
+        raise UsageError(f"{len(trading)} members trade {symbol}, and the command names none", todo=todo)
+    own = [number for number, each in trading.items() if each.name == name]
+    of_entry = [number for number, each in trading.items() if each.entry == name]
+    if own and of_entry and own != of_entry:
+        raise UsageError(f"{name!r} is a member and another strategy's name", todo="rename one of them in the file")
+    if found := own or of_entry:
+        return found
+    is_listed = any(name in (each.name, each.entry) for each in members)
+    fault = f"{name!r} does not trade {symbol}" if is_listed else f"the portfolio has no member {name!r}"
+    raise UsageError(fault, todo=todo)
