@@ -107,6 +107,9 @@ def test_cat_by_time_is_half_open(tmp_path: Path) -> None:
     assert [r["sequence"] for r in shown] == [4, 5, 6]
     shown = list(cat(tmp_path / "t", start="2020-09-13T12:26:48Z"))
     assert [r["sequence"] for r in shown] == [9, 10]
+    for start, end in (("2021-01-01", "2020-01-01"), ("9", "4")):
+        with pytest.raises(UsageError, match="swap them"):
+            list(cat(tmp_path / "t", start=start, end=end))
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 5000, 9000])

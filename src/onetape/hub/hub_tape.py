@@ -30,6 +30,7 @@ from onetape.ipc.once import Once
 from onetape.model.enums import EventType
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE
+from onetape.tape.health import append_health
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 from onetape.tape.segments import is_tape
@@ -104,9 +105,7 @@ class HubTape(CommandTape):
         warned: bool = False,
     ) -> None:
         record = {"kind": kind, "subject": subject, "state": state, **about}
-        if warned:
-            record["severity"] = "warning"
-        self.writer.append("health", msgspec.msgpack.encode(record), time=now)
+        append_health(self.writer, record, "warning" if warned else "", now)
 
 
 def _recovered(path: Path, instruments: list[Instrument]) -> Recovered:

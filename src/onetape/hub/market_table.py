@@ -13,7 +13,6 @@ from onetape.model.home import state_of
 from onetape.model.sections import HUB
 from onetape.tape.state import Group, StateReader, StateWriter
 from onetape.tape.state_layout import FieldValue
-from onetape.tape.state_table import StateTable
 
 __all__ = ["MarketTable"]
 
@@ -34,8 +33,8 @@ class MarketTable:
         kept = _kept_bars(home)
         self.kept: list[tuple[int, list[int]]] = []  # by number of listing, oldest first
         self._writer = StateWriter(state_of(home), HUB, LAYOUT)
-        self._table = StateTable(LAYOUT)
-        self._table.attach(self._writer)
+        self._writer.publish()
+        self._times: dict[str, dict[str, int]] = {spec.name: {} for spec in (*_KINDS, BOOK, BAR)}  # of what is there
         for each in kept:
             number = int(each["stream"] or 0) - 1
             if not 0 <= number < len(listings) or listings[number].is_ended:
@@ -49,28 +48,26 @@ class MarketTable:
         key, instrument = listing.symbol, listing.instrument
         if len(key.encode()) > _KEY_BYTES_MAX:  # there is no room for its name
             return
-        self._table.sequence = sequence
         for spec, numbers in zip(_KINDS, values, strict=True):
             if numbers is None:
                 continue
             ts_event, *rest = numbers
             own = (listing.number + 1, instrument.price_decimals, instrument.size_decimals)
             named: dict[str, FieldValue] = dict(zip((name for name, _ in spec.fields), (*own, *rest), strict=True))
-            self._table.put(spec.name, key, named, ts=max(ts_event, 0))
+            self._put(spec.name, key, named, max(ts_event, 0), sequence)
 
     def put_book(self, listing: Listing, levels: Levels, sequence: int) -> None:
         """The best levels; a book of which no chain is whole is not there."""
         key, instrument = listing.symbol, listing.instrument
         if levels is None or len(key.encode()) > _KEY_BYTES_MAX:
-            if self._table.get(BOOK.name, key) is not None:
-                self._table.remove(BOOK.name, key)
+            if key in self._times[BOOK.name]:
+                self._remove(BOOK.name, key)
             return
         _, ts_event, ts_recv, rows = levels
-        self._table.sequence = sequence
         own = (listing.number + 1, instrument.price_decimals, instrument.size_decimals, ts_recv)
         figures = (*own, *(figure for row in rows for figure in row))
         named: dict[str, FieldValue] = dict(zip((name for name, _ in BOOK.fields), figures, strict=True))
-        self._table.put(BOOK.name, key, named, ts=max(ts_event, 0))
+        self._put(BOOK.name, key, named, max(ts_event, 0), sequence)
 
     def put_bar(self, listing: Listing, bar: Sequence[int], sequence: int) -> None:
         """A closed bar in place of the oldest: ts_open, period, open, high, low, close, volume, trades,
@@ -79,20 +76,18 @@ class MarketTable:
         key = f"{listing.symbol} {period // 10**9} {ts_open // period % self._klines}"
         if len(key.encode()) > _KEY_BYTES_MAX:
             return
-        held = self._table.get(BAR.name, key)
-        if held is not None and held.ts_data > ts_open + period:  # it comes late, and there is no room for it
+        if self._times[BAR.name].get(key, ts_open) > ts_open + period:  # it comes late, and there is no room for it
             return
-        self._table.sequence = sequence
         instrument = listing.instrument
         own = (listing.number + 1, instrument.price_decimals, instrument.size_decimals)
         named: dict[str, FieldValue] = dict(zip((name for name, _ in BAR.fields), (*own, *bar), strict=True))
-        self._table.put(BAR.name, key, named, ts=max(ts_open + period, 0))
+        self._put(BAR.name, key, named, max(ts_open + period, 0), sequence)
 
     def remove(self, symbol: str) -> None:
-        for key in [key for key in self._table.groups(BAR.name) if key.startswith(f"{symbol} ")]:
-            self._table.remove(BAR.name, key)
+        for key in [key for key in self._times[BAR.name] if key.startswith(f"{symbol} ")]:
+            self._remove(BAR.name, key)
         for spec in (*_KINDS, BOOK):
-            self._table.remove(spec.name, symbol)
+            self._remove(spec.name, symbol)
 
     def alive(self, now: int) -> None:
         self._writer.heartbeat(now)
@@ -101,9 +96,17 @@ class MarketTable:
     def close(self) -> None:
         """Bars stay for the next life; of a market that nobody follows nothing else is there."""
         for spec in (*_KINDS, BOOK):
-            for key in list(self._table.groups(spec.name)):
-                self._table.remove(spec.name, key)
+            for key in list(self._times[spec.name]):
+                self._remove(spec.name, key)
         self._writer.close()
+
+    def _put(self, kind: str, key: str, values: dict[str, FieldValue], ts: int, sequence: int) -> None:
+        self._writer.put(kind, key, values, ts=ts, sequence=sequence)
+        self._times[kind][key] = ts
+
+    def _remove(self, kind: str, key: str) -> None:
+        self._writer.remove(kind, key)
+        self._times[kind].pop(key, None)
 
 
 _BAR_FIELDS: Final = tuple(name for name, _ in BAR.fields[len(UNITS) :])

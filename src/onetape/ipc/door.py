@@ -47,6 +47,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     fields: dict[str, Any]
     time: int = 0  # of its frame, ns UTC; of a question 0
+    is_repeated: bool = False  # an earlier life has written its frame and no reply
 
 
 Do = Callable[[], Any]
@@ -268,7 +269,8 @@ class Door:
             reply = _answer_of(command.id, "applied")
             self._reply(reply, handler, done)
             return {**reply, "status": "duplicate"}
-        return self._carry_out(handler.prepare(structs.replace(command, time=done.time)), command, handler, done)
+        repeated = structs.replace(command, time=done.time, is_repeated=True)
+        return self._carry_out(handler.prepare(repeated), command, handler, done)
 
     def _carry_out(self, do: Do, command: Command, handler: Handler, done: Done) -> dict[str, Any]:
         try:

@@ -66,6 +66,7 @@ def robots_now(home: Path) -> dict[str, dict[str, Any]]:
             found[answer["process"]] = {
                 "status": strategy["status"],
                 "profit": strategy["profit"],
+                "currency": strategy.get("currency", ""),
                 "positions": {name: str(qty) for name, qty in held.items() if qty},
                 "orders": strategy["orders"],
                 "fills": strategy["total_trades"],

@@ -3,7 +3,6 @@
 from onetape.tape.journal import Frame, JournalReader, JournalWriter, Record, type_id
 from onetape.tape.schema import EventSchema, Schemas, built_in
 from onetape.tape.state import Group, GroupSpec, Layout, StateReader, StateWriter
-from onetape.tape.state_table import StateTable
 
 __all__ = [
     "EventSchema",
@@ -16,7 +15,6 @@ __all__ = [
     "Record",
     "Schemas",
     "StateReader",
-    "StateTable",
     "StateWriter",
     "built_in",
     "type_id",

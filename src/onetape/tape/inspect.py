@@ -108,6 +108,9 @@ def cat(
     reader = JournalReader(path)
     first_sequence, first_time = _place(start)
     last_sequence, end_time = _place(end)
+    ranges = ((first_sequence, last_sequence), (first_time, end_time))
+    if any(first is not None and last is not None and first > last for first, last in ranges):
+        raise UsageError(f"{start} is after {end}", location="--from/--to", todo="swap them")
     if first_sequence is not None:
         reader.seek_sequence(first_sequence)
     elif first_time is not None:

@@ -114,7 +114,8 @@ class JournalWriter:
             heartbeat=heartbeat,
         )
         # (type id, payload, flags=0, stream=0, time=0) -> sequence; positional
-        self._identity = _identity(self.path)
+        self._page = self.path / "control"
+        self._identity = _identity(self._page)
         self.append_raw: Callable[..., int] = cast(Any, self.core.fast_append())
         self.append_urgent = self.core.append_urgent
         if reserve:
@@ -163,7 +164,7 @@ class JournalWriter:
     @property
     def is_gone(self) -> bool:
         """What is written is not at its path any more: deleted, or another journal in its place."""
-        return _identity(self.path) != self._identity
+        return _identity(self._page) != self._identity
 
     @property
     def uuid(self) -> UUID:
@@ -242,10 +243,10 @@ def _with_reserve(usual: Callable[..., int], urgent: Callable[..., int]) -> Call
     return append
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Identifies a journal that is written: its control page. None: it has none."""
+def _identity(page: Path) -> tuple[int, int] | None:
+    """Identifies a journal that is written by its control page, None: it has none."""
     try:
-        found = (path / "control").stat()
+        found = page.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino
@@ -262,7 +263,8 @@ class JournalReader:
         sys.audit("onetape.open", str(self.path))
         READ.append(self.path)
         self.core = _core.JournalReader.open(str(self.path), expand_segment)
-        self._identity = _identity(self.path)
+        self._page = self.path / "control"
+        self._identity = _identity(self._page)
         self._segment = -1
         self._schemas = Schemas()
         # The raw hot path: (type, flags, sequence, time, stream, payload) or None.
@@ -439,7 +441,7 @@ class JournalReader:
     def is_gone(self) -> bool:
         """What is read is not at its path any more: deleted, or another journal in its place. Of
         one that was written while it was opened."""
-        return _identity(self.path) != self._identity
+        return _identity(self._page) != self._identity
 
     def close(self) -> None:
         """Releases the mappings. The reader cannot be used after it."""

@@ -294,6 +294,7 @@ class Schemas:
 
     def __init__(self, preamble: Iterable[tuple[int, int, bytes]] = ()) -> None:
         self.by_id: dict[int, EventSchema] = {}
+        self._by_name: dict[str, EventSchema] = {}  # those that were asked for
         self.instruments: dict[int, dict[str, Any]] = {}
         for type_, stream, payload in preamble:
             if type_ == SCHEMA_ENTRY_TYPE:
@@ -311,10 +312,14 @@ class Schemas:
         # The built-in object is shared where it says the same: its caches are warm.
         own = _BUILT_IN.get(schema.id)
         self.by_id[schema.id] = own if own == schema else schema
+        self._by_name.clear()
 
     def named(self, name: str) -> EventSchema:
+        if (found := self._by_name.get(name)) is not None:
+            return found
         for schema in self.by_id.values():
             if schema.name == name:
+                self._by_name[name] = schema
                 return schema
         names = ", ".join(sorted(s.name for s in self.by_id.values()))
         raise SchemaMismatch(f"no event type {name!r} on this tape", todo=f"it has: {names}")

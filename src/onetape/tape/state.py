@@ -4,7 +4,7 @@ Written only by the process that owns the journal it is projected from. A reader
 group or None for a key that is not there: never a default, and never half of a write.
 
     writer = StateWriter(home / "state", "gateway:main", layout)
-    ...                                  # fold checkpoint and journal: StateTable.rebuild
+    ...                                  # what its journal comes to
     writer.publish()                     # readers see it from here on
     writer.put("balance", "a/USDT", {"total": 5, "free": None}, ts=now, sequence=17)
 
