@@ -16,7 +16,7 @@ from onetape.accounts.entries import MAIN, Cause, Outside, checked
 from onetape.accounts.ledger import Ledger
 from onetape.model.decimals import scaled
 from onetape.model.enums import Liquidity, PositionSide, Side
-from onetape.orders.reports import FillReport
+from onetape.orders.reports import HASHED_TRADES, FillReport
 from reference.position import Position, money_units
 
 A, B = 2, 3
@@ -201,6 +201,25 @@ def test_a_fill_that_is_older_than_all_that_are_known_counts_as_it_comes():
     assert before > 0
     booking.fill(made(LINEAR, Side.SELL, 5000, 1, 4), A)
     assert booking.account[LINEAR, BOTH].realized > before
+
+
+@pytest.mark.parametrize(("ids", "order"), [((8, 9), (0, 1)), ((9, 8), (1, 0)), ((-8, -9), (0, 1)), ((-9, -8), (0, 1))])
+def test_fills_of_one_moment_are_in_the_order_of_their_ids_or_where_these_are_hashes_as_they_came(ids, order):
+    """Of an account that is short a purchase realizes, and at which cost is a question of what was sold before."""
+    first, fills = fill_of(INVERSE, "-3@60043"), ("+1@60080", "-1@60082")
+    came = [
+        fill_of(INVERSE, text, time=2, trade=HASHED_TRADES - number if number < 0 else number)
+        for number, text in zip(ids, fills, strict=True)
+    ]
+    found = []
+    for rows in (came, [came[n]._replace(trade_id=100 + place) for place, n in enumerate(order)]):
+        booking, ledger = Booking(INSTRUMENTS), Ledger()
+        ledger.post(booking.fill(first, A))
+        for row in rows:
+            ledger.post(checked(booking.fill(row, A if row.side is Side.BUY else B)))
+        account = booking.account[INVERSE, BOTH]
+        found.append((account.qty, account.cost, account.realized, ledger.total("BTC")))
+    assert found[0] == found[1]
 
 
 # --- what the venue does by itself ----------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accounts.shared_account import BUY, SELL, A, Account, B, C
+from accounts.shared_account import BUY, NOW, PERP, SELL, A, Account, B, C
 from long_form import examples
 from onetape.accounts.reductions import RETRY_NS
 from onetape.model.enums import OrderType, PositionSide, TriggerBy, TriggerKind
@@ -17,6 +17,8 @@ from onetape.model.errors import PositionLimit, ReduceOnlyViolated
 from onetape.model.order import OWN_REDUCING, REDUCE_ONLY
 from onetape.orders.calls import Purpose
 from onetape.orders.filters import Refusal
+from onetape.orders.gate import Gate
+from onetape.orders.halts import halt_of
 from onetape.orders.outcome import Outcome
 
 STOP = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
@@ -111,6 +113,78 @@ def test_the_mark_stays_through_restarts_amendments_and_fills():
     account.restart()
     assert account.manager.orders[order.client_id].spec.own_reducing
     assert account.reductions.amendment(order, 7, knows=False) is not None
+
+
+def stopped(account: Account, level: int) -> Gate:
+    """level: of a halt; 0: by the kill switch."""
+    gate = Gate(account.manager, {PERP: account.instrument}, ready=True)
+    gate.takes_off_own, gate.adds_to_own = account.reductions.takes_off, account.reductions.adds
+    account.manager.references[PERP] = 600_000
+    if level:
+        gate.halts.begin(halt_of({"level": level}, actor="guardian", account="main", time=NOW))
+    else:
+        gate.killed = "lunch"
+    return gate
+
+
+HELD = {A: 100, B: -50}
+
+
+@pytest.mark.parametrize(
+    ("held", "robot", "side", "size", "passes"),
+    [
+        (HELD, A, SELL, 50, "012"),  # under which stops
+        (HELD, A, SELL, 60, ""),  # the account would turn
+        (HELD, B, SELL, 10, "1"),  # the account has less then, and B is shorter
+        (HELD, C, SELL, 10, ""),
+        (HELD, A, BUY, 10, "1"),
+        (HELD, B, BUY, 10, "1"),
+        (HELD, C, BUY, 10, ""),
+        ({A: 100, B: -150}, A, BUY, 10, "1"),
+        ({A: 100, B: -150}, B, BUY, 50, "012"),
+        ({A: 100, B: -150}, C, BUY, 50, ""),
+    ],
+)
+def test_what_passes_a_stop_takes_off_its_own_sub_account_s_part_too(held, robot, side, size, passes):
+    found = ""
+    for level in (0, 1, 2):
+        account = Account()
+        for owner, qty in held.items():
+            account.hold(owner, qty)
+        gate = stopped(account, level)
+        refusal = gate.refusal(account.spec(side, size), NOW, robot=robot)
+        found += str(level) if refusal is None else ""
+        by_hand = gate.refusal(account.spec(side, size), NOW, robot=robot, is_by_hand=True)
+        takes_off = account.net * side.sign + size <= 0
+        assert (by_hand is None) == (takes_off or (level == 1 and account.net * side.sign > 0))
+        order = account.ask(robot, side, size)  # what works is held to the same
+        gate.hold_to_stops(NOW)
+        assert (order.life.cancel_open or order.cancel_wanted) == (refusal is not None)
+    assert found == passes
+
+
+@pytest.mark.parametrize("level", [0, 2])
+def test_all_that_its_sub_account_has_working_counts_before_what_passes_a_stop(level):
+    account = Account()
+    account.hold(A, 100)
+    account.hold(C, 200)
+    gate = stopped(account, level)
+
+    def passes(size: int, side=SELL, **terms) -> bool:
+        return gate.refusal(account.spec(side, size, **terms), NOW, robot=A) is None
+
+    assert passes(100) and not passes(110)
+    resting = account.ask(A, SELL, 40, price=610_000)
+    account.answer()
+    assert passes(60) and not passes(70)
+    account.reduce(A, SELL, 30, price=610_000)
+    assert passes(30) and not passes(40)
+    account.reduce(A, SELL, 30, type=OrderType.MARKET, price=0, trigger_int=500_000, **STOP)
+    assert passes(30) and not passes(40)  # a stop and a target for one position are usual
+    account.ask(C, SELL, 50, price=610_000)
+    assert passes(30) and not passes(40)
+    assert gate.amendment(resting, NOW, price=0, size=70) is None
+    assert gate.amendment(resting, NOW, price=0, size=80) is not None
 
 
 def test_a_market_order_on_its_way_counts_as_filled():

@@ -197,6 +197,21 @@ def test_what_happened_after_a_word_may_be_rounded_in_the_next_one():
     assert kinds(world.report(9986.04, at=50)) == ["Recheck"]
 
 
+def test_a_payment_that_was_taken_for_rounding_and_is_heard_of_later_leaves_nothing_unexplained():
+    world = allocated(slack=U // 100)
+    for at in range(10, 20):
+        world.fill(-1, at=at)
+    assert kinds(world.report(9990.1, at=20)) == ["correction"]  # ten changes may round by that
+    legs = (Leg(MAIN, "USD", U // 10), Leg(Outside.FUNDING, "USD", -U // 10))
+    world.keeper.book(Entry(15, Cause.FUNDING, legs, "late"))
+    assert round(world.rows[0], 9) == 9990.2
+    assert kinds(world.report(9990.1, at=30)) == ["correction"]
+    assert world.rows[0] == 9990.1
+    assert world.open == 0
+    world.report(9990.2, at=40)  # that has been taken back once
+    assert kinds(world.report(9990.2, at=41)) == ["correction", "warning"]
+
+
 def test_a_rounding_beside_a_reset_counts_once_and_leaves_nothing_unexplained():
     world = allocated(slack=U // 100, credit=0)
     world.fill(-5000, at=5, slot=1)

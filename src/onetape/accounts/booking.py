@@ -27,7 +27,7 @@ from onetape.accounts.sharing import shares, split
 from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, divide_half_even
-from onetape.orders.reports import INTERNAL_TRADES, FillReport
+from onetape.orders.reports import HASHED_TRADES, INTERNAL_TRADES, FillReport
 
 __all__ = ["FORCED", "Booking", "BookingRecord"]
 
@@ -336,8 +336,12 @@ class Booking:
 
 
 def _is_before(one: tuple[int, ...] | _Recent, other: _Recent) -> bool:
-    """Tells whether a fill comes first: by the venue's time, then by trade id; equal ones keep their arrival."""
-    return one[0] < other[0] or (one[0] == other[0] and one[1] < other[1])
+    """Tells whether a fill comes first: by the venue's time, then by trade id where ids count; equal ones keep their
+    arrival."""
+    if one[0] != other[0]:
+        return one[0] < other[0]
+    counts = one[1] < HASHED_TRADES or one[1] >= INTERNAL_TRADES
+    return counts and one[1] < other[1]
 
 
 def _profit_legs(

@@ -126,6 +126,25 @@ class Reductions:
             return spec
         return structs.replace(spec, reduce_only=False, own_reducing=True)
 
+    def takes_off(self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None) -> bool:
+        """Tells whether an order without the flag opens nothing of its own sub-account, if all that this has working
+        that way is filled before. left: what can be filled of it; old: the order that it takes the place of."""
+        if not self._has_parts:
+            return True  # on spot the sub-account's money says what can be sold
+        key = self._key(robot, spec)
+        free = self._held(key) - left
+        return free >= 0 and free >= sum(
+            each.worst_left
+            for each in self._manager.open.values()
+            if each is not old and self._key(each.robot, each.spec) == key and self._may_open(each)
+        )
+
+    def adds(self, robot: int, spec: OrderSpec) -> bool:
+        """Tells whether an order adds to what its own sub-account holds."""
+        if not self._has_parts:
+            return True
+        return self._own(*self._key(robot, spec)[:3]) * spec.side.sign > 0
+
     def amendment(self, order: Managed, size: int, *, knows: bool) -> Refusal | None:
         """Returns why a reduction may not be amended to that size (0: as it is); None: it may."""
         spec = order.spec
@@ -232,15 +251,24 @@ class Reductions:
 
     # --- sums -------------------------------------------------------------------------------------
 
+    @property
+    def _has_parts(self) -> bool:
+        """Tells whether sub-accounts hold parts of the account's positions."""
+        return self._is_shared and self._manager.venue.traits.positions
+
     def _is_ours(self, spec: OrderSpec) -> bool:
         """A reduction of a position of which others hold a part."""
-        return self._is_shared and only_reduces(spec) and self._manager.venue.traits.positions
+        return only_reduces(spec) and self._has_parts
 
     def _key(self, robot: int, spec: OrderSpec) -> Key:
         return self._slot_of(robot), spec.symbol, spec.position_side, spec.side
 
     def _counts(self, order: Managed) -> bool:
         return order.spec.own_reducing or not waits(order, self._manager.venue.traits)
+
+    def _may_open(self, order: Managed) -> bool:
+        """Tells whether what is filled of it counts against its sub-account's position."""
+        return self._counts(order) or not only_reduces(order.spec)
 
     def _held(self, key: Key) -> int:
         """Returns what can be taken off by orders of that side."""

@@ -146,7 +146,7 @@ class Statements:
             time, ours = self._moment(report, slack) or (time, ours)
         compared = self.unexplained.compare(currency, ours=ours, theirs=total, time=time, now=now, slack=slack)
         difference = compared.difference
-        if compared.is_settled:
+        if compared.is_settled or self.unexplained.is_rounding_back(currency, difference, slack):
             self._settled(state, time)
             short = self._backing(currency, 0, time, of, rounding=difference)
             if difference:

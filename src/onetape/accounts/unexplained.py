@@ -37,6 +37,7 @@ _LATE = frozenset((Cause.FILL, Cause.FEE, Cause.FUNDING, Cause.INTEREST))
 # Named once: a member looked up at its class costs as much as a call.
 _WORLD: Final = Outside.WORLD
 _UNEXPLAINED: Final = Outside.UNEXPLAINED
+_MARKET: Final = Outside.MARKET
 _TRANSIT: Final = Outside.TRANSIT
 _NETTING: Final = Outside.NETTING
 _COMMAND: Final = Cause.COMMAND
@@ -70,6 +71,7 @@ class _Currency:
     ours: list[_Item] = field(default_factory=list)
     venues: list[_Item] = field(default_factory=list)
     open: list[_Open] = field(default_factory=list)
+    roundings: list[_Open] = field(default_factory=list)  # of many changes: a payment may be in one
     corrected: int = _NEVER  # the venue's word of then has been made ours
 
 
@@ -118,6 +120,11 @@ class Unexplained:
         taken = [each.amount for each in reversed(self._of(currency).open)]
         rests = (difference + amount for amount in (*taken, sum(taken)) if amount)
         return next((rest for rest in rests if abs(rest) <= slack), 0)
+
+    def is_rounding_back(self, currency: str, difference: int, slack: int) -> bool:
+        """Tells whether that is an amount that had been taken for rounding, of many changes: what it was has been
+        booked since."""
+        return any(abs(difference + each.amount) <= slack for each in self._of(currency).roundings)
 
     def report_time(self, currency: str, amount: int, since: int) -> int:
         """Returns when the venue has reported such a movement that we had no word of, 0: it has not."""
@@ -220,13 +227,15 @@ class Unexplained:
         if entry.cause in _LATE and entry.time > self.corrected_last:
             return
         if entry.cause in _CORRECTED:
-            for currency, amount in _unexplained(entry):
+            for currency, amount in _amounts(entry, _UNEXPLAINED):
                 self._corrected(currency, -amount, entry.time)
+            for currency, amount in _amounts(entry, _MARKET):
+                self._rounded(self._of(currency), currency, -amount, entry.time)
             return
         movement = _movement(entry)
         if movement is not None:
             self._movement_posted(entry, *movement)
-        for currency, amount in _unexplained(entry):
+        for currency, amount in _amounts(entry, _UNEXPLAINED):
             self._taken_out(self._of(currency), amount, entry.time)
 
     def _corrected(self, currency: str, amount: int, time: int) -> None:
@@ -242,6 +251,18 @@ class Unexplained:
                 return
         if amount:
             _keep(of.open, _Open(amount, time))
+
+    def _rounded(self, of: _Currency, currency: str, amount: int, time: int) -> None:
+        slack = 2 * self._slack(currency)  # that of one change and of the balance
+        if abs(amount) <= slack:
+            return
+        for each in reversed(of.roundings):
+            if abs(each.amount + amount) <= slack:
+                of.roundings.remove(each)
+                return
+        _keep(of.roundings, _Open(amount, time))
+        while of.roundings[0].time < time - self._window:
+            of.roundings.pop(0)
 
     def _movement_posted(self, entry: Entry, currency: str, amount: int, is_ours: bool) -> None:
         of = self._of(currency)
@@ -319,19 +340,21 @@ class Unexplained:
         """Makes the record of a checkpoint, as MessagePack and JSON can hold it; amounts as text of their digits."""
         record = {name: asdict(of) for name, of in self._currencies.items()}
         for of in record.values():
-            for each in (*of["ours"], *of["venues"], *of["open"]):
+            for each in (*of["ours"], *of["venues"], *of["open"], *of["roundings"]):
                 each["amount"] = str(each["amount"])
         return record
 
     def restore(self, record: dict[str, Any]) -> None:
         for name, of in record.items():
             rows = {
-                key: [{**each, "amount": int(each["amount"])} for each in of[key]] for key in ("ours", "venues", "open")
+                key: [{**each, "amount": int(each["amount"])} for each in of[key]]
+                for key in ("ours", "venues", "open", "roundings")
             }
             self._currencies[name] = _Currency(
                 [_Item(**each) for each in rows["ours"]],
                 [_Item(**each) for each in rows["venues"]],
                 [_Open(**each) for each in rows["open"]],
+                [_Open(**each) for each in rows["roundings"]],
                 of["corrected"],
             )
             self.corrected_last = max(self.corrected_last, of["corrected"])
@@ -376,5 +399,5 @@ def _instead(entry: Entry, holder: Outside) -> Entry:
     return entry._replace(legs=(first._replace(holder=holder), *entry.legs[1:]))
 
 
-def _unexplained(entry: Entry) -> list[tuple[str, int]]:
-    return [(leg.currency, leg.amount) for leg in entry.legs if leg.holder == _UNEXPLAINED and not leg.wallet]
+def _amounts(entry: Entry, holder: Outside) -> list[tuple[str, int]]:
+    return [(leg.currency, leg.amount) for leg in entry.legs if leg.holder == holder and not leg.wallet]
