@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import pytest
@@ -82,7 +82,8 @@ class Server:
         text = msgspec.json.encode(self.row()).decode()
         for socket in list(self.sockets):
             if socket not in self.silent and not socket.closed:
-                await socket.send_str(text)
+                with suppress(ConnectionResetError):  # its other end is just leaving
+                    await socket.send_str(text)
 
     async def trade_on(self) -> None:
         while True:

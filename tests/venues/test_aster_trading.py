@@ -10,6 +10,7 @@ from exchange.aster.test_aster_exchange import BTC, ORDER, AsterClient, bid
 from exchange.venue_client import Virtual, heard, ok
 from onetape.model.enums import OrderNews, OrderState, Side
 from onetape.model.errors import BadSignature, ClockSkew, OrderBelowMinNotional, OrderOutcomeUnknown, PermissionDenied
+from onetape.model.time import DAY
 from onetape.orders.calls import OrderKey
 from onetape.orders.outcome import Outcome
 from onetape.venues.aster.family import ASTER
@@ -48,6 +49,21 @@ def test_a_refusal_of_its_own_says_what_became_of_the_order(protocol, code, text
     call = protocol.cancel(OrderKey("aster:BTC/USDT:USDT", "a"), NOW)
     answer = protocol.answer(call, 400, {}, json.dumps({"code": code, "msg": text}).encode(), NOW)
     assert (answer.outcome, answer.code) == (outcome, error.code)
+
+
+def test_a_fill_is_read_however_long_ago_the_last_one_was(venue, protocol):
+    account = venue.dialect.exchange.accounts[0]
+    client = AsterClient(venue, account.secret)
+    ok(client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010"))
+    call, found = protocol.fills("aster:BTC/USDT:USDT", venue.now(), since=venue.now() - 30 * DAY), []
+    for _ in range(9):
+        status, body, headers = venue.request(call.method, call.target, call.body, call.headers)
+        answer = protocol.answer(call, status, headers, json.dumps(body).encode(), venue.now())
+        found += answer.reports
+        if not answer.cursor:
+            break
+        call = protocol.fills("aster:BTC/USDT:USDT", venue.now(), since=0, cursor=answer.cursor)
+    assert [report.trade_id for report in found] == [trade.fill.trade_id for trade in account.trades] != []
 
 
 def test_a_trailing_stop_by_hand_is_an_order_that_waits_and_then_fires(venue, protocol):

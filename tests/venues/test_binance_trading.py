@@ -319,6 +319,25 @@ def test_a_full_page_of_fills_is_not_the_last_and_the_next_begins_after_it(proto
         assert (sent["fromId"], "startTime" in sent) == (cursor, False)
 
 
+def test_fills_of_long_ago_are_asked_for_in_weeks(protocol):
+    """The venue gives seven days from a start on: what came after them would never be read."""
+    week = 7 * 86_400_000
+    call = protocol.fills(SYMBOL, NOW, since=NOW - 16 * 86_400 * SECOND)
+    spans = []
+    while True:
+        sent = terms(call)
+        spans.append((int(sent["startTime"]) - AT, int(sent.get("endTime", AT)) - AT))
+        if not (cursor := answer(protocol, call, [trade_row(len(spans))]).cursor):
+            break
+        call = protocol.fills(SYMBOL, NOW, since=0, cursor=cursor)
+    days = 86_400_000
+    assert spans == [(-16 * days, -9 * days), (-9 * days, -2 * days), (-2 * days, 0)]
+    full = answer(protocol, protocol.fills(SYMBOL, NOW, since=1), [trade_row(n) for n in range(1, 1001)])
+    assert terms(protocol.fills(SYMBOL, NOW, since=0, cursor=full.cursor))["fromId"] == "1001"
+    begun = terms(protocol.fills(SYMBOL, NOW, since=1))
+    assert (AT - int(begun["startTime"]), int(begun["endTime"]) - int(begun["startTime"])) == (89 * days, week)
+
+
 def test_a_fill_has_its_fee_in_its_currency_and_says_who_made_the_price(protocol):
     call = protocol.fills(SYMBOL, NOW, since=NOW)
     rows = [trade_row(1), trade_row(2, maker=False)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from onetape.collector.options import VenueFeedOptions
 from onetape.collector.venue_feed import VenueFeed
 from onetape.collector.venue_tape import VenueTape
 from onetape.engine.tape_facts import contents_of, tape_span
+from onetape.ipc.stop_signals import stop_signals
 from onetape.model.enums import EventType
 from onetape.model.errors import BadInput
 from onetape.net.tasks import ended
@@ -136,7 +136,7 @@ async def _follow(
         loop.remove_signal_handler(number)  # a second one stops at once
         stopping.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         loop.add_signal_handler(number, stop, number)
     feed = VenueFeed(options, tape)
     following, stopped = asyncio.ensure_future(feed.run()), asyncio.ensure_future(stopping.wait())

@@ -16,11 +16,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import msgspec
-
 from onetape.feeds.universe import Change, Universe
 from onetape.ipc.command_tape import CommandTape
 from onetape.orders.managed import HealthOut
+from onetape.tape.health import append_health
 from onetape.tape.journal import JournalWriter
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 
@@ -47,10 +46,7 @@ class VenueTape(CommandTape):
         self.writer.close()
 
     def say(self, out: HealthOut) -> None:
-        record: dict[str, object] = {"kind": out.kind, "subject": out.subject, "state": out.state}
-        if out.severity != "info":
-            record["severity"] = out.severity
-        self._health(record)
+        self._health({"kind": out.kind, "subject": out.subject, "state": out.state}, out.severity)
 
     def changed(self, change: Change, now: int) -> None:
         """now: ns UTC."""
@@ -65,5 +61,5 @@ class VenueTape(CommandTape):
         followed = {"epoch": universe.epoch, "symbols": sorted(universe.listings)}
         self._health({"kind": "listing", "subject": f"top:{universe.wanted.top}", "state": "chosen", **followed})
 
-    def _health(self, record: dict[str, object]) -> None:
-        self.writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
+    def _health(self, record: dict[str, object], severity: str = "") -> None:
+        append_health(self.writer, record, severity, time.time_ns())

@@ -3,38 +3,77 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import aiohttp
 import msgspec
 
 from onetape.feeds.query_line import VenueLine
+from onetape.feeds.request_budget import BudgetError, check_limited
 from onetape.feeds.venue_clock import ask_time
-from onetape.model.errors import UnknownSymbol, VenueUnavailable
+from onetape.model.errors import UnknownSymbol, VenueRateLimit, VenueUnavailable
 from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND
 
 __all__ = ["learn_venue"]
 
+LIMITED_S: Final = 20.0  # a process that has waited so long has still to become ready in its time
 
-async def learn_venue(line: VenueLine, symbols: Sequence[str]) -> list[Instrument]:
-    """Sets the line's clock. Raises VenueUnavailable, ProxyFailed, UnknownSymbol."""
+
+async def learn_venue(
+    line: VenueLine,
+    symbols: Sequence[str],
+    *,
+    stopping: asyncio.Event | None = None,
+    tell: Callable[[str], None] = lambda words: None,
+) -> list[Instrument]:
+    """Sets the line's clock. Raises VenueUnavailable, VenueRateLimit, ProxyFailed, UnknownSymbol.
+
+    stopping: where given, a venue that counts too many questions is waited for, up to `LIMITED_S` and while that is
+    not set; tell: hears of it."""
+    until = time.monotonic() + LIMITED_S
+    while True:
+        try:
+            return await _learn(line, symbols)
+        except BudgetError as spent:
+            wait = max(spent.answer.retry_after / SECOND, 1.0)
+            said = spent.answer.text or f"too many questions, it says ({spent.answer.venue_code})"
+            what = f"{said}: it may be asked again in {wait:.0f} s"
+            limit = VenueRateLimit(what, location=line.rest, todo="wait: that is done again by itself")
+        left = until - time.monotonic()
+        if stopping is None or stopping.is_set() or left <= 0:
+            raise limit
+        tell(f"waits for the venue: {limit}")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), min(wait, left))
+
+
+async def _learn(line: VenueLine, symbols: Sequence[str]) -> list[Instrument]:
+    """Raises BudgetError where it may not be asked now, and what `learn_venue` raises."""
     venue = line.venue
     try:
         try:
             await ask_time(line)
         except ValueError as error:
             raise VenueUnavailable(f"no exchange of this kind answers: {error}", location=line.rest) from None
-        _, _, body = await line.request(venue.instruments())
-        # Megabytes, some hundred instruments: streams that are followed meanwhile do not wait for it.
-        instruments = await asyncio.to_thread(venue.instruments_of, body, frozenset(symbols))
+        call = venue.instruments()
+        status, headers, body = await line.request(call)
+        try:
+            # Megabytes, some hundred instruments: streams that are followed meanwhile do not wait for it.
+            instruments = await asyncio.to_thread(venue.instruments_of, body, frozenset(symbols))
+        except (KeyError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
+            check_limited(status, venue.protocol.answer(call, status, headers, body, line.clock.now()))
+            words = f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} {error}"
+            raise VenueUnavailable(words, location=line.rest) from None
+    except BudgetError:
+        raise
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         if line.egress is not None:
             line.egress.check()
         raise VenueUnavailable(f"the venue does not answer: {type(error).__name__}", location=line.rest) from None
-    except (KeyError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
-        raise VenueUnavailable(
-            f"its list of instruments makes no sense: {type(error).__name__} {error}", location=line.rest
-        ) from None
     missing = set(symbols) - {i.symbol for i in instruments}
     if missing:
         raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", location=line.rest)

@@ -19,7 +19,7 @@ from onetape.orders.outcome import Answer, Outcome
 from onetape.store.shared_counters import SharedCounters
 from onetape.venues.ccxt.errors import LATE
 
-__all__ = ["PAUSED", "AddressBudget", "BudgetError", "budget_file"]
+__all__ = ["PAUSED", "AddressBudget", "BudgetError", "budget_file", "check_limited"]
 
 PAUSED: Final = "the venue counts too many questions with this key"
 
@@ -33,12 +33,21 @@ def budget_file(home: Path, rest: str, config_key: str = "") -> Path:
 
 
 class BudgetError(OSError):
-    """A request that was not sent. `answer` is what is to be made of it: an order is refused at
-    once, because the price it was meant for goes on; what else there is may be asked later."""
+    """A request that was not sent, or not looked at by a venue that counts too many. `answer` is
+    what is to be made of it: an order is refused at once, because the price it was meant for goes
+    on; what else there is may be asked later."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.text)
         self.answer = answer
+
+
+def check_limited(status: int, answer: Answer) -> None:
+    """Raises BudgetError for an answer that refuses a question because there were too many."""
+    if answer.code == VenueRateLimit.code:
+        raise BudgetError(answer)
+    if status in (418, 429):  # said by something before the venue, in words of its own
+        raise BudgetError(Answer(Outcome.SAFE, code=VenueRateLimit.code, venue_code=str(status)))
 
 
 class AddressBudget:

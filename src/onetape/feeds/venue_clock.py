@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 import aiohttp
 
+from onetape.feeds.request_budget import check_limited
 from onetape.model.errors import ClockSkew
 from onetape.model.time import clock_offset
 from onetape.orders.calls import Call
@@ -110,13 +111,14 @@ async def keep_clock(line: Line, say: Callable[[HealthOut], None]) -> None:
 
 
 async def ask_time(line: Line) -> int:
-    """Sets the line's clock; the correction in ns. Raises ValueError for an answer that is none,
-    aiohttp.ClientError, OSError and TimeoutError where none came."""
+    """Sets the line's clock; the correction in ns. Raises ValueError for an answer that is none, BudgetError where it
+    may not be asked now, aiohttp.ClientError, OSError and TimeoutError where none came."""
     call, clock = line.venue.time(), line.clock
     sent = clock.now()
     status, headers, body = await line.request(call)
     received = clock.now()
     answer = line.venue.protocol.answer(call, status, headers, body, sent)
+    check_limited(status, answer)
     if not answer.value:
         raise ValueError(f"HTTP {status}")
     return clock.set(int(answer.value), line.venue.clock_step, sent, received)

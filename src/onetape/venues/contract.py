@@ -5,9 +5,11 @@ One `TradingVenue` for each kind of venue; the gateway's shell asks it and never
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple, Protocol
 
+from onetape.model.errors import NotAvailable
 from onetape.model.instrument import Instrument
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, OrderProtocol
@@ -18,7 +20,7 @@ from onetape.venues.market_polls import MarketPolls
 from onetape.venues.order_entry import EntryDialect
 from onetape.venues.past_market import PastBars
 
-__all__ = ["AccountStream", "Addresses", "TradingVenue"]
+__all__ = ["AccountStream", "Addresses", "MarkPrices", "TradingVenue", "VenueDefaults"]
 
 
 class Addresses(NamedTuple):
@@ -33,6 +35,14 @@ class Addresses(NamedTuple):
     wallet: str = ""
 
 
+class MarkPrices(NamedTuple):
+    """Asks for mark prices. read: an answer's body and the earliest time (ns UTC) of which they serve, to prices by
+    symbol; raises LookupError, TypeError or ValueError."""
+
+    call: Call
+    read: Callable[[bytes, int], Mapping[str, Decimal]]
+
+
 class AccountStream(VenueStream, Protocol):
     """One connection on which an account's news come; each connection has its own."""
 
@@ -42,6 +52,36 @@ class AccountStream(VenueStream, Protocol):
         ...
 
     def reports_of(self, message: bytes) -> list[VenueReport]: ...
+
+
+class VenueDefaults:
+    """A base of `TradingVenue`s, for whom says nothing else: it counts no orders, its account's stream has no key, and
+    no WebSocket takes orders."""
+
+    protocol: Any  # each names its own
+    in_order = False
+    budget: tuple[BudgetRule, ...] = ()
+    wallet_budget: tuple[BudgetRule, ...] = ()
+    order_rules: tuple[BudgetRule, ...] = ()
+    order_limit_code = ""
+    keep_key_s = 0.0
+    polls: MarketPolls | None = None
+    past: PastBars | None = None
+    marks: MarkPrices | None = None
+
+    def time(self) -> Call:
+        made: Call = self.protocol.time()
+        return made
+
+    @property
+    def entry_url(self) -> str:
+        return ""
+
+    def entry_key(self, now: int) -> Call | None:
+        return None
+
+    def entry_dialect(self, key: str) -> EntryDialect:
+        raise NotAvailable("no WebSocket takes orders")
 
 
 class TradingVenue(Protocol):
@@ -127,6 +167,11 @@ class TradingVenue(Protocol):
     @property
     def past(self) -> PastBars | None:
         """Returns how its bars from before are asked for; None: not by us."""
+        ...
+
+    @property
+    def marks(self) -> MarkPrices | None:
+        """Returns how mark prices are asked for where the venue's positions do not say them; None: they do."""
         ...
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call: ...

@@ -10,7 +10,7 @@ from typing import Any
 from onetape.model.errors import InvalidAmount
 from onetape.model.json_text import read_json
 from onetape.model.money import MONEY_DECIMALS, money_text
-from onetape.orders.reports import FillReport
+from onetape.orders.reports import HASHED_TRADES, FillReport
 
 __all__ = ["check_shown", "exact_json", "money_of", "spot_moves", "trade_number", "units_of"]
 
@@ -85,7 +85,7 @@ def spot_moves(
 
 
 def trade_number(text: str) -> int:
-    """Returns a trade's number; of an id that is none, 63 bits of its hash."""
-    if text.isascii() and text.isdigit() and int(text) < 2**63:
+    """Returns a trade's number; of an id that is none, 62 bits of its hash, from HASHED_TRADES on."""
+    if text.isascii() and text.isdigit() and int(text) < HASHED_TRADES:
         return int(text)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 2 | HASHED_TRADES

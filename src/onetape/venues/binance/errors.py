@@ -159,6 +159,7 @@ _ROWS: Final[tuple[tuple[int, Outcome, type[OnetapeError], str], ...]] = (
     (-4142, D, OrderWouldTrigger, "REJECT: take profit or stop order will be triggered immediately."),
     (-4161, D, AccountMode, "Leverage reduction is not supported in Isolated Margin Mode with open positions."),
     (-4164, D, OrderBelowMinNotional, "Order's notional must be no smaller than {} (unless you choose reduce only)."),
+    (-4165, D, OrderInvalid, "Maximum time interval is {} days"),
     (-4167, D, AccountMode, "Unable to adjust to Multi-Assets mode with symbols of USDⓈ-M Futures under isolated-margin mode."),
     (-4168, D, AccountMode, "Unable to adjust to isolated-margin mode under the Multi-Assets mode."),
     (-4169, D, AccountMode, "Unable to adjust Multi-Assets Mode with insufficient margin balance in USDⓈ-M Futures."),

@@ -18,7 +18,7 @@ from onetape.venues.binance.order_session import PATH, BinanceOrderSession
 from onetape.venues.binance.past import BinanceUsdmPast
 from onetape.venues.binance.polls import WEIGHTS, BinanceUsdmPolls
 from onetape.venues.binance.trading import BinanceUsdmProtocol
-from onetape.venues.contract import Addresses
+from onetape.venues.contract import Addresses, VenueDefaults
 from onetape.venues.live_market import LiveMarket
 
 __all__ = ["BinanceUsdmVenue"]
@@ -40,29 +40,25 @@ class _AccountStream:
         return self._protocol.reports_of(message)
 
 
-class BinanceUsdmVenue:
+class BinanceUsdmVenue(VenueDefaults):
     """Implements `TradingVenue`, for Binance or another one of its family."""
 
-    in_order = False
+    protocol: BinanceUsdmProtocol
     clock_step: Final = 1_000_000
-    budget: Final = (WEIGHTS,)
+    budget = (WEIGHTS,)
     # 300 attempts to connect in five minutes for an address (WebSocket limits, read 2026-11).
     connects: Final = BudgetRule(300_000_000_000, 300, "")
-    keep_key_s: Final = 60.0  # each half hour would do: an early one finds a key that is gone
+    keep_key_s = 60.0  # each half hour would do: an early one finds a key that is gone
     probe_s: Final = 2.0  # weight 5 of 2400 a minute
-    order_limit_code: Final = "-1015"
+    order_limit_code = "-1015"
     symbols_max: Final = 100  # of 1024 streams, two for each: a longer address is refused by proxies
 
     def __init__(self, key: str, secret: str, addresses: Addresses, family: Family = BINANCE) -> None:
-        self.order_rules: tuple[BudgetRule, ...] = ()
         self.protocol = BinanceUsdmProtocol(key, secret, family)
         self._family, self.wallet_budget = family, family.wallet_side.budget
         self.past = BinanceUsdmPast()
         self.polls = BinanceUsdmPolls(has_open_interest=family.has_open_interest)
         self._addresses = addresses
-
-    def time(self) -> Call:
-        return self.protocol.time()
 
     def instruments(self) -> Call:
         return Call(Purpose.INSTRUMENTS, "GET", "/fapi/v1/exchangeInfo", b"", {}, 1)
@@ -91,9 +87,6 @@ class BinanceUsdmVenue:
         if not self._family.has_algo:
             return ""  # no WebSocket takes orders
         return self._addresses.ws_entry or self._addresses.ws + PATH
-
-    def entry_key(self, now: int) -> Call | None:
-        return None
 
     def entry_dialect(self, key: str) -> BinanceOrderSession:
         return BinanceOrderSession(self.protocol)

@@ -17,7 +17,7 @@ from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, Pos
 from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, VenueRateLimit, VenueRejected
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
-from onetape.model.time import MS, US
+from onetape.model.time import DAY, MS, US, WEEK
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, TransferRoute
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
@@ -57,6 +57,7 @@ __all__ = ["BinanceUsdmProtocol"]
 
 RECV_WINDOW_MS: Final = 5000
 FILLS_PAGE: Final = 1000
+FILLS_REACH: Final = 89 * DAY  # how far back fills can be asked for, with a day to spare
 NONCE_REACH_US: Final = 9_000_000  # from the venue's time, of the ten seconds that it takes
 CLOCK_STEP: Final = MS  # the venue tells its time in these: so much may ours be off
 # Named once: a member looked up at its class costs as much as a call.
@@ -167,11 +168,15 @@ class BinanceUsdmProtocol(AccountProtocol):
         return self._signed(self._endpoints.symbol_conditionals, params, now, symbol=symbol)
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
+        """Seven days at most are told. cursor: the id of the next fill, or `from` and when the next days begin, ms."""
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "limit": str(FILLS_PAGE)}
-        if cursor:
+        if cursor and not cursor.startswith("from"):
             params["fromId"] = cursor
         else:
-            params["startTime"] = str(since // MS)
+            begin = int(cursor[4:] or max(since, now - FILLS_REACH) // MS)
+            params["startTime"] = str(begin)
+            if now // MS - begin > WEEK // MS:
+                params["endTime"] = str(begin + WEEK // MS)
         return self._signed(self._endpoints.fills, params, now, symbol=symbol)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
@@ -363,7 +368,10 @@ class BinanceUsdmProtocol(AccountProtocol):
                 return Answer(Outcome.DONE, tuple(rows))
             case Purpose.FILLS:
                 fills = tuple(trade_row(row, self._by_raw) for row in value)
-                more = str(fills[-1].trade_id + 1) if len(fills) >= FILLS_PAGE else ""
+                end = sent_terms(call.target).get("endTime")
+                more = f"from{end}" if end else ""
+                if len(fills) >= FILLS_PAGE:
+                    more = str(fills[-1].trade_id + 1)
                 return Answer(Outcome.DONE, fills, cursor=more)
             case Purpose.POSITIONS:
                 # It was read off after the request left: that much is known, and what the stream said since is newer.

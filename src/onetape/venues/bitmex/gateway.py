@@ -17,10 +17,9 @@ from onetape.venues.account_protocol import ChannelStream
 from onetape.venues.bitmex.instruments import instruments_of
 from onetape.venues.bitmex.market import BitmexDepth, hello_of, live_market
 from onetape.venues.bitmex.trading import CLOCK_STEP, ROOT, TABLES, BitmexProtocol
-from onetape.venues.contract import Addresses
+from onetape.venues.contract import Addresses, VenueDefaults
 from onetape.venues.live_market import LiveMarket
 from onetape.venues.numbers import exact_json
-from onetape.venues.order_entry import EntryDialect
 
 __all__ = ["BitmexVenue"]
 
@@ -40,29 +39,20 @@ class _AccountStream(ChannelStream):
         return False
 
 
-class BitmexVenue:
+class BitmexVenue(VenueDefaults):
     """Implements `TradingVenue`."""
 
-    in_order = False
+    protocol: BitmexProtocol
     clock_step: Final = CLOCK_STEP
-    budget: Final = (BudgetRule(60 * SECOND, 120, ""),)
-    wallet_budget: Final = ()
+    budget = (BudgetRule(60 * SECOND, 120, ""),)
     connects: Final = BudgetRule(HOUR, 720, "")  # as public clients have it; not tried
-    order_rules: Final = (BudgetRule(SECOND, 10, ""),)
-    order_limit_code: Final = ""
+    order_rules = (BudgetRule(SECOND, 10, ""),)
     symbols_max: Final = 20  # three topics for each
-    keep_key_s: Final = 0.0
     probe_s: Final = 6.0  # a twelfth of the budget
-    polls: Final = None
-    past: Final = None
-    entry_url: Final = ""  # no WebSocket takes orders
 
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
         self.protocol = BitmexProtocol(key, secret)
         self._addresses = addresses
-
-    def time(self) -> Call:
-        return self.protocol.time()
 
     def instruments(self) -> Call:
         return Call(Purpose.INSTRUMENTS, "GET", f"{ROOT}/instrument/active", b"", {}, 1)
@@ -83,9 +73,3 @@ class BitmexVenue:
 
     def account_stream(self, key: str) -> _AccountStream:
         return _AccountStream(self.protocol, self._addresses.ws_private, key)
-
-    def entry_key(self, now: int) -> Call | None:
-        return None
-
-    def entry_dialect(self, key: str) -> EntryDialect:
-        raise NotImplementedError("no WebSocket takes orders")

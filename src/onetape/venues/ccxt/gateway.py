@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.errors import NotAvailable, OnetapeError
+from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.symbol import exchange_of
@@ -18,9 +18,8 @@ from onetape.venues.ccxt.facts import facts_of
 from onetape.venues.ccxt.instruments import instruments_of
 from onetape.venues.ccxt.market import CcxtMarket
 from onetape.venues.ccxt.trading import CcxtProtocol
-from onetape.venues.contract import Addresses
+from onetape.venues.contract import Addresses, VenueDefaults
 from onetape.venues.depth import DepthStream
-from onetape.venues.order_entry import EntryDialect
 from onetape.venues.outcome import malformed
 
 __all__ = ["CcxtVenue"]
@@ -53,21 +52,15 @@ class _AccountStream:
         return self._protocol.reports_of(message)
 
 
-class CcxtVenue:
+class CcxtVenue(VenueDefaults):
     """Implements `TradingVenue`. Requests go side by side: where they must not, the bridge sees to it."""
 
-    in_order = False
+    protocol: CcxtProtocol
     clock_step: Final = 1_000_000
-    budget: Final = ()  # the library behind the bridge paces its requests
-    wallet_budget: Final = ()
+    # No budget: the library behind the bridge paces its requests.
     connects: Final = None
-    order_rules: Final = ()
-    order_limit_code: Final = ""
-    keep_key_s: Final = 0.0
     probe_s: Final = 0.0  # its account stream is made of lists that the bridge asks for
-    past: Final = None
     symbols_max: Final = 100
-    polls: Final = None
 
     def __init__(self, exchange: str, token: str, addresses: Addresses) -> None:
         facts = facts_of(exchange)
@@ -75,9 +68,6 @@ class CcxtVenue:
         self._prefix = exchange_of(exchange)
         self._token = token
         self._addresses = addresses
-
-    def time(self) -> Call:
-        return self.protocol.time()
 
     def instruments(self) -> Call:
         return self.protocol.markets()
@@ -106,14 +96,3 @@ class CcxtVenue:
 
     def account_stream(self, key: str) -> _AccountStream:
         return _AccountStream(self.protocol, self._addresses.ws_private + FEED, self._token)
-
-    @property
-    def entry_url(self) -> str:
-        """None: orders go by request."""
-        return ""
-
-    def entry_key(self, now: int) -> Call | None:
-        return None
-
-    def entry_dialect(self, key: str) -> EntryDialect:
-        raise NotAvailable("orders go to ccxt by request, not over a line of their own")

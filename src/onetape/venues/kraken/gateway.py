@@ -17,7 +17,7 @@ from onetape.model.time import SECOND
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call
 from onetape.venues.account_protocol import ChannelStream
-from onetape.venues.contract import Addresses
+from onetape.venues.contract import Addresses, VenueDefaults
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.depth import KrakenDepth
 from onetape.venues.kraken.instruments import instruments_of
@@ -74,19 +74,17 @@ class _AccountStream(ChannelStream):
             self.broken = f"{channel} {number} after {last}"
 
 
-class KrakenSpotVenue:
+class KrakenSpotVenue(VenueDefaults):
     """Implements `TradingVenue`."""
 
+    protocol: KrakenSpotProtocol
+    polls: KrakenPolls
     in_order = True
     clock_step: Final = 1_000_000_000
-    budget: Final = ()  # its counters are a key's and a pair's, read 2026-11
-    wallet_budget: Final = ()
+    # No budget: its counters are a key's and a pair's, read 2026-11.
     # Its WebSocket FAQ: about 150 in ten minutes for an address, then a ban of as long. Not tried against it.
     connects: Final = BudgetRule(600 * SECOND, 150, "")
-    order_rules: Final = ()
-    order_limit_code: Final = ""
     symbols_max: Final = 100  # of a connection: it names no limit, and each subscription is confirmed
-    keep_key_s: Final = 0.0
     # 1 of a key's counter, which falls by 0.33 (starter) to 1 (pro) a second, read 2026-11.
     probe_s: Final = 3.0
 
@@ -95,9 +93,6 @@ class KrakenSpotVenue:
         self.past = KrakenPast()
         self.polls = KrakenPolls()
         self._addresses = addresses
-
-    def time(self) -> Call:
-        return self.protocol.time()
 
     def instruments(self) -> Call:
         return self.protocol.asset_pairs()

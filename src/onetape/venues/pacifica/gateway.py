@@ -14,7 +14,7 @@ from onetape.model.time import SECOND
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
 from onetape.venues.account_protocol import ChannelStream
-from onetape.venues.contract import Addresses
+from onetape.venues.contract import Addresses, MarkPrices, VenueDefaults
 from onetape.venues.live_market import LiveMarket
 from onetape.venues.pacifica.instruments import instruments_of
 from onetape.venues.pacifica.market import PING, PacificaDepth, hello_of, live_market
@@ -45,30 +45,23 @@ class _AccountStream(ChannelStream):
         return False
 
 
-class PacificaVenue:
+class PacificaVenue(VenueDefaults):
     """Implements `TradingVenue`."""
 
-    in_order = False
+    protocol: PacificaProtocol
     clock_step: Final = CLOCK_STEP
-    wallet_budget: Final = ()
     connects: Final = BudgetRule(60 * SECOND, 300, "")  # it says how many there may be, 300, and not how often
-    order_rules: Final = ()
-    order_limit_code: Final = ""
     symbols_max: Final = 20  # subscriptions of one channel on a connection
-    keep_key_s: Final = 0.0
     probe_s: Final = 6.0  # a tenth of the credits
-    polls: Final = None
 
     def __init__(self, key: str, secret: str, addresses: Addresses, api_config_key: str = "") -> None:
         """api_config_key: for which requests are counted, in place of the address."""
         self.protocol = PacificaProtocol(key, secret, api_config_key)
         # "Rate limits"; another copy says 125 for an address.
-        self.budget: Final = (BudgetRule(60 * SECOND, (300 if api_config_key else 100) * CREDIT, ""),)
-        self.past: Final = PacificaPast(self.protocol)
+        self.budget = (BudgetRule(60 * SECOND, (300 if api_config_key else 100) * CREDIT, ""),)
+        self.past = PacificaPast(self.protocol)
+        self.marks = MarkPrices(self.protocol.public(Purpose.MARKET, "/info/prices"), self.protocol.mark_prices)
         self._addresses = addresses
-
-    def time(self) -> Call:
-        return self.protocol.time()
 
     def instruments(self) -> Call:
         return self.protocol.public(Purpose.INSTRUMENTS, "/info")
@@ -94,9 +87,6 @@ class PacificaVenue:
     @property
     def entry_url(self) -> str:
         return self._addresses.ws_entry or self._addresses.ws
-
-    def entry_key(self, now: int) -> Call | None:
-        return None
 
     def entry_dialect(self, key: str) -> PacificaOrderSession:
         return PacificaOrderSession(self.protocol)

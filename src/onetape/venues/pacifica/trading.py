@@ -236,6 +236,15 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         """Asks for the newest of its prices: it tells its time nowhere else."""
         return self.public(Purpose.TIME, "/info/prices")
 
+    def mark_prices(self, body: bytes, since: int) -> dict[str, Decimal]:
+        """Reads the venue's list of prices: by symbol the mark prices that are not older than `since`, ns UTC."""
+        found = {
+            self._by_raw[row["symbol"]].symbol: Decimal(row["mark"])
+            for row in read_json(body)["data"]
+            if row["symbol"] in self._by_raw and int(row["timestamp"]) * MS >= since
+        }
+        return {symbol: mark for symbol, mark in found.items() if mark.is_finite()}
+
     def slack(self, currency: str) -> int:
         return SHOWN
 
