@@ -622,6 +622,9 @@ class World:
         found += [
             f"order {o.client_id} outlives the kill switch"
             for o in manager.open.values()
-            if self.gate.killed and o.robot and not self.gate.reduces(o.spec, o)
+            if self.gate.killed
+            and o.robot
+            and not self.gate.reduces(o.spec, o)
+            and self.invariants.worst(o.spec.symbol, o.spec.side, o.spec.position_side) > 0
         ]
         return found

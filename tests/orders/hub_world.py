@@ -16,7 +16,7 @@ from onetape.hub.options import hub_journal
 from onetape.model.enums import RequestKind
 from onetape.orders.managed import IntentOut, Out
 from onetape.tape.journal import JournalReader, JournalWriter
-from orders.gateway_invariants import check, is_handed_over
+from orders.gateway_invariants import check, is_handed_over, is_made_smaller
 from orders.gateway_life import Home
 from orders.gateway_world import MS, SECOND, World
 from worlds.hub_process import SourceJournal
@@ -168,7 +168,8 @@ class HubWorld(World):
     def out(self, out: Out) -> None:
         if isinstance(out, IntentOut) and out.kind is not RequestKind.CANCEL and not out.is_reissue:
             spec = out.order.spec
-            if out.order.robot and not (is_handed_over(out.order) or self.gate.reduces(spec, out.order)):
+            is_less = is_made_smaller(out) or is_handed_over(out.order) or self.gate.reduces(spec, out.order)
+            if out.order.robot and not is_less:
                 check(spec.symbol not in self.stale, f"{out.kind} on a market that the hub calls stale")
                 # A look more: the hub fell still between two.
                 still = self.now - self.turned

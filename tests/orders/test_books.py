@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from onetape.model.enums import PositionSide, Side
 from onetape.orders.books import Books
 from onetape.orders.reports import INTERNAL_TRADES, BalanceReport, PositionReport
+from onetape.venues.numbers import trade_number
 from orders.binance_manager import NOW, SYMBOL, Desk
 
 AT = (SYMBOL, PositionSide.BOTH)
@@ -34,6 +37,18 @@ def test_a_fill_is_known_by_its_trade_and_its_side(desk):
     assert books.has(buy)
     assert not books.has(buy._replace(side=Side.SELL))  # an account that trades with itself
     assert not books.has(buy._replace(trade_id=2))
+
+
+def test_a_fill_on_a_tape_of_an_older_version_is_known_by_what_its_id_was_there(desk):
+    """0.1.0 kept 63 bits of the hash of an id that is no number."""
+    books = desk.manager.books
+    for text in ("8f1e6a0c-0b1d-4c6f-9d57-2f6f2f0a7a11", "TXHTC7-ZCJ5T-HPHHIA", "9" * 40):
+        digest = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
+        fill = desk.fill(4, trade_id=trade_number(text))
+        assert not books.has(fill)
+        books.book(fill._replace(trade_id=digest >> 1))
+        assert books.has(fill)
+        assert not books.has(fill._replace(side=Side.SELL))
 
 
 def test_purchases_and_sales_add_up_to_the_position(desk):

@@ -12,6 +12,7 @@ from onetape.model.errors import (
     AccountMode,
     InsufficientFunds,
     Killed,
+    NoGuardian,
     OrderBelowMinNotional,
     OrderInvalid,
     OrderOutcomeUnknown,
@@ -103,6 +104,16 @@ ROWS = {
     "open value while no price is known": (
         {"open_value_max": {"USDT": 10**30}},
         lambda d: (d.work("buy", 10), d.manager.references.clear()), ("buy", 10, 59_000), {}, StaleData),
+    # 0.010 at the market are 600 USDT, whatever a sale would be content with.
+    "a sale below the market": (
+        {"order_value_max": {"USDT": 599 * UNIT}}, None, ("sell", 10, 58_000), {}, PositionLimit),
+    "a sale above the market": (
+        {"order_value_max": {"USDT": 605 * UNIT}}, None, ("sell", 10, 61_000), {}, PositionLimit),
+    "a purchase below the market": (
+        {"order_value_max": {"USDT": 590 * UNIT}}, None, ("buy", 10, 59_000), {}, 0),
+    "a sale that works below the market": (
+        {"open_value_max": {"USDT": 1199 * UNIT}}, lambda d: d.work("sell", 10, 58_000), ("sell", 10, 60_000), {},
+        PositionLimit),
     "another currency's value": ({"order_value_max": {"USD": 1}}, None, ("buy", 10, 59_000), {}, 0),
     "a band stops the dear side only": (
         {"price_band": Decimal("0.01")}, None, ("buy", 10, 58_000), {}, 0),
@@ -268,16 +279,17 @@ def test_working_orders_hold_their_money_back():
     assert desk.code("sell", BTC + BTC // 4, 60_500) == 0
 
 
-def test_on_spot_what_was_bought_can_be_sold_whatever_is_on():
+@pytest.mark.parametrize(("stop", "error"), [(killed, Killed), (deaf, StaleData)])
+def test_on_spot_what_was_bought_can_be_sold_whatever_is_on(stop, error):
     desk = Desk(SPOT)
     desk.own("BTC", "5")
     desk.own("USD", "100000")
     desk.fill(desk.work("buy", BTC, 60_000), BTC)
-    killed(desk)
+    stop(desk)
     assert desk.code("sell", BTC, 60_000) == 0
-    assert desk.code("sell", BTC + 1, 60_000) == Killed.code  # not what the gateway has bought
+    assert desk.code("sell", BTC + 1, 60_000) == error.code  # not what the gateway has bought
     desk.work("sell", BTC // 2, 61_000)
-    assert desk.code("sell", BTC // 2 + 1, 60_000) == Killed.code
+    assert desk.code("sell", BTC // 2 + 1, 60_000) == error.code
     assert desk.code("sell", BTC // 4, 60_000, reduce_only=True) == ReduceOnlyViolated.code
 
 
@@ -481,22 +493,25 @@ def test_a_purchase_reduces_nothing_on_spot():
     desk = Desk(SPOT)
     desk.own("USD", "100000")
     desk.hold(-10 * BTC)  # by our fills; coins of before are not known here
+    desk.gate.is_guarded = True
+    assert desk.code("buy", BTC // 100, 60_000) == NoGuardian.code
     killed(desk)
     assert desk.code("buy", BTC // 100, 60_000) == Killed.code
 
 
 @pytest.mark.parametrize(
-    ("robot", "terms", "goes"),
+    ("robot", "size", "terms", "goes"),
     [
-        (1, {}, True),
-        (1, {"reduce_only": True}, False),
-        (0, {}, False),  # other hands
+        (1, 11, {}, True),
+        (1, 10, {}, False),  # it takes off what is held
+        (1, 11, {"reduce_only": True}, False),
+        (0, 11, {}, False),  # other hands
     ],
 )
-def test_the_kill_switch_cancels_what_could_open_of_robots(robot, terms, goes):
+def test_the_kill_switch_cancels_what_could_open_of_robots(robot, size, terms, goes):
     desk = Desk()
     desk.hold(-10)
-    order = desk.work("buy", 5, 59_000, robot=robot, **terms)
+    order = desk.work("buy", size, 59_000, robot=robot, **terms)
     desk.gate.hold_to_stops(NOW)
     assert desk.manager.calls == []
     killed(desk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.model.errors import BannedSymbol, HaltedAccount, LossHalt, NoGuardian, NotProtected, OnetapeError
+from onetape.model.errors import BannedSymbol, HaltedAccount, Killed, LossHalt, NoGuardian, NotProtected, OnetapeError
 from onetape.model.time import DAY, HOUR, SECOND
 from onetape.orders.calls import Purpose
 from onetape.orders.halts import Halts, Scope, halt_of
@@ -58,11 +58,13 @@ def test_the_widest_halt_is_named():
         (lambda d: (d.hold(10), setattr(d.gate, "ready", False)), ("sell", 5), None),  # nobody knows what is held
     ],
 )
-@pytest.mark.parametrize("stop", ["halt", "guardian", "protection"])
+@pytest.mark.parametrize("stop", ["kill switch", "halt", "guardian", "protection"])
 def test_what_only_takes_off_what_is_held_passes_and_what_may_open_does_not(before, order, passes, stop):
     desk = Desk()
     before(desk)
-    if stop == "halt":
+    if stop == "kill switch":
+        desk.gate.killed, error = "lunch", Killed
+    elif stop == "halt":
         desk.gate.halts.begin(halt(symbol=PERP))
         error = BannedSymbol
     elif stop == "guardian":
@@ -122,11 +124,23 @@ def test_what_adds_is_cancelled_once_nothing_is_held_any_more():
     assert adding.life.cancel_open
 
 
-def test_a_waiting_trigger_is_no_true_reduction():
+def killed(desk: Desk) -> None:
+    desk.gate.killed = "lunch"
+
+
+def halted(desk: Desk) -> None:
+    desk.gate.halts.begin(halt(symbol=PERP))
+
+
+STOPS = pytest.mark.parametrize(("stop", "error"), [(killed, Killed), (halted, BannedSymbol)])
+
+
+@STOPS
+def test_a_waiting_trigger_is_no_true_reduction(stop, error):
     desk = Desk()
     desk.hold(10)
-    desk.gate.halts.begin(halt(symbol=PERP))
-    assert desk.code("sell", 10, trigger=58_000) == BannedSymbol.code
+    stop(desk)
+    assert desk.code("sell", 10, trigger=58_000) == error.code
     assert desk.code("sell", 10, trigger=58_000, reduce_only=True) == 0
 
 
@@ -151,20 +165,32 @@ def test_a_lease_ends_at_its_nanosecond():
     assert desk.gate.refusal(spec, NOW + SECOND) is None
 
 
-def test_what_works_and_may_open_is_cancelled_when_it_is_halted():
+@STOPS
+def test_what_works_and_may_open_is_cancelled_by_a_stop_and_what_takes_off_stays_while_it_does(stop, error):
     desk = Desk()
     desk.hold(10)
     opening = desk.work("buy", 5, 58_000)
     closing = desk.work("sell", 5, 61_000)
     desk.gate.hold_to_stops(NOW)
     assert desk.manager.calls == []
-    desk.gate.halts.begin(halt(symbol=PERP))
+    stop(desk)
     desk.gate.hold_to_stops(NOW)
     assert [(c.purpose, c.subject.client_id) for c in desk.manager.calls] == [(Purpose.CANCEL, opening.client_id)]
     assert not closing.life.cancel_open
     desk.hold(0)  # now it would open
     desk.gate.hold_to_stops(NOW)
     assert closing.life.cancel_open
+
+
+@STOPS
+def test_an_amendment_under_way_counts_as_what_it_may_make_of_an_order(stop, error):
+    desk = Desk()
+    desk.hold(10)
+    growing = desk.work("sell", 5, 61_000)
+    desk.manager.amend(growing, NOW, price=0, size=15)
+    stop(desk)
+    desk.gate.hold_to_stops(NOW)
+    assert growing.cancel_wanted or growing.life.cancel_open
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from onetape.model import catalogue
 from onetape.model.enums import OrderNews, OrderState
 from onetape.model.errors import OrderInvalid
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import FillOut, NewsOut
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import INTERNAL_TRADES
-from orders.binance_manager import PRICE, SECOND, SIZE, STOP, Desk
+from orders.binance_manager import BTC, PRICE, SECOND, SIZE, STOP, Desk
 
 CANCELED, FILLED = OrderState.CANCELED, OrderState.FILLED
 
@@ -31,6 +32,26 @@ def test_a_fill_of_an_order_of_other_hands_moves_the_position_and_not_its_state(
     assert (met.life.filled, met.state) == (0, OrderState.ACCEPTED)
     assert [type(out) for out in desk.manager.outs] == [FillOut]
     assert desk.manager.counts == {}
+
+
+def test_a_fill_before_the_word_of_an_order_of_ours_that_no_tape_has_is_its_robot_s(desk):
+    desk.manager.owner_of = lambda name: (1, 7) if name == "mine" else None
+    desk.hear(desk.fill(SIZE, name="mine", venue_id="99"))
+    assert [type(out) for out in desk.manager.outs] == []  # whose it is is asked first
+    assert desk.sent() == [Purpose.QUERY]
+    desk.hear(desk.row("mine", FILLED, venue_id="99", filled=SIZE))
+    (fill,) = [out for out in desk.manager.outs if isinstance(out, FillOut)]
+    assert (fill.order.robot, fill.order.order_id) == (1, 7)
+
+
+def test_a_fill_that_waits_for_its_order_is_not_given_to_one_of_another_symbol(desk):
+    eth = catalogue.find("binance:ETH/USDT:USDT")
+    desk.manager.venue.set_instruments([BTC, eth])
+    order = desk.place(accepted=False)
+    desk.hear(desk.fill(3, name="", symbol=eth.symbol, venue_id="77"))
+    desk.hear(desk.row(order))
+    assert (order.venue_id, order.life.filled) == ("77", 0)
+    assert list(desk.manager.positions) == []
 
 
 def test_a_fill_names_the_venue_s_order_before_its_answer_does(desk):

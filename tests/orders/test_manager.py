@@ -17,7 +17,7 @@ ACCEPTED, CANCELED, FILLED = OrderState.ACCEPTED, OrderState.CANCELED, OrderStat
 PENDING_CANCEL, UNKNOWN = OrderState.PENDING_CANCEL, OrderState.UNKNOWN
 NOT_FOUND: dict[str, Any] = {"outcome": Outcome.AMBIGUOUS, "not_found": True}
 REFUSED: dict[str, Any] = {"outcome": Outcome.DEFINITIVE, "code": OrderInvalid.code}
-LATER: dict[str, Any] = {"outcome": Outcome.SAFE, "retry_after": 30 * SECOND}
+LATER: dict[str, Any] = {"outcome": Outcome.SAFE, "retry_after": 9 * SECOND}
 
 
 @pytest.fixture
@@ -290,7 +290,7 @@ def test_what_the_venue_refuses_for_now_is_sent_four_times_at_most(desk):
 def test_a_request_that_was_sent_again_is_lost_by_a_deadline_of_its_own(desk):
     order = desk.place(accepted=False)
     desk.answer(**LATER)
-    desk.wait(32 * SECOND)  # a little late
+    desk.wait(11 * SECOND)  # a little late
     assert desk.sent() == [Purpose.PLACE]
     assert desk.manager.next_due == desk.now + 5 * SECOND
     desk.wait(4 * SECOND)

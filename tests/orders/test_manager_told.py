@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
-from onetape.model.errors import OrderOutcomeUnknown, VenueRejected
+from onetape.model.errors import OrderOutcomeUnknown, OrderUnknown, VenueRejected
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, NewsOut
 from onetape.orders.outcome import Answer, Outcome
@@ -17,7 +17,7 @@ from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk,
 ACCEPTED, CANCELED, FILLED = OrderState.ACCEPTED, OrderState.CANCELED, OrderState.FILLED
 PENDING_CANCEL, UNKNOWN = OrderState.PENDING_CANCEL, OrderState.UNKNOWN
 NOT_FOUND: dict[str, Any] = {"outcome": Outcome.AMBIGUOUS, "not_found": True}
-LATER: dict[str, Any] = {"outcome": Outcome.SAFE, "retry_after": 30 * SECOND}
+LATER: dict[str, Any] = {"outcome": Outcome.SAFE, "retry_after": 9 * SECOND}
 
 
 @pytest.fixture
@@ -205,6 +205,27 @@ def test_an_amendment_to_what_is_filled_is_believed(desk):
     assert order.life.size == 4
 
 
+@pytest.mark.parametrize("kind", ["cancel", "amend"])
+def test_why_a_change_was_refused_is_said_until_the_next_word_about_its_order(desk, kind):
+    order = desk.place()
+    if kind == "cancel":
+        desk.manager.cancel(order, desk.now)
+    else:
+        desk.manager.amend(order, desk.now, price=PRICE + 1, size=0)
+    desk.answer(outcome=Outcome.DEFINITIVE, code=VenueRejected.code, text="busy")
+    assert (order.state, order.code, order.reason) == (ACCEPTED, VenueRejected.code, "busy")
+    desk.hear(desk.fill(SIZE))
+    assert (order.state, order.code, order.reason) == (FILLED, 0, "")
+
+
+def test_a_cancel_that_is_refused_because_its_order_is_filled_is_no_reason_of_the_order(desk):
+    order = desk.place()
+    desk.manager.cancel(order, desk.now)
+    desk.hear(desk.fill(SIZE))
+    desk.answer(outcome=Outcome.DEFINITIVE, code=OrderUnknown.code, text="-2011 Unknown order sent.")
+    assert (order.state, order.code, order.reason) == (FILLED, 0, "")
+
+
 def test_that_an_order_works_is_no_answer_to_a_cancel_that_is_under_way(desk):
     order = desk.place()
     desk.hear(desk.row(order))
@@ -267,7 +288,7 @@ def test_what_counts_of_an_amendment_is_when_it_was_last_sent(desk):
     order = desk.place()
     desk.manager.amend(order, desk.now, price=PRICE + 10, size=12)
     desk.answer(**LATER)
-    desk.wait(30 * SECOND)
+    desk.wait(9 * SECOND)
     desk.lose()
     desk.hear(desk.row(order))
     assert (order.state, order.worst_left) == (UNKNOWN, 12)

@@ -122,7 +122,7 @@ def unguarded(desk):
 
 
 # What only takes off what is held passes these, though it does not say so.
-TRUE_REDUCTIONS_PASS = ("position", "halt", "guardian", "protection")
+TRUE_REDUCTIONS_PASS = ("kill switch", "position", "halt", "guardian", "protection")
 
 STOP = {"trigger": 61_000, "by": TriggerBy.MARK}
 

@@ -51,6 +51,16 @@ def test_absence_counts_from_when_an_order_was_sent_last(desk):
     assert is_absent(order, key(), NOW + 110 * SECOND, has_trigger=False)
 
 
+def test_absence_counts_from_when_an_order_left_again_that_was_refused_for_now(desk):
+    order = desk.place(accepted=False)
+    desk.answer(outcome=Outcome.SAFE, retry_after=9 * SECOND)
+    desk.wait(9 * SECOND)
+    desk.lose()
+    order.not_found = 2
+    assert not is_absent(order, key(), NOW + 18 * SECOND, has_trigger=False)
+    assert is_absent(order, key(), NOW + 19 * SECOND, has_trigger=False)
+
+
 def test_where_ended_orders_are_apart_it_counts_from_the_question_for_the_working_ones(desk):
     order = desk.place(accepted=False)
     order.not_found, order.working_query_at = 2, NOW + 9 * SECOND

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onetape.model import catalogue
-from onetape.model.enums import OrderState, PositionSide
+from onetape.model.enums import OrderNews, OrderState, PositionSide
 from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import AccountOut, HealthOut
@@ -629,6 +629,42 @@ def test_an_order_whose_fills_are_missing_is_a_difference(rounds, is_newer):
     assert request.count(Purpose.POSITIONS) == 10
     (found,) = rounds.reconciler.differences
     assert (found.what, found.venue) == ("order id-1", "canceled")
+
+
+def test_an_order_that_has_ended_here_and_works_at_the_venue_is_said_and_canceled(rounds):
+    order = rounds.place(accepted=False)
+    rounds.answer(outcome=Outcome.DEFINITIVE)
+    assert order.state is OrderState.REJECTED
+    rounds.rows[Purpose.OPEN_ORDERS] = (rounds.row(order),)
+    rounds.now += SECOND
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.play()
+    words = f"order {order.client_id}: ours REJECTED, the venue's works"
+    assert [str(d) for d in rounds.reconciler.differences] == [words]
+    (cancel,) = rounds.take()
+    assert (cancel.purpose, cancel.subject.client_id) == (Purpose.CANCEL, order.client_id)
+    rounds.manager.answered(cancel, Answer(Outcome.DONE, (rounds.row(order, OrderState.CANCELED),)), rounds.now)
+    assert order.state is OrderState.REJECTED and rounds.take() == []
+
+
+def test_an_order_that_ends_while_the_list_is_on_its_way_is_no_difference(rounds):
+    order = rounds.place()
+    rounds.rows[Purpose.OPEN_ORDERS] = (rounds.row(order),)
+    rounds.now += SECOND
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.hear(rounds.row(order, OrderState.CANCELED, news=OrderNews.CANCELED))
+    rounds.play()
+    assert order.state is OrderState.CANCELED
+    assert (rounds.reconciler.differences, rounds.take()) == ([], [])
+
+
+def test_an_order_of_other_hands_that_has_ended_here_is_theirs(rounds):
+    rounds.hear(rounds.row("web_1"), rounds.row("web_1", OrderState.CANCELED, news=OrderNews.CANCELED))
+    rounds.rows[Purpose.OPEN_ORDERS] = (rounds.row("web_1"),)
+    rounds.now += SECOND
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.play()
+    assert (rounds.reconciler.differences, rounds.take()) == ([], [])
 
 
 def test_a_fill_of_an_order_that_nobody_knows_is_a_difference(rounds):

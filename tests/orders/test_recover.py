@@ -10,7 +10,9 @@ import pytest
 from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.ids import client_id, robot_tag
 from onetape.model.order import OrderSpec
+from onetape.orders.calls import OrderKey
 from onetape.orders.managed import Managed, NewsOut
+from onetape.orders.queries import is_absent
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
@@ -61,6 +63,16 @@ def test_what_was_accepted_is_so_under_the_venue_s_id(tape):
     assert (order.state, order.venue_id) == (OrderState.ACCEPTED, "77")
     assert tape.manager.by_venue_id[SYMBOL, "77"] is order
     assert tape.manager.outs == []
+
+
+def test_what_is_unknown_after_a_start_may_have_left_until_then(tape):
+    tape.intent()
+    tape.finish()
+    tape.now = LATER
+    tape.order.not_found = 2
+    key = OrderKey(SYMBOL, NAME)
+    assert not is_absent(tape.order, key, LATER + 9 * SECOND, has_trigger=False)
+    assert is_absent(tape.order, key, LATER + 10 * SECOND, has_trigger=False)
 
 
 def test_a_number_of_nought_is_no_id_of_the_venue(tape):

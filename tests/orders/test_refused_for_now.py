@@ -3,9 +3,12 @@ then is not."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
+from onetape.model.errors import ClockSkew, OrderRate
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import Request
@@ -13,7 +16,7 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from orders.binance_manager import NOW, SECOND, SYMBOL, binance_manager, words
 
-REFUSED = Answer(Outcome.SAFE, code=4307, venue_code="-1015", retry_after=30 * SECOND)
+REFUSED = Answer(Outcome.SAFE, code=4307, venue_code="-1015", text="too many orders", retry_after=9 * SECOND)
 
 
 @pytest.fixture
@@ -21,9 +24,9 @@ def manager() -> OrderManager:
     return binance_manager()
 
 
-def place(manager: OrderManager):
+def place(manager: OrderManager, **terms):
     """(order, the call that places it)."""
-    spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
+    spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000, **terms)
     order = manager.submit("id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
     return order, manager.calls.pop()
 
@@ -31,11 +34,28 @@ def place(manager: OrderManager):
 def test_it_is_sent_again_after_the_wait(manager):
     order, call = place(manager)
     manager.answered(call, REFUSED, NOW)
-    manager.tick(NOW + 29 * SECOND)
+    manager.tick(NOW + 8 * SECOND)
     assert manager.calls == []
-    manager.tick(NOW + 30 * SECOND)
+    manager.tick(NOW + 9 * SECOND)
     assert [each.purpose for each in manager.calls] == [Purpose.PLACE]
     assert order.state is OrderState.SUBMITTED
+
+
+@pytest.mark.parametrize(("reduce_only", "waits"), [(False, False), (True, True)])
+def test_what_may_open_is_not_sent_on_a_market_of_much_later(manager, reduce_only, waits):
+    order, call = place(manager, reduce_only=reduce_only)
+    manager.answered(call, replace(REFUSED, retry_after=11 * SECOND), NOW)
+    assert (order.state, order.code) == ((OrderState.SUBMITTED, 0) if waits else (OrderState.REJECTED, OrderRate.code))
+    manager.tick(NOW + 11 * SECOND)
+    assert [each.purpose for each in manager.calls] == [Purpose.PLACE] * waits
+
+
+def test_an_amendment_that_would_leave_much_later_is_refused(manager):
+    order, call = place(manager)
+    manager.answered(call, Answer(Outcome.DONE), NOW)
+    manager.amend(order, NOW, price=610_000, size=0)
+    manager.answered(manager.calls.pop(), replace(REFUSED, retry_after=11 * SECOND), NOW)
+    assert (order.state, words(manager)[-1]) == (OrderState.ACCEPTED, OrderNews.UPDATE_REJECTED)
 
 
 def test_a_cancel_while_it_waits_ends_it_at_once(manager):
@@ -47,6 +67,24 @@ def test_a_cancel_while_it_waits_ends_it_at_once(manager):
     manager.tick(NOW + 60 * SECOND)
     assert manager.calls == []
     assert manager.open == {}
+
+
+def test_its_end_says_what_the_venue_refused_it_for_and_what_helps(manager):
+    order, call = place(manager)
+    manager.answered(call, REFUSED, NOW)
+    manager.cancel(order, NOW + SECOND)
+    assert order.code == OrderRate.code
+    assert order.reason == (
+        "-1015 too many orders; not sent again: canceled 8.0 s before it would have been."
+        " Let orders stand for longer, or send fewer"
+    )
+
+
+def test_one_that_waits_for_the_clock_is_not_told_to_send_less(manager):
+    order, call = place(manager)
+    manager.answered(call, Answer(Outcome.SAFE, code=ClockSkew.code, retry_after=9 * SECOND), NOW)
+    manager.cancel(order, NOW + SECOND)
+    assert (order.code, order.reason) == (ClockSkew.code, "not sent again: canceled 8.0 s before it would have been")
 
 
 def test_a_refusal_after_the_cancel_ends_it_at_once(manager):

@@ -131,9 +131,9 @@ def test_what_is_not_in_doubt_is_not_settled(world):
 def test_a_wrong_word_is_a_difference_at_the_next_reconciliation(world):
     world.say(**{"as": "closed"})
     manager, reconciler = world.manager, Reconciler(world.manager, [SYMBOL], is_new=False)
-    reconciler.start(NOW, "test")
+    now = NOW + SECOND
+    reconciler.start(now, "test")
     row = OrderStatusReport(SYMBOL, "id-1", "77", OrderState.ACCEPTED, NOW, side=Side.BUY, size=10)
-    now = NOW
     while reconciler.is_running:
         calls, manager.calls = manager.calls, []
         for call in calls:

@@ -14,6 +14,7 @@ from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.ipc.operator import send_command
 from onetape.model.enums import OrderNews, RequestKind, Side
+from onetape.model.errors import OrderOutcomeUnknown, StaleData, VenueUnavailable
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for
@@ -23,6 +24,9 @@ IDS = count(1)
 QUOTE = {"binance-usdm": "USDT", "kraken": "USD"}
 EACH = 3000  # what a sub-account begins with
 FLAGS = 9  # of a request's fields
+WORKS = ("accepted", "found")
+ENDED = ("denied", "rejected", "canceled", "absent")
+MOMENTARY = {StaleData.code, VenueUnavailable.code, OrderOutcomeUnknown.code}
 
 
 class NettingWorld:
@@ -80,6 +84,25 @@ class NettingWorld:
             received = [NEWS.unpack(f.payload) for f in reader.frames(("order_event",))]
         mine = [n for n in received if (n[0], n[9]) == (order, robot.number)]
         return [(OrderNews.from_id(n[7]).value, n[6]) for n in mine]
+
+    def rest(self, robot: Robot, side: Side, price: int, *, reduce_only: bool = False) -> int:
+        """Places an order until one rests: where the machine is busy a gateway refuses for a moment (of an old market,
+        of an answer that is late), and finds an order by asking whose answer it had given up."""
+        refused: list[tuple[str, int]] = []
+
+        def works() -> int:
+            order = robot.place(side, price, reduce_only=reduce_only)
+            said = wait_for(lambda: self._outcome(robot, order), lambda: (self.news(robot, order), refused))
+            if said[0] in WORKS:
+                return order
+            assert said[1] in MOMENTARY, (said, refused)
+            refused.append(said)
+            return 0
+
+        return int(wait_for(works, lambda: refused))
+
+    def _outcome(self, robot: Robot, order: int) -> tuple[str, int] | None:
+        return next((said for said in self.news(robot, order) if said[0] in WORKS or said[0] in ENDED), None)
 
     def filled(self, robot: Robot, order: int) -> int:
         return sum(abs(f[1]) for f in self.fills() if (f[0], f[2]) == (robot.number, order))

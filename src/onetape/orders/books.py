@@ -54,13 +54,17 @@ class Books:
         """Tells whether a fill was booked; so was all that is older than the ids that are kept: lists of old trades may
         be asked for at any time."""
         kept = self._trades.get(fill.symbol)
-        return kept is not None and kept.has(_name(fill), fill.time)
+        if kept is None:
+            return False
+        if kept.has(_name(fill.trade_id, fill.side), fill.time):
+            return True
+        return any(kept.has(_name(former, fill.side), fill.time) for former in fill.former_ids)
 
     def book(self, fill: FillReport) -> None:
         kept = self._trades.get(fill.symbol)
         if kept is None:
             kept = self._trades[fill.symbol] = Booked(TRADES_KEPT)
-        kept.add(_name(fill), fill.time)
+        kept.add(_name(fill.trade_id, fill.side), fill.time)
         self.booked += 1
         if fill.is_internal:  # what the account holds stays
             return
@@ -141,6 +145,6 @@ class Books:
             kept.restore(complete)
 
 
-def _name(fill: FillReport) -> str:
-    """Packs a fill's trade id and side into one number, unique among the fills of its symbol."""
-    return f"-{fill.trade_id}" if fill.side is Side.SELL else str(fill.trade_id)
+def _name(trade_id: int, side: Side) -> str:
+    """Names a fill uniquely among those of its symbol."""
+    return f"-{trade_id}" if side is Side.SELL else str(trade_id)

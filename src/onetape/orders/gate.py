@@ -16,6 +16,7 @@ from onetape.model.errors import OrderInvalid
 from onetape.model.order import OrderSpec
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import Managed
+from onetape.orders.pre_trade.readiness import halted, killed
 from onetape.orders.pre_trade.rules import refusal_of
 from onetape.orders.pre_trade.view import Shares, View
 from onetape.orders.trading_state import Limits, TradingState
@@ -63,11 +64,8 @@ class Gate(TradingState):
         price, size = price or order.price, size or order.life.size
         if size < order.life.size and price == order.price:
             return None
-        spec = structs.replace(order.spec, size_int=size, price_int=price)
-        view = View(self, spec, now, order)
-        view.behind_ns, view.robot, view.rate = behind_ns, order.robot, rate
-        view.is_by_hand = self.manager.is_by_hand(order.robot, order.order_id)
-        view.shares = self.shares
+        view = self._view_of(order, now, size=size, price=price)
+        view.behind_ns, view.rate, view.shares = behind_ns, rate, self.shares
         return refusal_of(view)
 
     def left(self, order: Managed, now: int, *, is_inside: bool = False) -> Refusal | None:
@@ -76,11 +74,9 @@ class Gate(TradingState):
         now: ns.
         """
         life = order.life
-        spec = structs.replace(order.spec, size_int=life.size, price_int=order.price)
-        view = View(self, spec, now, order)
-        view.at_venue = structs.replace(spec, size_int=life.size - life.filled)
-        view.is_inside, view.is_counted, view.robot = is_inside, False, order.robot
-        view.is_by_hand = self.manager.is_by_hand(order.robot, order.order_id)
+        view = self._view_of(order, now, size=life.size, price=order.price)
+        view.at_venue = structs.replace(view.spec, size_int=life.size - life.filled)
+        view.is_inside, view.is_counted = is_inside, False
         return refusal_of(view)
 
     def hold_to_stops(self, now: int) -> None:
@@ -92,7 +88,12 @@ class Gate(TradingState):
                 self.manager.cancel_once(order, now)
 
     def _is_stopped(self, order: Managed, now: int) -> bool:
-        if self.killed:
-            return True
-        halt = self.halts.of(order.spec.symbol, self.strategy_of(order.robot), now)
-        return halt is not None and self.is_halted(halt, order.spec, order.life.remaining, order)
+        worst = order.life.filled + order.worst_left  # of an amendment under way what it may come to
+        view = self._view_of(order, now, size=worst, price=order.price)
+        return killed(view) is not None or halted(view) is not None
+
+    def _view_of(self, order: Managed, now: int, *, size: int, price: int) -> View:
+        """Shows an order of ours that is there, with that size and price."""
+        view = View(self, structs.replace(order.spec, size_int=size, price_int=price), now, order)
+        view.robot, view.is_by_hand = order.robot, self.manager.is_by_hand(order.robot, order.order_id)
+        return view

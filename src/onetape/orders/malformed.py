@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Final
 
 from onetape.model.errors import BadInput, FundsError, VenueError
@@ -39,6 +40,8 @@ def check_reports(reports: Iterable[VenueReport]) -> None:
                 most = MONEY_MAX if name in _MONEY else NUMBER_MAX
                 if abs(value) > most or (name == "trade_id" and value < 0):
                     raise OverflowError(f"{name} is {value:.3e}")
+            elif type(value) is Decimal and not value.is_finite():
+                raise ValueError(f"{name} is {value}")
             elif type(value) is str:
                 value.encode()  # half a surrogate pair is no text
                 if name == "venue_id" and value.isdigit() and not 0 <= int(value) <= NUMBER_MAX:

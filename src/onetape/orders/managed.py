@@ -59,6 +59,7 @@ class IntentOut(NamedTuple):
 
     is_reissue: of a cancel: what is left is to be placed again; of an amendment: it goes to the
     venue as a new order.
+    share: of an amendment: by how much the order gets smaller so that this may take.
     """
 
     order: Managed
@@ -66,6 +67,7 @@ class IntentOut(NamedTuple):
     price: int
     size: int
     is_reissue: bool = False
+    share: int = 0
 
 
 class NewsOut(NamedTuple):
@@ -149,6 +151,8 @@ class Pending:
     tries: int = 1
     resend_at: int = 0  # refused for now (rate, clock): again at this time
     number: int = 0  # of the call that was sent last
+    code: int = 0  # why it was refused for now,
+    reason: str = ""  # and in words
 
 
 # What a checkpoint calls fields that have another name since: it is read by later versions, too.
@@ -186,6 +190,7 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
     filled_outside: int = 0  # filled otherwise than by the order that the venue has now,
     away: int = 0  # which is by so much smaller than ours
     sent_at: int = 0  # when it was placed again
+    placed_at: int = 0  # when its placing left last, also after the venue refused it for now
     is_met: bool = False  # seen at the venue first: some of its fills may be older than that
     pending: dict[RequestKind, Pending] = field(default_factory=dict)
     cancel_wanted: bool = False  # asked for while the placing is unanswered
@@ -202,7 +207,7 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
     reported_time: int = 0  # venue's time of the newest word about it
     amend_to: tuple[int, int] = (0, 0)  # price and size that are asked for
     amended_at: int = 0  # when that was last sent
-    code: int = 0  # of the last refusal or error about it,
+    code: int = 0  # of the last word about it, 0: it was no refusal or error,
     reason: str = ""  # and in words
 
     @property

@@ -21,7 +21,14 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
-from onetape.model.errors import AccountMode, OrderOutcomeUnknown, OrderUnknown, VenueRejected
+from onetape.model.errors import (
+    AccountMode,
+    OrderOutcomeUnknown,
+    OrderRate,
+    OrderUnknown,
+    VenueRateLimit,
+    VenueRejected,
+)
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.books import Books
@@ -54,10 +61,12 @@ from onetape.orders.reports import (
     StreamReport,
     VenueReport,
 )
+from onetape.orders.working import only_reduces
 
 __all__ = ["OrderManager"]
 
 ANSWER_WITHIN: Final = 5 * SECOND
+DECIDED_WITHIN: Final = 10 * SECOND  # what may open is not sent later than that: the market is another one by then
 SENDS_MAX: Final = 4  # of one request that the venue refuses for now, or of a cancel that is lost
 
 # Named once: a member looked up at its class costs as much as a call.
@@ -139,9 +148,10 @@ class OrderManager:
             if order.cancel_wanted:
                 return
             order.life.on_event(OrderEvent.CANCEL_REQUEST)
-            if order.pending[RequestKind.PLACE].resend_at:  # refused for now: it is nowhere
+            waiting = order.pending[RequestKind.PLACE]
+            if waiting.resend_at:  # refused for now: it is nowhere
                 del order.pending[RequestKind.PLACE]
-                self._refused(order, now, VenueRejected.code, "not sent again")
+                self._refused(order, now, waiting.code, _left_unsent(waiting, now))
                 return
             order.cancel_wanted = True
             self._intend_cancel(order)  # now: it holds, whoever dies before it can leave
@@ -169,6 +179,10 @@ class OrderManager:
         if not order.cancel_wanted and not is_requested:
             self.cancel(order, now)
 
+    def cancel_ended(self, order: Managed, now: int) -> None:
+        """Cancels at the venue what works there though it has ended here: nobody else would."""
+        self.calls.append(self.venue.cancel(OrderKey(order.spec.symbol, order.name, order.conditional), now))
+
     def cancel_all(self, now: int, robot: int = 0) -> int:
         """Cancels the orders of a robot, or of all robots (0), never foreign and protective ones; returns how
         many."""
@@ -177,14 +191,15 @@ class OrderManager:
             self.cancel(order, now)
         return len(chosen)
 
-    def amend(self, order: Managed, now: int, *, price: int, size: int) -> None:
+    def amend(self, order: Managed, now: int, *, price: int, size: int, share: int = 0) -> None:
+        """Changes an order at the venue. share: as an intent has it."""
         self.index.mark(order)
         sent = order.is_open and not order.is_foreign and not order.conditional
         if not sent or order.is_held or not order.life.is_sent(OrderEvent.AMEND_REQUEST):
             self.refuse(order, OrderNews.UPDATE_REJECTED, now)
             return
         self._amend_to(order, price, size)
-        self.outs.append(IntentOut(order, RequestKind.AMEND, *order.amend_to))
+        self.outs.append(IntentOut(order, RequestKind.AMEND, *order.amend_to, share=share))
         self.send(order, RequestKind.AMEND, now)
 
     def _amend_to(self, order: Managed, price: int, size: int) -> None:
@@ -261,9 +276,12 @@ class OrderManager:
             self.hear(answer.reports, now, source="rest")
             return
         may_retry = answer.outcome is Outcome.SAFE and pending.tries < SENDS_MAX
+        is_late = answer.retry_after > DECIDED_WITHIN and not only_reduces(order.spec)
+        may_retry = may_retry and (kind is RequestKind.CANCEL or not is_late)
         if may_retry and not (order.cancel_wanted and kind is _PLACE):
             pending.resend_at = now + max(answer.retry_after, SECOND // 5)
             pending.deadline = pending.resend_at + ANSWER_WITHIN
+            pending.code, pending.reason = answer.code or VenueRejected.code, _words(answer)
             return
         del order.pending[kind]
         match answer.outcome:
@@ -306,7 +324,7 @@ class OrderManager:
 
     def _request_refused(self, order: Managed, kind: RequestKind, answer: Answer, now: int) -> None:
         is_cancel = kind is RequestKind.CANCEL
-        reason = f"{answer.venue_code} {answer.text}".strip()
+        reason = _words(answer)
         if answer.code == AccountMode.code:  # somebody changed the account
             self.calls.append(self.venue.modes(now))
         if answer.not_found:  # it is not there: what became of it?
@@ -372,6 +390,8 @@ class OrderManager:
             pending.deadline = now + ANSWER_WITHIN
         if kind is RequestKind.AMEND:
             order.amended_at = now
+        elif kind is _PLACE:
+            order.placed_at = now
         reference = self.references.get(order.spec.symbol, 0)
         self._sent += 1
         pending.number = self._sent
@@ -514,7 +534,7 @@ class OrderManager:
         if self.books.has(fill):
             return
         order = self.index.find(fill.client_id, fill.symbol, fill.venue_id)
-        if order is None and (not fill.client_id or self._adopted(fill.client_id)):
+        if order is None and (not fill.client_id or self.owner_of(fill.client_id) is not None):
             # Known by the venue's id only, or not yet taken over: the order has to be asked for first.
             self.unmatched[key] = fill
             self._ask_whose(fill, now)
@@ -596,6 +616,8 @@ class OrderManager:
         if fill.is_internal:
             order.filled_outside += fill.size
         before = order.state
+        if order.is_open:  # what was refused before it is no reason of how it stands
+            order.code, order.reason = 0, ""
         cell = order.life.on_fill(str(fill.trade_id), fill.size)
         if cell is Effect.IMPOSSIBLE:
             self._count("fill of an order that cannot have one")
@@ -684,7 +706,7 @@ class OrderManager:
     def note_venue_id(self, order: Managed, venue_id: str) -> None:
         """Enters the venue's id of an order in the index."""
         self.index.name(order, venue_id)
-        for fill in [f for f in self.unmatched.values() if f.venue_id == venue_id]:
+        for fill in [f for f in self.unmatched.values() if (f.symbol, f.venue_id) == (order.spec.symbol, venue_id)]:
             self.book(fill, order, fill.time)
 
     def _note_ids(self, order: Managed, report: OrderStatusReport) -> None:
@@ -710,9 +732,8 @@ class OrderManager:
             order.lost_at = 0
         changed = order.state is not before or order.life.accepted is not accepted
         answered = (order.life.cancel_open, order.life.update_open) != open_before
-        if code:
-            order.code, order.reason = code, reason
         if changed or answered or news is OrderNews.UPDATED:
+            order.code, order.reason = code, reason
             self.outs.append(NewsOut(order, news, order.state, now, code, reason))
         self.close(order)
 
@@ -736,3 +757,15 @@ class OrderManager:
     def unknown(self) -> list[Managed]:
         """Returns the orders whose state is unknown."""
         return self.index.working.all_unknown()
+
+
+def _words(answer: Answer) -> str:
+    return f"{answer.venue_code} {answer.text}".strip()
+
+
+def _left_unsent(waiting: Pending, now: int) -> str:
+    """Returns why an order ends whose cancel came while it waited to be sent again."""
+    left = max(waiting.resend_at - now, 0) / SECOND
+    words = f"{waiting.reason}; not sent again: canceled {left:.1f} s before it would have been"
+    too_many = waiting.code in (OrderRate.code, VenueRateLimit.code)
+    return (f"{words}. Let orders stand for longer, or send fewer" if too_many else words).lstrip("; ")

@@ -16,7 +16,7 @@ from onetape.orders.calls import Call, OrderKey, OrderProtocol
 from onetape.orders.managed import Managed
 from onetape.orders.reports import OrderStatusReport
 
-__all__ = ["QUERY_AFTER", "is_absent", "next_query", "queries", "query_amended", "request"]
+__all__ = ["QUERY_AFTER", "is_absent", "next_query", "queries", "query_amended", "request", "sent_last"]
 
 _PLACE: Final = RequestKind.PLACE  # named once: a member looked up costs as much as a call
 ABSENT_AFTER: Final = 10 * SECOND  # since it was sent: twice the window of a request
@@ -34,12 +34,12 @@ def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> 
     patience = ABSENT_AFTER_CONDITIONAL if has_trigger else ABSENT_AFTER
     answers = ABSENT_ANSWERS * (2 if has_trigger else 1)
     queried_at = order.working_query_at if key.ended else now
-    return queried_at - _sent(order) >= patience and order.not_found >= answers
+    return queried_at - sent_last(order) >= patience and order.not_found >= answers
 
 
-def _sent(order: Managed) -> int:
+def sent_last(order: Managed) -> int:
     """Returns when an order was sent last, ns UTC."""
-    return max(order.created, order.sent_at)
+    return max(order.created, order.sent_at, order.placed_at)
 
 
 def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
@@ -47,7 +47,7 @@ def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
     believed."""
     order.asks += 1
     after = QUERY_APART_AFTER if ended_apart else QUERY_AFTER[min(order.asks, len(QUERY_AFTER) - 1)]
-    believed = _sent(order) + ABSENT_AFTER
+    believed = sent_last(order) + ABSENT_AFTER
     return min(now + after, believed) if now < believed else now + after
 
 

@@ -18,9 +18,10 @@ from onetape.model.enums import OrderState
 from onetape.model.time import SECOND
 from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.managed import AccountOut, HealthOut
+from onetape.orders.managed import AccountOut, HealthOut, Managed
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.queries import sent_last
 from onetape.orders.reports import FillReport, OrderStatusReport, PositionReport, VenueReport
 
 __all__ = ["OVERLAP", "Difference", "FillHorizon", "Reconciler"]
@@ -57,6 +58,7 @@ class _Round:
     has_queried: bool = False  # for orders that no list has
     missing: set[str] = field(default_factory=set)  # these, by our client id
     calls: list[tuple[Call, int]] = field(default_factory=list)  # of this round, unanswered, and when each was made
+    was_open: frozenset[str] = frozenset()  # client ids of what was open here as it began
     looked: int = 0
     next_look: int = 0
     only_waits: bool = False  # for answers about orders and fills, which are asked one by one
@@ -150,7 +152,8 @@ class Reconciler:
 
     def start(self, now: int, reason: str) -> None:
         """Begins a round; one that runs is begun anew."""
-        self._round = _Round(began=now, reason=reason, moves_since=self._moves_wanted())
+        was_open = frozenset(self.manager.open)
+        self._round = _Round(began=now, reason=reason, was_open=was_open, moves_since=self._moves_wanted())
         self.fills.begin(now)
         venue = self.manager.venue
         self._call(venue.modes(now), now)
@@ -250,14 +253,15 @@ class Reconciler:
                 return
             self._begin_books(now)
         is_check = current.reason == CHECKED
-        differences = self._unmatched() if is_check else self._compare()
+        ended = self._working_ended()
+        differences = self._unmatched() if is_check else self._compare(ended)
         if differences and current.looked < ROUNDS_MAX:
             self.manager.ask_unmatched(now)
             current.next_look = now + SETTLE
             only_asks = all(each.venue == NOT_LISTED for each in differences)
             current.only_waits = is_check or only_asks
             return
-        self._finish(differences, now)
+        self._finish(differences, ended, now)
 
     def _renewed(self, call: Call, now: int) -> Call:
         """Signs a call anew: the old one's window may have passed."""
@@ -292,7 +296,7 @@ class Reconciler:
         for order in list(self.manager.open.values()):
             if order.name in current.listed or order.pending or order.is_held:
                 continue
-            if max(order.created, order.sent_at) >= current.began:
+            if sent_last(order) >= current.began:
                 continue
             order.ask_at = order.ask_at or now
             current.missing.add(order.client_id)
@@ -318,7 +322,7 @@ class Reconciler:
                     self.manager.outs.append(HealthOut("position", subject, f"opening {qty}"))
                 self.manager.outs.append(AccountOut(key[0], key[1], qty, now, OPENING))
 
-    def _compare(self) -> list[Difference]:
+    def _compare(self, ended: list[Managed]) -> list[Difference]:
         manager = self.manager
         current, found = self._round, []
         assert current is not None
@@ -333,11 +337,23 @@ class Reconciler:
             if is_queried or order.state is OrderState.UNKNOWN or order.reported_end is not None:
                 venue = str(order.reported_end or NOT_LISTED)
                 found.append(Difference(f"order {order.client_id}", str(order.state), venue))
-        for name in sorted(current.listed & manager.resolved):  # an operator's word was wrong
-            ended = manager.orders.get(name)
-            if ended is not None and not ended.is_open:
-                found.append(Difference(f"order {name}", f"{ended.state}, by an operator", "works"))
+        for order in ended:
+            by = ", by an operator" if order.client_id in manager.resolved else ""
+            found.append(Difference(f"order {order.client_id}", f"{order.state}{by}", "works"))
         return found + self._unmatched()
+
+    def _working_ended(self) -> list[Managed]:
+        """Returns the orders of ours that the venue lists as working and that had ended here before it was asked: a
+        refusal was believed, or an absence, or an operator's word that was wrong."""
+        current, found = self._round, []
+        assert current is not None
+        for name in sorted(current.listed):
+            order = self.manager.orders.get(name)
+            if order is None or order.is_open or order.is_foreign or name != order.name:
+                continue
+            if order.client_id not in current.was_open and sent_last(order) < current.began:
+                found.append(order)
+        return found
 
     def _unmatched(self) -> list[Difference]:
         """Returns fills that are not booked, since it is not known yet whose they are: the balance has them."""
@@ -346,9 +362,12 @@ class Reconciler:
             for fill in self.manager.unmatched.values()
         ]
 
-    def _finish(self, differences: list[Difference], now: int) -> None:
+    def _finish(self, differences: list[Difference], ended: list[Managed], now: int) -> None:
         assert self._round is not None
         self.differences = differences
+        for order in ended:
+            if order.client_id not in self.manager.resolved:  # else an operator looks into it
+                self.manager.cancel_ended(order, now)
         self.fills.done()
         self.rounds += 1
         self.requests = self._round.requests

@@ -210,7 +210,7 @@ class Recovery:
                 end_held(self.manager, order, now, VenueUnavailable.code, "its gateway ended")
                 continue
             if order.state is OrderState.UNKNOWN:
-                order.lost_at = order.ask_at = now
+                order.lost_at = order.ask_at = order.placed_at = now  # it may have been sent until this life began
                 unknown += 1
         return unknown
 

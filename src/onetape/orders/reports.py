@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, Side, TimeInForce
 
 __all__ = [
+    "HASHED_TRADES",
     "INTERNAL_TRADES",
     "OUTSIDE",
     "AccountModeReport",
@@ -32,7 +33,8 @@ __all__ = [
     "WalletReport",
 ]
 
-INTERNAL_TRADES: Final = 2**63  # trade ids from here on are no venue's
+INTERNAL_TRADES: Final = 2**63  # trade ids from here on are no venue's,
+HASHED_TRADES: Final = 2**62  # and from here on hashes of a venue's: they do not say which trade came first
 
 OUTSIDE: Final = "(outside)"  # in place of a wallet: an address that is not the account's
 
@@ -88,6 +90,14 @@ class FillReport(NamedTuple):
     def key(self) -> tuple[str, int, Side]:
         """Returns the key by which a fill is booked once."""
         return self.symbol, self.trade_id, self.side
+
+    @property
+    def former_ids(self) -> tuple[int, ...]:
+        """Returns what the trade may be called on a tape of version 0.1.0, which kept one bit more of a hash."""
+        if not HASHED_TRADES <= self.trade_id < INTERNAL_TRADES:
+            return ()
+        kept = self.trade_id - HASHED_TRADES
+        return 2 * kept, 2 * kept + 1
 
     @property
     def is_internal(self) -> bool:

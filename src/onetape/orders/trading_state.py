@@ -93,11 +93,14 @@ class TradingState:
     instruments: Mapping[str, Instrument]
     limits: Limits = field(default_factory=Limits)
     ready: bool = False  # reconciled, and the account's stream is there
-    killed: str = ""  # why nothing new may leave
+    killed: str = ""  # why nothing that may open may leave
     halts: Halts = field(default_factory=Halts)  # and of what not
     is_guarded: bool = False  # nothing new may leave but while a guardian watches
     # The sub-account that a robot trades with, by name.
     strategy_of: Callable[[int], str] = lambda _: "main"
+    # Whether a robot's order takes off, or adds to, its sub-account's own part of what the account holds.
+    takes_off_own: Callable[[int, OrderSpec, int, Managed | None], bool] = lambda *_: True
+    adds_to_own: Callable[[int, OrderSpec], bool] = lambda *_: True
     disk_full: bool = False  # the journal's next segment has no room
     is_deaf: bool = False  # the account's stream does not tell what happens, though it is connected
     # For how long a symbol's market has been silent, ns; 0: it speaks.
@@ -117,21 +120,31 @@ class TradingState:
             return only_reduces(spec)
         return spec.side is Side.SELL and spec.size_int <= reducible(self.manager, spec, without=old)
 
-    def takes_off(self, spec: OrderSpec, left: int, old: Managed | None = None) -> bool:
-        """Tells whether an order takes off what is held and opens nothing, if all that works that way is filled before;
-        the venue does not hold it to that. left: what can be filled of it."""
+    def takes_off(self, spec: OrderSpec, left: int, old: Managed | None = None, *, owner: int = 0) -> bool:
+        """Tells whether an order takes off what is held and opens nothing, neither of the account nor of its owner's
+        sub-account, if all that works that way is filled before; the venue does not hold it to that. left: what can be
+        filled of it. owner: the robot whose part it trades with; 0: it is judged by the account alone, as what goes by
+        hand is. On spot a purchase takes off nothing."""
         if not self.ready or spec.trigger_by is not TriggerBy.NONE:
+            return False
+        return self._takes_off_account(spec, left, old) and (not owner or self.takes_off_own(owner, spec, left, old))
+
+    def _takes_off_account(self, spec: OrderSpec, left: int, old: Managed | None) -> bool:
+        if spec.side is Side.BUY and not self.manager.venue.traits.positions:
             return False
         return worst_held(self.manager, spec, without=old) + left <= 0
 
-    def is_halted(self, halt: Halt, spec: OrderSpec, left: int, old: Managed | None = None) -> bool:
+    def is_halted(self, halt: Halt, spec: OrderSpec, left: int, old: Managed | None = None, *, owner: int = 0) -> bool:
         """Tells whether a halt refuses an order that may open: one that takes off what is held passes, at the first
         level one that adds to it, too."""
-        if halt.level is Level.ADD and self.ready and spec.trigger_by is TriggerBy.NONE:
-            held = self.manager.positions.get((spec.symbol, spec.position_side), 0)
-            if held * spec.side.sign > 0:
-                return False
-        return not self.takes_off(spec, left, old)
+        if halt.level is not Level.ADD:
+            return not self.takes_off(spec, left, old, owner=owner)
+        if not self.ready or spec.trigger_by is not TriggerBy.NONE:
+            return True
+        held = self.manager.positions.get((spec.symbol, spec.position_side), 0)
+        if held * spec.side.sign <= 0 and not self._takes_off_account(spec, left, old):
+            return True
+        return bool(owner) and not (self.adds_to_own(owner, spec) or self.takes_off_own(owner, spec, left, old))
 
     def hedge_wanted(self, found: bool) -> bool:
         """Tells whether the account is to be in hedge mode: as it was when its mode was first asked for. found: as it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import OrderType, TriggerBy
+from onetape.model.enums import OrderType, Side, TriggerBy
 from onetape.model.errors import (
     BannedSymbol,
     OrderInvalid,
@@ -174,16 +174,23 @@ def _open_value(view: View) -> int | None:
         instrument = state.instruments.get(order.spec.symbol)
         if order is view.old or not order.robot or instrument is None or instrument.settle != settle:
             continue
-        near = nearest(order) or order.spec.trigger_int or state.manager.references.get(order.spec.symbol, 0)
-        if not near:
+        market = order.spec.trigger_int or state.manager.references.get(order.spec.symbol, 0)
+        price = _dearest(order.spec.side, nearest(order), market)
+        if not price:
             return None
-        total += abs(instrument.notional_units(near, order.worst_left))
+        total += abs(instrument.notional_units(price, order.worst_left))
     return total
 
 
 def _value(view: View, spec: OrderSpec, size: int) -> int | None:
-    near = spec.price_int or view.near
-    return abs(view.instrument.notional_units(near, size)) if near else None
+    price = _dearest(spec.side, spec.price_int, view.near)
+    return abs(view.instrument.notional_units(price, size)) if price else None
+
+
+def _dearest(side: Side, limit: int, market: int) -> int:
+    """Returns the price that an order is valued by, 0: none is known. A sale below the market trades at the market's.
+    limit: 0, it has none."""
+    return max(limit, market) if side is Side.SELL else limit or market
 
 
 def _above_value(view: View, most: int, value: int | None) -> Refusal | None:
@@ -229,7 +236,9 @@ def above_position_max(view: View) -> Refusal | None:
 
 
 def position(view: View) -> Measure:
-    return _of_most(view, _worst(view), view.state.limits.position_max.get(view.spec.symbol, 0))
+    """Returns the position that it may come to, a short one below 0."""
+    worst = _worst(view) * view.spec.side.sign
+    return _of_most(view, worst, view.state.limits.position_max.get(view.spec.symbol, 0))
 
 
 def _worst(view: View) -> int:

@@ -80,9 +80,9 @@ def may_be_halted(view: View) -> bool:
 
 def killed(view: View) -> Refusal | None:
     killed = view.state.killed
-    if not killed:
+    if not killed or view.takes_off:
         return None
-    return Refusal.of(Killed, f"on: {killed}; nothing that adds risk leaves until it is off")
+    return Refusal.of(Killed, f"on: {killed}; nothing that adds risk leaves until unkill turns it off")
 
 
 def kill_switch(view: View) -> Measure:
@@ -111,7 +111,7 @@ HALTED: Final = (BannedSymbol, LossHalt, HaltedAccount)
 
 def halted(view: View) -> Refusal | None:
     halt = _halt(view)
-    if halt is None or not view.state.is_halted(halt, view.spec, view.left, view.old):
+    if halt is None or not view.state.is_halted(halt, view.spec, view.left, view.old, owner=view.owner):
         return None
     return _refused(halt, "may only be reduced" if halt.level > Level.ADD else "opens nothing new")
 

@@ -11,7 +11,8 @@ silent streams, unknown orders, the account's mode and every limit of ours. It d
 would be none: more than is held less what works to reduce it, or a trade with an order of our own,
 which would leave the position as it is; nor a rule of the venue, which would refuse it. The venue's
 band is measured by the last price that is known: on a silent market it is wider for a reduction,
-the longer the more. Cancels always pass, and are not asked about here.
+the longer the more. Kill switch, halts, lease and protection let also pass a plain order that takes
+off what is held. Cancels always pass, and are not asked about here.
 """
 
 from __future__ import annotations

@@ -74,7 +74,12 @@ class View:
     @property
     def takes_off(self) -> bool:
         """Tells whether the order takes off what is held without the reduce-only flag."""
-        return self.state.takes_off(self.spec, self.left, self.old)
+        return self.state.takes_off(self.spec, self.left, self.old, owner=self.owner)
+
+    @property
+    def owner(self) -> int:
+        """Returns the robot whose part of the account it trades with; 0: whoever's it is, as what goes by hand."""
+        return 0 if self.is_by_hand else self.robot
 
     @property
     def near(self) -> int:
