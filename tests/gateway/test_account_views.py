@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from onetape.accounts.table import AccountTable
+from onetape.cli.account_lists import ORDERS_COLUMNS
+from onetape.cli.main import run
 from onetape.gateway.account_balances import balances
 from onetape.gateway.account_views import fills, orders, positions, summary
 from onetape.gateway.options import gateway_journal
@@ -26,13 +28,16 @@ from onetape.model.enums import (
     Side,
     TimeInForce,
     TriggerBy,
+    TriggerKind,
 )
+from onetape.model.order import TRIGGER_KIND_SHIFT
 from onetape.tape.journal import JournalWriter
 
 SYMBOL = "binance:BTC/USDT:USDT"
 UNIT = 10**18
 LIFE = 1 << 32  # order ids of a robot's first life begin there
-CONFIG = parse_config('[venues.x]\nkind = "binance-usdm"\n[accounts.main]\nvenue = "x"\nsubaccounts = { a = 2 }\n')
+CONFIG_TEXT = '[venues.x]\nkind = "binance-usdm"\n[accounts.main]\nvenue = "x"\nsubaccounts = { a = 2 }\n'
+CONFIG = parse_config(CONFIG_TEXT)
 
 
 class Tape:
@@ -47,18 +52,19 @@ class Tape:
     def cold(self, event: str, **record: object) -> None:
         self.writer.append(event, msgspec.msgpack.encode(record), time=1)
 
-    def place(self, order: int, side: Side, price: str, qty: str) -> None:
+    def place(self, order: int, side: Side, price: str, qty: str, trigger: str = "") -> None:
+        """trigger: of a stop at the market."""
         payload = REQUEST.pack(
             LIFE + order,
-            self.instrument.price_int(price, side),
+            0 if trigger else self.instrument.price_int(price, side),
             self.instrument.size_int(qty),
-            0,
+            self.instrument.price_int(trigger, side) if trigger else 0,
             0,
             RequestKind.PLACE.id,
             side.id,
-            OrderType.LIMIT.id,
+            (OrderType.MARKET if trigger else OrderType.LIMIT).id,
             TimeInForce.GTC.id,
-            0,
+            TriggerKind.STOP.id << TRIGGER_KIND_SHIFT if trigger else 0,
             TriggerBy.LAST.id,
             PositionSide.BOTH.id,
             1,
@@ -66,7 +72,7 @@ class Tape:
         )
         self.writer.append("order_request", payload, stream=1, time=order)
 
-    def news(self, order: int, state: OrderState, price: str, qty: str) -> None:
+    def news(self, order: int, state: OrderState, price: str, qty: str, code: int = 0) -> None:
         payload = NEWS.pack(
             LIFE + order,
             7,
@@ -74,8 +80,8 @@ class Tape:
             self.instrument.price_int(price, Side.BUY),
             self.instrument.size_int(qty),
             0,
-            0,
-            OrderNews.ACCEPTED.id,
+            code,
+            (OrderNews.CANCEL_REJECTED if code else OrderNews.ACCEPTED).id,
             state.id,
             1,
             0,
@@ -133,6 +139,54 @@ def test_an_order_is_shown_while_it_works(tmp_path: Path, tape: Tape) -> None:
     assert orders(tmp_path, CONFIG) == []
 
 
+def test_the_commands_name_a_stop_with_its_trigger_and_a_fee_with_its_currency(
+    tmp_path: Path, tape: Tape, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "onetape.toml").write_text(CONFIG_TEXT)
+    tape.place(1, Side.SELL, "", "0.03", trigger="57000")
+    tape.place(2, Side.BUY, "56000", "0.01")
+    tape.fill(3, 100, Side.BUY, "60000", "0.01")
+    options = ["--home", str(tmp_path), "--config", str(tmp_path / "onetape.toml")]
+
+    assert run(["orders", *options]) == 0
+    heads, stop, limit = capsys.readouterr().out.splitlines()
+    assert tuple(heads.split()) == ORDERS_COLUMNS and "trigger" in ORDERS_COLUMNS
+    assert stop.split() == f"main mm {SYMBOL} sell stop market - 57000.0 0.030 0.000 SUBMITTED t".split()
+    assert limit.split() == f"main mm {SYMBOL} buy limit 56000.0 - 0.010 0.000 SUBMITTED t".split()
+
+    assert run(["fills", *options]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[-3:] == ["0.1", "USDT", "maker"]
+
+
+def test_why_a_cancel_was_refused_is_shown_until_the_next_word_about_its_order(tmp_path: Path, tape: Tape) -> None:
+    def said() -> tuple[int, str]:
+        (row,) = orders(tmp_path, CONFIG)
+        return row["code"], row["reason"]
+
+    tape.place(1, Side.BUY, "60000", "0.03")
+    for end in ("news", "fill"):
+        tape.cold("reply", robot=1, order=LIFE + 1, reason="busy")
+        tape.news(1, OrderState.ACCEPTED, "60000", "0.03", 4104)
+        assert said() == (4104, "busy")
+        if end == "news":
+            tape.news(1, OrderState.ACCEPTED, "60001", "0.03")
+        else:
+            tape.fill(1, 100, Side.BUY, "60000", "0.01")
+        assert said() == (0, "")
+
+
+@pytest.mark.parametrize("verb", ["accounts", "orders", "positions", "fills", "stops"])
+def test_without_a_configuration_nothing_is_said_to_be_flat(
+    tmp_path: Path, tape: Tape, verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tape.fill(1, 100, Side.BUY, "60000", "0.01")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run([verb, "--home", str(tmp_path)]) == 2
+    seen = capsys.readouterr()
+    assert seen.out == "" and "there is no configuration here" in seen.err and "--config FILE" in seen.err
+
+
 def test_a_position_is_at_average_cost_and_turns_around(tmp_path: Path, tape: Tape) -> None:
     tape.fill(1, 100, Side.BUY, "60000", "0.01")
     tape.fill(2, 101, Side.BUY, "60200", "0.03")
@@ -144,6 +198,21 @@ def test_a_position_is_at_average_cost_and_turns_around(tmp_path: Path, tape: Ta
     (row,) = positions(tmp_path, CONFIG)
     assert (Decimal(row["qty"]), row["entry_price"]) == (Decimal("-0.02"), "60350")
     assert (row["realized"], row["unrealized"]) == ("8", "1")
+
+
+def test_a_position_is_shown_with_its_price_and_currency_and_rounded_for_a_reader(
+    tmp_path: Path, tape: Tape, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "onetape.toml").write_text(CONFIG_TEXT)
+    tape.fill(1, 100, Side.BUY, "60000", "0.01")
+    tape.fill(2, 101, Side.BUY, "60000.1", "0.002")
+    tape.quote("60299.9", "60300.1")
+    (row,) = positions(tmp_path, CONFIG)
+    assert (row["price"], row["currency"], row["unrealized"]) == ("60300", "USDT", "3.5998")
+    assert run(["positions", "--home", str(tmp_path), "--config", str(tmp_path / "onetape.toml")]) == 0
+    heads, line = capsys.readouterr().out.splitlines()
+    assert heads.split()[-4:] == ["price", "unrealized", "realized", "currency"]
+    assert line.split()[-4:] == ["60300", "3.60", "0.00", "USDT"]
 
 
 def test_a_position_that_nobody_here_bought_has_no_price(tmp_path: Path, tape: Tape) -> None:

@@ -278,7 +278,7 @@ def test_the_checkpoint_before_is_looked_at_and_not_read(long_tape, monkeypatch)
     assert read.count(Checkpoint) == 1  # that it goes on from
 
 
-SHAPES = {11: "a4cfaeca89bbbbb3"}
+SHAPES = {13: "ebf8c4107991444e"}
 
 
 def shape_of(part: Any, named: dict[str, Any]) -> Any:

@@ -51,10 +51,7 @@ def entries(world) -> list:
 def bid_at_best(world, robot) -> int:
     """An order that is the best of the market, so that a market order would meet it."""
     listing = world.exchange.listings[0]
-    order = robot.place(Side.BUY, (listing.bid + listing.ask) // 2)
-    wait_for(lambda: world.news(robot, order))
-    assert world.news(robot, order)[0] == ("accepted", 0)
-    return order
+    return world.rest(robot, Side.BUY, (listing.bid + listing.ask) // 2)
 
 
 def crossed_once(world) -> tuple[int, int]:
@@ -207,8 +204,7 @@ def prices(world, robot, order) -> list[int]:
 @pytest.mark.parametrize("world", [False], indirect=True)
 def test_a_market_order_passes_an_own_one_that_it_cannot_reach(world):
     a, b = world.robots
-    waiting = a.place(Side.BUY, world.bid - 5000)
-    wait_for(lambda: ("accepted", 0) in world.news(a, waiting))
+    waiting = world.rest(a, Side.BUY, world.bid - 5000)
 
     def fills() -> int:
         """An order's number: once the best bid has as much."""

@@ -32,8 +32,7 @@ def test_a_robot_gets_out_of_what_the_venue_does_not_hold(world):
     wait_for(lambda: world.held() == [10, -10, 0])
     # The venue is flat, and would refuse both; far from the market they rest.
     bid = world.bid
-    out = a.place(Side.SELL, bid + 3000, reduce_only=True)
-    wait_for(lambda: ("accepted", 0) in world.news(a, out))
+    out = world.rest(a, Side.SELL, bid + 3000, reduce_only=True)
     assert world.flags(a, out) == OWN_REDUCING
     assert not world.at_venue(a, out).reduce_only
     twice = a.place(Side.SELL, bid + 3000, reduce_only=True)
@@ -59,9 +58,8 @@ def test_a_position_that_shrank_while_nobody_looked_takes_its_reduction_with_it(
     b.place(Side.SELL, 0)
     wait_for(lambda: world.held() == [10, -10, 0])
     bid = world.bid
-    out = a.place(Side.SELL, bid + 3000, reduce_only=True)
-    near = a.place(Side.SELL, bid + 2000)
-    wait_for(lambda: ("accepted", 0) in world.news(a, near))
+    out = world.rest(a, Side.SELL, bid + 3000, reduce_only=True)
+    near = world.rest(a, Side.SELL, bid + 2000)
     world.gateway.kill()
     world.fill_at_venue(a, near)
     world.gateway.start()

@@ -15,6 +15,7 @@ from onetape.gateway.gateway_tape import RobotLife, is_risk
 from onetape.gateway.options import gateway_journal
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderState, PositionSide, RequestKind, Side
+from onetape.model.errors import BadConfig
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import FillOut, HealthOut, IntentOut, Managed, Request
@@ -182,6 +183,15 @@ def test_the_limits_are_the_configured_ones(play):
         assert (str(limits.price_band), limits.orders_a_second) == ("0.05", 7)
 
     play(scene, position_max={SYMBOL: 2.0}, order_max={SYMBOL: 0.5}, price_band=0.05, orders_per_second=7)
+
+
+@pytest.mark.parametrize("key", ["position_max", "order_max"])
+def test_a_limit_of_less_than_a_lot_is_no_limit_and_is_refused(play, key):
+    async def scene(shell: Shell) -> None:
+        raise AssertionError("it began")
+
+    with pytest.raises(BadConfig, match=f"{key} of {SYMBOL} is less than a lot, 0.001"):
+        play(scene, **{key: {SYMBOL: 0.0004}})
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,7 @@ def test_stops_are_the_guardians_alone(world):
     blind = send(world, "place_stops", symbol=SYMBOL, side="sell", stops=[{"qty": "0.010", "kind": "take_profit"}])
     assert "has no trigger" in blind["error"]["message"]
     a, _ = world.robots
-    order = a.place(Side.BUY, world.bid - 3000)
-    wait_for(lambda: ("accepted", 0) in world.news(a, order))
+    order = world.rest(a, Side.BUY, world.bid - 3000)
     done = send(world, "cancel_stops", orders=[world.client_id(a, order)])
     assert done["error"]["name"] == "NOT_OWNER"
 

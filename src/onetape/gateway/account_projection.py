@@ -57,6 +57,7 @@ class OrderRow:
     spent: int = 0  # and price times quantity
     code: int = 0
     reason: str = ""
+    is_canceling: bool = False  # its end was asked for
 
 
 @dataclass(slots=True)
@@ -156,6 +157,8 @@ class AccountView:
                     "entry_price": text_of(held.average) if is_priced else None,
                     "unrealized": None if unrealized is None else text_of(money(unrealized)),
                     "realized": text_of(money(held.realized)),
+                    "price": text_of(self.instruments[symbol].price(price)) if price else None,
+                    "currency": self.instruments[symbol].settle,
                     "account": account,
                 }
             )
@@ -215,6 +218,7 @@ class AccountView:
             order.traded += row.size
             order.spent += row.price * row.size
             order.filled = max(order.filled, order.traded)
+            order.code, order.reason = 0, ""
             if order.filled >= (order.size or order.spec.size_int):
                 del self.working[row.robot, row.order_id]
             elif order.state in (OrderState.SUBMITTED, OrderState.ACCEPTED):
@@ -370,6 +374,8 @@ def _request(view: AccountView, payload: bytes, symbol: str, time: int) -> None:
     robot, kind, order_id, spec, _ = request_of(payload, symbol)
     if kind is RequestKind.PLACE:
         view.working[robot, order_id] = OrderRow(spec, robot, order_id, time)
+    elif kind is RequestKind.CANCEL and (row := view.working.get((robot, order_id))) is not None:
+        row.is_canceling = True
 
 
 def _news(view: AccountView, payload: bytes) -> None:
@@ -379,6 +385,8 @@ def _news(view: AccountView, payload: bytes) -> None:
         return
     row.state, row.venue_id = OrderState.from_id(state), venue
     row.price, row.size, row.code = price, size, code
+    if not code:
+        row.reason = ""
     row.filled = max(filled, row.traded)
     if row.state.is_final:
         del view.working[robot, order_id]

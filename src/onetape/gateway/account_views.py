@@ -18,6 +18,7 @@ from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
 from onetape.model.money import money, money_text
 from onetape.model.sections import AccountConfig, Config
+from onetape.model.symbol import parse_symbol
 from onetape.tape.segments import is_tape
 
 __all__ = ["fills", "orders", "positions", "summary"]
@@ -55,6 +56,8 @@ def _in_table(name: str, rows: list[PositionShown], account: AccountConfig) -> I
             "symbol": whole.symbol,
             "side": str(whole.side),
             **_amounts(whole),
+            "price": None if whole.price is None else text_of(money(whole.price)),
+            "currency": parse_symbol(whole.symbol).settle,
             "account": name,
             "subaccounts": {
                 names.get(each.slot, str(each.slot)): {"index": each.slot, **_amounts(each)} for each in parts

@@ -18,7 +18,7 @@ from onetape.gateway.robot_requests import Robots
 from onetape.model.enums import Kind
 from onetape.model.errors import NotOwner, UnknownSubaccount
 from onetape.model.instrument import Instrument
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.model.sections import OPERATOR
 from onetape.security.tokens import grant_of
 
@@ -106,8 +106,8 @@ class AttachedRobots:
         has = core.money.shown_to(life.slot)
         mode = core.manager.mode
         return {
-            "balances": {name: str(money(has.get(name, 0))) for name in names if name in has},
-            "others": {n: str(money(total)) for n, total in has.items() if n not in names and total},
+            "balances": {name: money_text(has.get(name, 0)) for name in names if name in has},
+            "others": {n: money_text(total) for n, total in has.items() if n not in names and total},
             "slot": life.slot,
             "entries_after": core.tape.writer.published,
             "leverage": self._options.leverage,

@@ -54,6 +54,7 @@ SHARE_KEY_EXPIRES: Final = DAY
 STOPS_FIELDS: Final = ("symbol", "side", "position_side", "trigger_by", "stops")
 LEVERAGE_MAX: Final = 1000  # beyond any venue's, which says by itself what it takes
 STOPS_MAX: Final = 50  # of one command
+TOO_LATE: Final = "its until_ns had passed, it was not placed"
 PLACE_FIELDS: Final = (
     "symbol",
     "side",
@@ -97,7 +98,6 @@ class OrdersByHand:
         self._parts = core.parts
         self._leverage = core.leverage
         self._now = now
-        self._shrinking: dict[str, tuple[int, int]] = {}  # by client id: the size to come, and by how much less it is
         self._carry_out = core.carry_out
         self._core = core
         if core.options.is_guarded:  # whose it is what a guardian takes off and no robot holds
@@ -146,11 +146,13 @@ class OrdersByHand:
             raise UsageError("until_ns is a time, ns UTC: later it is not placed")
 
         def do() -> Any:
-            found = [self._placed(spec, MAIN) for spec in specs]
-            if None not in found:
-                return Repeated({"orders": found, "checks": []})
-            if until is not None and self._wall() > until:  # who sent it has stopped counting on it
-                raise ServiceTimeout("its until_ns had passed, it was not placed")
+            found = [self._placed(spec.once, MAIN) for spec in specs]
+            is_late = until is not None and self._wall() > until  # who sent it has stopped counting on it
+            if is_late and not any(found):
+                raise ServiceTimeout(TOO_LATE)
+            if is_late or all(found):
+                rows = [each or _late(spec) for each, spec in zip(found, specs, strict=True)]
+                return Repeated({"orders": self._shown(rows), "checks": []})
             life = self._parts.operator(MAIN, is_dry=is_dry)
             orders: list[Managed | dict[str, Any]] = []
             checks: list[dict[str, Any]] = []
@@ -219,7 +221,18 @@ class OrdersByHand:
                     location=instrument.symbol,
                     todo="end the robot first, or flatten",
                 )
-        return lambda: self._closed(command, parts, is_dry=is_dry, most=most)
+
+        def do() -> dict[str, Any]:
+            if most is None:
+                return self._closed(command, parts, is_dry=is_dry)
+            before = self._placed_to_close(command, instrument.symbol)
+            used = sum(most if isinstance(each, dict) else each.life.filled + each.worst_left for each in before)
+            if command.actor == GUARDIAN:  # it says how much is too much: what works already is of it
+                others = self._working_to_close(parts(), slot)
+                used += sum(each.worst_left for each in others if each not in before)
+            return self._closed(command, parts, is_dry=is_dry, most=most - used, before=before)
+
+        return do
 
     def _flatten(self, command: Command) -> Do:
         fields = command.fields
@@ -236,9 +249,13 @@ class OrdersByHand:
 
         is_dry = _flag(fields, "dry_run")
 
-        def do() -> dict[str, Any]:
+        def do() -> Any:
             if not symbol and not is_dry:
-                self._gate.killed = kill_reason(fields)
+                if command.is_repeated and command.id not in self._tape.flattens:
+                    before = self._placed_to_close(command, *self._gate.instruments)
+                    return Repeated(self._outcome(parts, before, [], nets=True))
+                if not command.is_repeated:
+                    self._gate.killed = kill_reason(fields)
             works = [each for each in self._manager.open.values() if symbol in ("", each.spec.symbol) and _yields(each)]
             if not is_dry:
                 self._cancel_all(works)
@@ -330,7 +347,7 @@ class OrdersByHand:
                 part = max(free, key=lambda each: free[each])
                 free[part] -= spec.size_int
                 life = self._tape.robots[part] if part else self._parts.operator(MAIN)
-                placed = self._placed(spec, life.slot)
+                placed = self._placed(spec.once, life.slot)
                 orders += [placed] if placed is not None else self._place_one(life, spec)
             self._finish()
             return {"orders": self._shown(orders)}
@@ -389,12 +406,13 @@ class OrdersByHand:
 
     def _share_taken(self, order: Managed, taking: OrderSpec) -> dict[str, Any]:
         life = self._tape.robots[order.robot]
-        placed = self._placed(taking, life.slot)
+        placed = self._placed(taking.once, life.slot)
         if placed is not None:
-            return {"state": "taken", "orders": [placed]}
-        if order.pending and order.is_open:
+            return {"state": "taken", "orders": self._shown([placed])}
+        # What takes would be denied before the books are compared, and by then the order would be smaller.
+        if order.is_open and (order.pending or order.is_unknown or not self._gate.ready):
             return {"state": "reducing", "orders": []}
-        size, qty = self._shrinking.pop(order.client_id, (0, 0))
+        size, qty = self._tape.shares.pop(order.client_id, (0, 0))
         if not order.is_open or (size and order.life.size != size):
             return {"state": "not reduced" if order.is_open else "ended", "orders": []}
         if not size:
@@ -405,8 +423,8 @@ class OrdersByHand:
                 return {"state": f"been refused: {why.reason}", "orders": []}
             if not keeps_rules(taking, self._gate.instruments[taking.symbol], 0):
                 return {"state": "been refused: so little cannot be traded", "orders": []}
-            self._shrinking[order.client_id] = size, taking.size_int
-            self._manager.amend(order, self._now(), price=0, size=size)
+            self._tape.shares[order.client_id] = size, taking.size_int
+            self._manager.amend(order, self._now(), price=0, size=size, share=taking.size_int)
             self._money.order(order)
             self._finish()
             return {"state": "reducing", "orders": []}
@@ -426,13 +444,15 @@ class OrdersByHand:
         nets: bool = False,
         is_killed: bool = False,
         most: int | None = None,
+        before: Sequence[Managed | dict[str, Any]] = (),
     ) -> dict[str, Any]:
         """Places a market order for each part, of what nothing works to take off yet. `left`: what is
         still held, also while those orders are on their way; who asks again with another id closes
         what is left of it by then. Of a dry run `orders` are those that would be cancelled. nets: parts
         that make up nothing together are not `left` but `offsetting`: the account holds nothing.
-        is_killed: the kill switch would be on. most: units, of all parts together; None: all."""
-        orders: list[Managed | dict[str, Any]] = []
+        is_killed: the kill switch would be on. most: units, of all parts together and beside `before`, the
+        orders that the same command has placed for them; None: all."""
+        orders = list(before)
         checks: list[dict[str, Any]] = []
         for part in parts():
             yielding = self._working_of(part)
@@ -443,15 +463,25 @@ class OrdersByHand:
             spec = self._closing(part, command, most, is_killed=is_killed or bool(self._gate.killed))
             if spec is None:
                 continue
-            most = None if most is None else most - spec.size_int
-            if (placed := self._placed(spec, part.life.slot)) is not None:
-                orders.append(placed)
+            if (placed := self._placed(spec.once, part.life.slot)) is not None:
+                orders += [placed] if most is None else []  # else it is one of `before`
                 continue
+            most = None if most is None else most - spec.size_int
             life = part.life if is_dry or part.life.number else self._parts.operator(part.life.slot)
             made, more_checks = self._submit(life, spec, is_dry=is_dry)
             orders += made
             checks += more_checks
         self._finish()
+        return self._outcome(parts, orders, checks, nets=nets)
+
+    def _outcome(
+        self,
+        parts: Callable[[], list[Part]],
+        orders: Sequence[Managed | dict[str, Any]],
+        checks: list[dict[str, Any]],
+        *,
+        nets: bool,
+    ) -> dict[str, Any]:
         held = [each for each in parts() if abs(each.qty) >= self._least(each.symbol)]
         positions = self._manager.positions
         open_ = [each for each in held if positions.get((each.symbol, each.side))]
@@ -478,6 +508,24 @@ class OrdersByHand:
         of = part.life.number, part.symbol
         return [each for each in self._manager.open.values() if (each.robot, each.spec.symbol) == of and _yields(each)]
 
+    def _placed_to_close(self, command: Command, *symbols: str) -> list[Managed | dict[str, Any]]:
+        """Returns what the same command has placed before a crash, also for parts that it has closed: those are gone,
+        and what was taken off them is of the command's quantity all the same."""
+        robots = self._tape.robots.values()
+        of = [(life, symbol, side) for symbol in symbols for life in robots for side in PositionSide]
+        found = [self._placed(_closing_key(command, *each), each[0].slot) for each in of]
+        return [each for each in found if each is not None]
+
+    def _working_to_close(self, parts: Sequence[Part], slot: int) -> list[Managed]:
+        """Returns what works to take off any of a sub-account's parts, which are all of one symbol and direction."""
+        of = {(each.symbol, Side.SELL if each.qty > 0 else Side.BUY) for each in parts}
+        works = self._manager.open.values()
+        return [
+            each
+            for each in works
+            if (each.spec.symbol, each.spec.side) in of and self._tape.slot_of(each.robot) == slot and _closes(each)
+        ]
+
     def _cancel_all(self, orders: Sequence[Managed]) -> None:
         for order in orders:
             if order.is_open:
@@ -497,7 +545,7 @@ class OrdersByHand:
             position_side=part.side,
             reduce_only=not is_spot and part.side is _BOTH,
             tag=OPERATOR,
-            once=_key(command, f"{part.life.name} {part.symbol} {part.side}"),
+            once=_closing_key(command, part.life, part.symbol, part.side),
         )
         working = sum(
             each.worst_left
@@ -509,8 +557,7 @@ class OrdersByHand:
         )
         size = abs(part.qty) - working
         if most_units is not None:
-            # A guardian says how much is too much: what works already is of it.
-            size = min(size, most_units - (working if command.actor == GUARDIAN else 0))
+            size = min(size, most_units)
         if is_killed:  # what takes off of a part and not of the account is new risk
             size = min(size, reducible(self._manager, spec))
         if is_spot:  # the fee may have been taken out of what was bought
@@ -555,14 +602,10 @@ class OrdersByHand:
         self._admission.hold_placed()
         self._money.publish()
 
-    def _placed(self, spec: OrderSpec, slot: int) -> dict[str, Any] | None:
-        """Returns the order that the same command has placed before."""
-        assert spec.once is not None
-        name = self._tape.first.winner(spec.once, slot)
-        if name is None:
-            return None
-        order = self._manager.orders.get(name)
-        return self._row(order) if order is not None else {"client_id": name, "state": "ended"}
+    def _placed(self, key: RequestKey | None, slot: int) -> Managed | dict[str, Any] | None:
+        """Returns the order that the same command has placed before; its row, where it ended too long ago."""
+        name = self._tape.first.winner(key, slot) if key is not None else None
+        return None if name is None else self._manager.orders.get(name) or {"client_id": name, "state": "ended"}
 
     def _found(self, name: str) -> Managed:
         manager = self._manager
@@ -637,6 +680,12 @@ class OrdersByHand:
         }
 
 
+def _late(spec: OrderSpec) -> dict[str, Any]:
+    """Returns the row of an order of a list that was not placed in its time, though others of it were."""
+    why = {"code": ServiceTimeout.code, "reason": TOO_LATE}
+    return {"client_id": "", "symbol": spec.symbol, "side": str(spec.side), "state": str(OrderState.DENIED), **why}
+
+
 def _yields(order: Managed) -> bool:
     """Tells whether an order is of ours and is cancelled before a position is closed: a stop stands till the end."""
     return bool(order.robot) and not order.is_protective and not _closes(order)
@@ -651,6 +700,10 @@ def _closes(order: Managed) -> bool:
 def _key(command: Command, part: str) -> RequestKey:
     """Makes the request key of one of a command's orders."""
     return key_by_hand(command.id, part, GUARDIAN_KEY_EXPIRES if command.actor == GUARDIAN else KEY_EXPIRES)
+
+
+def _closing_key(command: Command, life: RobotLife, symbol: str, side: PositionSide) -> RequestKey:
+    return _key(command, f"{life.name} {symbol} {side}")
 
 
 def key_by_hand(id_: str, part: str = "", expires: int = KEY_EXPIRES) -> RequestKey:
@@ -680,6 +733,8 @@ def _units(value: Any, decimals: int, *, what: str) -> int:
         units = int(scaled)
     except (ArithmeticError, ValueError) as error:
         raise UsageError(f"{what} is a number, not {str(value)[:40]!r}") from error
-    if units != scaled or not -(2**63) < units < 2**63:
+    if not -(2**63) < units < 2**63:
+        raise OrderInvalid(f"{what} {str(value)[:40]} is beyond what an order can carry")
+    if units != scaled:
         raise OrderInvalid(f"{what} {str(value)[:40]} has more than {decimals} decimals")
     return units

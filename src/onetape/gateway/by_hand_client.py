@@ -267,6 +267,7 @@ class ByHand:
 
     def _rounds(self, account: str, command: str, fields: dict[str, Any], *, once: bool = False) -> None:
         deadline, number = time.monotonic() + ROUNDS_WITHIN_S, 0
+        stops = command == "flatten" and "symbol" not in fields
         reply: dict[str, Any] | None
         while True:
             reply = self._ask(account, command, fields, f"{self.id}.{number}" if number else self.id)
@@ -281,10 +282,20 @@ class ByHand:
             if once or is_over or stuck or time.monotonic() > deadline:
                 break
             time.sleep(LOOK_S * min(number, 5))
+            if stops and not self._is_killed(account):  # unkill has ended it
+                break
         if not once:
             self._follow(account)
         for name in ("left", "offsetting"):
             self.value[name] = self.value.get(name, []) + reply[name]
+
+    def _is_killed(self, account: str) -> bool:
+        """Tells whether the kill switch is on; where nobody answers, the next round says so."""
+        try:
+            (reply,) = send_command(self._home, f"gateway:{account}", "halts", {}, uuid.uuid4().hex)
+        except ProcessDown:
+            return True
+        return bool((reply["result"] or {"killed": True})["killed"])
 
     def _judge(self, *, is_dry: bool = False) -> None:
         """Makes the first refusal among orders, or of a dry run among the rules, the error."""

@@ -106,7 +106,7 @@ class Commands:
             "settle": Handler(
                 self._settle, fields=("order", "as", "venue_id", "filled"), reaches_out=True, is_recovered=True
             ),
-            "end_cycle": Handler(self._end_cycle, fields=("key", "subaccount")),
+            "end_cycle": Handler(self._end_cycle, fields=("key", "subaccount"), is_recovered=True),
             "latency": Handler(
                 lambda _: lambda: {**spans.summary(), "robots": spans.by_robot()}, asks=True, anyone=True
             ),
@@ -180,9 +180,10 @@ class Commands:
         key = RequestKey(name) if named is None else RequestKey(name, "subaccount")
         if key.broken_rule:
             raise UsageError(key.broken_rule)
+        requests = self._trading().requests
 
         def do() -> dict[str, Any]:
-            self._trading().requests.end_cycle(key, slot)
+            requests.end_cycle(key, slot)
             return {"key": key.key, "within": key.within}
 
         return do

@@ -32,6 +32,7 @@ from onetape.gateway.parts import Parts
 from onetape.gateway.silence_watch import Listening
 from onetape.gateway.stops import Stops
 from onetape.model.enums import Side
+from onetape.model.errors import BadConfig
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.model.time import SECOND
@@ -152,6 +153,7 @@ class GatewayCore:
         is_other, recovery = self.options.is_new, recovered.recovery
         self.market = market
         self.instruments = list(instruments)
+        limits = _limits_of(self.options, self.instruments)
         self.orders.learn(self._venue.order_rules)
         self.tape = tape
         if is_other:
@@ -159,10 +161,11 @@ class GatewayCore:
         else:
             former = recovered.tape
             tape.first, tape.beyond, tape.forced = former.first, former.beyond, former.forced
+            tape.shares, tape.flattens = former.shares, former.flattens
         tape.first.status_of = tape.order_status_in(self.manager)
         self.manager.owner_of, self.manager.is_adopted = tape.owner_of, is_past_gateway
         self.manager.is_by_hand = tape.is_by_hand
-        self.money = self._open_money(kept, table)
+        self.money = self._open_money(kept, table, limits)
         tape.own, kept.fills.on_forced = self.money.own, tape.note_forced
         self.parts = Parts(self.manager, tape, self.options.subaccounts, lambda: self.wall)
         tape.open(self.wall)
@@ -178,7 +181,7 @@ class GatewayCore:
             since=0 if is_other else recovery.newest_fill,
             moves_wanted=lambda: self.money.moves_wanted,
         )
-        self._open_admission(recovered.tape)
+        self._open_admission(recovered.tape, limits)
         self._began_round = self._checked = self._looked = self.steady
         name = self.options.account
         if is_other:
@@ -187,14 +190,16 @@ class GatewayCore:
         if unknown:
             self.say(HealthOut("recovered", name, f"{unknown} orders unknown", "warning"))
 
-    def _open_admission(self, before: GatewayTape) -> None:
+    def _open_admission(self, before: GatewayTape, limits: Limits) -> None:
         """Makes what a robot's order passes before it leaves."""
         manager, options, slot_of, market = self.manager, self.options, self.tape.slot_of, self.market
         listed = {i.symbol: i for i in self.instruments}
-        gate = self.gate = Gate(manager, listed, _limits_of(options, self.instruments))
+        gate = self.gate = Gate(manager, listed, limits)
         gate.killed, gate.halts, gate.is_guarded = before.killed, before.halts, options.is_guarded
         names = {slot: name for name, slot in options.subaccounts.items()}
         gate.strategy_of = lambda robot: names.get(slot_of(robot), "main")
+        reductions = self.money.reductions
+        gate.takes_off_own, gate.adds_to_own = reductions.takes_off, reductions.adds
         self.stops = Stops(gate, self.tape, options, say=self.say, wall=lambda: self.wall)
         self.stops.open(self.now)
         gate.silent_ns, gate.silent_max_ns = market.silent_ns, market.silent_max_ns
@@ -211,14 +216,14 @@ class GatewayCore:
         self.admission = Admission(manager, gate, self.tape, self.money, self.crossing, self.proceeds)
         self.requests = OrderRequests(manager, gate, self.tape, self.money, self.admission, self.proceeds)
 
-    def _open_money(self, kept: KeptMoney, table: AccountTable) -> AccountMoney:
+    def _open_money(self, kept: KeptMoney, table: AccountTable, limits: Limits) -> AccountMoney:
         options = self.options
         reductions = Reductions(
             self.manager,
             kept.instruments,
             own=lambda *of: self.money.own(*of),
             slot_of=self.tape.slot_of,
-            bounds=_limits_of(options, self.instruments).position_max,
+            bounds=limits.position_max,
             is_shared=bool(options.subaccounts),
         )
         money = AccountMoney(
@@ -415,6 +420,7 @@ class GatewayCore:
 
     def unkill(self) -> None:
         self.gate.killed = ""
+        self.tape.flattens.clear()
 
     def cancel_all(self) -> int:
         return self.manager.cancel_all(self.now)
@@ -482,13 +488,18 @@ class GatewayCore:
         has_said, has_risk, on_disk = False, False, self.options.intents == "disk"
         while manager.outs:
             outs, manager.outs = manager.outs, []
+            has_fills = False
             for out in outs:
                 money.wrote(out, tape.write(out, self.wall))
-                if isinstance(out, FillOut) and out.order is not None and not out.fill.is_internal:
-                    self.stops.executed(out.order, out.fill.trade_id, self.now)
+                if isinstance(out, FillOut):
+                    has_fills = True
+                    if out.order is not None and not out.fill.is_internal:
+                        self.stops.executed(out.order, out.fill.trade_id, self.now)
             has_said, has_risk = True, on_disk and (has_risk or any(map(is_risk, outs)))
             self.parts.hand_over(self.now)
             money.reductions.hold(self.now)  # fills leave less to be taken off
+            if has_fills:
+                self.gate.hold_to_stops(self.now)
             self.proceeds.look(self.now)  # and they bring money
         if has_risk:
             tape.ensure("disk")
@@ -598,12 +609,17 @@ def _limits_of(options: GatewayOptions, instruments: Sequence[Instrument]) -> Li
     """Returns the limits of the configuration, whose quantities are as a person writes them."""
     by_symbol = {i.symbol: i for i in instruments}
 
-    def sized(quantities: dict[str, float]) -> dict[str, int]:
-        return {s: by_symbol[s].size_int(qty) for s, qty in quantities.items() if s in by_symbol}
+    def sized(key: str, quantities: dict[str, float]) -> dict[str, int]:
+        """Raises BadConfig where a limit is less than can be traded: none of that size is no limit."""
+        units = {s: by_symbol[s].size_int(qty) for s, qty in quantities.items() if s in by_symbol}
+        for symbol in (s for s, most in units.items() if quantities[s] and not most):
+            what = f"{key} of {symbol} is less than a lot, {by_symbol[symbol].lot}"
+            raise BadConfig(what, location=f"[accounts.{options.account}]", todo="write more, or 0 for no limit")
+        return units
 
     return Limits(
-        position_max=sized(options.position_max),
-        order_max=sized(options.order_max),
+        position_max=sized("position_max", options.position_max),
+        order_max=sized("order_max", options.order_max),
         price_band=Decimal(str(options.price_band)),
         orders_a_second=options.orders_per_second,
         order_value_max={name: money_units(text) for name, text in options.order_value_max.items()},

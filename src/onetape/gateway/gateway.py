@@ -51,7 +51,7 @@ from onetape.gateway.transfer_desk import TransferDesk, tell_gateway
 from onetape.gateway.wallets import WalletDesk
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
-from onetape.model.errors import IoFailed, JournalLocked
+from onetape.model.errors import IoFailed, JournalLocked, VenueRateLimit
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
 from onetape.net.egress import egress_of
@@ -137,7 +137,14 @@ class Gateway:
         async with self.line.open(), contextlib.AsyncExitStack() as lines:
             if self.wallets is not None and self.wallets is not self.line:
                 await lines.enter_async_context(self.wallets.open())
-            self.instruments = await learn_venue(self.line, self.options.symbols)
+            try:
+                self.instruments = await learn_venue(
+                    self.line, self.options.symbols, stopping=self.stopping, tell=self.tell
+                )
+            except VenueRateLimit:
+                if self.stopping.is_set():
+                    return
+                raise
             lines.callback(self.fence.release)
             lines.callback(self.guardian.close)
             await self._take_fence()
@@ -187,7 +194,11 @@ class Gateway:
         while not self.fence.take():
             within = FENCE_WITHIN_S if self.fence.is_of_guardian() else FENCE_READ_S
             if time.monotonic() > began + within:
-                raise JournalLocked("another process trades on this account", location=str(self.fence.path))
+                raise JournalLocked(
+                    "another process trades on this account",
+                    location=str(self.fence.path),
+                    todo="onetape status shows it, onetape down ends it",
+                )
             await asyncio.sleep(TICK_S)
 
     def _wallet_line(self, hide: Redactor) -> VenueLine | None:

@@ -34,6 +34,7 @@ from onetape.gateway.order_frames import (
     REQUEST,
     fill_of,
     request_of,
+    share_of,
 )
 from onetape.ipc.once import Done, Once, digest_of
 from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
@@ -50,6 +51,7 @@ from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, Int
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
+from onetape.tape.health import append_health
 from onetape.tape.journal import Frame, JournalReader, JournalWriter, type_id
 
 __all__ = [
@@ -76,6 +78,7 @@ _ORDER_REQUEST: Final = type_id("order_request")
 _INPUT: Final = type_id("input")
 _EVENT: Final = type_id("order_event")
 _PLACE: Final = RequestKind.PLACE
+_AMEND: Final = RequestKind.AMEND
 _RECOVERED: Final = (
     "instrument", "order_request", "order_event", "fill", "params", "input", "command", "position", "health", "entry",
     "reply", "transfer", "cycle",
@@ -203,6 +206,8 @@ class TapeRecord(msgspec.Struct, frozen=True):
     beyond: list[tuple[int, FillReport]] = []
     forced: list[tuple[int, FillReport]] = []
     opened: int = 0
+    shares: dict[str, tuple[int, int]] = {}
+    flattens: list[str] = []
 
 
 @dataclass(slots=True)
@@ -230,6 +235,12 @@ class GatewayTape:
     beyond: list[tuple[int, FillReport]] = field(default_factory=list)
     # What the venue has closed by itself of a robot's part, and the robot has not heard of yet; likewise.
     forced: list[tuple[int, FillReport]] = field(default_factory=list)
+    # Orders that were made smaller so that a share of them may take, by client id: the size that they are to have, and
+    # by how much less that is.
+    shares: dict[str, tuple[int, int]] = field(default_factory=dict)
+    # Commands that flatten the account, have no reply, and since which no `unkill` came: ids. One that comes again is
+    # gone on with; any other is over.
+    flattens: list[str] = field(default_factory=list)
     own: Callable[[int, str, PositionSide], int] = lambda *_: 0  # a sub-account's position, signed
     _settles: dict[str, str] = field(default_factory=dict)  # by symbol
 
@@ -291,7 +302,7 @@ class GatewayTape:
             "robot": life.number,
             "behind_ms": behind_ns // 10**6,
         }
-        self._cold("health", {**record, "severity": "warning"} if behind_ns else record, now)
+        append_health(self.writer, record, "warning" if behind_ns else "", now)
 
     def owner_of(self, name: str) -> tuple[int, int] | None:
         """Returns whose an order of this client id is, by the id alone: a robot's number, its order's."""
@@ -430,7 +441,19 @@ class GatewayTape:
         )
         if spec.once is not None and out.kind is _PLACE:
             payload += msgspec.msgpack.encode(spec.once.as_record())
+        if out.kind is _AMEND and not out.is_reissue:
+            self._note_amendment(order, out.size, out.share)
+            if out.share:
+                payload += msgspec.msgpack.encode({"share": out.share})
         self.writer.append_raw(_ORDER_REQUEST, payload, 0, self.streams[spec.symbol], now)
+
+    def _note_amendment(self, order: Managed, size: int, share: int) -> None:
+        """To be called before the order has that size. One of its robot's leaves a share to be taken only where the
+        order has been made smaller for it, and stays as large."""
+        if share:
+            self.shares[order.client_id] = size, share
+        elif order.client_id in self.shares and not self.shares[order.client_id][0] == size == order.life.size:
+            del self.shares[order.client_id]
 
     def _news(self, out: NewsOut, now: int) -> None:
         order = out.order
@@ -527,10 +550,7 @@ class GatewayTape:
 
     def _health(self, out: HealthOut, now: int) -> None:
         record = {"kind": out.kind, "subject": out.subject, "state": out.state}
-        alert = {**record, "severity": out.severity}
-        self._cold("health", record if out.severity == "info" else alert, now)
-        if out.severity == "critical":
-            self._cold("alert", alert, now)
+        append_health(self.writer, record, out.severity, now)
 
     def _cold(self, event: str, record: dict[str, Any], now: int, stream: int = 0) -> None:
         self.writer.append(event, msgspec.msgpack.encode(record), stream=stream, time=now)
@@ -550,6 +570,8 @@ class GatewayTape:
             self.beyond,
             self.forced,
             self.opened,
+            self.shares,
+            self.flattens,
         )
 
     def restore(self, record: TapeRecord) -> None:
@@ -560,6 +582,7 @@ class GatewayTape:
         self.once.restore(record.once)
         self.first.restore(record.first)
         self.beyond, self.forced, self.opened = list(record.beyond), list(record.forced), record.opened
+        self.shares, self.flattens = dict(record.shares), list(record.flattens)
 
     def recover(self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0) -> None:
         """Reads everything that this journal says about orders, robots and money. Before `open`.
@@ -600,6 +623,7 @@ class GatewayTape:
                         self._recover_record(frame, recovery, kept)
         # A writer that has opened it and not noted that may have been the first one after a loss of power.
         self.may_lack_end |= not until and self.opened not in (0, control.get("epoch", self.opened))
+        self.shares = {name: each for name, each in self.shares.items() if name in recovery.manager.open}
         for life in self.robots.values() if self.may_lack_end else ():  # the venue may have orders of the next ids
             life.by_hand += MAY_BE_LOST
 
@@ -619,8 +643,10 @@ class GatewayTape:
                     self.begin_anew()
                     recovery.begin_anew()
             case EventType.COMMAND.id:
-                self._recover_command(record, frame.time, recovery)
+                self._recover_command(record, frame.time, recovery, kept.names)
             case EventType.REPLY.id if "status" in record:  # else of an order
+                if record["id"] in self.flattens:
+                    self.flattens.remove(record["id"])
                 self.once.ended(record["id"], record)
             case EventType.POSITION.id:
                 side = PositionSide(record["side"])
@@ -636,7 +662,8 @@ class GatewayTape:
             case EventType.TRANSFER.id:
                 kept.transfer(record)
 
-    def _recover_command(self, record: dict[str, Any], time: int, recovery: Recovery) -> None:
+    def _recover_command(self, record: dict[str, Any], time: int, recovery: Recovery, slots: Mapping[str, int]) -> None:
+        """slots: numbers of the sub-accounts, by name."""
         fields = record.get("fields")
         if fields is None:  # of a tape that had them beside the name
             fields, digest = record, b""
@@ -653,10 +680,13 @@ class GatewayTape:
                 recovery.manager.resolved.add(fields["order"])
             case "flatten" if fields.get("symbol") or is_dry_run(fields):
                 pass
-            case "kill" | "flatten":
+            case "kill" | "flatten" as name:
                 self.killed = kill_reason(fields)
+                if name == "flatten":
+                    self.flattens.append(record["id"])
             case "unkill":
                 self.killed = ""
+                self.flattens.clear()
                 self.is_off_unsaid = True
             case "halt":
                 self.halts.expire(time - DAY)  # by another clock than theirs
@@ -665,6 +695,12 @@ class GatewayTape:
                 self.halts.lift(fields["id"])
             case "unprotected":
                 self.halts.protect(fields["symbol"], fields.get("since", 0))
+            case "end_cycle":
+                key, name = RequestKey(str(fields.get("key", ""))), fields.get("subaccount")
+                if name is None:
+                    self.first.end(key, MAIN)
+                elif (slot := {"main": MAIN, **slots}.get(str(name))) is not None:
+                    self.first.end(msgspec.structs.replace(key, within="subaccount"), slot)
 
     def _recover_params(self, record: dict[str, Any], recovery: Recovery) -> None:
         if "currency" in record:
@@ -694,6 +730,8 @@ class GatewayTape:
         life.note_order(order_id)
         name = life.client_id(order_id)
         is_held, is_reissue = (bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, REISSUE_FLAG))
+        if kind is _AMEND and not is_reissue and (order := recovery.manager.orders.get(name)) is not None:
+            self._note_amendment(order, spec.size_int, share_of(payload))
         recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held, is_reissue=is_reissue)
         if spec.once is not None:
             self.first.claim(spec.once, life.slot, name, robot, time)

@@ -27,7 +27,7 @@ from onetape.model.order import OWN_REDUCING, POST_ONLY, REDUCE_ONLY, TRIGGER_KI
 from onetape.model.request_key import RequestKey
 from onetape.model.typed import from_builtins
 
-__all__ = ["FillFrame", "ended_key", "fill_of", "request_of"]
+__all__ = ["FillFrame", "ended_key", "fill_of", "request_of", "share_of"]
 
 DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
 HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue has not heard of it
@@ -146,6 +146,17 @@ def key_of(more: bytes) -> RequestKey | None:
         return from_builtins(made, RequestKey)
     except (msgspec.MsgspecError, KeyError, TypeError):
         return RequestKey("")
+
+
+def share_of(payload: bytes) -> int:
+    """Reads from an amendment's order_request frame by how much its order gets smaller so that this may take, 0: it is
+    an amendment like any other."""
+    more = payload[REQUEST.size :]
+    try:
+        share = msgspec.msgpack.decode(more).get("share", 0) if more else 0
+    except (msgspec.MsgspecError, AttributeError):
+        return 0
+    return share if isinstance(share, int) else 0
 
 
 def ended_key(payload: bytes) -> RequestKey:
