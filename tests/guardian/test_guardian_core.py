@@ -17,10 +17,12 @@ from onetape.guardian.events import (
     GuardianSettings,
     PlaceStops,
     ReadVenue,
+    Record,
     Rules,
     StopRow,
     Unprotected,
 )
+from onetape.model import catalogue
 from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
@@ -235,6 +237,106 @@ def test_beyond_a_level_without_a_stop_its_share_is_closed_here():
     assert world.qty == 600
 
 
+@pytest.mark.parametrize("lag", [0.4, 0.7, 1.2, 4])
+@pytest.mark.parametrize(("share", "left"), [("0.9495", 800), ("1.021", 500)])
+def test_a_share_is_closed_once_however_long_the_venue_takes_to_fill(lag, share, left):
+    """A local stop's, and a local take-profit's."""
+    rules = Rules(targets=(Decimal("0.02"), Decimal("0.04")))
+    world = GuardedWorld(settings=GuardianSettings(rules))
+    world.check = lambda: None
+
+    def place(effect):
+        stops = [rung for rung in effect.rungs if rung.trigger]  # the venue takes none
+        for rung in set(effect.rungs) - set(stops):
+            world.after(int(lag * SECOND), lambda size=rung.size: world._reduce(effect.closes, size))
+        return {f"c{n}": rung for n, rung in enumerate(effect.rungs) if not rung.trigger}, dict.fromkeys(stops, 4007)
+
+    world._place = place
+    world.core._slots.has_targets = lambda guard: False
+    world.trade(1000)
+    world.run(1)
+    world.price = int(START * Decimal(share))
+    world.run(15)
+    assert world.qty == left
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("by", "inside", "beyond"),
+    [
+        ("look-back", "0.986", "0.984"),  # all five at 0.985
+        ("liquidation", "0.967", "0.965"),  # at 0.962: the levels are a tenth of the way inside, at 0.9658
+    ],
+)
+def test_local_stops_have_the_levels_of_the_ladder(sign, by, inside, beyond):
+    """No stop can rest: where other hands cancel them as the market is beyond, none is ever placed."""
+    core, now = GuardianCore(GuardianSettings(Rules(look_back=60 * SECOND)), epoch="1", watched={ACCOUNT}), 100 * SECOND
+    core.instrument(ACCOUNT, BTC)
+
+    def at(share: str) -> int:
+        return START + sign * int(START * (Decimal(share) - 1))
+
+    def closed(price: int) -> list[int]:
+        core.effects.clear()
+        core.quote(ACCOUNT, SYMBOL, price - 1, price + 1, now)
+        placed = [each for each in core.effects if isinstance(each, PlaceStops)]
+        for each in placed:
+            core.answered(each.id, {}, {rung: 4007 for rung in each.rungs if rung.trigger}, now)
+        return [rung.size for each in placed for rung in each.rungs if not rung.trigger]
+
+    core.position(ACCOUNT, SYMBOL, BOTH, sign * 1000, Fraction(START), now, opened="x")
+    core.caught_up(ACCOUNT, now)
+    closed(START)
+    if by == "look-back":
+        core.bars_read(ACCOUNT, SYMBOL, *sorted((START, at("0.985"))), now)
+    else:
+        row = PositionReport(SYMBOL, BOTH, sign * 1000, now, BTC.price(START), BTC.price(START))
+        core.positions_read(ACCOUNT, [row._replace(liquidation=BTC.price(at("0.962")))], now, now)
+    core.tick(now)
+    assert closed(at(inside)) == []
+    core.guards[ACCOUNT, SYMBOL, BOTH].stops.placement = None  # as that is answered
+    assert sum(closed(at(beyond))) == 1000
+
+
+@pytest.mark.parametrize("fate", ["refused", "canceled", "without a word"])
+def test_a_close_that_takes_nothing_off_is_sent_again(fate):
+    world = GuardedWorld()
+    world.check = lambda: None
+
+    def place(effect):
+        stops = dict.fromkeys((rung for rung in effect.rungs if rung.trigger), 4007)
+        closes = [rung for rung in effect.rungs if not rung.trigger]
+        if fate == "canceled" and closes:
+            left = sum(each.size for each in closes)
+            world._tell(lambda core: core.close_ended(ACCOUNT, SYMBOL, BOTH, left))
+        refused = dict.fromkeys(closes, 4007) if fate == "refused" else {}
+        return {f"c{n}": rung for n, rung in enumerate(closes) if not refused}, stops | refused
+
+    world._place = place
+    world.trade(1000)
+    world.run(1)
+    world.price = int(START * Decimal("0.9495"))
+    world.run(5)
+    closes = [each for each in kinds(world, PlaceStops) if not each.rungs[0].trigger]
+    assert (len(closes) > 1) is (fate != "without a word")
+    world.run(11)
+    assert len([each for each in kinds(world, PlaceStops) if not each.rungs[0].trigger]) > len(closes)
+
+
+def test_a_close_that_an_earlier_life_has_under_way_is_not_sent_again():
+    world = GuardedWorld(faults=Faults(refused=1.0))
+    world.check = lambda: None
+    world.trade(1000)
+    world.run(3)
+    world.core.close_works(ACCOUNT, SYMBOL, BOTH, 200, world.now)
+    world.price = int(START * Decimal("0.9495"))
+    world.run(3)
+    assert world.qty == 1000
+    world._reduce(Side.SELL, 200)
+    world.run(3)
+    assert world.qty == 800
+
+
 def test_a_level_that_local_stops_have_closed_is_not_closed_again_by_the_next_life():
     world = GuardedWorld(faults=Faults(refused=1.0))
     world.trade(1000)
@@ -260,6 +362,35 @@ def test_the_loss_of_all_positions_together_has_a_limit():
         world.quote()
         world.run(2)
         assert (not world.qty) is is_flat
+
+
+@pytest.mark.parametrize(("price", "is_flattened"), [("2900.01", False), ("2900.00", True)])
+def test_what_is_opened_after_a_total_loss_is_flattened_by_a_loss_of_then_alone(price, is_flattened):
+    """One of those that were held at it cannot be closed: its market is suspended."""
+    eth = catalogue.find("binance:ETH/USDT:USDT")
+    core, now = GuardianCore(GuardianSettings(total_loss={"USDT": Decimal(100)}), epoch="1", watched={ACCOUNT}), SECOND
+    entry = int(Decimal(3000).scaleb(eth.price_decimals))
+
+    def flattened(*prices: int) -> set[str]:
+        core.effects.clear()
+        for symbol, price in zip((SYMBOL, eth.symbol), prices, strict=True):
+            core.quote(ACCOUNT, symbol, price - 1, price + 1, now)
+        core.tick(now)
+        said = [each for each in core.effects if isinstance(each, Record) and each.kind == "hard stop"]
+        assert all(Decimal(each.about["reason"].split()[0]) <= -100 for each in said)
+        return {each.symbol for each in core.effects if isinstance(each, Flatten)}
+
+    for each in (BTC, eth):
+        core.instrument(ACCOUNT, each)
+    core.caught_up(ACCOUNT, now)
+    core.position(ACCOUNT, SYMBOL, BOTH, 1000, Fraction(START), now, opened="x")
+    core.position(ACCOUNT, eth.symbol, BOTH, 10**eth.size_decimals, Fraction(entry), now, opened="y")
+    assert flattened(int(START * Decimal("0.985")), entry) == {SYMBOL, eth.symbol}
+    core.position(ACCOUNT, SYMBOL, BOTH, 0, None, now)
+    core.position(ACCOUNT, SYMBOL, BOTH, 500, Fraction(START), now, opened="z")
+    now += SECOND
+    found = flattened(START, int(Decimal(price).scaleb(eth.price_decimals)))
+    assert found == ({SYMBOL, eth.symbol} if is_flattened else {eth.symbol})
 
 
 def test_the_stops_of_an_earlier_life_are_adopted():
@@ -293,6 +424,20 @@ def test_what_the_gateway_knows_of_protection_is_said_anew_after_an_earlier_life
     assert world.bare == 0 and len(kinds(world, Unprotected)) == 1
 
 
+def test_what_is_still_wrong_is_said_again_after_an_earlier_life():
+    """Whose alerts have ended with it."""
+    world = GuardedWorld(faults=Faults(refused=1.0))
+    world.trade(1000)
+    world.run(0.5)
+    world.core.remember_protection(ACCOUNT, SYMBOL, BOTH, is_lost=True)
+    world.core.resume_flatten(ACCOUNT, SYMBOL, BOTH, "8 % beyond its entry")
+    world.gateway_up = False  # it is not flat yet
+    world._carry_out()
+    world.run(4)
+    said = [(each.kind, each.state) for each in world.records if each.severity == "critical"]
+    assert sorted(said) == [("hard stop", "flattening"), ("protection", "lost: local stops")]
+
+
 def test_what_is_open_is_valued_while_its_price_is_known():
     world = GuardedWorld(faults=Faults(frozen=1e-9))
     world.trade(1000)
@@ -300,7 +445,7 @@ def test_what_is_open_is_valued_while_its_price_is_known():
     (row,) = world.core.unrealized(world.now)
     assert (row.account, row.strategy, row.symbol, row.asset) == (ACCOUNT, "", SYMBOL, "USDT")
     assert row.amount == world.guard.unrealized(world.now, 10 * SECOND)
-    assert list(world.core.unrealized(world.now + 60 * SECOND)) == []
+    assert [each.amount for each in world.core.unrealized(world.now + 60 * SECOND)] == [None]
     world.trade(-1000)
     world.run(1)
     assert [each.amount for each in world.core.unrealized(world.now + 60 * SECOND)] == [0]
@@ -381,6 +526,45 @@ def test_the_old_ladder_protects_until_a_new_one_has_all_its_legs(leg):
     assert not before & set(world.resting) and world.covered == 1060 and len(world.resting) == 5
 
 
+@pytest.mark.parametrize("ends", ["canceled", "canceled with its position", "filled", "wished away", "fired"])
+def test_a_stop_is_said_to_be_canceled_where_nobody_here_has_and_its_position_lasts(ends):
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(3)
+    name = next(iter(world.resting))
+    if ends == "fired":  # the venue cancels what has nothing to take
+        world._row(world.rows[name]._replace(state=OrderState.TRIGGERED))
+        world.run(0.1)
+    if ends == "wished away":
+        world.guard.cancels[name] = world.now + 5 * SECOND, SECOND
+    del world.resting[name], world.rows[name]
+    world.core.stop_ended(ACCOUNT, name, world.now, is_canceled=ends != "filled")
+    if ends == "canceled with its position":
+        world.run(0.3)
+        world.trade(-1000)
+    world.run(5)
+    said = [(each.severity, each.state) for each in world.records if each.kind == "stop canceled"]
+    words = "a stop was canceled at the venue, nobody knows by whom"
+    assert said == ([("warning", words), ("", "stands")] if ends == "canceled" else [])
+
+
+def test_stops_that_are_canceled_and_cannot_be_replaced_are_said_until_they_are_or_it_is_flat():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(3)
+    world.faults, world.check = Faults(refused=1.0), lambda: None
+    for name in list(world.resting)[:2]:
+        del world.resting[name], world.rows[name]
+        world.core.stop_ended(ACCOUNT, name, world.now, is_canceled=True)
+    world.run(5)
+    said = [each for each in world.records if each.kind == "stop canceled"]
+    assert [each.state for each in said] == ["2 stops were canceled at the venue, nobody knows by whom"]
+    assert len(said[0].about["stops"]) == 2 and world.guard.is_lost  # which is critical, and local stops act
+    world.trade(-1000)
+    world.run(3)
+    assert [each.state for each in world.records if each.kind == "stop canceled"][-1] == "flat"
+
+
 def test_a_lost_ladder_is_said_and_ends():
     world = GuardedWorld(faults=Faults(refused=1.0))
     world.trade(1000)
@@ -391,6 +575,29 @@ def test_a_lost_ladder_is_said_and_ends():
     world.faults = Faults()
     world.run(6)
     assert [record.state for record in world.records if record.kind == "protection"][-1] == "stands"
+
+
+def test_in_hedge_mode_what_ends_of_one_position_goes_on_of_the_other():
+    core, now, subjects = GuardianCore(GuardianSettings(), epoch="1", watched={ACCOUNT}), 100 * SECOND, []
+
+    def said(severity: str) -> list[str]:
+        for each in (each for each in core.effects if isinstance(each, PlaceStops)):
+            core.answered(each.id, {}, dict.fromkeys(each.rungs, 4007), now)
+        records = [each for each in core.effects if isinstance(each, Record) and each.kind == "protection"]
+        core.effects.clear()
+        return [each.subject for each in records if each.severity == severity]
+
+    core.instrument(ACCOUNT, BTC)
+    core.caught_up(ACCOUNT, now)
+    for side, qty in ((PositionSide.LONG, 1000), (PositionSide.SHORT, -500)):
+        core.position(ACCOUNT, SYMBOL, side, qty, Fraction(START), now, opened=str(side))
+    for _ in range(50):
+        now += 50 * MS
+        core.tick(now)
+        subjects += said("critical")
+    core.position(ACCOUNT, SYMBOL, PositionSide.SHORT, 0, None, now)
+    assert subjects == [f"{ACCOUNT} {SYMBOL} {side}" for side in ("long", "short")]
+    assert said("") == subjects[1:]
 
 
 FAULTS = {

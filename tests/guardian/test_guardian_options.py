@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from decimal import Decimal
 from functools import partial
 
 import msgspec
@@ -13,9 +14,16 @@ from exchange.venue_client import served
 from onetape.gateway.options import GatewayOptions
 from onetape.guardian.events import GuardianSettings, Record
 from onetape.guardian.guardian import Guardian
-from onetape.guardian.options import AccountOptions, GuardianOptions, guarded_account, guardian_journal
+from onetape.guardian.options import (
+    AccountOptions,
+    GuardianOptions,
+    guarded_account,
+    guardian_journal,
+    guardian_options,
+)
 from onetape.guardian.past_gateway import OrderNumbers
 from onetape.guardian.venue_reader import can_watch
+from onetape.model.errors import BadConfig
 from onetape.model.time import SECOND
 from onetape.preflight.configured import clean_environ
 from onetape.store.config import parse_config
@@ -46,6 +54,37 @@ def test_it_is_its_own_where_there_is_one_else_the_gateways(tmp_path, monkeypatc
     assert guarded_account(made, config, SECRETS, tmp_path).key == key
     monkeypatch.setenv("GUARDIAN_SECRET", "own secret")
     assert ("GUARDIAN_SECRET" in clean_environ(config)) == (not more)  # other processes do not see it
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "own", "others"),
+    [
+        ('hard_stop = ""', "hard_stop", Decimal(0), Decimal("0.06")),
+        ('look_back = ""', "look_back", 0, 86_400 * SECOND),
+        ('look_back_beyond = ""', "beyond", Decimal(0), Decimal("0.01")),
+        ('ladder = ["2%"]', "hard_stop", Decimal("0.06"), Decimal("0.06")),
+    ],
+)
+def test_a_symbol_has_none_of_what_is_written_empty_for_it(tmp_path, text, field, own, others):
+    symbol = "binance:BTC/USDT:USDT"
+    guardian = '[guardian]\nhard_stop = "6%"\nlook_back = "1d"\nlook_back_beyond = "1%"\n'
+    config = parse_config(f'{CONFIG}{guardian}[guardian.symbols."{symbol}"]\n{text}')
+    settings = guardian_options(config, {}, home=tmp_path).settings
+    assert [getattr(settings.of(each), field) for each in (symbol, "any other")] == [own, others]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "text", "words"),
+    [
+        ("BTC", 'hard_stop = "3%"', "BTC"),
+        ("kraken:BTC/USD:USD", 'hard_stop = "3%"', "no account is at kraken"),
+        ("binance:BTC/USDT", 'hard_stop = "3%"', "spot"),
+        ("binance:BTC/USDT:USDT", "ladder = []", "levels"),
+    ],
+)
+def test_what_is_other_for_a_symbol_and_never_used_is_refused(symbol, text, words):
+    with pytest.raises(BadConfig, match=words):
+        parse_config(f'{CONFIG}[guardian.symbols."{symbol}"]\n{text}')
 
 
 def test_the_epoch_of_a_guardian_is_a_later_one_though_the_clock_has_stepped_back(tmp_path, monkeypatch):
@@ -84,10 +123,10 @@ def test_a_budget_of_an_address_that_is_there_again_is_said(tmp_path):
         made = AccountOptions(kind="binance-usdm", rest=rest, ws="", key=account.key, secret=account.secret)
         options = GuardianOptions(home=str(tmp_path), accounts={"main": made}, settings=GuardianSettings())
 
-        def said() -> list[str]:
+        def said() -> list[tuple[str, str | None]]:
             with JournalReader(guardian_journal(tmp_path)) as reader:
                 rows = [msgspec.msgpack.decode(each.payload) for each in reader.frames(("health",))]
-            return [row["state"] for row in rows if row["kind"] == "budget"]
+            return [(row["state"], row.get("severity")) for row in rows if row["kind"] == "budget"]
 
         async def guards() -> None:
             stopping = asyncio.Event()
@@ -101,7 +140,8 @@ def test_a_budget_of_an_address_that_is_there_again_is_said(tmp_path):
             await running
 
         asyncio.run(guards())
-        assert "shut this address out" in said()[0] and said()[-1] == "there again"
+        assert "shut this address out" in said()[0][0]
+        assert said()[-1] == ("there again", None)  # with a severity it would end no alert
 
 
 @pytest.mark.parametrize(

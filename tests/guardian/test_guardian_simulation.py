@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from guardian.guardian_world import GuardianWorld, calm
+from onetape.guardian.events import Record
 from onetape.model.enums import OrderType, Side
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
@@ -227,6 +228,38 @@ def test_stops_that_a_dead_man_s_switch_takes_along_are_placed_anew():
     assert not covered(world)
     world.until(world.now + 5 * SECOND)
     assert sum(covered(world)) == 100 and len(covered(world)) == 5
+    world.end_guardian()
+
+
+@pytest.mark.parametrize("kind", ["binance-usdm", "aster", "bitmex", "pacifica"])
+def test_a_stop_that_other_hands_cancel_is_said_until_another_one_stands(kind):
+    world = calm(kind=kind)
+    said: list[Record] = []
+    placed(world, "1000" if kind == "bitmex" else "0.1")
+    world.until(world.now + 4 * SECOND)
+    assert world.guardian is not None and len(stops(world)) >= 4  # a venue may take no more
+    core = world.guardian.core
+    say = core._say
+    core._say = lambda *args, **more: (say(*args, **more), said.append(core.effects[-1]))[0]
+    order = world.resting(world.guards()[0])[0]
+    world.withdrawn.add(order.client_id)
+    if kind == "binance-usdm":
+        world.exchange.conditionals.cancel(order, world.now)
+    else:
+        world.exchange.orders.cancel(world.account, order._order, world.now)
+    world.until(world.now + 5 * SECOND)
+    assert sum(stops(world)) == world.account.qty(0)
+    of_stops = [each for each in said if each.kind == "stop canceled"]
+    assert [each.severity for each in of_stops] == ["warning", ""]
+    (stop,) = of_stops[0].about["stops"]
+    assert (of_stops[0].subject, stop["order"]) == (f"main {world.symbols[0]}", order.client_id)
+    order = world.resting(world.guards()[0])[0]  # the operator's own cancel is known
+    world.withdrawn.add(order.client_id)
+    answer = world.command("ours", "cancel", {"order": order.client_id}, "operator")
+    assert answer["status"] == "applied", answer
+    world.until(world.now + 5 * SECOND)
+    assert sum(stops(world)) == world.account.qty(0)
+    assert [each.kind for each in said].count("stop canceled") == 2
     world.end_guardian()
 
 

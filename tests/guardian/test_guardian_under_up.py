@@ -9,6 +9,7 @@ import signal
 
 import msgspec
 
+from onetape.cli.main import run as run_command
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.command_lines import command_line
@@ -93,3 +94,16 @@ def test_stops_of_the_guardian_outlive_robot_gateway_and_guardian(tmp_path):
         wait_for(lambda: not home.run("positions")[0]["qty"].strip("0."))
         wait_for(lambda: not levels(home))
         home.run("down")
+
+
+def test_stops_of_a_system_that_is_down_say_why_they_protect_nothing(tmp_path, capsys):
+    with Home(tmp_path, CONFIG, HOLD) as home:
+        home.run("up")
+        wait_for(lambda: protected(home))
+        options = ("--home", str(home.home), "--config", str(home.folder / "onetape.toml"))
+        assert run_command(["stops", *options]) == 0
+        assert "guardian" not in capsys.readouterr().out
+        home.run("down")
+        assert run_command(["stops", *options]) == 0
+        text = capsys.readouterr().out
+        assert " 0.00% " in text and "ACCEPTED" in text and "no guardian runs" in text

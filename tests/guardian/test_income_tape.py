@@ -4,12 +4,15 @@ and in all what the ledger explains."""
 from __future__ import annotations
 
 import random
+import shutil
 import struct
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterable
 from fractions import Fraction
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -29,7 +32,7 @@ from onetape.model.money import money_units
 from onetape.model.sections import GUARDIAN, HaltsConfig
 from onetape.model.time import HOUR, SECOND
 from onetape.orders.halts import Scope
-from onetape.risk.halts import HaltDecisions, IncomeCame, Priced, Send, TimePassed
+from onetape.risk.halts import HaltDecisions, IncomeCame, Priced, Send, TimePassed, Unrealized
 from onetape.risk.income_windows import IncomeWindows
 from onetape.risk.income_windows import Kind as IncomeKind
 from onetape.security.tokens import read_token
@@ -127,7 +130,7 @@ def test_each_row_comes_once_however_many_lie_between_two_reads(tmp_path):
                 writer.append("entry", pack(made), time=at)
 
         def read(tape: IncomeTape) -> list[int]:
-            return [e.income.amount for e in tape.events() if isinstance(e, IncomeCame) and e.income.of_account]
+            return [e.income.amount for _, e in tape.events() if isinstance(e, IncomeCame) and e.income.of_account]
 
         tape = IncomeTape(path, "main", "USDT", SLOTS, since=0)
         seen: list[int] = []
@@ -156,7 +159,7 @@ def test_a_read_begins_before_its_window_and_knows_instruments_of_before(tmp_pat
             writer.append("entry", pack(made), time=NOW - hours * HOUR)
         writer.append("mark", struct.pack("<4q", NOW, NOW, 6_000_000, 0), stream=1, time=NOW)
     tape = IncomeTape(path, "main", "USDT", {}, since=NOW - 2 * HOUR)
-    events = list(tape.events())
+    events = [event for _, event in tape.events()]
     tape.close()
     times = {each.income.time for each in events if isinstance(each, IncomeCame)}
     assert times == {NOW - 2 * HOUR, NOW}  # five hours ago is too old
@@ -186,7 +189,7 @@ def test_a_loss_at_the_venue_halts_at_the_gateway_and_a_restart_changes_nothing(
             """By a guardian that starts anew."""
             core = HaltDecisions(IncomeWindows([(Scope.SYMBOL, limit)], "USDT"), ["main"])
             tape, sums = IncomeTape(path, "main", "USDT", {}, since=time.time_ns() - 4 * HOUR), Counter()
-            for event in tape.events():
+            for _, event in tape.events():
                 core.handle(event)
                 if isinstance(event, IncomeCame) and event.income.of_account:
                     sums[event.income.asset] += event.income.amount
@@ -272,6 +275,67 @@ def test_a_watch_sends_until_it_is_answered_and_a_gateway_that_was_dead_is_halte
         gateway.kill()
         robot.writer.close()
         watch.close()
+
+
+def test_a_watch_that_begins_anew_keeps_the_halts_of_open_losses_until_it_knows_them(tmp_path):
+    """The next life of its guardian, and one whose tape another has taken the place of."""
+    path = gateway_journal(tmp_path, "main")
+    config = HaltsConfig(symbol=["4h 150 USDT"], account=["24h 150 USDT"], unrealized=True)
+    open_ = Unrealized("main", "", SYMBOL, "USDT", money_units("-145"))
+
+    def write(halts: Iterable[Send]) -> None:
+        with JournalWriter(path, process="gateway:main", account="main") as writer:
+            writer.append_instrument(1, NOW - HOUR, catalogue.find(SYMBOL).to_msgpack())
+            lost = entry(1, (MAIN, "USDT", "-10"), (MARKET, "USDT", "10"), time=NOW - HOUR)
+            writer.append("entry", pack(lost), time=NOW - HOUR)
+            for each in halts:
+                record = {"id": each.id, "actor": GUARDIAN, "command": each.command, "fields": each.fields}
+                writer.append("command", msgspec.msgpack.encode(record), time=NOW)
+
+    write(())
+    first = HaltWatch(tmp_path, {"main": {}}, config)
+    halts = first.look(NOW, [open_])
+    assert [each.command for each in halts] == ["halt", "halt"]
+    first.close()
+    shutil.rmtree(path)
+    write(halts)
+    watch = HaltWatch(tmp_path, {"main": {}}, config)
+    for _ in range(2):
+        assert watch.look(NOW + SECOND) == []
+        assert watch.look(NOW + 2 * SECOND, [open_._replace(amount=None)]) == []
+        assert watch.look(NOW + 3 * SECOND, [open_]) == []
+        shutil.rmtree(path)
+        write(halts)
+    assert watch.look(NOW + 4 * SECOND, [open_._replace(amount=None)]) == []
+    assert [each.command for each in watch.look(NOW + 5 * SECOND, [open_._replace(amount=0)])] == ["lift_halt"] * 2
+    watch.close()
+
+
+@pytest.mark.parametrize("accounts", [("a", "b"), ("b", "a")])
+def test_a_fee_is_worth_the_price_of_its_time_by_whichever_tape_also_after_a_restart(accounts, tmp_path):
+    btc = catalogue.find(SYMBOL)
+    writers = {}
+    for account in accounts:
+        path = gateway_journal(tmp_path, account)
+        writers[account] = JournalWriter(path, process=f"gateway:{account}", account=account)
+    writers["b"].append_instrument(
+        1, NOW - 3 * HOUR, structs.replace(btc, symbol="binance:BNB/USDT:USDT", base="BNB").to_msgpack()
+    )
+    config, sent = HaltsConfig(system=["4h 150 USDT"]), []
+    slots: dict = {account: {} for account in accounts}
+    live = HaltWatch(tmp_path, slots, config)
+    for number, price in enumerate((600, 300, 1000)):
+        for at, account, event, payload in (
+            (NOW + 2 * number, "b", "mark", struct.pack("<4q", NOW, NOW, price * 10**btc.price_decimals, 0)),
+            (NOW + 2 * number + 1, "a", "entry", pack(entry(number, (MAIN, "BNB", "-0.1"), (FEES, "BNB", "0.1")))),
+        ):
+            writers[account].append(event, payload, stream=event == "mark", time=at)
+            sent += live.look(at)
+    anew = HaltWatch(tmp_path, slots, config)
+    for effects in (sent, anew.look(NOW + SECOND)):
+        assert [each.fields["loss"] for each in effects] == ["190 USDT"] * 2
+    for each in (live, anew, *writers.values()):
+        each.close()
 
 
 def test_without_limits_nothing_is_followed(tmp_path):

@@ -1,5 +1,5 @@
-"""The guardian past a gateway that is dead, with real processes: it protects, it flattens, and the gateway that
-comes back takes over what it has done."""
+"""The guardian past a gateway that is dead, with real processes at each venue that rests stops: it protects, it
+flattens, and the gateway that comes back takes over what it has done."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import json
 import os
 import signal
 import time
+import urllib.error
 import urllib.request
+from http import HTTPStatus
+from typing import NamedTuple
 
-from test_guardian_under_up import CONFIG, HOLD, SYMBOL, protected
+import pytest
 
+from long_form import long_form
+from onetape.feeds.kept_nonces import keep_nonces
 from onetape.gateway.account_projection import read_account
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.fence import Fence
@@ -18,54 +23,132 @@ from onetape.model.catalogue import find
 from onetape.model.enums import OrderType, Side
 from onetape.model.ids import parse_client_id
 from onetape.model.order import OrderSpec
-from onetape.orders.calls import OrderKey
+from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.reports import OrderStatusReport, PositionReport
-from onetape.venues.binance.trading import BinanceUsdmProtocol
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue, ws_address
 from waiting import wait_for
 from worlds.supervised import Home
 
-GUARDED = CONFIG.replace("[guardian]", '[guardian]\ntakeover_after = "1s"\ntotal_loss = "10 USDT"')
-BTC = find(SYMBOL)
+
+class Place(NamedTuple):
+    """A venue, and what is traded there. qty: what its robot holds; more: what other hands buy, of which the loss
+    of a spread is beyond `limit`. pace: seconds before each look, whose budget is the guardian's, too."""
+
+    kind: str
+    symbol: str
+    qty: float
+    more: float
+    limit: str
+    pace: float = 1
+
+
+PLACES = (
+    Place("binance-usdm", "binance:BTC/USDT:USDT", 0.03, 20, "10 USDT"),
+    Place("aster", "aster:BTC/USDT:USDT", 0.03, 20, "10 USDT"),
+    Place("pacifica", "pacifica:BTC/USDC:USDC", 0.03, 20, "30 USDC", 5),
+    Place("bitmex", "bitmex:BTC/USD:BTC", 3000, 1_000_000, "0.0001 BTC"),
+)
+HOLD = """
+from onetape import Strategy
+
+
+class Hold(Strategy):
+    symbol: str = "{symbol}"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="100ms")
+
+    def on_timer(self, name):
+        if self.quote(self.symbol) is not None and not self.memory.get("done"):
+            self.memory["done"] = True
+            self.buy(self.symbol, {qty})
+"""
+CONFIG = """
+[venues.x]
+kind = "{kind}"
+mode = "sim"
+[accounts.main]
+venue = "x"
+[guardian]
+takeover_after = "1s"
+total_loss = "{limit}"
+[robots.mm]
+strategy = "maker.py"
+account = "main"
+"""
 
 
 class Venue:
     """The simulated exchange, asked past all of ours with the account's key."""
 
-    def __init__(self, home: Home) -> None:
-        self.said = json.loads((home.home / "run" / "venue-x.ready").read_text())
-        account = self.said["accounts"][0]
-        self.protocol = BinanceUsdmProtocol(account["key"], account["secret"])
-        self.protocol.set_instruments([BTC])
+    def __init__(self, home: Home, place: Place) -> None:
+        said = json.loads((home.home / "run" / "venue-x.ready").read_text())
+        account = said["accounts"][0]
+        ws = ws_address(place.kind, said["rest"])
+        venue = open_trading_venue(place.kind, account["key"], account["secret"], Addresses(said["rest"], ws, ws))
+        self.rest, self.protocol, self.instrument = said["rest"], venue.protocol, find(place.symbol)
+        self.pace = place.pace
+        keep_nonces(self.protocol, home.home)
+        self.protocol.set_instruments([self.instrument])
 
-    def ask(self, call) -> list:
+    def ask(self, what, *of) -> list:
+        """The reports of its answer, however long the venue's limit keeps it."""
+        while (found := self._answer(what, *of)) is None:
+            pass
+        return found
+
+    def _answer(self, what, *of) -> list | None:
+        """None: the venue takes nothing for now."""
+        time.sleep(self.pace)
+        call = self.protocol.signed(what(*of, time.time_ns()), time.time_ns())
         request = urllib.request.Request(
-            self.said["rest"] + call.target, method=call.method, headers=dict(call.headers)
+            self.rest + call.target, method=call.method, headers=dict(call.headers), data=call.body or None
         )
-        with urllib.request.urlopen(request) as reply:
-            answer = self.protocol.answer(call, reply.status, {}, reply.read(), time.time_ns())
+        try:
+            with urllib.request.urlopen(request) as reply:
+                answer = self.protocol.answer(call, reply.status, {}, reply.read(), time.time_ns())
+        except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.TOO_MANY_REQUESTS:
+                return None
+            if call.purpose is Purpose.CANCEL:  # the guardian's ladders have been replaced meanwhile
+                return []
+            raise
         return list(answer.reports)
 
     def stops(self) -> list[OrderStatusReport]:
-        return self.ask(self.protocol.open_stops(SYMBOL, time.time_ns()))
+        return self.ask(self.protocol.open_stops, self.instrument.symbol)
 
     def held(self) -> int:
-        time.sleep(0.5)  # whoever waits asks often, and the address's budget is the guardian's, too
-        rows = self.ask(self.protocol.positions(time.time_ns()))
+        rows = self.ask(self.protocol.positions)
         return sum(row.qty for row in rows if isinstance(row, PositionReport))
 
     def cancel_stops(self) -> None:
         for row in self.stops():
-            key = OrderKey(row.symbol, row.client_id, conditional=True)
-            self.ask(self.protocol.cancel(key, time.time_ns()))
+            key = OrderKey(row.symbol, row.client_id, conditional=self.protocol.traits.conditionals)
+            self.ask(self.protocol.cancel, key)
 
-    def buy(self, size: int) -> None:
-        spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=size, type=OrderType.MARKET)
-        self.ask(self.protocol.place("by-other-hands", spec, time.time_ns()))
+    def buy(self, qty: float) -> None:
+        spec = OrderSpec(
+            symbol=self.instrument.symbol, side=Side.BUY, size_int=self.instrument.size_int(qty), type=OrderType.MARKET
+        )
+        self.ask(self.protocol.place, "byotherhands", spec)
 
 
 def whole(venue: Venue) -> list[OrderStatusReport]:
     rows = venue.stops()
     return rows if 0.95 * venue.held() <= sum(row.size for row in rows) <= venue.held() else []
+
+
+def protected(home: Home, place: Place) -> set[str]:
+    """The stops' client ids, once the venue itself has said that it has all levels."""
+    (row,) = home.run("stops") or [None]
+    if row is None or row["verified_age_ms"] is None:
+        return set()
+    if round(sum(float(each["qty"]) for each in row["levels"]), 9) != place.qty:
+        return set()
+    return {each["client_id"] for each in home.run("orders") if each["kind"] == "stop"}
 
 
 def agrees(home: Home) -> bool:
@@ -79,22 +162,24 @@ def agrees(home: Home) -> bool:
     return not any(each.qty for each in view.held.values()) and sum(own) == 0
 
 
-def test_a_guardian_protects_past_a_dead_gateway_and_the_next_one_takes_its_stops_over(tmp_path):
-    with Home(tmp_path, GUARDED, HOLD) as home:
+@pytest.mark.parametrize(
+    "place", [PLACES[0], PLACES[1], *long_form(*((each,) for each in PLACES[2:]))], ids=lambda each: each.kind
+)
+def test_a_guardian_protects_past_a_dead_gateway_and_the_next_one_takes_its_stops_over(tmp_path, place):
+    with Home(tmp_path, CONFIG.format(**place._asdict()), HOLD.format(**place._asdict())) as home:
         up = home.run("up")
-        before = {each["venue_id"] for each in wait_for(lambda: protected(home))}
+        before = wait_for(lambda: protected(home, place))
         pids = {each["name"]: each["pid"] for each in up["processes"]}
-        venue = Venue(home)
+        venue = Venue(home, place)
         os.kill(pids["supervisor"], signal.SIGKILL)  # nobody starts another one
         os.kill(pids["gateway:main"], signal.SIGKILL)
         venue.cancel_stops()
         placed = wait_for(lambda: whole(venue))
-        assert not before & {each.venue_id for each in placed}
+        assert not before & {each.client_id for each in placed}
         assert all(parse_client_id(each.client_id).tag == "mm" for each in placed)  # they take off what is the robot's
         os.kill(pids["guardian"], signal.SIGKILL)
         home.run("up")
-        after = wait_for(lambda: protected(home))
-        assert {each["venue_id"] for each in after} == {each.venue_id for each in placed}
+        assert wait_for(lambda: protected(home, place)) == {each.client_id for each in placed}
         assert {each["robot"] for each in home.run("orders")} == {"mm"}
         assert not Fence(home.home, "main", holder="nobody").take()
 
@@ -102,7 +187,7 @@ def test_a_guardian_protects_past_a_dead_gateway_and_the_next_one_takes_its_stop
         pids = {each["name"]: each["pid"] for each in home.status()["processes"]}
         os.kill(pids["supervisor"], signal.SIGKILL)
         os.kill(pids["gateway:main"], signal.SIGKILL)
-        venue.buy(BTC.size_int(20))
+        venue.buy(place.more)
         wait_for(lambda: venue.held() == 0)
         wait_for(lambda: not venue.stops())
         home.run("up")

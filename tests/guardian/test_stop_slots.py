@@ -326,6 +326,32 @@ def test_two_ladders_of_an_earlier_life_make_room_for_the_one_that_is_due():
     assert venue.covered(symbol) == 1400 and len(venue.rests) == 5
 
 
+def test_room_is_made_by_what_the_venue_lists_since_the_position_became_smaller():
+    """Two stops have fired, and no stream has told of it: they stand for nothing any more."""
+    venue = Venue(Rules())
+    symbol = LISTED[0].symbol
+    venue.core = GuardianCore(
+        GuardianSettings(Rules()), epoch="2", watched={ACCOUNT}, bounds={ACCOUNT: TriggerBounds(symbol=10)}
+    )
+    venue.core.instrument(ACCOUNT, LISTED[0])
+    for n in range(10):
+        of = symbol, BOTH, Side.SELL, START * (95 - n % 5) // 100, 100, OrderState.ACCEPTED
+        venue.rests[f"e{n}"] = StopRow(f"e{n}", f"e{n}", *of)
+        venue.core.stop(ACCOUNT, venue.rests[f"e{n}"], venue.now)
+    venue.hold(symbol, 1000)
+    venue.core.caught_up(ACCOUNT, venue.now)
+    assert venue.run(5).covered(symbol) == 1000
+    fired = ["e0", "e5"]
+    for name in fired:
+        del venue.rests[name]
+    venue.hold(symbol, 500)
+    for _ in range(20):
+        assert venue.run(0.1).covered(symbol) >= 500 * 0.95
+    for name in fired:
+        venue.core.stop_ended(ACCOUNT, name, venue.now)
+    assert venue.run(5).covered(symbol) == 500
+
+
 def test_a_position_that_is_filled_on_while_its_ladder_is_replaced_is_protected_in_the_end():
     """A symbol has ten orders with a trigger: neither ladder is enough, and one more stop takes off all."""
     symbol, venue = LISTED[0].symbol, Venue(Rules())

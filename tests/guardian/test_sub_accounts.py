@@ -95,6 +95,16 @@ def test_each_level_closes_once_and_the_rest_goes_at_the_hard_stop():
     assert closings(core, at("-0.075"), NOW + 2 * SECOND) == {"a": 400}
 
 
+@pytest.mark.parametrize(("price", "closed"), [(at("-0.05"), 100), (at("-0.08"), 500)])
+def test_a_close_that_fills_late_is_sent_once_and_one_that_was_refused_again(price, closed):
+    core = core_of(a=holding((500, PRICE)), b=holding((-600, PRICE)))
+    assert closings(core, price) == {"a": closed}
+    (close,) = [each for each in core.effects if isinstance(each, CloseSubAccount)]
+    assert closings(core, price, NOW + 4 * SECOND) == {}
+    core.closed(close, "not now", NOW + 4 * SECOND)
+    assert closings(core, price, NOW + 5 * SECOND) == {"a": closed}
+
+
 @pytest.mark.parametrize(
     ("after", "opened", "closed"),
     [
@@ -168,7 +178,7 @@ def test_what_is_open_counts_by_sub_account_at_its_own_cost():
     core.quote(*AT, at("-0.01") - 1, at("-0.01") + 1, NOW)
     found = {each.strategy: each.amount for each in core.unrealized(NOW)}
     assert found == {"a": money_units(-500), "b": money_units(600), "": money_units(100)}
-    assert [each.strategy for each in core.unrealized(NOW + 60 * SECOND)] == []
+    assert {each.amount for each in core.unrealized(NOW + 60 * SECOND)} == {None}
 
 
 @pytest.mark.parametrize(("limit", "is_flattened"), [("99.95", True), ("99.96", False)])

@@ -18,6 +18,7 @@ from onetape.model.time import SECOND
 from onetape.store.config import parse_config
 from orders.gateway_faults import Faults as Calm
 
+OTHER = "binance:ETH/USDT:USDT"
 TARGETS = (Decimal("0.02"), Decimal("0.04"))
 CONFIG = '[venues.x]\nkind = "binance-usdm"\n[accounts.main]\nvenue = "x"\n[guardian]\n'
 SETTINGS = GuardianSettings(Rules(targets=TARGETS))
@@ -234,7 +235,7 @@ def test_what_is_no_ladder_of_targets_is_refused(levels):
 
 
 def test_a_symbol_may_have_others_or_none():
-    own = f'[guardian.symbols."{SYMBOL}"]\ntake_profit = []\n[guardian.symbols.other]\ntake_profit = ["9%"]'
+    own = f'[guardian.symbols."{SYMBOL}"]\ntake_profit = []\n[guardian.symbols."{OTHER}"]\ntake_profit = ["9%"]'
     settings = guardian_options(parse_config(f'{CONFIG}take_profit = ["2%", "4%"]\n{own}'), {}, home=Path("x")).settings
-    found = [settings.of(name).targets for name in (SYMBOL, "other", "any")]
+    found = [settings.of(name).targets for name in (SYMBOL, OTHER, "any")]
     assert found == [(), (Decimal("0.09"),), TARGETS]

@@ -10,8 +10,17 @@ from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.money import money_units
 from onetape.model.time import DAY, HOUR
 from onetape.orders.halts import Halts, Scope, halt_of
-from onetape.risk.halts import HaltDecisions, HaltLifted, HaltReported, IncomeCame, NotCounted, Send, TimePassed
-from onetape.risk.income_windows import Income, IncomeWindows, Kind
+from onetape.risk.halts import (
+    HaltDecisions,
+    HaltLifted,
+    HaltReported,
+    IncomeCame,
+    NotCounted,
+    Send,
+    TimePassed,
+    Unrealized,
+)
+from onetape.risk.income_windows import Income, IncomeWindows, Kind, Subject, halt_id
 
 NOW = 1_795_000_000 * 10**9 // DAY * DAY + 10 * HOUR
 BTC, ETH = "binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT"
@@ -151,6 +160,74 @@ def test_what_cannot_be_counted_is_said_once_and_when_it_is_over():
     desk = Desk((Scope.SYSTEM, "1h 12 USDT"))
     assert desk.hear(came("-0.02", asset="BNB")) == [NotCounted({"BNB": money_units("-0.02")})]
     assert desk.hear(came("-0.02", asset="BNB")) == []
+
+
+def open_(amount, symbol=BTC, account="main") -> Unrealized:
+    return Unrealized(account, "", symbol, "USDT", None if amount is None else money_units(amount))
+
+
+def halted_by_open_losses(*events: HaltReported | HaltLifted | IncomeCame) -> tuple[HaltDecisions, dict[str, str]]:
+    """A life whose tapes have two halts, of -10 realised and -145 open; and their ids by scope."""
+    limits = [(scope, parse_loss_limit("4h 150 USDT")) for scope in (Scope.SYMBOL, Scope.ACCOUNT)]
+
+    def life() -> HaltDecisions:
+        return HaltDecisions(IncomeWindows(limits, "USDT", counts_unrealized=True), ["main"])
+
+    before, after = life(), life()
+    for each in (came(-10), open_(-145)):
+        before.handle(each)
+    sent = before.handle(TimePassed(NOW))
+    for each in (came(-10), *(HaltReported("main", s.fields["id"], NOW, s.fields["until"]) for s in sent), *events):
+        after.handle(each)
+    return after, {each.fields["scope"]: each.fields["id"] for each in sent}
+
+
+def test_a_new_life_lifts_nothing_before_each_open_position_has_had_a_figure():
+    desk, ids = halted_by_open_losses()
+    assert desk.handle(TimePassed(NOW + 1, has_positions=False)) == []
+    desk.handle(open_(None))
+    desk.handle(open_(0, ETH))
+    assert desk.handle(TimePassed(NOW + 2)) == []
+    desk.handle(open_(-145))
+    assert desk.handle(TimePassed(NOW + 3)) == []  # as it was
+    desk.handle(open_(-100))
+    assert [(each.command, each.fields["id"]) for each in desk.handle(TimePassed(NOW + 4))] == [
+        ("lift_halt", id_) for id_ in ids.values()
+    ]
+    desk.handle(open_(None))  # its price is old: what was said before stays
+    assert desk.handle(TimePassed(NOW + 5)) == []
+
+
+def test_a_position_without_a_figure_holds_no_halt_that_does_not_count_it():
+    desk, ids = halted_by_open_losses()
+    desk.handle(open_(0))
+    desk.handle(open_(None, ETH))
+    assert [each.fields["id"] for each in desk.handle(TimePassed(NOW + 1))] == [ids["symbol"]]
+    desk.handle(open_(None, ETH))
+    desk.handle(open_(0, ETH))  # it was closed before anybody knew its price
+    assert [each.fields["id"] for each in desk.handle(TimePassed(NOW + 2))] == [ids["account"]]
+
+
+def test_a_halt_ends_no_earlier_before_each_open_position_has_had_a_figure():
+    """-160 that was realised an hour ago, and an open loss that holds it when they have left."""
+    desk, ids = halted_by_open_losses(came(-160, time=NOW - HOUR))
+    assert desk.handle(TimePassed(NOW, has_positions=False)) == []
+    desk.handle(open_(0))
+    assert {(each.fields["id"], each.fields["until"]) for each in desk.handle(TimePassed(NOW + 1))} == {
+        (id_, NOW + 3 * HOUR) for id_ in ids.values()
+    }
+
+
+def test_what_was_lifted_by_hand_at_one_gateway_waits_for_no_figure_at_the_others():
+    limits = [(Scope.SYMBOL, parse_loss_limit("4h 150 USDT"))]
+    desk = HaltDecisions(IncomeWindows(limits, "USDT", counts_unrealized=True), ["main", "other"])
+    id_ = halt_id(Subject(Scope.SYMBOL, BTC), "4h 150 USDT")
+    desk.handle(came(-10))
+    for account in ("main", "other"):
+        desk.handle(HaltReported(account, id_, NOW, NOW + 4 * HOUR))
+    desk.handle(HaltLifted("main", id_, NOW, by_hand=True))
+    sent = desk.handle(TimePassed(NOW + 1, has_positions=False))
+    assert [(each.account, each.command, each.fields["id"]) for each in sent] == [("other", "lift_halt", id_)]
 
 
 @pytest.mark.parametrize("seed", range(30))

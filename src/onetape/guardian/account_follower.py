@@ -24,7 +24,7 @@ from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import FIRED, StopRow
+from onetape.guardian.events import FIRED, WITHDRAWN, StopRow
 from onetape.guardian.stale_orders import Top
 from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy, TriggerKind
 from onetape.model.errors import OnetapeError
@@ -67,7 +67,8 @@ class AccountFollower:
         self.view = AccountView(keeps_fills=False)
         self._fills = BookedFills(self.view.instruments)
         self._openings: Openings[tuple[str, PositionSide]] = Openings({}, {})
-        self._stops: dict[Key, str] = {}  # client ids of protective orders that are open
+        self._stops: dict[Key, tuple[str, OrderRow]] = {}  # protective orders that are open, with their client ids
+        self._closes: dict[Key, OrderRow] = {}  # the guardian's orders that close at the market
         self._others: dict[Key, str] = {}  # symbols of other orders that wait for a trigger
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
         self.tops: dict[str, Top] = {}  # by symbol
@@ -88,6 +89,7 @@ class AccountFollower:
         self._fills, self._openings = BookedFills(self.view.instruments), Openings({}, {})
         self._core.forget_parts(self.account)
         self._stops.clear()
+        self._closes.clear()
         self._others.clear()
         self._core.others(self.account, {})
         end, made = reader.last_sequence + 1, read_checkpoint(self._path, self._file)
@@ -110,8 +112,11 @@ class AccountFollower:
             self._say_position(symbol, side, now)
         self._say_parts({key[1:] for key in self._fills.booking.positions}, now)
         resume()
-        for key in self.view.working:
+        for key, row in self.view.working.items():
             self._say_order(key, now)
+            if key in self._closes:
+                spec = row.spec
+                self._core.close_works(self.account, spec.symbol, spec.position_side, _left(row), now)
         waiter.add(reader)
         self._core.caught_up(self.account, now)
         return True
@@ -249,10 +254,17 @@ class AccountFollower:
         self._count_other(key, row)
         if row is not None and is_protective(row):
             stop = self._stop(key, row)
-            self._stops[key] = stop.client_id
+            self._stops[key] = stop.client_id, row
             self._core.stop(self.account, stop, now)
-        elif key in self._stops and row is None:
-            self._core.stop_ended(self.account, self._stops.pop(key), now)
+        elif row is not None and row.spec.tag == GUARDIAN:
+            self._closes[key] = row
+        elif key in self._closes:
+            ended = self._closes.pop(key)
+            self._core.close_ended(self.account, ended.spec.symbol, ended.spec.position_side, _left(ended))
+        elif key in self._stops:
+            name, last = self._stops.pop(key)
+            is_canceled = last.state in WITHDRAWN and not last.is_canceling
+            self._core.stop_ended(self.account, name, now, is_canceled=is_canceled)
 
     def _count_other(self, key: Key, row: OrderRow | None) -> None:
         waits = row is not None and row.spec.trigger_by is not TriggerBy.NONE and row.state not in FIRED
@@ -270,7 +282,7 @@ class AccountFollower:
             position_side=spec.position_side,
             closes=spec.side,
             trigger=spec.trigger_int,
-            left=(row.size or spec.size_int) - row.filled,
+            left=_left(row),
             state=row.state,
             is_target=spec.trigger_kind is TriggerKind.TAKE_PROFIT,
         )
@@ -280,6 +292,10 @@ def _report_of(row: FillFrame, symbol: str) -> FillReport:
     """Returns a fill as the ledger's arithmetic takes it; what its fee is paid in moves no position."""
     of = (row.trade_id, row.side, row.position_side, row.price, row.size, row.time, row.fee)
     return FillReport(symbol, "", "", *of, "", row.liquidity)
+
+
+def _left(row: OrderRow) -> int:
+    return (row.size or row.spec.size_int) - row.filled
 
 
 def is_protective(row: OrderRow) -> bool:

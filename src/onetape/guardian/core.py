@@ -59,9 +59,6 @@ FLATTEN_EVERY: Final = SECOND // 2  # a flatten that left something
 CLOSE_EVERY: Final = SECOND // 2
 POSITIONS_EVERY: Final = 5 * SECOND
 STOPS_EVERY: Final = 30 * SECOND
-# Without a gateway, whose share of the address's budget is free then.
-POSITIONS_ALONE: Final = SECOND
-STOPS_ALONE: Final = 2 * SECOND
 READ_RETRY: Final = 250 * MS  # the same question, where an answer is waited for
 STALE: Final = 10 * SECOND  # a price that is older says nothing
 SETTLES: Final = SECOND // 2  # a venue's listing may be that much behind what the account's stream said
@@ -75,7 +72,7 @@ class GuardianCore:
 
     epoch: of this life, part of the ids of its commands. watched: accounts whose venue can be asked
     and takes stops; the others have local rules alone. bounds: by account, how many orders with a trigger its venue
-    takes.
+    takes; paces: how often it can be asked while there is no gateway, ns (a second).
     """
 
     def __init__(
@@ -85,6 +82,7 @@ class GuardianCore:
         epoch: str,
         watched: Collection[str],
         bounds: Mapping[str, TriggerBounds] = {},
+        paces: Mapping[str, int] = {},
     ) -> None:
         self.settings = settings
         self.effects: list[Effect] = []
@@ -94,13 +92,13 @@ class GuardianCore:
         self.epoch = epoch
         self._count = 0
         self._watched = set(watched)
-        self._slots = SharedSlots(settings, bounds)
+        self._slots, self._paces = SharedSlots(settings, bounds), paces
         self._instruments: dict[str, dict[str, Instrument]] = {}
         self._alone: set[str] = set()  # accounts whose gateway is dead
         self._ready: set[str] = set()  # accounts whose journal has been read to its end
         self._sent: dict[str, tuple[PositionGuard, LadderState, Placement]] = {}
+        self._closes: dict[str, PositionGuard] = {}  # by command, closes at the market that have no answer yet
         self._queried: dict[tuple[str, str], int] = {}  # of reads
-        self._loss: set[str] = set()  # currencies whose total loss is being closed
         # By account and symbol: whether its gateway knows it as unprotected (None: nobody knows), and when it
         # was told last.
         self._bare: dict[tuple[str, str], bool | None] = {}
@@ -135,6 +133,8 @@ class GuardianCore:
             self.effects = [each for each in self.effects if each not in over]
             for each in over:
                 self._sent.pop(each.id, None)
+                if self._closes.pop(each.id, None) is not None:
+                    guard.closing.ended(guard.closing.left)
         guard.opened = opened
         guard.hold(qty, entry, now)
         self._slots.changed(account)
@@ -165,13 +165,21 @@ class GuardianCore:
         guard.rows[row.client_id] = row
         self._look(guard, now)
 
-    def stop_ended(self, account: str, name: str, now: int) -> None:
+    def stop_ended(self, account: str, name: str, now: int, *, is_canceled: bool = False) -> None:
         """Takes in that a protective order is filled, canceled, refused or has expired. name: its
-        client id."""
+        client id; is_canceled: and no request of its gateway's was the reason."""
         for guard in self._of(account):
             if name in guard.rows:
-                guard.end(name)
+                guard.end(name, now if is_canceled else 0)
                 self._look(guard, now)
+
+    def close_works(self, account: str, symbol: str, side: PositionSide, left: int, now: int) -> None:
+        """Takes in that an earlier life's close at the market has so much to take off yet."""
+        self._guard(account, symbol, side).closing.sent(left, now)
+
+    def close_ended(self, account: str, symbol: str, side: PositionSide, left: int) -> None:
+        """Takes in that a close at the market has ended. left: what it has not taken off, units."""
+        self._guard(account, symbol, side).closing.ended(left)
 
     def others(self, account: str, counts: Mapping[str, int]) -> None:
         """Takes in how many orders with a trigger the account has of each symbol that are not the guardian's."""
@@ -247,6 +255,8 @@ class GuardianCore:
     def answered(self, id_: str, placed: dict[str, Rung] | None, refused: dict[Rung, int], now: int) -> None:
         """What became of a command. placed: client ids of the stops that it has placed, None: there
         was no answer in time; refused: those that were not, with the error's number."""
+        if (closed := self._closes.pop(id_, None)) is not None:
+            closed.closing.ended(sum(rung.size for rung in refused))
         if id_ not in self._sent:
             return
         guard, ladder, placement = self._sent.pop(id_)
@@ -273,15 +283,15 @@ class GuardianCore:
         for account in sorted(self._ready):
             self._look_at_bare(account, now)
             guards = [each for each in self._of(account) if each.qty or each.rows]
-            is_alone = account in self._alone
+            pace = self._paces.get(account, SECOND) if account in self._alone else 0
             self.effects += self._slots.share(account, self._of(account))
-            if not guards and not is_alone:
+            if not guards and not pace:
                 continue
-            self._read(account, "", now, every=POSITIONS_ALONE if is_alone else POSITIONS_EVERY)
+            self._read(account, "", now, every=pace or POSITIONS_EVERY)
             for guard in guards:
                 self._look(guard, now)
                 if guard.qty and account in self._watched:
-                    self._read(account, guard.instrument.symbol, now, every=STOPS_ALONE if is_alone else STOPS_EVERY)
+                    self._read(account, guard.instrument.symbol, now, every=2 * pace or STOPS_EVERY)
         self._look_at_loss(now)
 
     # --- decisions --------------------------------------------------------------------------------
@@ -299,6 +309,8 @@ class GuardianCore:
             state = f"a {'take-profit' if row.is_target else 'stop'} has fired and takes nothing off: it counts no more"
             ladder, severity = (guard.targets, "warning") if row.is_target else (guard.stops, "critical")
             self._say(ladder.kind, guard, state, about, severity=severity)
+        if said := guard.look_at_canceled(now, after=SETTLES):
+            self._say("stop canceled", guard, said.state, said.about, severity=said.severity)
         if guard.qty:
             if guard.account in self._watched:
                 self._look_at_ladders(guard, now)
@@ -470,14 +482,9 @@ class GuardianCore:
 
     def _cancel_surplus(self, guard: PositionGuard, now: int) -> None:
         """Makes room of stops that the others do without: an earlier life may have left two ladders."""
-        working = (row for row in guard.working() if guard.counts(row) and not row.has_fired)
-        rows = sorted((row for row in working if row.client_id not in guard.missing), key=lambda each: each.left)
-        left, surplus = sum(row.left for row in rows) - guard.target, []
-        for row in rows:
-            left -= row.left
-            if left >= 0:
-                surplus.append(row)
-        self._cancel(guard, surplus, now)
+        # What has made it smaller may be stops that nobody has told of.
+        self._read(guard.account, guard.instrument.symbol, now, every=SECOND)
+        self._cancel(guard, guard.surplus, now)
 
     def _look_at_placement(self, guard: PositionGuard, ladder: LadderState, placement: Placement, now: int) -> None:
         if not placement.is_answered:
@@ -557,19 +564,21 @@ class GuardianCore:
         gone = guard.worst_distance(now, STALE)
         if gone is None:
             if guard.qty:
-                self._read(guard.account, "", now, every=SECOND)  # it says the mark price, too
+                every = self._paces.get(guard.account, SECOND)
+                self._read(guard.account, "", now, every=every)  # it says the mark price, too
             return
         if rules.hard_stop and gone >= Fraction(rules.hard_stop):
             self._begin_flatten(guard, f"{float(gone):.2%} beyond its entry, at most {rules.hard_stop:.2%}", now)
             return
         if guard.is_met(now, STALE):  # it has fired, and nobody has told of it: or has it?
             self._read(guard.account, guard.instrument.symbol, now, every=SECOND)
-        passed = sum(gone >= Fraction(each) for each in rules.distances)
-        size = guard.shares.close(guard.qty, guard.working_size, passed, len(rules.distances))
+        passed = guard.passed(rules, now, STALE)
+        working, closing = guard.working_size, guard.closing.under_way(now)
+        size = guard.shares.close(guard.qty, working, passed, len(rules.distances), closing)
         self._close(guard, size, passed, now)
         rests = self._slots.has_targets(guard)
         if rules.targets and (rests or guard.account not in self._alone):
-            size, passed = guard.gained(rules.targets, guard.price(now, STALE))
+            size, passed = guard.gained(rules.targets, guard.price(now, STALE), now)
             if rests:  # the venue takes it
                 guard.gains.leave(guard.qty)
             else:
@@ -577,7 +586,7 @@ class GuardianCore:
 
     def _close(self, guard: PositionGuard, size: int, passed: int, now: int, *, is_target: bool = False) -> None:
         """Closes a share at the market, in orders that the venue takes."""
-        rungs = tuple(Rung(0, 0, each) for each in pieces(guard.instrument, size))
+        rungs = tuple(Rung(rank, 0, each) for rank, each in enumerate(pieces(guard.instrument, size)))
         if not rungs or now < guard.closed_at + CLOSE_EVERY:
             return
         guard.closed_at = now
@@ -588,33 +597,24 @@ class GuardianCore:
             self._say("take-profits", guard, "closing", about)
         else:
             self._say("local stop", guard, "closing", about, severity="critical")
-        of = guard.account, guard.instrument.symbol, guard.side, guard.closes
-        self.effects.append(PlaceStops(self._next_id(), *of, rungs))
+        guard.closing.sent(sum(each.size for each in rungs), now)
+        self._closes[id_ := self._next_id()] = guard
+        self.effects.append(PlaceStops(id_, guard.account, guard.instrument.symbol, guard.side, guard.closes, rungs))
 
     def _look_at_parts(self, guard: PositionGuard, now: int) -> None:
         """Sub-accounts that hold against each other: at the venue stops can rest for the net alone, so each part has
         the levels from its own entry here."""
-        parts = {name: each for name, each in guard.parts.items() if each.qty}
-        is_against = len({each.qty > 0 for each in parts.values()}) > 1
-        if not is_against or guard.flattening or guard.account not in self._ready - self._alone:
+        if guard.flattening or guard.account not in self._ready - self._alone:
             return
         rules = self.settings.of(guard.instrument.symbol)
-        levels = [*rules.distances, *([rules.hard_stop] if rules.hard_stop else [])]
-        for name, part in parts.items():
-            gone = guard.worst_distance(now, STALE, part)
-            if gone is None or now < part.closed_at + CLOSE_EVERY * 2 ** min(part.refusals, 7):
-                continue
-            passed = sum(gone >= Fraction(each) for each in rules.distances)
-            is_last = gone >= Fraction(max(levels, default=1))
-            size = abs(part.qty) if is_last else part.shares.close(part.qty, 0, passed, len(rules.distances))
-            size -= size % guard.lot
-            if size:
-                part.closed_at = now
-                about = {"subaccount": name, "size": size, "levels": passed, **part.noted}
-                # The next life reads it there; a close that is tried once more is no new alarm.
-                self._say("local stop", guard, "closing", about, severity="" if part.refused else "critical")
-                of = guard.account, guard.instrument.symbol, name, size
-                self.effects.append(CloseSubAccount(self._next_id(), *of))
+        for name, part, size, passed in guard.due_of_parts(rules, now, STALE, every=CLOSE_EVERY):
+            part.closed_at = now
+            part.closing.sent(size, now)
+            about = {"subaccount": name, "size": size, "levels": passed, **part.noted}
+            # The next life reads it there; a close that is tried once more is no new alarm.
+            self._say("local stop", guard, "closing", about, severity="" if part.refused else "critical")
+            of = guard.account, guard.instrument.symbol, name, size
+            self.effects.append(CloseSubAccount(self._next_id(), *of))
 
     def closed(self, effect: CloseSubAccount, refused: str, now: int) -> None:
         """Takes in what became of a close. refused: why it was not made, "": it was."""
@@ -622,6 +622,8 @@ class GuardianCore:
             part = guard.parts.get(effect.name)
             if part is None or (account, symbol) != (effect.account, effect.symbol):
                 continue
+            if refused:
+                part.closing.ended(effect.size)
             if refused and refused != part.refused:
                 about = {"subaccount": effect.name, "size": effect.size}
                 self._say("local stop", guard, f"refused: {refused}", about, severity="critical")
@@ -635,7 +637,7 @@ class GuardianCore:
     def _flatten(self, guard: PositionGuard, now: int) -> None:
         """Until it is flat: what other orders work to take off is not taken off twice, the gateway
         sees to that, and so it does to pieces that the venue takes."""
-        if now < guard.flattened_at + FLATTEN_EVERY:
+        if now < guard.flattened_at + FLATTEN_EVERY or guard.account not in self._ready:
             return
         guard.flattened_at = now
         of = guard.account, guard.instrument.symbol, f"guardian: {guard.flattening}"
@@ -644,17 +646,12 @@ class GuardianCore:
     def _look_at_loss(self, now: int) -> None:
         for currency, limit in self._total_loss.items():
             held = [g for g in self.guards.values() if g.qty and g.instrument.settle == currency]
-            if not held:
-                self._loss.discard(currency)
-                continue
             total = sum(guard.unrealized(now, STALE) for guard in held)
-            if total <= -limit:
-                self._loss.add(currency)
-            if currency in self._loss:
-                for guard in held:
-                    if not guard.flattening and guard.account in self._ready:
-                        words = f"{total / 10**18:.2f} {currency} unrealised, at most {-limit / 10**18:.2f}"
-                        self._begin_flatten(guard, words, now)
+            # Those that are held now: each is flattened until it is flat, whatever the others bring meanwhile.
+            for guard in held if total <= -limit else ():
+                if not guard.flattening:
+                    words = f"{total / 10**18:.2f} {currency} unrealised, at most {-limit / 10**18:.2f}"
+                    self._begin_flatten(guard, words, now)
 
     def unrealized(self, now: int) -> Iterable[Unrealized]:
         """Yields what open positions would bring now, of accounts and of each sub-account."""
@@ -694,7 +691,9 @@ class GuardianCore:
 
     def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str) -> None:
         """An earlier life had begun to flatten a position, and had not seen it flat."""
-        self._guard(account, symbol, side).flattening = reason
+        guard = self._guard(account, symbol, side)
+        guard.flattening = reason
+        self._say("hard stop", guard, "flattening", {"reason": reason}, severity="critical")
 
     # --- protection, measured ---------------------------------------------------------------------
 
@@ -712,8 +711,8 @@ class GuardianCore:
         if not guard.unprotected_since:
             guard.unprotected_since = max(guard.changed_at, guard.protected_at)
             return
-        if now - guard.unprotected_since > LOST_AFTER and not guard.is_lost:
-            guard.is_lost = True
+        if now - guard.unprotected_since > LOST_AFTER and (not guard.is_lost or guard.says_anew):
+            guard.is_lost, guard.says_anew = True, False
             about = {"share": str(round(guard.share, 4)), "local": True}
             none = "no stops" + (" or take-profits" if self.settings.of(guard.instrument.symbol).targets else "")
             why = "lost: local stops" if guard.account in self._watched else f"{none} at this venue: local stops"
@@ -722,7 +721,8 @@ class GuardianCore:
     def remember_protection(self, account: str, symbol: str, side: PositionSide, *, is_lost: bool) -> None:
         """An earlier life has said that protection was lost, or is there anew; whether its gateway has heard of
         it nobody knows."""
-        self._guard(account, symbol, side).is_lost = is_lost
+        guard = self._guard(account, symbol, side)
+        guard.is_lost = guard.says_anew = is_lost  # the alert of that life ended with it
         self._bare[account, symbol] = None
 
     def protection_reported(self, effect: Unprotected) -> None:
@@ -769,9 +769,8 @@ class GuardianCore:
         self.effects.append(ReadVenue(account, symbol))
 
     def _say(self, kind: str, guard: PositionGuard, state: str, about: dict[str, Any], *, severity: str = "") -> None:
-        subject = f"{guard.account} {guard.instrument.symbol}"
         shown = {"account": guard.account, "symbol": guard.instrument.symbol, "side": str(guard.side), **about}
-        self.effects.append(Record(kind, subject, state, shown, severity))
+        self.effects.append(Record(kind, guard.subject, state, shown, severity))
 
     def held(self, account: str, symbol: str) -> list[PositionGuard]:
         return [each for each in self._of(account) if each.instrument.symbol == symbol and each.qty]

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 FIRED: Final = frozenset({OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED})
+WITHDRAWN: Final = frozenset({OrderState.CANCELED, OrderState.EXPIRED})  # as a stop ends that takes nothing off
 DISTANCES: Final = tuple(map(Decimal, ("0.05", "0.055", "0.06", "0.065", "0.07")))
 
 

@@ -7,12 +7,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-
-import msgspec
 
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
@@ -49,8 +47,9 @@ from onetape.model.time import SECOND
 from onetape.net.tasks import ended
 from onetape.orders.managed import HealthOut
 from onetape.risk.halts import Effect as HaltEffect
-from onetape.risk.halts import NotCounted, Send
+from onetape.risk.halts import NotCounted, Send, Unrealized
 from onetape.risk.stop_ladder import Rung
+from onetape.tape.health import append_health
 from onetape.tape.journal import JournalWriter
 from onetape.tape.wait import JournalWatch, Waiter
 
@@ -87,10 +86,11 @@ class Guardian:
         self._tape = CommandTape(self._writer)
         watched = [name for name, each in options.accounts.items() if can_watch(each)]
         bounds = {name: traits_of(options.accounts[name]).triggers_max for name in watched}
-        self.core = GuardianCore(options.settings, epoch=str(self._epoch), watched=watched, bounds=bounds)
         self._readers = {
             name: VenueReader(options.accounts[name], self._home, self._health) for name in sorted(watched)
         }
+        paces = {name: each.pace for name, each in self._readers.items()}
+        self.core = GuardianCore(options.settings, epoch=str(self._epoch), watched=watched, bounds=bounds, paces=paces)
         self._halts = HaltWatch(
             self._home, {name: options.subaccounts.get(name, {}) for name in options.accounts}, options.halts
         )
@@ -297,8 +297,14 @@ class Guardian:
             for effect in effects:
                 self._carry_out_halt(effect)
             await asyncio.sleep(TICK_S)
-            open_ = self.core.unrealized(time.monotonic_ns()) if self._halts.wants_unrealized else ()
-            effects = self._halts.look(time.time_ns(), open_)
+            effects = self._halts.look(time.time_ns(), self._open_positions())
+
+    def _open_positions(self) -> Iterable[Unrealized] | None:
+        """Returns what they would bring now; None: of an account it is not known which it has."""
+        if not self._halts.wants_unrealized:
+            return ()
+        has_all = all(self._followers[account].reader is not None for account in self._halts.accounts)
+        return self.core.unrealized(time.monotonic_ns()) if has_all else None
 
     def _carry_out_halt(self, effect: HaltEffect) -> None:
         match effect:
@@ -398,9 +404,7 @@ class Guardian:
 
     def _say(self, record: Record) -> None:
         words = {"kind": record.kind, "subject": record.subject, "state": record.state, "about": dict(record.about)}
-        if record.severity:
-            words["severity"] = record.severity
-        self._writer.append("health", msgspec.msgpack.encode(words), time=time.time_ns())
+        append_health(self._writer, words, record.severity, time.time_ns())
 
     def _reserve(self, account: str, until: int) -> None:
         """On the disk once this returns."""

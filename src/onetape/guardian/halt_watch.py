@@ -8,8 +8,10 @@ everything is read anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import heapq
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -55,22 +57,28 @@ class HaltWatch:
     def wants_unrealized(self) -> bool:
         return self._config.unrealized and not self.is_idle
 
-    def look(self, now: int, unrealized: Iterable[Unrealized] = ()) -> list[Effect]:
-        """Reads what has come. now: ns UTC; unrealized: of open positions. Gives what is to be sent, and what
-        cannot be counted. Raises what a damaged journal raises."""
+    @property
+    def accounts(self) -> Collection[str]:
+        """Returns those whose tapes it follows."""
+        return self._tapes.keys()
+
+    def look(self, now: int, unrealized: Iterable[Unrealized] | None = None) -> list[Effect]:
+        """Reads what has come. now: ns UTC; unrealized: of open positions, None: it is not known which there are. Gives
+        what is to be sent, and what cannot be counted. Raises what a damaged journal raises."""
         if self.is_idle:
             return []
         if any(tape.is_gone for tape in self._tapes.values()):
             self._begin()
         for account in self._accounts:
             self._follow(account, now)
-            if (tape := self._tapes.get(account)) is not None:
-                for event in tape.events():
-                    self.decisions.handle(event)
-        for event in unrealized:
+        # Prices are shared: what one account's tape has from later must not be what another's fee was worth before.
+        tapes = (tape.events() for _, tape in sorted(self._tapes.items()))
+        for _, event in heapq.merge(*tapes, key=itemgetter(0)):
+            self.decisions.handle(event)
+        for event in unrealized or ():
             self.decisions.handle(event)
         effects: list[Effect] = []
-        for effect in self.decisions.handle(TimePassed(now)):
+        for effect in self.decisions.handle(TimePassed(now, has_positions=unrealized is not None)):
             if isinstance(effect, Send):
                 self._unanswered[effect.account, effect.fields["id"]] = effect, 0
             else:

@@ -26,7 +26,7 @@ from onetape.orders.halts import halt_of
 from onetape.risk.halts import Event, HaltLifted, HaltReported, IncomeCame, Priced
 from onetape.risk.income_windows import Income
 from onetape.risk.income_windows import Kind as IncomeKind
-from onetape.tape.journal import JournalReader
+from onetape.tape.journal import Frame, JournalReader
 
 __all__ = ["IncomeTape", "incomes_of"]
 
@@ -70,25 +70,30 @@ class IncomeTape:
     def close(self) -> None:
         self._reader.close()
 
-    def events(self) -> Iterator[Event]:
-        """What has come since the last call. Raises what a damaged journal raises."""
+    def events(self) -> Iterator[tuple[int, Event]]:
+        """What has come since the last call, with the time of its frame, ns UTC. Raises what a damaged journal
+        raises."""
         for frame in self._reader.frames(_WANTED):
-            match frame.type:
-                case EventType.ENTRY.id:
-                    entry = unpack(frame.payload)
-                    for income in incomes_of(entry, self._account, self._slots, self._spot):
-                        yield IncomeCame(income)
-                case EventType.MARK.id:
-                    instrument = self._instruments.get(frame.stream)
-                    if instrument is not None and instrument.quote == self._currency:
-                        mark = self._reader.schemas.of(frame.type).decode(frame.payload)["mark"]
-                        yield Priced(instrument.base, Fraction(mark, 10**instrument.price_decimals))
-                case EventType.INSTRUMENT.id:
-                    self._learn(frame.stream, frame.payload)
-                case _:
-                    record = msgspec.msgpack.decode(frame.payload)
-                    if record.get("refused") is None:
-                        yield from self._command(record, frame.time)
+            for event in self._of(frame):
+                yield frame.time, event
+
+    def _of(self, frame: Frame) -> Iterator[Event]:
+        match frame.type:
+            case EventType.ENTRY.id:
+                entry = unpack(frame.payload)
+                for income in incomes_of(entry, self._account, self._slots, self._spot):
+                    yield IncomeCame(income)
+            case EventType.MARK.id:
+                instrument = self._instruments.get(frame.stream)
+                if instrument is not None and instrument.quote == self._currency:
+                    mark = self._reader.schemas.of(frame.type).decode(frame.payload)["mark"]
+                    yield Priced(instrument.base, Fraction(mark, 10**instrument.price_decimals))
+            case EventType.INSTRUMENT.id:
+                self._learn(frame.stream, frame.payload)
+            case _:
+                record = msgspec.msgpack.decode(frame.payload)
+                if record.get("refused") is None:
+                    yield from self._command(record, frame.time)
 
     def _learn(self, stream: int, payload: bytes) -> None:
         instrument = self._instruments[stream] = Instrument.from_msgpack(payload)

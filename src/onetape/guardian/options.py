@@ -114,10 +114,11 @@ def guardian_options(config: Config, accounts: Mapping[str, AccountOptions], *, 
 
 
 def _rules(of: GuardedSymbolConfig | GuardianConfig, default: GuardianConfig) -> Rules:
-    hard_stop, look_back = of.hard_stop or default.hard_stop, of.look_back or default.look_back
-    beyond = of.look_back_beyond or default.look_back_beyond
+    hard_stop = default.hard_stop if of.hard_stop is None else of.hard_stop
+    look_back = default.look_back if of.look_back is None else of.look_back
+    beyond = default.look_back_beyond if of.look_back_beyond is None else of.look_back_beyond
     return Rules(
-        tuple(map(parse_share, of.ladder or default.ladder)),
+        tuple(map(parse_share, default.ladder if of.ladder is None else of.ladder)),
         parse_share(hard_stop) if hard_stop else Decimal(0),
         parse_duration(look_back) if look_back else 0,
         parse_share(beyond) if beyond else Decimal(0),

@@ -16,8 +16,8 @@ from typing import Any, Final
 from onetape.gateway.fence import Fence
 from onetape.gateway.gateway_tape import EPOCH_BITS, PAST_GATEWAY, is_past_gateway, past_gateway_id
 from onetape.guardian.account_follower import AccountFollower
-from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import PlaceStops, Record, StopRow
+from onetape.guardian.core import SETTLES, GuardianCore
+from onetape.guardian.events import WITHDRAWN, PlaceStops, Record, StopRow
 from onetape.guardian.position_guard import PositionGuard
 from onetape.guardian.venue_reader import VenueReader
 from onetape.model.enums import OrderType, PositionSide, RequestKind, Side, TriggerBy, TriggerKind
@@ -40,7 +40,8 @@ PLACING: Final = "placing"  # and the state of the first of an order
 SINCE_S: Final = 1_767_225_600  # 2026: numbers of its orders are seconds since then, and grow by one at least
 RESERVED: Final = 1000  # numbers that one sync of the guardian's tape is for: 200 positions' ladders, or 17 minutes
 NOBODY: Final = -1  # in place of a robot's number, where the gateway's tape has no operator
-LIST_EVERY: Final = 10 * SECOND  # what works and would open again
+LIST_EVERY: Final = 10 * SECOND  # what works and would open again, where there is no answer
+RELIST_AFTER: Final = 2 * SECOND  # where the last list had some, or was refused
 ASK_AFTER: Final = SECOND // 10
 _WRITES: Final = frozenset({Purpose.PLACE, Purpose.CANCEL})
 
@@ -85,8 +86,7 @@ class PastGateway:
         self._fence = Fence(home, account, holder=GUARDIAN)
         self._under_way = 0  # calls
         self._ids = ids
-        self._flattening: set[str] = set()
-        self._listed_at = 0
+        self._flattening: set[tuple[str, PositionSide]] = set()
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -95,7 +95,10 @@ class PastGateway:
         self._manager.owner_of = self._owner_of
         self._manager.is_adopted = is_past_gateway
         self._stops: set[str] = set()
+        self._closings: dict[str, tuple[int, int]] = {}  # when each was sent, ns of a steady clock, and what it filled
+        self._unsure: dict[PositionGuard, tuple[int, int]] = {}  # filled as a listing was on its way: when known, size
         self._flattening.clear()
+        self._list_at = 0  # when orders that would open them again are listed next; 0: the last list had none
 
     # --- the fence --------------------------------------------------------------------------------
 
@@ -148,9 +151,11 @@ class PastGateway:
 
     def flatten(self, guards: list[PositionGuard]) -> None:
         """Closes positions at the market, what works to close them counted, and cancels what would open them
-        again."""
+        again. The list of that is asked for at the same time: closing does not wait for it."""
         for guard in guards:
-            self._flattening.add(guard.instrument.symbol)
+            if (of := (guard.instrument.symbol, guard.side)) not in self._flattening:
+                self._flattening.add(of)
+                self._list_at = self._now()
             working = sum(
                 order.worst_left
                 for order in self._manager.open.values()
@@ -159,16 +164,39 @@ class PastGateway:
                 and order.spec.side is guard.closes
                 and not order.is_protective
             )
-            left = abs(guard.qty) - working
+            left = abs(guard.qty) - working - self._filled_since(guard)
             parts = self._parts(guard.instrument.symbol, guard.side, guard.closes)
             for robot in sorted(parts, key=lambda each: parts[each], reverse=True):
                 size = min(left, parts[robot])
                 left -= size
                 self._close(guard, robot, size)
         self._carry_out()
-        if self._now() >= self._listed_at + LIST_EVERY:
-            self._listed_at = self._now()
-            self._spawn(self._cancel_what_opens())
+        self._look_for_openers()
+
+    def _filled_since(self, guard: PositionGuard) -> int:
+        """Returns what may be off the position though its last listing had it."""
+        at, size = self._unsure.get(guard, (0, 0))
+        if guard.listed_at >= at + SETTLES:
+            self._unsure.pop(guard, None)
+            return 0
+        return size
+
+    def _filled(self, order: Managed) -> None:
+        """What a closing has filled is off the position at once: a listing may be long in coming, and nothing is closed
+        twice. Not so where the position is from a listing that was asked for since the order left: it may have it."""
+        sent, counted = self._closings[order.client_id]
+        new, now, spec = order.life.filled - counted, time.monotonic_ns(), order.spec
+        self._closings[order.client_id] = sent, order.life.filled
+        held = (each for each in self._core.held(self._account, spec.symbol) if each.side is spec.position_side)
+        guard = next(held, None)
+        if guard is None or new <= 0 or guard.qty * spec.side.sign > 0:
+            return
+        if guard.believed_at >= sent:
+            self._unsure[guard] = now, self._filled_since(guard) + new
+            return
+        qty = guard.qty + spec.side.sign * min(new, abs(guard.qty))
+        entry = guard.entry if qty else None
+        self._core.position(self._account, spec.symbol, guard.side, qty, entry, now, opened=guard.opened)
 
     def _close(self, guard: PositionGuard, robot: int, size: int) -> None:
         for piece in pieces(guard.instrument, size):
@@ -187,24 +215,43 @@ class PastGateway:
                 self._send(self._protocol.cancel(key, self._now()))
         self._carry_out()
 
+    def _look_for_openers(self) -> None:
+        """Until a list has none of them, in case that a list or a cancel has come to nothing."""
+        if self._list_at and self._now() >= self._list_at:
+            self._list_at = self._now() + LIST_EVERY
+            self._spawn(self._cancel_what_opens())
+
     async def _cancel_what_opens(self) -> None:
         """Orders of ours in what is being flattened; those of other hands stay."""
+        began, is_done = self._list_at, True
         for call in self._protocol.open_orders(self._now()):
-            if call.purpose is not Purpose.OPEN_ORDERS:
-                continue
             answer = await self._line.answer(call)
             rows = [row for row in answer.reports if isinstance(row, OrderStatusReport) and self._opens(row)]
+            is_done = is_done and answer.outcome is Outcome.DONE and not rows
             for row in rows if self.begin() else ():
                 self._record(row.client_id, "canceling", {"symbol": row.symbol})
-                self._send(self._protocol.cancel(OrderKey(row.symbol, row.client_id), self._now()))
+                key = OrderKey(row.symbol, row.client_id, row.conditional)
+                self._send(self._protocol.cancel(key, self._now()))
+        if self._list_at == began:  # nothing else is flattened since
+            self._list_at = 0 if is_done else self._now() + RELIST_AFTER
 
     def _opens(self, row: OrderStatusReport) -> bool:
-        is_ours = self._owner_of(row.client_id) is not None and row.client_id not in self._manager.orders
-        return is_ours and row.symbol in self._flattening and not row.reduce_only
+        if (row.symbol, row.position_side) not in self._flattening or row.client_id in self._manager.orders:
+            return False
+        match row.position_side:
+            case PositionSide.BOTH:  # of either side: it turns what is flat
+                opens = not row.reduce_only
+            case PositionSide.LONG:
+                opens = row.side is Side.BUY
+            case PositionSide.SHORT:
+                opens = row.side is Side.SELL
+        return opens and self._owner_of(row.client_id) is not None
 
     def _submit(self, robot: int, spec: OrderSpec) -> str:
         order_id = past_gateway_id(self._ids.next(self._now()))
         name = self._client_id(robot, order_id)
+        if spec.trigger_by is TriggerBy.NONE:
+            self._closings[name] = time.monotonic_ns(), 0
         self._manager.submit(name, Request(robot, RequestKind.PLACE, order_id, spec), self._now())
         return name
 
@@ -251,6 +298,7 @@ class PastGateway:
                 self._manager.index.mark(order)
         self._manager.tick(now)
         self._carry_out()
+        self._look_for_openers()
 
     def recall(self, records: Mapping[str, Mapping[str, Any]]) -> None:
         """What an earlier life has placed and did not see the end of, by client id: it is asked for."""
@@ -306,6 +354,11 @@ class PastGateway:
                 self._send(call)
             for order in changed.values():
                 self._stop_changed(order)
+                if order.client_id in self._closings:
+                    self._filled(order)
+                    if not order.is_open:
+                        spec, left = order.spec, order.life.size - order.life.filled
+                        self._core.close_ended(self._account, spec.symbol, spec.position_side, left)
         self._end()
 
     def _stop_changed(self, order: Managed) -> None:
@@ -315,7 +368,7 @@ class PastGateway:
             self._core.stop(self._account, _row(order), now)
         elif order.client_id in self._stops and not order.is_open:
             self._stops.discard(order.client_id)
-            self._core.stop_ended(self._account, order.client_id, now)
+            self._core.stop_ended(self._account, order.client_id, now, is_canceled=order.state in WITHDRAWN)
 
     def _send(self, call: Call) -> None:
         self._under_way += 1

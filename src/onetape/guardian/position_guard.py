@@ -5,23 +5,32 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from onetape.accounts.holding import Holding, Terms
 from onetape.guardian.events import Rules, StopRow
+from onetape.guardian.market_close import MarketClose
 from onetape.guardian.sub_accounts import SubAccountStop
 from onetape.model.enums import Kind, OrderState, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
 from onetape.risk.halts import Unrealized
-from onetape.risk.stop_ladder import LevelShares, Rung, distance_of, protectable
+from onetape.risk.stop_ladder import LevelShares, Rung, distance_of, levels_of, protectable
 
 __all__ = ["COVERED", "Placement", "PositionGuard", "unrealized_of"]
 
 _UNANSWERED: Final = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED})
 COVERED: Final = Fraction(95, 100)  # from here on a position is protected
 ADOPT_WITHIN: Final = 2 * SECOND  # the venue says by then which of the stops it still has
+
+
+class CanceledStops(NamedTuple):
+    """What is said of stops that other hands have canceled. severity "": they are replaced."""
+
+    state: str
+    about: dict[str, Any]
+    severity: str
 
 
 class Placement:
@@ -72,6 +81,8 @@ class PositionGuard:
         self.liquidation: Fraction | None = None
         self.opened = ""  # the frame of the gateway's journal that opened it
         self.changed_at = 0
+        # When the venue's listing was asked for that was taken last, and when the last one that `qty` is from.
+        self.listed_at = self.believed_at = 0
         self.is_confirmed = False  # the venue has said so since it is long, short or flat
         self._differs = 0  # listings in a row
         self.mid = self.mark = self.mid_at = self.mark_at = 0
@@ -82,15 +93,18 @@ class PositionGuard:
         self.verified: dict[str, int] = {}  # when a listing had it last
         self.missing: dict[str, int] = {}  # since when listings have it no more
         self.is_missing: set[str] = set()  # for so long that it does not count, or fired and stuck since
+        self._canceled: dict[str, tuple[StopRow, int]] = {}  # by other hands, since when; nothing was said of it
+        self._is_canceled = False  # that was said, and what stands has not been whole since
         self._fired: dict[str, tuple[int, int]] = {}  # what was left of it, and since when
         self.cancels: dict[str, tuple[int, int]] = {}  # when it is asked for anew, and how long after that
         self.is_dust = self.has_looked_back = self.is_blind = False
         self.look_back_at = 0
         # What is done beside them.
         self.flattening = ""  # why
+        self.closing = MarketClose()
         self.flattened_at = self.closed_at = -10 * SECOND
         self.unprotected_since = self.protected_at = 0
-        self.is_lost = False
+        self.is_lost = self.says_anew = False
 
     # --- what is held -----------------------------------------------------------------------------
 
@@ -108,6 +122,7 @@ class PositionGuard:
     def _set(self, qty: int) -> None:
         self.shares.hold(qty, self.qty)
         self.gains.hold(qty, self.qty)
+        self.closing.hold(qty, self.qty)
         if qty * self.qty <= 0:  # another position, or none
             self.entry, self.liquidation = None, None
             self.is_confirmed = self.is_dust = self.has_looked_back = self.is_blind = False
@@ -121,7 +136,7 @@ class PositionGuard:
     def venue_says(self, row: PositionReport | None, queried_at: int, now: int, *, differs: int) -> str:
         """Takes in the venue's own listing; says what is remarkable of it, "" for nothing. differs:
         so many listings in a row that say another position are believed."""
-        qty = 0 if row is None else row.qty
+        qty, self.listed_at = 0 if row is None else row.qty, queried_at
         if row is not None:
             self.liquidation = self._units(row.liquidation)
             if row.mark is not None:
@@ -134,7 +149,7 @@ class PositionGuard:
             text = self.instrument.size_text
             said = f"the venue holds {text(qty)}, the gateway {text(self.qty)}: the venue is believed"
             self._differs = 0
-            self.changed_at = now
+            self.changed_at, self.believed_at = now, queried_at
             self._set(qty)
             if row is not None and row.entry:
                 self.entry = self._units(row.entry)
@@ -147,6 +162,13 @@ class PositionGuard:
 
     def _units(self, price: Decimal | None) -> Fraction | None:
         return Fraction(price.scaleb(self.instrument.price_decimals)) if price else None
+
+    @property
+    def subject(self) -> str:
+        """Returns what records of it are about: in hedge mode a symbol has two positions, and what ends of one of them
+        goes on of the other."""
+        side = "" if self.side is PositionSide.BOTH else f" {self.side}"
+        return f"{self.account} {self.instrument.symbol}{side}"
 
     @property
     def closes(self) -> Side:
@@ -185,7 +207,7 @@ class PositionGuard:
         sign = 1 if self.qty > 0 else -1
         return {rank: level for rank, level in self.targets.floors.items() if (level - self.entry) * sign > 0}
 
-    def gained(self, targets: Sequence[Decimal], price: int) -> tuple[int, int]:
+    def gained(self, targets: Sequence[Decimal], price: int, now: int) -> tuple[int, int]:
         """Returns how much local take-profits close at a price, and how many of their levels it is beyond. Those that
         rest at the venue take their share themselves. price: 0 where it is not known."""
         if not price or not self.entry:
@@ -196,7 +218,7 @@ class PositionGuard:
             for rank, distance in enumerate(targets)
         )
         working = sum(row.left for row in self.working(self.targets))
-        return self.gains.close(self.qty, working, passed, len(targets)), passed
+        return self.gains.close(self.qty, working, passed, len(targets), self.closing.under_way(now)), passed
 
     # --- prices -----------------------------------------------------------------------------------
 
@@ -211,18 +233,76 @@ class PositionGuard:
         entry, qty = (self.entry, self.qty) if part is None else (part.entry, part.qty)
         if not entry or not qty:
             return None
-        prices = [p for p, at in ((self.mid, self.mid_at), (self.mark, self.mark_at)) if p and now - at <= stale]
-        return max((distance_of(entry, each, qty) for each in prices), default=None)
+        return max((distance_of(entry, each, qty) for each in self._prices(now, stale)), default=None)
+
+    def _prices(self, now: int, stale: int) -> list[int]:
+        """Returns the middle and the mark price, those that are known."""
+        return [p for p, at in ((self.mid, self.mid_at), (self.mark, self.mark_at)) if p and now - at <= stale]
+
+    def passed(self, rules: Rules, now: int, stale: int) -> int:
+        """Returns how many levels of its ladder the middle or the mark price is beyond: where stops would rest, by what
+        it looked back on and before its liquidation price."""
+        if not self.entry or not self.qty:
+            return 0
+        sign = 1 if self.qty > 0 else -1
+        floors, liquidation = self.stops.floors, self.liquidation
+        levels = levels_of(self.instrument, sign, self.entry, rules.distances, floors=floors, liquidation=liquidation)
+        worst = min((sign * each for each in self._prices(now, stale)), default=None)
+        return sum(worst is not None and worst <= sign * trigger for trigger, _ in levels)
+
+    def due_of_parts(
+        self, rules: Rules, now: int, stale: int, *, every: int
+    ) -> Iterator[tuple[str, SubAccountStop, int, int]]:
+        """Yields what local stops close now of sub-accounts that hold against each other: each with its name, its
+        quantity, and how many levels the price is beyond. every: ns between two closes."""
+        parts = {name: each for name, each in self.parts.items() if each.qty}
+        if len({each.qty > 0 for each in parts.values()}) < 2:
+            return
+        levels = [*rules.distances, *([rules.hard_stop] if rules.hard_stop else [])]
+        for name, part in parts.items():
+            gone = self.worst_distance(now, stale, part)
+            if gone is None or now < part.closed_at + every * 2 ** min(part.refusals, 7):
+                continue
+            passed, closing = sum(gone >= Fraction(each) for each in rules.distances), part.closing.under_way(now)
+            share = part.shares.close(part.qty, 0, passed, len(rules.distances), closing)
+            size = abs(part.qty) - closing if gone >= Fraction(max(levels, default=1)) else share
+            if size >= self.lot:
+                yield name, part, size - size % self.lot, passed
 
     # --- stops ------------------------------------------------------------------------------------
 
-    def end(self, name: str) -> None:
+    def end(self, name: str, canceled: int = 0) -> None:
+        """canceled: when, where its gateway has not asked for it; 0: it was filled, refused or wished away."""
+        row = self.rows.get(name)
+        if canceled and row is not None and self.counts(row) and not (row.has_fired or row.is_target):
+            self._canceled[name] = row, canceled
         for ladder in (self.stops, self.targets):
             if ladder.placement is not None:
                 ladder.placement.ended.add(name)
         for kept in (self.rows, self.verified, self.missing, self.cancels, self._fired):
             kept.pop(name, None)
         self.is_missing.discard(name)
+
+    def look_at_canceled(self, now: int, *, after: int) -> CanceledStops | None:
+        """Returns what is to be said of stops that other hands have canceled while their position lasts. after: so long
+        it may be that the position has gone as well, and nobody has told of it."""
+        due = {name: row for name, (row, since) in self._canceled.items() if now >= since + after}
+        self._canceled = {name: each for name, each in self._canceled.items() if name not in due}
+        lost = [row for row in due.values() if self.qty and row.closes is self.closes]
+        if lost and not self.flattening:
+            self._is_canceled = True
+            price_text, text = self.instrument.price_text, self.instrument.size_text
+            stops = [
+                {"order": row.client_id, "venue_id": row.venue_id, "trigger": price_text(row.trigger)}
+                | {"size": text(row.left)}
+                for row in lost
+            ]
+            count = f"{len(lost)} stops were" if len(lost) > 1 else "a stop was"
+            return CanceledStops(f"{count} canceled at the venue, nobody knows by whom", {"stops": stops}, "warning")
+        if self._is_canceled and (not self.qty or (self.is_protected and self.stops.placement is None)):
+            self._is_canceled = False
+            return CanceledStops("stands" if self.qty else "flat", {}, "")
+        return None
 
     def adopt(self, levels: int) -> None:
         """The stops of an earlier life: their levels are never loosened, also where it has left no word of them, and
@@ -290,6 +370,23 @@ class PositionGuard:
         name = row.client_id
         is_there = (row.has_fired or name in self.verified) and name not in self.is_missing
         return is_there and name not in self.cancels
+
+    def is_listed(self, row: StopRow) -> bool:
+        """It waits for its trigger, and counts by a listing that was asked for since the position has changed."""
+        name = row.client_id
+        is_there = name not in self.missing and self.verified.get(name, 0) >= self.changed_at
+        return is_there and self.counts(row) and not row.has_fired
+
+    @property
+    def surplus(self) -> list[StopRow]:
+        """Returns stops that the others do without, the smallest first."""
+        rows = sorted((row for row in self.working() if self.is_listed(row)), key=lambda each: each.left)
+        left, found = sum(row.left for row in rows) - self.target, []
+        for row in rows:
+            left -= row.left
+            if left >= 0:
+                found.append(row)
+        return found
 
     @property
     def protected(self) -> int:
@@ -373,9 +470,9 @@ class PositionGuard:
 
 
 def unrealized_of(guards: Iterable[PositionGuard], now: int, stale: int) -> Iterator[Unrealized]:
-    """Yields what open positions would bring now, of accounts and of each sub-account; what nobody knows the price of
-    is left out. stale: ns, a price that is older says nothing."""
-    found: dict[tuple[str, str, str], tuple[str, int] | None] = {}
+    """Yields what open positions would bring now, of accounts and of each sub-account. stale: ns, a price that is older
+    says nothing."""
+    found: dict[tuple[str, str, str], tuple[str, int | None]] = {}
     for guard in guards:
         account, symbol = guard.account, guard.instrument.symbol
         price = guard.price(now, stale)
@@ -385,9 +482,7 @@ def unrealized_of(guards: Iterable[PositionGuard], now: int, stale: int) -> Iter
             profit = guard.open_profit(part.qty, part.cost, price) if part.qty and price else 0
             open_[name] = profit if price or not part.qty else None
         for name, amount in open_.items():
-            before = found.setdefault((account, name, symbol), (guard.instrument.settle, 0))
-            is_whole = before is not None and amount is not None
-            found[account, name, symbol] = (before[0], before[1] + amount) if is_whole else None  # type: ignore[index,operator]
+            asset, before = found.get((account, name, symbol), (guard.instrument.settle, 0))
+            found[account, name, symbol] = asset, None if before is None or amount is None else before + amount
     for key, each in found.items():
-        if each is not None:
-            yield Unrealized(*key, *each)
+        yield Unrealized(*key, *each)

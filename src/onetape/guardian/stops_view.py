@@ -18,12 +18,17 @@ from onetape.model.errors import OnetapeError
 from onetape.model.sections import Config
 from onetape.tape.wait import Waiter
 
-__all__ = ["stops"]
+__all__ = ["is_guarded", "stops"]
+
+
+def is_guarded(home: Path, config: Config) -> bool:
+    """Tells whether the guardian of the configuration runs, as far as its socket says."""
+    return has_guardian(config) and process_socket(home, GUARDIAN).exists()
 
 
 def stops(home: Path, config: Config) -> list[dict[str, Any]]:
     """Returns a row for each position that is held or has stops."""
-    if has_guardian(config) and process_socket(home, GUARDIAN).exists():
+    if is_guarded(home, config):
         try:
             (answer,) = send_command(home, GUARDIAN, "status", {}, uuid.uuid4().hex)
             if answer["result"] is not None:

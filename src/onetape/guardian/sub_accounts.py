@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from onetape.guardian.market_close import MarketClose
 from onetape.risk.stop_ladder import LevelShares
 
 __all__ = ["SubAccountStop"]
@@ -20,6 +21,7 @@ class SubAccountStop:
     opened: str = ""  # the frame of the gateway's journal that opened it
     entry: Fraction = Fraction(0)
     shares: LevelShares = field(default_factory=LevelShares)
+    closing: MarketClose = field(default_factory=MarketClose)
     closed_at: int = -(10**10)
     refusals: int = 0  # of its closes, one after the other
     refused: str = ""  # why the last one was
@@ -31,4 +33,6 @@ class SubAccountStop:
 
     def hold(self, qty: int, cost: int, entry: Fraction, opened: str) -> None:
         self.shares.hold(qty, qty if opened == self.opened else 0)
+        # A journal that is read anew has told of nothing yet.
+        self.closing.hold(qty, (self.qty or qty) if opened == self.opened else 0)
         self.qty, self.cost, self.entry, self.opened = qty, cost, entry, opened

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
+from http import HTTPStatus
+from math import ceil
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 
@@ -15,6 +19,7 @@ from onetape.feeds.request_budget import AddressBudget, BudgetError, budget_file
 from onetape.feeds.venue_clock import VenueClock, keep_clock
 from onetape.guardian.options import AccountOptions
 from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND
 from onetape.net.egress import egress_of
 from onetape.net.tasks import ended, watched
 from onetape.orders.calls import Call, Traits
@@ -24,11 +29,13 @@ from onetape.orders.outcome import Outcome
 from onetape.orders.reports import OrderStatusReport, PositionReport
 from onetape.risk.look_back import period_of
 from onetape.security.redaction import Redactor
-from onetape.venues.contract import Addresses, TradingVenue
+from onetape.venues.contract import Addresses, MarkPrices, TradingVenue
 from onetape.venues.open import open_trading_venue
 from onetape.venues.past_market import bars_between
 
 __all__ = ["VenueReader", "can_watch", "traits_of"]
+
+FRESH: Final = 5 * SECOND  # a mark price that the venue has not renewed for so long says nothing
 
 
 def can_watch(options: AccountOptions) -> bool:
@@ -51,6 +58,7 @@ class VenueReader:
     def __init__(self, options: AccountOptions, home: Path, say: Callable[[HealthOut], None]) -> None:
         venue = _venue(options)
         self.protocol, self.clock, self._say = venue.protocol, VenueClock(), say
+        self._marks = venue.marks
         keep_nonces(self.protocol, home)
         file = budget_file(home, options.rest, options.api_config_key)
         self._budget = AddressBudget(file, venue.budget, now=self.clock.now, say=say)
@@ -86,12 +94,35 @@ class VenueReader:
         queried_at, rows = found
         return queried_at, [row for row in rows if isinstance(row, OrderStatusReport)]
 
+    @property
+    def pace(self) -> int:
+        """Returns how often positions, mark prices and stops can be asked for out of half of the address's budget, ns;
+        at most once a second. Stops, which cost no more than positions, are asked for half as often."""
+        weight = 1.5 * self.protocol.positions(0).weight + (self._marks.call.weight if self._marks is not None else 0)
+        allowed = min((rule.most / rule.window for rule in self.line.venue.budget), default=weight) / 2
+        return max(ceil(weight / allowed), SECOND)
+
     async def positions(self) -> tuple[int, list[PositionReport]] | None:
+        """When they were asked for, ns of a steady clock, and what is held, with mark prices: those of the market where
+        a venue's positions have none. None: no answer."""
         found = await self._rows(self.protocol.positions(self.clock.now()))
         if found is None:
             return None
         queried_at, rows = found
-        return queried_at, [row for row in rows if isinstance(row, PositionReport)]
+        held = [row for row in rows if isinstance(row, PositionReport)]
+        if self._marks is None or not any(row.qty for row in held):
+            return queried_at, held
+        marks = await self._mark_prices(self._marks)
+        return queried_at, [row._replace(mark=marks.get(row.symbol)) for row in held]
+
+    async def _mark_prices(self, marks: MarkPrices) -> Mapping[str, Decimal]:
+        """By symbol; without those that are not of now, and empty where there is no answer."""
+        self.weight += marks.call.weight
+        try:
+            status, _, body = await self.line.request(marks.call)
+            return marks.read(body, self.clock.now() - FRESH) if status == HTTPStatus.OK else {}
+        except (BudgetError, aiohttp.ClientError, ConnectionError, TimeoutError, *MALFORMED):
+            return {}
 
     async def extremes(self, instrument: Instrument, window: int) -> tuple[int, int]:
         """Low and high of the last `window` ns, in units; 0, 0: they cannot be told."""
@@ -105,7 +136,7 @@ class VenueReader:
             while True:
                 self.weight += call.weight
                 status, _, body = await self.line.request(call)
-                if status != 200:
+                if status != HTTPStatus.OK:
                     return 0, 0
                 call = asking.send(body)
         except StopIteration as done:

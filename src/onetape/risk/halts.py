@@ -44,13 +44,14 @@ class Priced(NamedTuple):
 
 class Unrealized(NamedTuple):
     """Says what an open position would bring now. strategy: the sub-account that holds it, "": the account. amount:
-    units of 1e-18 of the asset; while its price is unknown, what was said before stays."""
+    units of 1e-18 of the asset, None: nobody knows its price; while that or the asset's is unknown, what was said
+    before stays."""
 
     account: str
     strategy: str
     symbol: str
     asset: str
-    amount: int
+    amount: int | None
 
 
 class HaltReported(NamedTuple):
@@ -74,6 +75,7 @@ class HaltLifted(NamedTuple):
 class TimePassed(NamedTuple):
     now: int  # ns UTC
     is_live: bool = True  # all that tapes have was handed in: what is decided counts
+    has_positions: bool = True  # so was each open position
 
 
 Event = IncomeCame | Priced | Unrealized | HaltReported | HaltLifted | TimePassed
@@ -111,6 +113,7 @@ class HaltDecisions:
     windows: IncomeWindows
     accounts: Collection[str]
     _cached: dict[tuple[str, str], _Cached] = field(default_factory=dict)  # by account and id
+    _by_hand: set[str] = field(default_factory=set)  # ids of halts that were lifted by hand and began no more
     _uncounted: frozenset[str] = frozenset()
 
     def handle(self, event: Event) -> list[Effect]:
@@ -120,18 +123,20 @@ class HaltDecisions:
             case Priced(asset, price):
                 self.windows.price(asset, price)
             case Unrealized(account, strategy, symbol, asset, amount):
-                if (worth := self.windows.worth(asset, amount)) is not None:
-                    self.windows.unrealized(account, strategy, symbol, worth)
+                worth = None if amount is None else self.windows.worth(asset, amount)
+                self.windows.unrealized(account, strategy, symbol, worth)
             case HaltReported(account, id_, since, until):
                 self._cached[account, id_] = _Cached(since, until)
+                self._by_hand.discard(id_)
             case HaltLifted(account, id_, time, by_hand):
                 self._cached.pop((account, id_), None)
                 if by_hand:
+                    self._by_hand.add(id_)
                     self.windows.lift(id_, time)
-            case TimePassed(now, is_live):
+            case TimePassed(now, is_live, has_positions):
                 self.windows.advance(now)
                 if is_live:
-                    return self._decide(now)
+                    return self._decide(now, has_positions)
         return []
 
     @property
@@ -139,7 +144,7 @@ class HaltDecisions:
         """Returns when something changes though nothing comes, ns UTC; 0: never."""
         return self.windows.next_change()
 
-    def _decide(self, now: int) -> list[Effect]:
+    def _decide(self, now: int, has_positions: bool) -> list[Effect]:
         effects: list[Effect] = []
         reached = {breach.id: breach for breach in self.windows.breaches()}
         for id_, breach in reached.items():
@@ -147,12 +152,17 @@ class HaltDecisions:
             since = min((each.since for at in accounts if (each := self._cached.get((at, id_)))), default=now)
             for account in accounts:
                 cached = self._cached.get((account, id_))
-                if cached is None or cached.until != breach.until:
+                if cached is None or (
+                    cached.until != breach.until
+                    and (_is_later(breach.until, cached.until) or self._may_loosen(id_, has_positions))
+                ):
                     self._cached[account, id_] = _Cached(since, breach.until)
                     effects.append(_begin(account, breach, since))
         for (account, id_), cached in list(self._cached.items()):
             if id_ in reached or not (cached.until or self.windows.slides(id_)):
                 continue  # a day's halt stays until somebody lifts it
+            if not self._may_loosen(id_, has_positions):
+                continue
             del self._cached[account, id_]
             if not cached.until or now < cached.until:  # else its gateway has ended it
                 effects.append(_lift(account, id_, now))
@@ -162,6 +172,11 @@ class HaltDecisions:
             effects.append(NotCounted(uncounted))
         return effects
 
+    def _may_loosen(self, id_: str, has_positions: bool) -> bool:
+        """Tells whether a halt may be lifted, or end earlier: not while an open loss may hold it that this life has not
+        seen yet."""
+        return id_ in self._by_hand or self.windows.knows_open_losses(id_, has_positions=has_positions)
+
     def _accounts(self, subject: Subject) -> Collection[str]:
         match subject.scope:
             case Scope.STRATEGY:
@@ -169,6 +184,11 @@ class HaltDecisions:
             case Scope.ACCOUNT:
                 return (subject.name,)
         return self.accounts
+
+
+def _is_later(until: int, than: int) -> bool:
+    """until, than: ns, 0: never."""
+    return than != 0 and (not until or until > than)
 
 
 def _begin(account: str, breach: Breach, since: int) -> Send:

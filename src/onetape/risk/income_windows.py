@@ -92,26 +92,21 @@ class Window:
     since: int = 0
     total: int = 0
     _in: deque[tuple[int, int]] = field(default_factory=deque)  # (time, amount), counted
-    _ahead: list[tuple[int, int]] = field(default_factory=list)  # of a time that has not come
+    _ahead: deque[tuple[int, int]] = field(default_factory=deque)  # of a time that has not come
 
     def add(self, time: int, amount: int, now: int) -> None:
         if time > now:
-            insort(self._ahead, (time, amount))
+            _put(self._ahead, (time, amount))
             return
         if time <= max(self.since, self._start(now)):
             return
-        if self._in and time < self._in[-1][0]:  # heard late
-            rows = list(self._in)
-            insort(rows, (time, amount))
-            self._in = deque(rows)
-        else:
-            self._in.append((time, amount))
+        _put(self._in, (time, amount))
         self.total += amount
 
     def slide(self, now: int) -> None:
         """Moves the window to now, which never goes back."""
         while self._ahead and self._ahead[0][0] <= now:
-            self.add(*self._ahead.pop(0), now)
+            self.add(*self._ahead.popleft(), now)
         start = max(self.since, self._start(now))
         while self._in and self._in[0][0] <= start:
             self.total -= self._in.popleft()[1]
@@ -165,6 +160,7 @@ class IncomeWindows:
         self._limits = list(limits)
         self._windows: dict[str, tuple[Subject, Window]] = {}  # by the id of its halt
         self._unrealized: dict[tuple[str, str, str], int] = {}  # account, sub-account, symbol
+        self._unpriced: dict[tuple[str, str, str], None] = {}  # the same, open, and without a figure so far
         self._prices: dict[str, Fraction] = {}  # of assets, in the currency
         self._waiting: dict[str, deque[Income]] = {}  # by asset
         self._lifted: dict[str, int] = {}  # until when nothing counts, by the id of the halt
@@ -198,10 +194,16 @@ class IncomeWindows:
         for income in self._waiting.pop(asset, ()):
             self._count(income, _worth(income.amount, price))
 
-    def unrealized(self, account: str, strategy: str, symbol: str, amount: int) -> None:
-        """Takes in what an open position in a symbol would bring now, units of the currency. strategy: the sub-account
-        whose limits count it, "": it is the account's, as the venue nets it, and all other limits do."""
-        self._unrealized[account, strategy, symbol] = amount
+    def unrealized(self, account: str, strategy: str, symbol: str, amount: int | None) -> None:
+        """Takes in what an open position in a symbol would bring now, units of the currency, None: nobody knows, and
+        what was said before stays. strategy: the sub-account whose limits count it, "": it is the account's, as the
+        venue nets it, and all other limits do."""
+        key = account, strategy, symbol
+        if amount is not None:
+            self._unrealized[key] = amount
+            self._unpriced.pop(key, None)
+        elif key not in self._unrealized:
+            self._unpriced[key] = None
         if self.counts_unrealized:  # nothing may have been realised yet
             for scope, limit in self._limits:
                 if (scope is Scope.STRATEGY) is bool(strategy):
@@ -242,6 +244,14 @@ class IncomeWindows:
         found = self._windows.get(id_)
         return found is not None and bool(found[1].limit.window)
 
+    def knows_open_losses(self, id_: str, *, has_positions: bool = True) -> bool:
+        """Tells whether each open position that the halt of that id counts has had a figure. has_positions: it is known
+        which there are."""
+        if not self.counts_unrealized:
+            return True
+        found = self._windows.get(id_)  # an open position has made those of all that it is about
+        return has_positions and (found is None or not any(_is_of(found[0], *key) for key in self._unpriced))
+
     def next_change(self) -> int:
         """Returns when a sum changes though nothing comes, ns; 0: never."""
         due = (window.next_change(self.now) for _, window in self._windows.values())
@@ -271,6 +281,14 @@ class IncomeWindows:
             for (account, strategy, symbol), amount in self._unrealized.items()
             if _is_of(subject, account, strategy, symbol)
         )
+
+
+def _put(rows: deque[tuple[int, int]], row: tuple[int, int]) -> None:
+    """Puts a row at its time's place."""
+    if rows and row[0] < rows[-1][0]:  # a search would begin in the middle, which is slow to reach
+        insort(rows, row)
+    else:
+        rows.append(row)
 
 
 def _subject(scope: Scope, income: Income) -> Subject:

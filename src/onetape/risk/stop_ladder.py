@@ -15,7 +15,17 @@ from typing import Final, NamedTuple
 
 from onetape.model.instrument import Instrument
 
-__all__ = ["Ladder", "LevelShares", "Rung", "distance_of", "ladder_of", "needs_ladder", "pieces", "protectable"]
+__all__ = [
+    "Ladder",
+    "LevelShares",
+    "Rung",
+    "distance_of",
+    "ladder_of",
+    "levels_of",
+    "needs_ladder",
+    "pieces",
+    "protectable",
+]
 
 SLACK: Final = 20  # a ladder is off when it differs from the position by more than a twentieth of it
 # A level that lies beyond the liquidation price is moved to this share of the way from there to the
@@ -64,9 +74,8 @@ def ladder_of(
     sign = 1 if qty > 0 else -1
     levels = []
     moved = []
-    for rank, distance in enumerate(distances):
-        trigger, is_moved = _level(instrument, sign, entry, distance, liquidation)
-        trigger = sign * max(sign * trigger, sign * floors.get(rank, trigger))
+    found = levels_of(instrument, sign, entry, distances, floors=floors, liquidation=liquidation)
+    for rank, (trigger, is_moved) in enumerate(found):
         if not price or (price - trigger) * sign > 0:
             levels.append((rank, trigger))
             if is_moved:
@@ -86,6 +95,24 @@ def ladder_of(
         part = share if number < count - 1 else rest
         rungs += (Rung(rank, trigger, piece) for piece in _pieces(part, step, top))
     return Ladder(tuple(rungs), tuple(moved), abs(qty) - size)
+
+
+def levels_of(
+    instrument: Instrument,
+    sign: int,
+    entry: Fraction,
+    distances: Sequence[Decimal],
+    *,
+    floors: Mapping[int, int] = {},
+    liquidation: Fraction | None = None,
+) -> list[tuple[int, bool]]:
+    """Returns for each distance the trigger of its level, and whether the liquidation price has moved it. sign: of the
+    position; the others as `ladder_of` takes them."""
+    found = []
+    for rank, distance in enumerate(distances):
+        trigger, is_moved = _level(instrument, sign, entry, distance, liquidation)
+        found.append((sign * max(sign * trigger, sign * floors.get(rank, trigger)), is_moved))
+    return found
 
 
 def protectable(instrument: Instrument, qty: int) -> int:
@@ -134,15 +161,16 @@ class LevelShares:
         """Takes in that what is held, signed, is just what the levels leave that were passed."""
         self.base = ceil(abs(qty) / self.left) if self.left else abs(qty)
 
-    def close(self, qty: int, working: int, passed: int, count: int) -> int:
+    def close(self, qty: int, working: int, passed: int, count: int, closing: int = 0) -> int:
         """Returns how much is to be closed at the market now, because the price is beyond levels whose stops do not
         stand: what lies beyond them, less what has been closed since and what stops of the venue will close. working:
-        of these; count: of levels."""
+        of these; count: of levels; closing: what closes at the market take off that are under way."""
         if not passed:
             return 0
         left = Fraction(count - passed, count)
         self.left = min(self.left, left)
-        return max(0, min(abs(qty) - int(self.base * left), abs(qty) - working))
+        held = abs(qty) - closing
+        return max(0, min(held - int(self.base * left), held - working))
 
 
 def _level(
