@@ -101,6 +101,21 @@ def test_a_storm_holds_back_what_is_not_critical():
     assert desk.take(alert(60, subject="later")) is not None
 
 
+def test_what_lasts_and_is_repeated_in_a_storm_is_told_later_and_ends():
+    desk, repeated = Desk(), REPEAT_NS[Severity.WARN] / SECOND
+    desk.take(alert(0))
+    for n in range(MINUTE_MAX):
+        desk.take(alert(repeated, subject=str(n)))
+    assert desk.take(alert(repeated)) is None
+    reported = desk.take(alert(repeated + 60))
+    assert reported is not None and reported.more == 1
+    for n in range(MINUTE_MAX):
+        desk.take(alert(2 * repeated + 60, subject=f"another {n}"))
+    assert desk.take(alert(2 * repeated + 60)) is None
+    assert list(desk.over("gateway:main feed", 1, before=int((2 * repeated) * SECOND))) == []  # said since
+    assert [each.subject for each in desk.over("gateway:main feed", 1)] == ["gateway:main feed"]
+
+
 def test_memory_is_bounded():
     desk = Desk()
     for n in range(5000):

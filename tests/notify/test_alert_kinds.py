@@ -60,6 +60,7 @@ ROWS = {
     "lease": (GUARDIAN, "health", "main", "refused: epoch 1 is over", ("main", "held")),
     "hard stop": (GUARDIAN, "health", "main X", "flattening", ("main X", "flat")),
     "protection": (GUARDIAN, "health", "main X", "lost: local stops", ("main X", "stands")),
+    "stop canceled": (GUARDIAN, "health", "main X", "a stop was canceled", ("main X", "stands")),
     "utilization": ("recorder", "health", "main USDT", "0.9, limit 0.8", ("main USDT", "0.1, limit 0.8")),
     "telegram": ("telegram", "health", "bot", "Unauthorized", ("bot", "answers")),
     "margin_call": (ROBOT, "alert", "USDT", "called", ("USDT", "covered")),

@@ -84,7 +84,34 @@ QUIET = 'quiet = "22:00-07:00 Europe/Berlin"'
             id="what is quiet leaves in the morning unless it is over",
         ),
         pytest.param(
-            QUIET, ["21:00 - w a", "22:30 - w a.", "2026-11-24 07:00"], ["21:00 w a"], id="an end at night is quiet"
+            QUIET,
+            ["21:00 - w a", "22:30 - w a.", "2026-11-24 06:59", "2026-11-24 07:00", "2026-11-24 07:01"],
+            ["21:00 w a", "07:00 i a."],
+            id="an end at night is told in the morning to whom was told of its beginning",
+        ),
+        pytest.param(
+            QUIET,
+            ["21:00 - w a", "22:30 - w a.", "23:00 - w a", "23:10 - w a.", "2026-11-24 07:00"],
+            ["21:00 w a", "07:00 i a."],
+            id="once, also where it came and went meanwhile",
+        ),
+        pytest.param(
+            QUIET,
+            ["21:00 - w a", "22:30 - w a.", "23:00 - w a", "2026-11-24 07:00", "2026-11-24 07:30 - w a."],
+            ["21:00 w a", "07:00 w a", "07:30 i a."],
+            id="not where it goes on in the morning",
+        ),
+        pytest.param(
+            QUIET,
+            ["21:00 - w a", "22:30 - w a.", "23:00 - c a", "23:10 - c a.", "2026-11-24 07:00"],
+            ["21:00 w a", "23:00 c a", "23:10 i a."],
+            id="and not after a critical one of it",
+        ),
+        pytest.param(
+            f'after = "10m"\n{QUIET}',
+            ["21:00 - w a", "21:10", "21:55 - a?", "22:30 - w a.", "23:00 - w a", "23:05 - w a.", "2026-11-24 07:00"],
+            ["21:10 w a", "07:00 i a."],
+            id="of what was escalated, too",
         ),
         pytest.param(
             QUIET, ["23:00 - w a", "23:01 - a?", "2026-11-24 07:00"], [], id="what somebody knows of is not told later"
@@ -145,6 +172,12 @@ QUIET = 'quiet = "22:00-07:00 Europe/Berlin"'
             ["10:00 - w a", "10:00 - w b", "10:00 - w d", "10:00 - c e", "10:01 - w f"],
             ["10:00 w a", "10:00 w b", "10:00 c e", "10:01 w f"],
             id="so many in a minute, critical ones always",
+        ),
+        pytest.param(
+            "per_minute = 2",
+            ["10:00 - w a", "10:01 - w b", "10:01 - w d", "10:01 - w e", "10:01 - w a.", "10:01 - w e.", "10:02 - w f"],
+            ["10:00 w a", "10:01 w b", "10:01 w d", "10:01 i a.", "10:02 w f"],
+            id="and the ends of what has left",
         ),
         pytest.param(
             "",

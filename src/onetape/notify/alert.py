@@ -139,6 +139,10 @@ class Desk:
             return None
         if alert.severity is not Severity.CRITICAL and not self._has_room(alert.time):
             self.dropped += 1
+            if going is not None:  # its end is to be told
+                going.more += 1
+                going.said_at = alert.time
+                self._going[alert.key] = going
             return None
         more = 0 if going is None else going.more
         began = alert.time if going is None else going.began

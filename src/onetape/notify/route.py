@@ -1,9 +1,10 @@
 """Which alerts a route takes to its sinks, when, and in which words: pure, time comes as an argument.
 
-What is quiet waits until the quiet hours are over, unless it has ended by then; a critical alert never waits. Where
+What is quiet waits until the quiet hours are over, unless it has ended by then; so does the end of what had left
+before them, unless it goes on by then. A critical alert never waits. Where
 `after` is set, a route takes what has gone on so long and nobody has acknowledged, again and again until somebody
-does or it is over. Of what is not critical so many leave in a minute, and how many did not is said with the next; what
-begins anew within a minute waits until that has passed, unless it has ended by then.
+does or it is over. Of what is not critical so many leave in a minute, besides ends, and how many did not is said with
+the next; what begins anew within a minute waits until that has passed, unless it has ended by then.
 """
 
 from __future__ import annotations
@@ -48,11 +49,12 @@ class Route:
         """What leaves now for an alert that is told."""
         key = alert.type, alert.subject
         if alert.is_end:
-            if self._held.pop(key, None) is not None and key in self._last:
+            held = self._held.pop(key, None)
+            if held is not None and not held.is_end and key in self._last:
                 time, worst, more = self._last[key]
                 self._last[key] = time, worst, more + 1
             self._due.pop(key, None)
-            if (severity := self._begun.pop(key, None)) is not None:
+            if (severity := self._begun.get(key)) is not None:
                 yield from self._leave(alert, now, severity)
         elif _RANKS[alert.severity] < _RANKS[Severity(self._config.severity)] or (
             alert.type not in self._config.types if self._config.types else alert.type in TRADES
@@ -72,7 +74,7 @@ class Route:
                 if self._is_early(key, alert, now):
                     continue
                 del self._held[key]
-                if key in self._due:  # it is told now
+                if key in self._due and not alert.is_end:  # it is told now
                     self._due[key] = now + self._after, self._due[key][1]
                 yield from self._leave(alert, now, alert.severity)
         for key, (due, alert) in [*self._due.items()]:
@@ -99,21 +101,19 @@ class Route:
         key = alert.type, alert.subject
         if severity is not Severity.CRITICAL:
             if self._is_quiet(now):
-                if not alert.is_end:  # each note of what was traded is another
-                    _put(
-                        self._held,
-                        (alert.type, f"{alert.subject} {alert.time}") if alert.type in TRADES else key,
-                        alert,
-                    )
+                # Each note of what was traded is another.
+                _put(self._held, (alert.type, f"{alert.subject} {alert.time}") if alert.type in TRADES else key, alert)
                 return
             if self._is_early(key, alert, now):
                 _put(self._held, key, alert)
                 return
-            if not self._has_room(now):
+            if not alert.is_end and not self._has_room(now):
                 self.dropped += 1
                 self._unsaid += 1
                 return
-        if not alert.is_end and not alert.is_note:
+        if alert.is_end:
+            self._begun.pop(key, None)
+        elif not alert.is_note:
             self._held.pop(key, None)  # the milder one is said with it
             _put(self._begun, key, severity)
             alert = replace(alert, more=alert.more + self._last.pop(key, (0, severity, 0))[2])

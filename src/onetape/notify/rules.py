@@ -75,6 +75,7 @@ KINDS: Final = {
     "local stop": Kind(Type.STOP, notes=_NOTE),
     "position differs": Kind(Type.RISK, notes=_NOTE),
     "protection": Kind(Type.STOP),  # lost - stands, flat
+    "stop canceled": Kind(Type.STOP),  # by other hands - stands, flat
     "stale order": Kind(Type.RISK, notes=_NOTE),  # canceled, a share takes
     "take-profits": Kind(Type.STOP, notes=_NOTE),
     # of the recorder

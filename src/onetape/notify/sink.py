@@ -7,9 +7,11 @@ nobody, no other sink either: what waits is bounded, and of what does not fit th
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Final
 
@@ -22,11 +24,31 @@ WAITING_MAX: Final = 100  # besides critical ones and ends: of these as many as 
 TRIES: Final = 3  # of one alert
 CLOSES_WITHIN_S: Final = 2.0
 PAUSE_S: Final = 2.0  # before it is tried again, doubled each time
+_STATUS: Final = re.compile(r"error=(\d{3})\b")
+_PASSING: Final = {408, 425, 429}  # of 400 to 499: the same alert may be taken later
+_statuses: ContextVar[list[int]] = ContextVar("statuses")  # apprise takes it with it into threads of its own
+
+
+class _Answers(logging.Handler):
+    """Keeps the HTTP statuses of what failed, which apprise only logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        statuses, found = _statuses.get(None), _STATUS.search(record.getMessage())
+        if statuses is not None and found is not None:
+            statuses.append(int(found[1]))
+
+
+_ANSWERS: Final = _Answers()
 
 
 class Service:
     """What takes alerts at an address, as apprise has them. number: of the address in its list. words: title and body
-    of an alert. Raises NotAvailable without apprise, BadConfig for what it does not know."""
+    of an alert. Raises NotAvailable without apprise, BadConfig for what it does not know.
+
+    is_rejected: its last answer will be the same for that alert, as far as a status can tell.
+    """
+
+    is_rejected = False
 
     def __init__(
         self,
@@ -41,8 +63,10 @@ class Service:
             raise NotAvailable(
                 "alerts need apprise", location="[notify]", todo="pip install 'onetape[notify]'"
             ) from None
-        # Its own log may have addresses, which hold secrets.
-        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+        logger = logging.getLogger("apprise")
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False  # it may have addresses, which hold secrets
+        logger.addHandler(_ANSWERS)  # once, however often
         self._sinks: Any = apprise.Apprise()
         self._types = {
             Severity.INFO: apprise.NotifyType.INFO,
@@ -62,7 +86,11 @@ class Service:
     def send(self, alert: Alert) -> bool:
         """Tells whether all took it. Blocks, up to apprise's own timeouts."""
         title, body = self._words(alert)
-        return bool(self._sinks.notify(title=title, body=body, notify_type=self._types[alert.severity]))
+        statuses: list[int] = []
+        _statuses.set(statuses)
+        is_taken = bool(self._sinks.notify(title=title, body=body, notify_type=self._types[alert.severity]))
+        self.is_rejected = bool(statuses) and all(400 <= each < 500 and each not in _PASSING for each in statuses)
+        return is_taken
 
 
 class Sink:
@@ -78,6 +106,7 @@ class Sink:
         self.sent = self.failed = self.dropped = 0
         self.is_failing = False  # the last one did not leave
         self._unsettled = 0  # that have not left, nor been given up
+        self._rejected: dict[Alert, int] = {}  # critical ones that wait behind the others: how many had left then
         self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
         self._thread.start()
 
@@ -132,31 +161,50 @@ class Sink:
                 self._rang.clear()
 
     def _send(self, service: Service, alert: Alert) -> None:
-        pause = PAUSE_S
+        pause, is_rejected = PAUSE_S, False
         for _ in range(TRIES):
             # apprise keeps what its plug-ins raise to itself; this is what is left.
             try:
                 if service.send(alert):
                     self.sent += 1
                     self.is_failing = False
+                    self._rejected.pop(alert, None)
                     self._settled()
                     return
-                why = "the sink did not take it"
+                why, is_rejected = "the sink did not take it", service.is_rejected
             except (OSError, RuntimeError, TypeError, ValueError) as error:
-                why = type(error).__name__
-            if self._closed.wait(pause):
+                why, is_rejected = type(error).__name__, False
+            if self._closed.wait(pause) or is_rejected:
                 break
             pause *= 2
         self.failed += 1
         was_failing, self.is_failing = self.is_failing, True
-        if alert.severity is Severity.CRITICAL and not self._closed.is_set():
-            with self._lock:  # it leaves when the sink takes anything again, before what came since
-                self._waiting.appendleft(alert)
+        if self._closed.is_set():
+            pass  # the next supervisor tells it again
+        elif is_rejected and self._is_refused_for_good(alert):
+            self._settled()
+            why = "the service refuses it and takes others: it is given up"
+        elif alert.severity is Severity.CRITICAL:
+            with self._lock:
+                if is_rejected:  # it holds up no other
+                    self._waiting.append(alert)
+                else:  # it leaves when the sink takes anything again, before what came since
+                    self._waiting.appendleft(alert)
             if was_failing:  # that has been said
                 return
-        elif not self._closed.is_set():
+        else:
             self._settled()
         self._said(f"an alert did not leave ({why}): {alert.title}")
+
+    def _is_refused_for_good(self, alert: Alert) -> bool:
+        """Tells whether others have left since it was rejected first: a status does not say whether it is the alert or
+        the address that is refused."""
+        if len(self._rejected) > WAITING_MAX:  # alerts that waited have been replaced by later ones of the same
+            self._rejected.clear()
+        if self._rejected.setdefault(alert, self.sent) == self.sent:
+            return False
+        del self._rejected[alert]
+        return True
 
     def _settled(self) -> None:
         with self._lock:
