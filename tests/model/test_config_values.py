@@ -39,6 +39,35 @@ def test_the_contracts_example_is_understood():
     assert config.hub.enabled and config.control.host == "127.0.0.1"
 
 
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("[guardian.halts]\nsymbols = ['4h 1 USD']", "keys are symbol, "),
+        ("[guardian.halts]\nday = 5", "keys are symbol, "),
+        ("[notify.telegram]\nbot = 'x'", "keys are token, "),
+        ("[guardian]\nlader = ['5%']", "keys are enabled, "),
+    ],
+)
+def test_the_keys_that_are_named_are_those_of_the_section(text, keys):
+    with pytest.raises(BadConfig) as caught:
+        parse_config(text)
+    assert caught.value.todo.startswith(keys)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('position_max = { "BTCUSDT" = 1 }', "no symbol of this account: 'BTCUSDT'"),
+        ('order_max = { "binance:BTC/USDT:USDT" = 1 }', "no symbol of this account: 'binance:BTC/USDT:USDT'"),
+        ("order_value_max = { usd = 1000 }", "no currency 'usd'"),
+        ("open_value_max = { usd = 1000 }", "no currency 'usd'"),
+    ],
+)
+def test_a_limit_that_would_hold_for_nothing_is_refused(line, why):
+    with pytest.raises(BadConfig, match=why):
+        parse_config(WHOLE.replace('venue = "kraken"\n', f'venue = "kraken"\n{line}\n', 1))
+
+
 def test_nothing_at_all_is_a_configuration():
     assert parse_config("").robots == {}
 

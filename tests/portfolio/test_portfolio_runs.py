@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import given, settings
@@ -283,6 +284,30 @@ VIOLATIONS = {
         {"a": section("Chance"), "b": section("Chance") + "\nparams = { seed = [1, 0] }"},
         "b.2 has the strategy, symbols, periods and parameters of a",
     ),
+    "a name twice": (
+        "",
+        {"a": section("Chance") + "\nparams = { seed = [1, 2] }", '"a.1"': ONE},
+        "a.1 is a member of a and one of a.1",
+    ),
+    "a period in other words": ("", {"a": section("Plan", periods=["1h", "60m"])}, "60m is 1h"),
+    "a bound that is none": ("band = nan", {"a": ONE}, "nan is no finite number"),
+    "no leverage": (
+        'weights = "risk_parity"\nvolatility = 0.2\nleverage_max = 0',
+        {"a": ONE},
+        "a leverage_max of 0 trades nothing",
+    ),
+    "a clip of nothing": (
+        "",
+        {"a": ONE + '\nalgo = "twap"\noptions = { minutes = 1, clip = -1 }'},
+        "clip lies above 0, not -1",
+    ),
+    "a limit of nothing": (
+        "",
+        {"a": ONE + '\nalgo = "twap"\noptions = { minutes = 1, limit = 0 }'},
+        "limit lies above 0, not 0",
+    ),
+    "a member's key": ("", {"a": ONE + "\nfoo = 1"}, "unknown key `foo` at portfolio.strategies.a.foo"),
+    "a member's type": ("", {"a": ONE, "b": ONE + "\nshare = 'x'"}, "at portfolio.strategies.b.share"),
     "no time for twap": ("", {"a": ONE + '\nalgo = "twap"'}, "twap needs minutes="),
     "an option's value": ("", {"a": ONE + '\nalgo = "twap"\noptions = { minutes = -1 }'}, "minutes is above 0"),
     "an option's name": ("", {"a": ONE + '\nalgo = "join"\noptions = { minuts = 1 }'}, "no option 'minuts'"),
@@ -298,6 +323,15 @@ def test_each_violation_is_refused_with_its_line_and_both_sides(tmp_path, rule):
     with pytest.raises(BadConfig) as caught:
         portfolio(tmp_path / "p", text, **members)
     assert words in str(caught.value) and "portfolio.toml:" in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["mean_variance", "hierarchical"])
+def test_weights_of_a_library_that_is_not_there_are_refused_with_the_file(tmp_path, scheme):
+    if find_spec("skfolio") is None:
+        with pytest.raises(NotAvailable, match=f"weights '{scheme}' without skfolio"):
+            portfolio(tmp_path / "p", f'weights = "{scheme}"', a=ONE)
+    else:
+        portfolio(tmp_path / "p", f'weights = "{scheme}"', a=ONE)
 
 
 def test_a_subscription_beside_the_file_is_refused_with_both_sides(tmp_path):

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import PurePath
 from string import Formatter
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
 from onetape.model.byte_size import parse_bytes
+from onetape.model.enums import Kind
 from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
 from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.money import money_units
@@ -185,6 +186,24 @@ def with_robot(config: Config, name: str, section: Mapping[str, Any], *, locatio
     return made
 
 
+def with_section(config: Config, path: tuple[str, ...], other: Config) -> Config:
+    """Returns the configuration with one section, or one named one of it, as another one has it. Raises BadConfig as
+    `parse_config`."""
+    section, name = path[0], ".".join(path)
+    value = getattr(other, section)
+    if len(path) == 2:
+        value = {**getattr(config, section), path[1]: value[path[1]]}
+
+    def is_of_it(place: str) -> bool:
+        return place == name or place.startswith(f"{name}.")
+
+    places = {place: at for place, at in config.places.items() if not is_of_it(place)}
+    places |= {place: at for place, at in other.places.items() if is_of_it(place)}
+    made = msgspec.structs.replace(config, **{section: value}, places=places)
+    _check_references(made, _Source("", other.location(*path)))
+    return made
+
+
 def _section_names() -> str:
     return f"sections are {', '.join((*NAMED, *SINGLE, SYMBOLS))}"
 
@@ -214,14 +233,49 @@ def _convert(value: object, kind: type[S], path: tuple[str, ...], source: _Sourc
         return from_builtins(value, kind)
     except msgspec.ValidationError as error:
         what, _, at = str(error).partition(" - at `$")
-        inner = tuple(name for part in at.rstrip("`").split(".") if (name := part.split("[")[0]))
+        inner = _path_of(at.rstrip("`"), value, kind)
         for word in what.split("`")[1:2]:
             if "unknown field" in what:
                 inner = (*inner, word)
-        fields = ", ".join(kind.__struct_fields__)
+        fields = ", ".join(_section_at(kind, inner).__struct_fields__)
         what = what.replace("Object contains unknown field", "unknown key")
         what = what.replace("Object missing required field", "missing key")
         raise source.bad((*path, *inner), what[:1].lower() + what[1:], f"keys are {fields}") from error
+
+
+def _path_of(place: str, value: object, kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Returns the keys of a place in msgspec's words (`.strategies[...].share`), in which every key that the user has
+    chosen is `[...]`: it is the first one whose section is refused."""
+    found: tuple[str, ...] = ()
+    for name, index in re.findall(r"\.([^.\[]+)|\[([^\]]*)\]", place):
+        entries = value.items() if isinstance(value, dict) else ()
+        if index == "...":
+            name = next((key for key, each in entries if _is_refused(each, _section_at(kind, found))), "")
+        value = value.get(name) if isinstance(value, dict) else None
+        found = (*found, name) if name else found
+    return found
+
+
+def _is_refused(value: object, kind: type[msgspec.Struct]) -> bool:
+    if not isinstance(value, dict):
+        return False
+    try:
+        from_builtins(value, kind)
+    except msgspec.ValidationError:
+        return True
+    return False
+
+
+def _section_at(kind: type[msgspec.Struct], path: tuple[str, ...]) -> type[msgspec.Struct]:
+    """Returns the section that is so far within one of `kind`, or the last on the way to it."""
+    for name in path:
+        declared = next((each.type for each in msgspec.structs.fields(kind) if each.name == name), None)
+        options = get_args(declared) or (declared,)
+        inner = next((each for each in options if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
+        if inner is None:
+            break
+        kind = inner
+    return kind
 
 
 def _apply_environment(values: dict[str, Any], environ: Mapping[str, str], source: _Source) -> None:
@@ -407,22 +461,18 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
     sections: list[tuple[tuple[str, ...], GuardianConfig | GuardedSymbolConfig]] = [(("guardian",), guardian)]
     sections += [(("guardian", "symbols", name), each) for name, each in guardian.symbols.items()]
     for path, section in sections:
-        hard_stop = section.hard_stop
-        _check_text((*path, "look_back"), section.look_back, _look_back, source)
-        _check_text((*path, "look_back_beyond"), section.look_back_beyond, parse_share, source)
-        for key, levels in (("ladder", section.ladder), ("take_profit", section.take_profit or [])):
+        for key, parse in (("look_back", _look_back), ("look_back_beyond", parse_share), ("hard_stop", parse_share)):
+            _check_text((*path, key), getattr(section, key) or "", parse, source)
+        for key in ("ladder", "take_profit"):
+            if (levels := getattr(section, key)) is None:
+                continue
             try:
                 shares = [parse_share(each) for each in levels]
             except UsageError as error:
                 raise source.bad((*path, key), error.what, error.todo) from error
-            is_missing = not shares and key == "ladder" and len(path) == 1
+            is_missing = not shares and key == "ladder"
             if shares != sorted(set(shares)) or is_missing or len(shares) > LEVELS_MAX:
                 raise source.bad((*path, key), f"not 1 to {LEVELS_MAX} levels that ascend", 'as ["5%", "6%"]')
-        if hard_stop:
-            try:
-                parse_share(hard_stop)
-            except UsageError as error:
-                raise source.bad((*path, "hard_stop"), error.what, error.todo) from error
     for key in ("takeover_after", "orphaned_stops"):
         _check_text(("guardian", key), getattr(guardian, key), parse_duration, source)
     for tag, rule in guardian.stale.items():
@@ -443,6 +493,21 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
             parse_amount(guardian.total_loss)
         except UsageError as error:
             raise source.bad(("guardian", "total_loss"), error.what, error.todo) from error
+
+
+def _check_guarded_symbols(config: Config, source: _Source) -> None:
+    """What is other for a symbol is of one that an account of the configuration may hold."""
+    there = {exchange_of(config.venues[each.venue].kind) for each in config.accounts.values()}
+    for name in config.guardian.symbols if there else ():
+        path = ("guardian", "symbols", name)
+        try:
+            symbol = parse_symbol(name)
+        except OnetapeError as error:
+            raise source.bad(path, error.what, error.todo) from error
+        if symbol.kind is Kind.SPOT:
+            raise source.bad(path, "a spot account has no positions to guard", "leave it out")
+        if symbol.venue not in there:
+            raise source.bad(path, f"no account is at {symbol.venue}", "add one to [accounts], or leave it out")
 
 
 def _check_halts(halts: HaltsConfig, source: _Source) -> None:
@@ -510,6 +575,7 @@ def _check_references(config: Config, source: _Source) -> None:
     _check_retention(config.retention, source)
     _check_logs(config.logs, source)
     _check_accounts(config, source)
+    _check_guarded_symbols(config, source)
     _check_secrets(("s3",), config.s3, source)
     _check_robots(config, source)
     for name, venue in config.venues.items():
@@ -564,8 +630,7 @@ def _check_accounts(config: Config, source: _Source) -> None:
             raise source.bad((*path, "venue"), f"no venue `{account.venue}`", "add it to [venues]")
         _check_secrets(path, account, source)
         _check_text((*path, "executions_max"), account.executions_max, lambda each: parse_executions(each)[0], source)
-        for key in ("order_value_max", "open_value_max"):
-            _check_amounts((*path, key), getattr(account, key), source)
+        _check_limits(path, account, config.venues[account.venue].kind, source)
         _check_alerts((*path, "alerts"), account.alerts, config, source)
         _check_fee_asset((*path, "fee_asset"), account, config, source)
         _check_slots(path, account, source)
@@ -585,6 +650,25 @@ def _check_accounts(config: Config, source: _Source) -> None:
             raise source.bad((*path, "password"), "no venue but those behind ccxt takes a password", "leave it out")
         if account.api_config_key and kind != "pacifica":
             raise source.bad((*path, "api_config_key"), "no venue but pacifica has API config keys", "leave it out")
+
+
+def _check_limits(path: tuple[str, ...], account: AccountConfig, kind: str, source: _Source) -> None:
+    """Refuses limits that would hold for nothing: of another exchange's symbols, or a currency that is none."""
+    for key in ("position_max", "order_max"):
+        for symbol in getattr(account, key):
+            try:
+                is_there = parse_symbol(symbol).venue == exchange_of(kind)
+            except OnetapeError:
+                is_there = False
+            if not is_there:
+                todo = f"a symbol of {exchange_of(kind)}, such as {exchange_of(kind)}:BTC/USDT:USDT"
+                raise source.bad((*path, key, symbol), f"no symbol of this account: {symbol!r}", todo)
+    for key in ("order_value_max", "open_value_max"):
+        amounts = getattr(account, key)
+        _check_amounts((*path, key), amounts, source)
+        for currency in amounts:
+            if currency != currency.upper():
+                raise source.bad((*path, key, currency), f"no currency {currency!r}", f"write {currency.upper()}")
 
 
 def _check_amounts(path: tuple[str, ...], amounts: Mapping[str, str | int | float], source: _Source) -> None:

@@ -81,18 +81,13 @@ def check_portfolio(config: PortfolioConfig, bad: Bad) -> None:
 def _violations(config: PortfolioConfig) -> Iterator[tuple[tuple[str, ...], str, str]]:
     if not config.strategies:
         yield (), "no strategies", "add [portfolio.strategies.NAME]"
-    for key in (
-        "volatility_change",
-        "volatility",
-        "leverage_max",
-        "symbol_max",
-        "gross_max",
-        "net_max",
-        "turnover_max",
-        "band",
-    ):
-        if not 0 <= getattr(config, key) < float("inf"):
-            yield (key,), f"{getattr(config, key)} is below 0", "0: none"
+    for key in ("volatility_change", "volatility", "symbol_max", "gross_max", "net_max", "turnover_max", "band"):
+        if not isfinite(value := getattr(config, key)):
+            yield (key,), f"{value} is no finite number", "0: none"
+        if value < 0:
+            yield (key,), f"{value} is below 0", "0: none"
+    if config.leverage_max <= 0:
+        yield ("leverage_max",), f"a leverage_max of {config.leverage_max:g} trades nothing", "above 0"
     if config.window < 2:
         yield ("window",), f"a window of {config.window}", "2 or more"
     for key in ("returns", "rebalance"):
@@ -126,7 +121,9 @@ def _violations(config: PortfolioConfig) -> Iterator[tuple[tuple[str, ...], str,
             yield path, f"no strategy is called `{name}`", "choose another name"
         for fault, key, todo in _member_faults(each, bool(config.weights)):
             yield (*path, key), fault, todo
-        same = repr((each.strategy, sorted(each.symbols), sorted(each.periods), sorted(each.params.items())))
+        same = repr(
+            (each.strategy, sorted(each.symbols), sorted(map(parse_period, each.periods)), sorted(each.params.items()))
+        )
         if (other := seen.setdefault(same, name)) != name:
             yield path, f"the same strategy, symbols, periods and parameters as `{other}`", "one of both goes"
     if config.weights and (shares := sum(each.share for each in config.strategies.values())) > 1 + 1e-9:
@@ -145,9 +142,12 @@ def _member_faults(each: MemberConfig, has_weights: bool) -> Iterator[tuple[str,
             parse_symbol(symbol)
         except BadInput as error:
             yield error.what, "symbols", "as binance:BTC/USDT:USDT"
+    spans: dict[int, str] = {}
     for period in each.periods:
         if fault := _period_fault(period):
             yield fault, "periods", 'as "1m"'
+        elif (other := spans.setdefault(parse_period(period), period)) != period:
+            yield f"{period} is {other}", "periods", "once is enough"
     if not 0 <= each.share <= 1:
         yield f"a share of {each.share}", "share", "from 0 to 1"
     if has_weights and each.lots != 1.0:

@@ -242,10 +242,10 @@ class HubConfig(Section, frozen=True):
 class GuardedSymbolConfig(Section, frozen=True):
     """[guardian.symbols."NAME"]: what is other for one symbol; what it does not say is [guardian]'s."""
 
-    ladder: list[str] = []
-    hard_stop: str = ""
-    look_back: str = ""
-    look_back_beyond: str = ""
+    ladder: list[str] | None = None
+    hard_stop: str | None = None  # "": it has none
+    look_back: str | None = None
+    look_back_beyond: str | None = None
     take_profit: list[str] | None = None
 
 

@@ -6,6 +6,9 @@ Quantities are units of the instrument, signed. What members hold always adds up
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from onetape.accounts.sharing import split
 
 __all__ = ["UNOWNED", "SharedPosition"]
@@ -20,7 +23,9 @@ class SharedPosition:
         self.lot = lot
         self.held: dict[int, int] = {}
         self.wanted: dict[int, int] = {}
-        self._sent: dict[int, int] = {}  # what each lacked when the target was last said
+        self._target = 0  # the number of the last one
+        self._sent: dict[int, dict[int, int]] = {0: {}}  # by target: what each lacked when it was said
+        self._orders: dict[int, int] = {}  # orders on their way when a later target was said: by id, whose they are
 
     def missing(self, side: int) -> dict[int, int]:
         """Returns what members lack on a side (1 buys, -1 sells), without sign."""
@@ -47,17 +52,42 @@ class SharedPosition:
         """Returns the position that they want together."""
         return sum(self.held.values()) + sum(self.missing(1).values()) - sum(self.missing(-1).values())
 
-    def target(self) -> int:
-        """Returns the same, said as a target: what each lacks now is what a late fill is shared by."""
-        self._sent = self.missing(1) | {member: -lack for member, lack in self.missing(-1).items()}
+    def target(self, working: Iterable[int] = ()) -> int:
+        """Returns the same, said as a target: what each lacks now is what late fills of its orders are shared by.
+        working: orders that are on their way, ids: theirs stay shared by what each lacked when they were sent."""
+        self._orders = {order: self._orders.get(order, self._target) for order in working}
+        self._sent = {target: self._sent[target] for target in sorted({*self._orders.values()})}
+        self._target += 1
+        self._sent[self._target] = self.missing(1) | {member: -lack for member, lack in self.missing(-1).items()}
         return self.net
 
-    def fill(self, qty: int) -> list[tuple[int, int]]:
+    def to_record(self, names: Mapping[int, str]) -> dict[str, Any]:
+        """Makes of it what late fills are shared by: plain values, for the next life. names: of members."""
+        sent = [
+            [target, {names[member]: lack for member, lack in lacks.items()}] for target, lacks in self._sent.items()
+        ]
+        return {"target": self._target, "sent": sent, "orders": [*self._orders.items()]}
+
+    def restore(self, record: Mapping[str, Any], numbers: Mapping[str, int]) -> None:
+        """Goes on from the earlier life's. numbers: of members, by name; what others lacked is nobody's."""
+        self._target, self._orders = record["target"], dict(record["orders"])
+        self._sent = {
+            target: {numbers[name]: lack for name, lack in lacks.items() if name in numbers}
+            for target, lacks in record["sent"]
+        }
+
+    def release(self, member: int) -> None:
+        """Late fills of what was sent until now are not the member's."""
+        for lacks in self._sent.values():
+            lacks.pop(member, None)
+
+    def fill(self, qty: int, order: int = 0) -> list[tuple[int, int]]:
         """Shares a fill of the position: by what members lack; then, of a late one, by what they lacked when its
-        target was said; the rest is nobody's. (member, signed quantity), which add up to the fill."""
+        order was sent; the rest is nobody's. (member, signed quantity), which add up to the fill."""
         side, left = (1 if qty > 0 else -1), abs(qty)
         found: dict[int, int] = {}
-        before = {member: lack * side for member, lack in self._sent.items() if lack * side > 0}
+        sent = self._orders.get(order, self._target)
+        before = {member: lack * side for member, lack in self._sent[sent].items() if lack * side > 0}
         for lacks in (self.missing(side), before):
             able = {member: lack - found.get(member, 0) for member, lack in lacks.items()}
             able = {member: lack for member, lack in able.items() if lack > 0}
@@ -68,8 +98,10 @@ class SharedPosition:
         if left:
             found[UNOWNED] = found.get(UNOWNED, 0) + left
         trades = [(member, each * side) for member, each in found.items() if each]
-        for member, each in trades:
-            self._sent[member] = self._sent.get(member, 0) - each
+        for target, lacks in self._sent.items():
+            for member, each in trades if target >= sent else ():  # what was lacked then was to come of this order, too
+                lack = lacks.get(member, 0)
+                lacks[member] = lack - each if target == self._target else _rest(lack, each)
         self._take(trades)
         return trades
 
@@ -89,9 +121,15 @@ class SharedPosition:
                 closed[UNOWNED] = closed.get(UNOWNED, 0) + rest
         self._take(list(closed.items()))
         self.wanted.clear()
-        self._sent.clear()
+        self._orders, self._sent = {}, {self._target: {}}
         return closed
 
     def _take(self, trades: list[tuple[int, int]]) -> None:
         for member, qty in trades:
             self.held[member] = self.held.get(member, 0) + qty
+
+
+def _rest(lack: int, qty: int) -> int:
+    """Returns what is left of a lack: what goes beyond it, or against it, is of a later target."""
+    left = lack - qty
+    return 0 if left * lack < 0 else min(lack, left, key=abs)

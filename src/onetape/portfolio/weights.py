@@ -6,6 +6,7 @@ negative and add up to 1.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from onetape.model.errors import NotAvailable
 
-__all__ = ["log_returns", "risk_parity", "shrunk_covariance", "volatility_scale", "weights_by"]
+__all__ = ["check_scheme", "log_returns", "risk_parity", "shrunk_covariance", "volatility_scale", "weights_by"]
 
 Array = NDArray[np.float64]
+BY_LIBRARY: Final = ("mean_variance", "hierarchical")
 _STEPS_MAX: Final = 10_000  # of the descent; it needs some tens
 _TOLERANCE: Final = 1e-12
 
@@ -95,16 +97,24 @@ def weights_by(scheme: str, returns: Array) -> Array:
             return _by_library(scheme, returns)
 
 
+def check_scheme(scheme: str) -> None:
+    """Raises NotAvailable for one whose library is not there, long before there are returns."""
+    if scheme in BY_LIBRARY and find_spec("skfolio") is None:
+        raise _no_library(scheme)
+
+
+def _no_library(scheme: str) -> NotAvailable:
+    return NotAvailable(
+        f"weights {scheme!r} without skfolio", location="[portfolio] weights", todo="pip install 'onetape[portfolio]'"
+    )
+
+
 def _by_library(scheme: str, returns: Array) -> Array:
     try:
         from skfolio import RiskMeasure
         from skfolio.optimization import HierarchicalRiskParity, MeanRisk, ObjectiveFunction
     except ImportError:
-        raise NotAvailable(
-            f"weights {scheme!r} without skfolio",
-            location="[portfolio] weights",
-            todo="pip install 'onetape[portfolio]'",
-        ) from None
+        raise _no_library(scheme) from None
     if scheme == "hierarchical":
         model = HierarchicalRiskParity()
     else:
