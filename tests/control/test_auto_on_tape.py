@@ -4,6 +4,7 @@ that was under way is gone on with under its own id."""
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,8 @@ class World:
     positions: dict[str, str] = field(default_factory=lambda: {"aster-a": "0", "binance-b": "0"})
     alert: str = ""
     stopped: str = ""
+    flickers: bool = False
+    looks: int = 0
     trades: list[tuple[str, dict[str, Decimal]]] = field(default_factory=list)
     answer: Callable[[str], Any] = lambda operation: HedgeReply(**FILLED, operation_id=operation)
     begun: set[str] = field(default_factory=set)
@@ -59,6 +62,9 @@ class World:
         return [replace(each, market_at=self.now, account_at=self.now) for each in made]
 
     def check_runs(self) -> None:
+        self.looks += 1
+        if self.flickers and self.looks % 2:
+            raise BlockedByRiskAlert("every other look")
         if self.stopped:
             raise BlockedByRiskAlert(self.stopped)
 
@@ -210,7 +216,7 @@ def test_what_was_switched_off_stays_off_and_its_costs_count_when_it_is_switched
             assert not auto.is_held("BTC-USD")
             await asyncio.sleep(0.3)
             assert len(world.trades) == 1
-            await ask(auto, DeltaAuto(symbol="BTC-USD", band=0.05, interval=100, max_cost=3.5))
+            await ask(auto, DeltaAuto(symbol="BTC-USD", band=0.05, interval=100, cooldown=0, max_cost=3.5))
             stopped = await until(auto, lambda found: found.stopped is not None)
             assert "3.00 spent today" in (stopped.stopped or "")
 
@@ -264,6 +270,61 @@ def test_what_fails_costs_too_and_three_times_end_it(tmp_path):
     asyncio.run(work())
 
 
+def test_a_fault_of_the_disk_is_one_failure_with_what_the_operation_costs(tmp_path):
+    """What has begun goes on from its records meanwhile: nothing else is begun until its outcome is there."""
+    world, settled = World(positions={"aster-a": "0.1", "binance-b": "0"}), asyncio.Event()
+    cost = world.cost
+
+    async def outcome(operation: str) -> Decimal:
+        if operation == world.trades[0][0]:
+            await settled.wait()
+            return Decimal("2.0")
+        return await cost(operation)
+
+    def answer(operation: str) -> Any:
+        if len(world.trades) == 1:
+            return OSError(errno.EIO, "Input/output error")
+        assert settled.is_set()
+        return HedgeReply(**FILLED, operation_id=operation)
+
+    async def work() -> AutoState:
+        world.answer, world.cost = answer, outcome  # type: ignore[method-assign]
+        async with life(tmp_path, world) as auto:
+            await ask(auto, ON)
+            async with asyncio.timeout(30):
+                while not world.trades:
+                    await asyncio.sleep(0.01)
+            settled.set()
+            return await until(auto, lambda found: "is within" in found.decisions[0].reason)
+
+    found = asyncio.run(work())
+    assert found.stopped is None and found.cost_today == 5.0 and len(world.trades) == 2
+    tape = ControlTape(tmp_path)
+    (error, _) = [each.record["error"] for each in tape.read() if each.record["kind"] == "auto_ended"]
+    assert "Input/output error" in error
+    tape.close()
+
+
+@pytest.mark.parametrize("kind", ["command", "reply", "auto_ended", "auto_decided"])
+def test_a_record_that_the_tape_refuses_for_a_moment_does_not_end_it(tmp_path, monkeypatch, kind):
+    world, append, refused = World(positions={"aster-a": "0.1", "binance-b": "0"}), ControlTape.append, [kind]
+
+    def refusing(tape: ControlTape, record: dict, event: str = "memory") -> int:
+        if world.looks and refused and refused[0] in (event, record.get("kind")):
+            refused.pop()
+            raise OSError(errno.EIO, "Input/output error")
+        return append(tape, record, event)
+
+    async def work() -> AutoState:
+        async with life(tmp_path, world) as auto:
+            await ask(auto, ON)
+            return await until(auto, is_done)
+
+    monkeypatch.setattr(ControlTape, "append", refusing)
+    found = asyncio.run(work())
+    assert not refused and found.stopped is None and found.cost_today == 3.0 and len(world.trades) == 1
+
+
 def test_a_fault_of_ours_is_said_to_have_stopped_it(tmp_path, capsys):
     world = World()
 
@@ -315,3 +376,25 @@ def test_prices_of_another_source_are_looked_at_at_once(tmp_path):
             await until(auto, lambda found: found.decisions[0].count > before.decisions[0].count)
 
     asyncio.run(work())
+
+
+def test_decisions_that_take_turns_do_not_fill_the_tape_and_their_counts_are_there_in_the_next_life(tmp_path):
+    world = World(flickers=True)
+
+    async def first() -> AutoState:
+        async with life(tmp_path, world) as auto:
+            await ask(auto, ON)
+            return await until(auto, lambda found: sum(each.count for each in found.decisions) > 12)
+
+    async def second() -> AutoState:
+        world.flickers = False
+        async with life(tmp_path, world) as auto:
+            return await state(auto)
+
+    before, after = asyncio.run(first()), asyncio.run(second())
+    assert len(before.decisions) == 3, "switched on, and the two that take turns"
+    assert sum(each.count for each in after.decisions) >= sum(each.count for each in before.decisions)
+    tape = ControlTape(tmp_path)
+    decided = [each.record for each in tape.read() if each.record.get("kind") == "auto_decided"]
+    tape.close()
+    assert len(decided) <= 5, "each when it came, and its count at the end"

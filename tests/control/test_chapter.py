@@ -204,6 +204,9 @@ def test_the_command_line_says_what_the_interface_says(pair: Pair) -> None:
     assert home.run("delta", "control", "--symbol", "BTC-USD")["adjustmentNeeded"] is False
     refused = home.run("delta", "control", *accounts, "--max-deviation", "7", code=3)
     assert (refused["error"]["code"], refused["code"], refused["solution"] != "") == (4501, 4501, True)
+    beyond = home.run("delta", "control", *accounts, "--target", "500", "--dry-run", code=5)
+    assert beyond["error"]["code"] == beyond["plan"]["blocked"][0]["code"] == 1002
+    assert home.run("delta", "control", *accounts, "--target", "1e400", code=2)["error"]["name"] == "BAD_CONFIG"
     assert home.run("hedge", "--symbol", "BTC-USX", "--amount", "1", code=3)["error"]["name"] == "UNKNOWN_SYMBOL"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 from msgspec import structs
 
 from hedge.hedge_world import LOT, SECOND, view_of
+from hedge.leg_views import perpetual, view
 from onetape.control import desk as desks
 from onetape.control import saga_run
 from onetape.control.call import Call
@@ -48,6 +50,9 @@ class Accounts:
     def legs(self, symbol: str, accounts: Any) -> list:
         return [self.views[each] for each in accounts]
 
+    def booked(self, account: str) -> list:
+        return []
+
     def gate(self, accounts: Any, reduces: bool) -> None: ...
 
 
@@ -55,9 +60,10 @@ class FullTape(ControlTape):
     """Has no room for orders of sagas."""
 
     is_full = False
+    refused: tuple[str, ...] = ("saga_attempt",)
 
     def append(self, record: dict, event: str = "memory") -> int:
-        if self.is_full and record["kind"] == "saga_attempt":
+        if self.is_full and record["kind"] in self.refused:
             raise OSError(errno.ENOSPC, "No space left on device")
         return super().append(record, event)
 
@@ -68,7 +74,7 @@ class Passing(Desk):
     async def send(
         self, account: str, command: str, fields: dict[str, Any], id_: str, within_s: float
     ) -> CommandResult:
-        if command == "check_order":
+        if command in ("check_order", "check_transfer"):
             return CommandResult(id_, "applied", {"checks": []})
         return await super().send(account, command, fields, id_, within_s)
 
@@ -125,6 +131,39 @@ def test_a_stop_that_comes_while_an_operation_waits_for_its_turn_keeps_it_from_b
     on(tmp_path, work, check=check)
 
 
+@pytest.mark.parametrize("refused_by", ["alert", "stop", None])
+def test_a_dry_run_of_margin_that_would_move_says_what_refuses_it(tmp_path, refused_by):
+    stop = [BlockedByRiskAlert("the system is stopped")] if refused_by == "stop" else []
+
+    def check() -> None:
+        for error in stop:
+            raise error
+
+    def gate(accounts: Any, reduces: bool) -> None:
+        if refused_by == "alert" and not reduces:
+            raise BlockedByRiskAlert("an alert is open")
+
+    async def work(desk, tape, accounts):
+        instrument = perpetual("venue")
+        accounts.kinds["venue"] = "binance-usdm"
+        for name, position, used in (("a", "0.1", "0.2"), ("b", "-0.1", "0.8")):
+            accounts.views[name] = view(name, position, used, instrument=instrument)
+        accounts.gate = gate
+        facts = {"target_utilization": 0.5, "tolerance_percent": 0.05, "symbol": "BTC-USD", "transfers": True}
+        request = UtilizationRebalance(accounts=["a", "b"], **facts)
+        dry = await desk.rebalance(structs.replace(request, dry_run=True), "dry", "test")
+        assert [(each.source, each.state) for each in dry.transfers] == [("a", "planned")]
+        assert dry.success is (refused_by is None) and dry.reason is None
+        if refused_by is not None:
+            with pytest.raises(BlockedByRiskAlert) as caught:
+                await desk.rebalance(request, "real", "test")
+            assert dry.error == caught.value.what
+            assert [each["code"] for each in dry.plan.blocked] == [BlockedByRiskAlert.code]
+        assert not list(tape.read()) and not desk.is_busy("BTC")
+
+    on(tmp_path, work, check=check)
+
+
 def goal_of(operation: str, **facts: Any) -> Goal:
     leg = leg_of(view_of("a"), Decimal(1), Terms(now=1, slippage=Decimal("0.005")))
     assert leg is not None
@@ -143,8 +182,7 @@ def test_two_that_were_left_on_a_symbol_go_on_one_after_the_other_and_keep_nobod
         await desk.resume()
         assert desk.has_begun("one") and desk.has_begun("two")
         for name in ("one", "two"):
-            call = Call("r", "", "POST", "", request=SystemCommand(), path={"id": name}, operation=f"end-{name}")
-            reply = await desk.end(call)
+            reply = await desk.end(ending(name))
             assert (reply.operation_id, reply.status) == (f"end-{name}", "failed")
             await desk.cost(name)
         assert not desk.is_busy("BTC")
@@ -160,12 +198,10 @@ def test_what_a_full_disk_stops_is_alerted_and_goes_on_from_its_records(tmp_path
         with pytest.raises(OSError, match="No space"):
             await desk.control(CONTROLLED, "x", "test")
         assert desk.has_begun("x") and desk.is_busy("BTC")
-        while not (alerts := list(tape.records(("alert",)))):
-            await asyncio.sleep(0.01)
-        found = alerts[0].record
+        found = await alert_of(tape)
         assert (found["kind"], found["subject"], found["severity"]) == ("hedge", "x", "critical")
         assert "No space" in found["state"] and "naked" in found["state"]
-        await desk.end(Call("r", "", "POST", "", request=SystemCommand(), path={"id": "x"}, operation="end-1"))
+        await desk.end(ending("x"))
         assert await desk.cost("x") == 0
         assert desk.has_begun("x") and not desk.is_busy("BTC")
         (over,) = tape.records(("health",))
@@ -174,33 +210,107 @@ def test_what_a_full_disk_stops_is_alerted_and_goes_on_from_its_records(tmp_path
     on(tmp_path, work)
 
 
+def ending(operation: str) -> Call:
+    """A person's call that ends an operation."""
+    path = {"id": operation}
+    return Call("r", "", "POST", "", request=SystemCommand(), path=path, operation=f"end-{operation}")
+
+
+def left_naked(tape: ControlTape, begun: int, within: int) -> None:
+    """Writes what an earlier run has left: a pair of which the one leg was filled and the other refused."""
+    bought, sold = (
+        leg_of(view_of(name), Decimal(change), Terms(now=1, slippage=Decimal("0.005")))
+        for name, change in (("a", 1), ("b", -1))
+    )
+    facts = {"plan": Plan((bought, sold)), "bearers": ("a", "b"), "positions": {"a": Decimal(0), "b": Decimal(0)}}
+    saga = Saga(goal_of("op", **facts, begun=begun, deadline=begun + within))
+    filled = Fills("o", Decimal(1), bought.mid, at=begun)
+    made = [*saga.begin(begun), *saga.closed(1, filled, begun), *saga.closed(2, Fills(), begun, why="refused")]
+    for each in made:
+        if isinstance(each, Write):
+            tape.append(each.record)
+
+
+def kinds(tape: ControlTape) -> list[str]:
+    return [each.record["kind"] for each in tape.read()]
+
+
+async def alert_of(tape: ControlTape) -> dict:
+    while not (alerts := list(tape.records(("alert",)))):
+        await asyncio.sleep(0.01)
+    return alerts[0].record
+
+
+@pytest.mark.parametrize("tape_refuses_it", [False, True])
+def test_what_a_person_ends_while_it_stands_still_is_not_gone_on_with(tmp_path, monkeypatch, tape_refuses_it):
+    """Neither where the disk takes the word at once, nor where it does so later."""
+    monkeypatch.setattr(desks, "RETRY_S", (0.05, 0.1) if tape_refuses_it else (60.0, 60.0))
+    monkeypatch.setattr(desks, "END_WITHIN_S", 0.2 if tape_refuses_it else 10.0)
+
+    async def work(desk, tape, accounts):
+        accounts.views["a"] = replace(accounts.views["a"], position=Decimal(1))
+        left_naked(tape, begun=time.time_ns(), within=30 * SECOND)
+        tape.is_full = True
+        await desk.resume()
+        assert "stands still, +1 is naked" in (await alert_of(tape))["state"]
+        if tape_refuses_it:
+            tape.refused = ("saga_attempt", "saga_stopped")
+            assert "+1 is naked, and is still being traded" in (await desk.end(ending("op"))).error
+            tape.is_full = False
+            await desk.cost("op")
+        else:
+            tape.is_full = False
+            assert "+1 is naked" in (await desk.end(ending("op"))).error
+        assert kinds(tape).count("saga_attempt") == 2 and kinds(tape)[-2:] == ["saga_stopped", "saga_ended"]
+        assert not desk.is_busy("BTC")
+
+    on(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("fault", "goes_on"), [(OSError(errno.EMFILE, "Too many open files"), True), (KeyError(), False)]
+)
+def test_a_tape_that_cannot_be_read_for_a_moment_locks_no_symbol(tmp_path, monkeypatch, fault, goes_on):
+    """The alert comes before the reading, and what nobody goes on with is left."""
+    monkeypatch.setattr(desks, "RETRY_S", (0.01, 0.01))
+
+    async def work(desk, tape, accounts):
+        reads, read = iter((fault, None)), tape.read
+
+        def reading():
+            if (error := next(reads, None)) is not None:
+                raise error
+            return read()
+
+        tape.is_full, tape.read = True, reading
+        with pytest.raises(OSError, match="No space"):
+            await desk.control(CONTROLLED, "x", "test")
+        assert "stands still" in (await alert_of(tape))["state"]
+        if goes_on:
+            tape.is_full = False
+            await desk.end(ending("x"))
+            assert kinds(tape)[-1] == "saga_ended"
+        assert await desk.cost("x") == 0 and not desk.is_busy("BTC")
+        assert desk.has_begun("x") is goes_on
+
+    on(tmp_path, work)
+
+
 def test_a_leg_that_stays_naked_before_own_orders_is_alerted_until_its_operation_ends(tmp_path):
     """Beyond the deadline of its answer it goes on, and never meets them."""
 
     async def work(desk, tape, accounts):
-        bought, sold = (
-            leg_of(view_of(name), Decimal(change), Terms(now=1, slippage=Decimal("0.005")))
-            for name, change in (("a", 1), ("b", -1))
-        )
         orders = tuple(Resting("other", "o1", 1, view_of(name).bids[0].price) for name in "ab")
         for name, held, own in zip("ab", (Decimal(1), Decimal(0)), orders, strict=True):
             accounts.views[name] = replace(accounts.views[name], position=held, resting=(own,))
-        positions = {"a": Decimal(0), "b": Decimal(0)}
-        saga = Saga(goal_of("op", plan=Plan((bought, sold)), bearers=("a", "b"), positions=positions))
-        filled = Fills("o", Decimal(1), bought.mid, at=2)
-        made = [*saga.begin(1), *saga.closed(1, filled, 2), *saga.closed(2, Fills(), 3, why="refused")]
-        for each in made:
-            if isinstance(each, Write):
-                tape.append(each.record)
+        left_naked(tape, begun=1, within=SECOND)
         await desk.resume()
-        while not (alerts := list(tape.records(("alert",)))):
-            await asyncio.sleep(0.01)
-        found = alerts[0].record
+        found = await alert_of(tape)
         assert (found["kind"], found["subject"], found["severity"]) == ("hedge", "op", "critical")
         assert found["state"] == "goes on, +1 is still naked: b: refused"
         assert not list(tape.records(("health",))) and desk.is_busy("BTC")
         assert len([each for each in tape.read() if each.record["kind"] == "saga_attempt"]) == 2
-        await desk.end(Call("r", "", "POST", "", request=SystemCommand(), path={"id": "op"}, operation="end-1"))
+        await desk.end(ending("op"))
         await desk.cost("op")
         (over,) = tape.records(("health",))
         assert (over.record["subject"], over.record["severity"]) == ("op", None)

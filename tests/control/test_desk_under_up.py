@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from control.desk_home import ACCOUNTS, CONFIG, DeskOf
 from onetape.control.desk import CONTROL_SLIPPAGE
@@ -129,6 +130,21 @@ def test_a_delta_control_ends_where_it_says_and_the_venues_say_so(home):
         chain = home.run("trace", order.order_id)
         numbers = {hop["seq"] for each in chain for hop in each["hops"]}
         assert set(order.frames["sequences"]) <= numbers
+
+
+def test_a_hedge_that_ends_at_a_net_delta_of_nothing_says_that_it_did_less_than_was_wanted(home):
+    async def work(made):
+        assert (await made.desk.control(control(0.05), "ctrl-open", "test")).success
+        hedge = HedgeExecute(symbol="BTC-USD", target_accounts=list(ACCOUNTS), hedge_amount=0.2, side="sell")
+        dry = await made.desk.hedge(structs.replace(hedge, dry_run=True), "h-dry", "test")
+        done = await made.desk.hedge(hedge, "h-bounded", "test")
+        for each in (dry, done):
+            assert each.net_delta_change == pytest.approx(-0.05, abs=0.01)
+            assert "of 0.2" in each.reason and "net delta of 0" in each.reason
+        assert dry.success and done.status == "completed"
+        assert (await made.desk.control(control(0.05), "ctrl-back", "test")).success
+
+    on(home, work)
 
 
 def test_what_forbids_it_is_said_before_anything_is_sent(home):
@@ -290,8 +306,14 @@ def test_margin_moves_by_the_gateways_own_transfers_also_when_one_is_killed(home
     pair = ["binance-backup", "second"]
 
     async def work(made):
-        def money() -> list[Decimal]:
+        def has_booked(account: str) -> bool:
             made.views.refresh()
+            filled = max((sequence for sequence, *_ in made.views.tapes[account].fills), default=0)
+            return made.views.figures(account).as_of["USDT"] >= filled
+
+        def money() -> list[Decimal]:
+            """With the fees of all fills, which the table has a moment later than the tape."""
+            wait_for(lambda: all(map(has_booked, pair)))
             return [made.views.figures(each).balances["USDT"][0] for each in pair]
 
         def requested(**facts) -> UtilizationRebalance:

@@ -3,6 +3,8 @@ supervisor's journal that are written as these processes write them."""
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import sqlite3
 import struct
 import time
@@ -16,7 +18,10 @@ import pytest
 from onetape.accounts.entries import TOTAL
 from onetape.accounts.table import AccountTable, Margin, PositionShown
 from onetape.control.accounts import state_of
+from onetape.control.call import Call
+from onetape.control.models import DeltaStatus
 from onetape.control.risk import Risk
+from onetape.control.state import State
 from onetape.control.views import MARKS, Views
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import FILL, QUOTE
@@ -79,8 +84,12 @@ class Gateway:
         instrument, now = self.instrument, time.time_ns()
         units = [money_units(each) for each in (qty, "50000", "50000", unrealized)]
         shown = PositionShown(TOTAL, instrument.symbol, PositionSide.BOTH, *units, 0, instrument.size_decimals, now)
-        sequence = self.tape.published
-        self.table.put_position(shown, sequence=sequence)
+        self.table.put_position(shown, sequence=self.tape.published)
+        self.stand_by_money(equity, unrealized)
+
+    def stand_by_money(self, equity: str, unrealized: str = "0") -> None:
+        """Its table has no row of a position that was flat when its process began."""
+        instrument, now, sequence = self.instrument, time.time_ns(), self.tape.published
         money = [money_units(each) for each in (equity, unrealized)]
         self.table.put_margin(Margin(instrument.settle, *money, 0, None, None, now, now), sequence=sequence)
         self.table.alive(now)
@@ -135,6 +144,29 @@ def test_metrics_follow_the_account(views, gateway):
     assert found.ages.keys() == {"account", "market", "confirmed"}
 
 
+def test_calls_that_are_there_together_are_of_one_moment_and_one_after_an_answer_is_of_a_later_one(tmp_path, gateway):
+    """Of what comes within one turn of the loop the tapes are read once; what an answer said is never missing of the
+    next."""
+    gateway.quote("49999.9", "50000.1")
+    gateway.stand("100", "0.001")
+
+    async def work() -> None:
+        state = State(tmp_path, parse_config(CONFIG))
+        state.views.clock = itertools.count(time.time_ns(), 10**9).__next__
+        call = Call("r", "", "GET", "", request=DeltaStatus(symbol="BTC-USD"))
+        show = state.handlers["delta_status"]
+        try:
+            first, second = await asyncio.gather(show(call), show(call))
+            assert first == second and first.symbols[0].net_delta == 0.001
+            gateway.fill(1, Side.BUY, 2)
+            third = await asyncio.ensure_future(show(call))
+            assert third.timestamp > second.timestamp and third.symbols[0].net_delta == 0.003
+        finally:
+            await state.close()
+
+    asyncio.run(work())
+
+
 def test_contracts_of_an_inverse_market_are_counted_in_coins(tmp_path, views):
     gateway = Gateway(tmp_path, "inverse", INVERSE)
     gateway.quote("50000", "50000.5")
@@ -179,6 +211,14 @@ def test_equity_of_a_spot_account_has_each_of_its_coins_once(tmp_path, views):
     state = state_of(views, "main")
     assert (state.total_balance, state.unpriced) == (71_000, ["DOT", "SOL"])
     gateway.close()
+
+
+def test_a_fill_that_the_table_is_younger_than_is_in_it_also_where_it_has_no_position(views, gateway):
+    gateway.quote("49999.9", "50000.1")
+    gateway.fill(1, Side.SELL, 100)  # it has closed what was bought long ago
+    gateway.stand_by_money("100")
+    views.refresh()
+    assert views.any_leg("main").position == 0
 
 
 def test_a_fill_counts_once_whether_the_table_has_it_or_not(views, gateway):

@@ -78,12 +78,37 @@ def test_one_operation_at_a_time_and_a_cool_down_after_it():
     assert auto().look(at(1, *pair("0.1", "0"), busy="delta-ctrl-1")).code == "busy"
 
 
+@pytest.mark.parametrize(("before", "after"), [(30, 1), (1, 30)])
+def test_the_cool_down_is_that_of_the_settings_of_now(before, after):
+    made = auto(cooldown=before * SECOND)
+    assert made.look(at(1, *pair("0.1", "0"))).acts
+    made.ended(Ended(2 * SECOND))
+    made.change(msgspec.structs.replace(SETTINGS, cooldown=after * SECOND), 2 * SECOND)
+    assert made.look(at(1.9 + after, *pair("0.1", "0"))).code == "cooldown"
+    assert made.look(at(2 + after, *pair("0.1", "0"))).code == "delta_off"
+
+
 def test_the_same_decision_is_counted_and_not_repeated():
     made = auto()
     for second in range(1, 5000):
         made.look(at(second, *pair("0.01", "0")))
     assert [(each.code, each.count) for each in made.records] == [("started", 1), ("within_band", 4999)]
     assert made.records[-1].at == SECOND and made.records[-1].until == 4999 * SECOND
+
+
+def test_decisions_to_hold_that_take_turns_are_counted_each_with_itself():
+    """A market that flickers for days leaves two records, not two a look; what is done ends the count."""
+    made = auto(cooldown=0)
+    for second in range(1, 1001):
+        seen = at(second, *pair("0.01", "0"))
+        silent = [replace(each, refusal="its price is 3 s old") for each in seen.views]
+        found = made.look(seen if second % 2 else Look(seen.now, silent))
+        assert found.until == seen.now and found is made.records[-1]
+    assert [(each.code, each.count) for each in made.records] == [("started", 1), ("within_band", 500), ("waits", 500)]
+    assert made.look(at(1061, *pair("0.01", "0"))).count == 1, "it was another one for more than a minute"
+    assert made.look(at(1062, *pair("0.1", "0"))).acts
+    made.ended(Ended(1063 * SECOND))
+    assert made.look(at(1064, *pair("0.01", "0"))).count == 1
 
 
 def test_a_venue_s_silence_is_waited_for_and_ends_it_after_the_patience():
@@ -136,6 +161,31 @@ def test_utilisations_are_kept_with_a_band_that_is_left_later_than_entered():
     made.ended(Ended(5 * SECOND))
     assert made.look(at(6, *used("0.64", "0.65"))).code == "within_band"
     assert made.look(at(7, *used("0.66", "0.65"))).code == "within_band", "it begins beyond the band only"
+
+
+@pytest.mark.parametrize(
+    ("settings", "out", "within", "back"),
+    [
+        ({"cooldown": 0}, pair("0.1", "0"), pair("0.04", "0"), pair("0.02", "0")),
+        (
+            {"cooldown": 0, "utilization": UtilizationBand(Decimal("0.6"))},
+            used("0.71", "0.7"),
+            used("0.66", "0.65"),
+            used("0.64", "0.65"),
+        ),
+    ],
+)
+def test_what_was_begun_beyond_a_band_goes_on_until_well_within_in_the_next_life_too(settings, out, within, back):
+    first, later = auto(**settings), auto(**settings)
+    begun = first.look(at(1, *out))
+    later.replay(msgspec.convert(msgspec.to_builtins(begun), Decision))
+    later.ended(Ended(2 * SECOND))
+    assert later.look(at(3, *within)).code == begun.code != "within_band"
+    later.ended(Ended(4 * SECOND))
+    is_over = later.look(at(5, *back))
+    last = auto(**settings)
+    last.replay(is_over)
+    assert last.look(at(6, *within)).code == is_over.code == "within_band"
 
 
 def test_the_net_delta_is_repaired_before_utilisations_and_they_before_carry():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -105,8 +106,34 @@ def test_legs_of_both_signs_become_smaller_together(views, sizes):
         assert {each.account for each in plan.legs} == set(wanted)
         shares = [leg.change / wanted[leg.account] for leg in plan.legs]
         assert all(0 < share <= 1 for share in shares)
-        slack = max(LOT / abs(size) for size in wanted.values())
+        slack = len(wanted) * max(LOT / abs(size) for size in wanted.values())
         assert max(shares) - min(shares) <= slack
+        if not sum(wanted.values()):
+            assert plan.change == 0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "lots", "depth", "changes"),
+    [
+        (("-0.5", "0.5"), ("0.001", "0.1"), "0.155", ("-0.1", "0.1")),
+        (("-2", "1.5", "0.5"), ("0.1", "0.1", "0.1"), "0.62", ("-0.5", "0.4", "0.1")),
+        (("-2", "1.2", "0.4"), ("0.1", "0.1", "0.1"), "1", ("-1.0", "0.6", "0.2")),  # and it changes the delta
+    ],
+)
+def test_what_becomes_smaller_together_still_adds_up(sizes, lots, depth, changes):
+    """Each leg down to its own lot would change a net delta that is to stay, and count that as wanted."""
+    views = [
+        replace(
+            view_of(name, depth=depth if name == "a" else "50", position=-Decimal(size)),
+            instrument=msgspec.structs.replace(view_of(name).instrument, lot=Decimal(lot)),
+        )
+        for name, size, lot in zip("abc", sizes, lots, strict=False)
+    ]
+    wanted = {each.account: Decimal(size) for each, size in zip(views, sizes, strict=True)}
+    plan = legs_plan(views, wanted, TERMS)
+    assert {each.account: each.change for each in plan.legs} == {
+        name: Decimal(change) for name, change in zip("abc", changes, strict=False)
+    }
 
 
 @given(st.integers(1, 10**6), st.integers(10_000, 100_000), st.booleans())
@@ -182,6 +209,13 @@ def test_why_an_account_was_not_chosen_is_said(facts, words):
     assert alone.legs == () and words in dict(alone.considered)["a"]
 
 
+def test_what_is_left_below_an_order_is_no_matter_of_cost():
+    cheap, dear = view_of("cheap", taker_fee=Decimal("0.0001")), view_of("dear", taker_fee=Decimal("0.0009"))
+    plan = plan_change([cheap, dear], Decimal("0.1") + LOT / 2, TERMS)
+    assert [(each.account, each.base) for each in plan.legs] == [("cheap", Decimal("0.1"))] and plan.missing == LOT / 2
+    assert plan.considered == (("dear", f"its smallest order is {LOT}"),)
+
+
 def test_what_is_less_than_any_order_is_said_to_be_so():
     plan = plan_change([view_of("a"), view_of("b", position=Decimal("-1"))], Decimal("0.0000001"), TERMS)
     assert plan.legs == () and dict(plan.considered) == dict.fromkeys("ab", f"its smallest order is {LOT}")
@@ -243,6 +277,25 @@ def test_opposite_legs_never_meet_at_a_venue():
     views = [view_of("a", venue="x"), view_of("b", venue="x")]
     with pytest.raises(HedgeFailed, match="would meet at x"):
         legs_plan(views, {"a": Decimal(1), "b": Decimal(-1)}, TERMS)
+
+
+def test_legs_are_no_larger_than_their_venues_take_in_one_order():
+    """A reduction that is larger was refused whole, near liquidation, too: it leaves in parts."""
+    instrument = msgspec.structs.replace(view_of("a").instrument, size_max=Decimal(1))
+    views = [replace(view_of("a", position=Decimal(5)), instrument=instrument), view_of("b", position=Decimal(-5))]
+    plan = legs_plan(views, {"a": Decimal(-4), "b": Decimal(4)}, TERMS)
+    assert [(each.account, each.change) for each in plan.legs] == [("a", -1), ("b", 1)]
+    assert plan.considered == (("a", "the size of one order bounds it to 1"),) and plan.missing == 3
+
+
+def test_a_sale_of_an_inverse_contract_is_no_larger_than_its_venue_takes():
+    """Its limit is below the middle, where as much base would be more contracts."""
+    view = inverse_view(position=Decimal(9))
+    view = replace(view, instrument=msgspec.structs.replace(INVERSE, size_max=Decimal(1000)))
+    bears, bound = capacity(view, 1, TERMS, reduces=False)
+    assert bound == "the size of one order"
+    assert [leg_of(view, side * bears, TERMS).qty for side in (1, -1)] == [1000, 1000]
+    assert capacity(view, -1, TERMS, reduces=True)[0] == bears
 
 
 def test_a_reduction_is_never_more_than_the_position():

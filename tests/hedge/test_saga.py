@@ -17,6 +17,7 @@ from onetape.hedge.saga import (
     PATIENCE,
     REFUSED_MAX,
     Attempt,
+    Cancel,
     Fills,
     Goal,
     Look,
@@ -446,6 +447,18 @@ def test_a_person_may_end_it_with_what_is_naked():
     resumed.closed(1, filled("1"), START + 1)
     assert kinds(resumed.closed(2, Fills(), START + 3, why="refused")) == ["Write", "Look"]
     assert kinds(resumed.looked(held(a="1"), START + 4)) == ["Write", "Report", "End"]
+
+
+@pytest.mark.parametrize("event", ["resume", "stop"])
+def test_what_rests_of_an_operation_that_a_person_has_ended_is_canceled_in_the_next_life_too(event):
+    """A kill forgets that it was to be canceled, and it would rest until the time of its operation is over."""
+    saga = Saga(goal(("a", "1"), work=PEG))
+    made = [*saga.begin(START), *saga.looked(held(), START), *saga.stop(START + 1)]
+    assert [each.attempt.number for each in made if isinstance(each, Cancel)] == [1]
+    resumed = Saga.of([each.record for each in made if isinstance(each, Write)])
+    effects = getattr(resumed, event)(START + SECOND)
+    assert kinds(effects) == (["Place", "Cancel"] if event == "resume" else ["Cancel"])
+    assert not kinds(resumed.stop(START + 2 * SECOND))  # who carries it out cancels as often as it takes
 
 
 def test_what_an_account_does_not_say_is_waited_for_and_never_completed():

@@ -1,8 +1,8 @@
 """Automatic mode in the control plane's process: looks at accounts every interval, begins operations, and keeps all of
 it on the tape, so that it goes on after a restart.
 
-The core (hedge/auto.py) decides. A decision is written when it is another one than before, and its count when it ends;
-an operation that a killed process left is begun anew under its own id.
+The core (hedge/auto.py) decides. A decision is written when it is a new one, and its count with the next new one; an
+operation that a killed process left is begun anew under its own id.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from onetape.control.tokens import AUTO
 from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits, UtilizationBand
 from onetape.hedge.carry import Carry
 from onetape.hedge.margin import Route
-from onetape.model.errors import BadInput, BlockedByRiskAlert, OnetapeError, ServiceTimeout
+from onetape.model.errors import BadInput, BlockedByRiskAlert, HedgeFailed, OnetapeError, ServiceTimeout
 from onetape.model.time import MS, SECOND
 from onetape.model.typed import from_builtins
 
@@ -58,7 +58,7 @@ class Automatic:
         self._requests: dict[str, DeltaAuto] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
-        self._written: dict[str, Decision] = {}  # newest on the tape, as it is there
+        self._written: dict[str, dict[int, Decision]] = {}  # on the tape, as they are there, by `at`
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -155,8 +155,9 @@ class Automatic:
         while pair.enabled:
             routes = await self._routes(symbol) if self._requests[symbol].transfers else []
             found = pair.look(self._look(symbol, pair.settings, routes))
-            if self._written.get(symbol) is None or _key(found) != _key(self._written[symbol]) or found.acts:
-                self._write(symbol)
+            if found.acts or found.at not in self._written.get(symbol, {}):
+                with suppress(OnetapeError, OSError):  # the next look writes it, or its operation has failed
+                    self._write(symbol)
             if found.acts:
                 await self._carry_out(symbol, found)
             with suppress(TimeoutError):
@@ -178,7 +179,7 @@ class Automatic:
         except OnetapeError:  # gateways have not said yet what they trade: each account counts as unknown
             views = []
         busy = "by another call" if views and self._desk.is_busy(views[0].instrument.base) else ""
-        moving = self._desk.moves.in_flight(settings.accounts)
+        moving = self._desk.moves.in_flight(views)
         return Look(self._now(), views, [alert] if alert else [], moving, routes, busy, blocked)
 
     async def _carry_out(self, symbol: str, decision: Decision) -> None:
@@ -197,8 +198,8 @@ class Automatic:
 
         async def work(operation: str) -> tuple[int, bytes]:
             pair.began(decision, operation)
-            self._write(symbol)
             try:
+                self._write(symbol)
                 if self._now() - decision.at > LATE and not self._desk.has_begun(operation):
                     raise ServiceTimeout("decided too long ago to be begun now")
                 made = await self._desk.trade(
@@ -214,27 +215,35 @@ class Automatic:
                 return status, msgspec.json.encode(reply)
             except OnetapeError as error:
                 return status_of(error), msgspec.json.encode(error_reply(error, operation))
+            except OSError as fault:  # what has begun goes on from its records
+                failed = HedgeFailed(f"{type(fault).__name__}: {fault}")
+                return status_of(failed), msgspec.json.encode(error_reply(failed, operation))
 
-        ended = await self._operations.run(wanted, work)
-        answer = msgspec.json.decode(ended.answer)
-        error = "" if answer["success"] else str(answer.get("error") or answer.get("reason") or "it failed")
-        record = {"kind": "auto_ended", "symbol": symbol, "operation": ended.operation, "at": self._now()}
-        record |= {"cost": str(await self._desk.cost(ended.operation)), "error": error}
-        self._operations.tape.append(record)
+        try:
+            ended = await self._operations.run(wanted, work)
+            operation, answer = ended.operation, msgspec.json.decode(ended.answer)
+            error = "" if answer["success"] else str(answer.get("error") or answer.get("reason") or "it failed")
+        except (OnetapeError, OSError) as fault:  # its command or its answer is not on the tape
+            operation = decision.operation if pair.working is None else pair.working.operation
+            error = f"{type(fault).__name__}: {fault}"
+        record = {"kind": "auto_ended", "symbol": symbol, "operation": operation, "at": self._now()}
+        record |= {"cost": str(await self._desk.cost(operation)), "error": error}
         self._ended(record)
-        self._write(symbol)
+        with suppress(OnetapeError, OSError):  # else the next life asks once more what the operation came to
+            self._operations.tape.append(record)
+            self._write(symbol)
 
     # --- the tape -----------------------------------------------------------------------------------------------------
 
     def _write(self, symbol: str) -> None:
-        """Writes the decision before, with its count, where it has grown, and the newest one."""
-        pair, written = self._pairs[symbol], self._written.get(symbol)
-        unwritten = [each for each in pair.records if written is None or each.at >= written.at]
-        for each in unwritten:
-            if each != written:
+        """Writes decisions that are new, and those before with their counts, where these have grown."""
+        written, kept = self._written.get(symbol, {}), self._pairs[symbol].records
+        self._written[symbol] = {each.at: written[each.at] for each in kept if each.at in written}
+        for each in kept:
+            if each != written.get(each.at):
                 record = {"kind": "auto_decided", "symbol": symbol, "decision": msgspec.to_builtins(each)}
                 self._operations.tape.append(record)
-                self._written[symbol] = each
+                self._written[symbol][each.at] = each
 
     def _restore(self, record: Mapping[str, Any]) -> None:
         match record.get("kind"):
@@ -248,7 +257,7 @@ class Automatic:
             case "auto_decided" if record["symbol"] in self._pairs:
                 decision = from_builtins(record["decision"], Decision)
                 self._pairs[record["symbol"]].replay(decision)
-                self._written[record["symbol"]] = decision
+                self._written.setdefault(record["symbol"], {})[decision.at] = decision
             case "auto_ended" if record["symbol"] in self._pairs:
                 self._ended(record)
 
@@ -303,10 +312,6 @@ def settings_of(request: DeltaAuto) -> AutoSettings:
         )
     except (ValueError, ArithmeticError) as error:
         raise BadInput(str(error), location="delta/auto") from None
-
-
-def _key(decision: Decision) -> tuple[str, str]:
-    return decision.action, decision.code
 
 
 def _shown(decision: Decision) -> AutoDecision:

@@ -22,7 +22,16 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from onetape.control.call import Call, Handler
-from onetape.control.desk_replies import Asking, Came, delta_reply, hedge_reply, moves_reply, number, rebalance_reply
+from onetape.control.desk_replies import (
+    Asking,
+    Came,
+    bound_of,
+    delta_reply,
+    hedge_reply,
+    moves_reply,
+    number,
+    rebalance_reply,
+)
 from onetape.control.margin_moves import MarginMoves
 from onetape.control.models import (
     DeltaControl,
@@ -39,8 +48,9 @@ from onetape.control.refusals import NotServed
 from onetape.control.saga_run import SagaRun, order_fields
 from onetape.hedge.margin import Transfer
 from onetape.hedge.model import LegView, Resting
+from onetape.hedge.moves import Booked
 from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, least_of, legs_plan, middle, nearest, plan_change
-from onetape.hedge.saga import PACE, Goal, Outcome, Saga
+from onetape.hedge.saga import PACE, Effect, Goal, Outcome, Saga
 from onetape.hedge.utilization import Rebalance, Target, rebalance
 from onetape.hedge.working import SCHEDULED, Work
 from onetape.ipc.system import CommandResult, IPCCommandSystem
@@ -83,6 +93,8 @@ class LegSource(Protocol):
 
     def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]: ...
 
+    def booked(self, account: str) -> Sequence[Booked]: ...
+
     def price_of(self, coin: str, currency: str) -> Decimal: ...
 
     def traded(self, account: str, symbol: str, since: int) -> Decimal | None: ...
@@ -118,7 +130,7 @@ class Desk:
     ) -> None:
         self.home, self.now, self._check = home, now, check
         self._views, self._risk, self._tape, self._commands = views, risk, tape, commands
-        self.moves = MarginMoves(self, views.kinds, tape.append, now)
+        self.moves = MarginMoves(self, views.kinds, tape.append, now, views.booked)
         self._locks: dict[str, asyncio.Lock] = {}  # by base currency
         self._runs: dict[str, SagaRun] = {}  # by operation, those under way
         self._ended: dict[str, Saga] = {}  # ended operations, also of earlier runs of the process
@@ -187,12 +199,14 @@ class Desk:
                     errors.append(_unborne(plan, views, HedgeFailed))
                 errors += self._unworkable(plan, work, call.begun)
                 if request.dry_run:
-                    return hedge_reply(call, self.now(), Came(plan, checks, errors, work=work))
+                    bound = bound_of(request, plan.before, plan.change)
+                    return hedge_reply(call, self.now(), Came(plan, checks, errors, work=work, reason=bound))
                 _raise_first(errors)
                 work = work_of(request, call.begun, self.now())  # its time is from its turn
                 saga = self._begin(call, plan, views, slippage, within, work, lock=lock)
         outcome = await self._outcome(operation, saga)
-        return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome), slippage)
+        bound = bound_of(request, sum(saga.goal.positions.values(), _ZERO), saga.wanted)
+        return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome, reason=bound), slippage)
 
     async def rebalance(self, request: UtilizationRebalance, operation: str, actor: str) -> RebalanceReply:
         """Brings utilisations to a target and keeps the net delta. Raises what forbids it before anything is sent."""
@@ -206,19 +220,21 @@ class Desk:
         work, within = work_of(request, call.begun), time_of(request)
         if (saga := self._of(operation)) is None:
             async with self._turn(call, request.on_busy, within) as lock:
-                found, margin = await self._balanced(call, request, target)
+                found, margin, refusals = await self._balanced(call, request, target)
                 moves = self.moves.of(operation)
                 if moves and any(each.state != "arrived" for each in moves):
                     return rebalance_reply(call, request, self.now(), found, Came(moves=moves))
                 if not found.trades:
-                    return rebalance_reply(call, request, self.now(), found, Came(moves=moves, margin=margin))
+                    net = sum((each.position for each in self._legs(request.symbol, request.accounts)), _ZERO)
+                    came = Came(Plan(before=net) if refusals else None, {}, refusals, moves=moves, margin=margin)
+                    return rebalance_reply(call, request, self.now(), found, came)
                 moved = self.now() - call.begun if moves else 0
                 views = self._reliable(request.symbol, request.accounts)
                 trades = {name: Decimal(each.numerator) / each.denominator for name, each in found.trades.items()}
                 plan, checks = await self._planned(
                     lambda of: legs_plan(of, trades, self._terms(CONTROL_SLIPPAGE)), views
                 )
-                errors = self._gated(request.accounts, reduces=plan.reduces)
+                errors = refusals or self._gated(request.accounts, reduces=plan.reduces)
                 if not plan.legs:
                     errors.append(_unborne(plan, views, HedgeFailed))
                 errors += self._unworkable(plan, work, call.begun)
@@ -235,15 +251,15 @@ class Desk:
 
     async def _balanced(
         self, call: Asking, request: UtilizationRebalance, target: Target
-    ) -> tuple[Rebalance, list[MarginMove]]:
+    ) -> tuple[Rebalance, list[MarginMove], list[OnetapeError]]:
         """Returns what is to be traded, once margin that is to move has, or is late; and of a dry run what would move,
-        and where there is no way."""
+        where there is no way, and what would refuse that anything moves."""
         ways = await self.moves.ways(self._reliable(call.symbol, call.accounts)) if request.transfers else []
         target = replace(target, routes=tuple(each.route for each in ways if each.route is not None))
 
         def found_now(target: Target) -> Rebalance:
             views = self._reliable(call.symbol, call.accounts)
-            return rebalance(views, target, self.moves.in_flight(call.accounts), self.now())
+            return rebalance(views, target, self.moves.in_flight(views), self.now())
 
         found = found_now(target)
         wants = {each.account: each.action for each in found.actions}
@@ -252,6 +268,7 @@ class Desk:
             for each in ways
             if each.route is None and (wants[each.source], wants[each.target]) == ("increase", "decrease")
         ]
+        refusals = self._gated(call.accounts, reduces=False) if found.transfers and request.dry_run else []
         if request.dry_run:
             margin += [
                 MarginMove(
@@ -270,7 +287,7 @@ class Desk:
         if await self.moves.ended(call.operation):
             await self._ready(call)
             found = found_now(replace(target, routes=()))
-        return found, margin
+        return found, margin, refusals
 
     async def trade(
         self,
@@ -318,23 +335,28 @@ class Desk:
 
     async def end(self, call: Call) -> HedgeReply:
         """Ends an operation: no more is traded, what is open is canceled or waited for. Says what is left naked."""
-        if (run := self._runs.get(call.path["id"])) is None:
-            raise NotServed(404, f"no operation {call.path['id']!r} works", "GET /operations/{id} has its answer")
-        saga, asking_at = run.saga, self.now()
-        run.begin(saga.stop(asking_at))
+        operation, asking_at = call.path["id"], self.now()
+        if (run := self._runs.get(operation)) is None:
+            raise NotServed(404, f"no operation {operation!r} works", "GET /operations/{id} has its answer")
+        run.stop()
         with suppress(TimeoutError):
-            await asyncio.wait_for(run.over.wait(), END_WITHIN_S)
+            await asyncio.wait_for(self._left(operation), END_WITHIN_S)
+        saga = self._of(operation) or run.saga
         call_of = Asking(call.operation, call.actor, asking_at, saga.goal.symbol, tuple(saga.goal.positions))
         outcome = saga.ended or saga.outcome(self.now())
         return hedge_reply(call_of, self.now(), Came(saga=saga, outcome=outcome), saga.goal.slippage)
 
     async def cost(self, operation: str) -> Decimal:
         """Returns what an operation has cost, quote, once nothing more is traded of it; 0 where nothing ever was."""
+        await self._left(operation)
+        saga = self._ended.get(operation)
+        return saga.cost if saga is not None else _ZERO
+
+    async def _left(self, operation: str) -> None:
+        """Waits until nothing more is traded of an operation."""
         while (run := self._runs.get(operation)) is not None:
             await run.over.wait()
             await asyncio.sleep(0.05)  # until it is kept, or goes on after a fault
-        saga = self._ended.get(operation)
-        return saga.cost if saga is not None else _ZERO
 
     def has_begun(self, operation: str) -> bool:
         """Tells whether an operation has sent anything, or is about to, also in an earlier run of the process."""
@@ -419,8 +441,7 @@ class Desk:
             work=work,
         )
         run = self._run(Saga(goal))
-        run.begin(run.saga.begin(now))
-        self._spawn(self._released(run, lock))
+        self._spawn(self._released(run, lock, run.saga.begin(now)))
         return run.saga
 
     def _run(self, saga: Saga) -> SagaRun:
@@ -439,30 +460,50 @@ class Desk:
     async def _resumed(self, run: SagaRun) -> None:
         lock = self._locks.setdefault(run.saga.goal.base, asyncio.Lock())
         await lock.acquire()
-        run.begin(run.saga.resume(self.now()))
-        await self._released(run, lock)
+        await self._released(run, lock, run.saga.resume(self.now()))
 
-    async def _released(self, run: SagaRun, lock: asyncio.Lock) -> None:
-        """Lets the next operation have the symbol when a saga has ended. One that a fault of ours or of the disk stops
-        goes on from its records, as after a restart, and an alert says so meanwhile."""
+    async def _released(self, run: SagaRun, lock: asyncio.Lock, effects: list[Effect]) -> None:
+        """Lets the next operation have the symbol when a saga has ended, or where nobody goes on with it."""
+        operation = run.saga.goal.operation
+        try:
+            run.begin(effects)
+            await self._over(run)
+            if operation in self._alerted:
+                self._alerted.remove(operation)
+                self._say(operation, "has ended", is_alert=False)
+        finally:
+            left = self._runs.pop(operation)
+            left.close()
+            if left.saga.is_over:
+                self._keep(left.saga)
+            lock.release()
+
+    async def _over(self, run: SagaRun) -> None:
+        """Waits until a saga has ended. One that a fault of ours or of the disk stops goes on from its records, as
+        after a restart, and an alert says so meanwhile."""
         operation, (pause, most) = run.saga.goal.operation, RETRY_S
         await run.over.wait()
-        while not run.saga.is_over and (saga := Saga.of(self._records().get(operation, []))) is not None:
-            what = f"{type(run.fault).__name__}: {run.fault}"
-            self._say(operation, f"stands still, {run.saga.naked:+f} is naked: {what}", is_alert=True)
-            await asyncio.sleep(pause)
+        fault = run.fault
+        while not run.saga.is_over:
+            what = f"stands still, {run.saga.naked:+f} is naked: {type(fault).__name__}: {fault}"
+            self._say(operation, what, is_alert=True)
+            await _paused(run, pause)
             pause = min(2 * pause, most)
-            run = self._run(saga)
-            if not saga.is_over:
-                run.begin(saga.resume(self.now()))
-                await run.over.wait()
-        if operation in self._alerted:
-            self._alerted.remove(operation)
-            self._say(operation, "has ended", is_alert=False)
-        del self._runs[operation]
-        if run.saga.is_over:
-            self._keep(run.saga)
-        lock.release()
+            try:
+                saga = Saga.of(self._records().get(operation, []))  # of now: others may have been written in the pause
+            except (OnetapeError, OSError) as error:
+                fault = error
+                continue
+            if saga is None:  # its beginning is not on the tape, and nothing was sent
+                return
+            stopped, run = run, self._run(saga)
+            if saga.is_over:
+                return
+            if stopped.stopping.is_set():
+                run.stop()
+            run.begin(saga.resume(self.now()))
+            await run.over.wait()
+            fault = run.fault
 
     def _say(self, operation: str, state: str, *, is_alert: bool) -> None:
         sys.stderr.write(f"hedge {operation} {state}\n")
@@ -614,6 +655,15 @@ class Desk:
         return await self._commands.send_command(
             f"gateway:{account}", command, fields, timeout=within_s, command_id=id_
         )
+
+
+async def _paused(run: SagaRun, seconds: float) -> None:
+    """Waits until a run that has stopped is to be gone on with: at once where a person wants it to end meanwhile."""
+    if run.stopping.is_set():  # the tape has refused that, too
+        await asyncio.sleep(seconds)
+        return
+    with suppress(TimeoutError):
+        await asyncio.wait_for(run.stopping.wait(), seconds)
 
 
 def time_of(request: Worked) -> int:

@@ -15,6 +15,7 @@ from onetape.control.models import (
     DeltaControlReply,
     Direction,
     ExecutedOrder,
+    HedgeExecute,
     HedgeReply,
     HedgeResult,
     LegCost,
@@ -39,6 +40,7 @@ __all__ = [
     "Asking",
     "Came",
     "Checks",
+    "bound_of",
     "delta_reply",
     "executed",
     "hedge_reply",
@@ -251,6 +253,7 @@ def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZER
             now,
             None if first is None else first.what,
             status="planned",
+            reason=came.reason,
             total_cost=float(sum((each.base * each.mid for each in plan.legs), _ZERO)),
             net_delta_change=float(plan.change),
             delta_after=float(plan.expected),
@@ -271,8 +274,16 @@ def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZER
         timestamp=now // MS,
         status=outcome.status,
         delta_after=float(after),
-        reason=words or None,
+        reason=words or came.reason,
     )
+
+
+def bound_of(request: HedgeExecute, before: Decimal, change: Decimal) -> str | None:
+    """Returns why a hedge trades less than was wanted; None: it does not. before: the net delta."""
+    amount = number(request.hedge_amount)
+    if request.hedge_strategy != "delta-neutral" or before * change >= 0 or amount <= abs(before):
+        return None
+    return f"a delta-neutral hedge ends at a net delta of 0: {abs(before):f} of {amount:f}"
 
 
 def shown_moves(moves: Sequence[Move]) -> list[MarginMove]:
@@ -321,7 +332,7 @@ def rebalance_reply(
     target = request.target_utilization
     problem: OnetapeError | None = None
     traded = {} if saga is None else {name: float(each) for name, each in saga.moved.items()}
-    reason = found.reason or ("" if found.trades or saga or came.moves else "every account is within the tolerance")
+    reason = found.reason or ("" if found.needed or saga or came.moves else "every account is within the tolerance")
     if saga is not None and outcome is not None:
         reason = _words(outcome, saga)
         if outcome.status != "completed" or not outcome.is_over:

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from onetape.hedge.margin import InFlight, Route, Transfer
 from onetape.hedge.model import LegView
-from onetape.hedge.moves import STEP_WITHIN, Margin, Move, Step, ways
+from onetape.hedge.moves import NOTHING, STEP_WITHIN, Booked, Books, Margin, Move, Step, ways
 from onetape.ipc.system import CommandResult
 from onetape.model.errors import NotAvailable, OnetapeError, ServiceTimeout, VenueUnavailable
 from onetape.model.time import SECOND
@@ -47,12 +47,17 @@ class Sender(Protocol):
 
 class MarginMoves:
     """kinds: of venues, by their names; append: writes a record on the tape, as another event where one is named; now:
-    ns UTC."""
+    ns UTC; booked: what an account's gateway has booked of late, no less than any figures of it that were read."""
 
     def __init__(
-        self, sender: Sender, kinds: Mapping[str, str], append: Callable[..., object], now: Callable[[], int]
+        self,
+        sender: Sender,
+        kinds: Mapping[str, str],
+        append: Callable[..., object],
+        now: Callable[[], int],
+        booked: Callable[[str], Sequence[Booked]],
     ) -> None:
-        self._sender, self._kinds, self._append, self._now = sender, kinds, append, now
+        self._sender, self._kinds, self._append, self._now, self._booked = sender, kinds, append, now, booked
         self._moves: dict[str, list[Move]] = {}  # by operation
         self._ways: dict[tuple[str, str], tuple[int, Way]] = {}
         self._tasks: dict[Move, asyncio.Task[None]] = {}
@@ -110,11 +115,18 @@ class MarginMoves:
     def under_way(self) -> list[Move]:
         return [each for moves in self._moves.values() for each in moves if not each.is_over]
 
-    def in_flight(self, accounts: Iterable[str]) -> list[InFlight]:
-        """Returns what is on its way from or to accounts, each once."""
-        named = set(accounts)
-        own = [each for each in self.under_way if named & {each.margin.source, each.margin.target}]
-        return [found for each in own if (found := each.on_way) is not None]
+    def in_flight(self, views: Sequence[LegView]) -> list[InFlight]:
+        """Returns what is on its way from or to accounts, each once, beside what these figures of them have."""
+        as_of = {each.account: each.as_of for each in views}
+        own = [each for each in self.under_way if as_of.keys() & {each.margin.source, each.margin.target}]
+        found = [
+            each.on_way(*(self._books(name, as_of) for name in (each.margin.source, each.margin.target)))
+            for each in own
+        ]
+        return [each for each in found if each is not None]
+
+    def _books(self, account: str, as_of: Mapping[str, int]) -> Books:
+        return Books(as_of[account], self._booked(account)) if account in as_of else NOTHING
 
     def of(self, operation: str) -> list[Move]:
         return self._moves.get(operation, [])
@@ -136,8 +148,16 @@ class MarginMoves:
                 due=now + each.route.delay,
             )
             moves.append(Move(margin))
-        for move in moves:
-            self._append(move.record)
+        written = list[Move]()
+        try:
+            for move in moves:
+                self._append(move.record)
+                written.append(move)
+        except (OnetapeError, OSError) as error:  # nothing has been sent: those on the tape end without
+            self._keep(operation, written)
+            for move in written:
+                self._follow(move, f"its operation has not begun: {error}")
+            raise
         self._keep(operation, moves)
         for move in moves:
             self._follow(move)
@@ -178,22 +198,41 @@ class MarginMoves:
         if len(self._moves) > KEPT_MAX and (oldest := next(over, "")):
             del self._moves[oldest]
 
-    def _follow(self, move: Move) -> None:
-        self._tasks[move] = asyncio.ensure_future(self._carry_out(move))
+    def _follow(self, move: Move, refused: str = "") -> None:
+        """Carries a move out. refused: why it ends before its first step; "": it does not."""
+        self._tasks[move] = asyncio.ensure_future(self._carry_out(move, refused))
         self._tasks[move].add_done_callback(lambda _: self._tasks.pop(move, None))
 
-    async def _carry_out(self, move: Move) -> None:
-        pause, most = EVERY_S
-        while not move.is_over:
+    async def _carry_out(self, move: Move, refused: str) -> None:
+        """Takes a step once its record is on the tape. Where that fails it is tried again, and an alert says so."""
+        (pause, most), why, is_alerted = EVERY_S, refused or None, False
+        while not move.is_over or is_alerted:
             index = move.index
-            why = await self._step(move)
-            if why is not None:
-                self._append(move.ended(self._now(), why))
+            try:
+                why = await self._step(move) if why is None and not move.is_over else why
+                if why is not None:
+                    self._append(record := move.stepped(self._now(), why))
+                    move.take(record)
+                    why = None
+                if is_alerted:
+                    self._say(move, "goes on", is_alert=False)
+                    is_alerted = False
+            except (OnetapeError, OSError) as error:
+                if not is_alerted:
+                    with suppress(OnetapeError, OSError):  # the tape may be what fails
+                        what = f"{move.words}, and that stands still: {type(error).__name__}: {error}"
+                        self._say(move, what, is_alert=True)
+                        is_alerted = True
             pause = EVERY_S[0] if move.index != index else pause
-            if not move.is_over:
+            if not move.is_over or is_alerted:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, most)
         self._watch(move)
+
+    def _say(self, move: Move, state: str, *, is_alert: bool) -> None:
+        subject = f"{move.margin.operation}.t{move.margin.number}"
+        record = {"kind": "margin", "subject": subject, "state": state, "severity": "critical" if is_alert else None}
+        self._append(record, "alert" if is_alert else "health")
 
     def _watch(self, move: Move) -> None:
         if move.state == "stranded" and not move.is_settled:
@@ -202,21 +241,16 @@ class MarginMoves:
 
     async def _settled(self, move: Move) -> None:
         """Keeps an alert until a transfer of somebody has taken what is stranded out of its wallet."""
-        facts, is_said = move.margin, False
-        subject = f"{facts.operation}.t{facts.number}"
+        is_said = False
         while True:
             with suppress(OnetapeError, OSError):  # the tape may be what fails
                 if not is_said:
-                    self._append(
-                        {"kind": "margin", "subject": subject, "state": move.words, "severity": "critical"}, "alert"
-                    )
+                    self._say(move, move.words, is_alert=True)
                     is_said = True
                 answer = await self._send(move.step.gateway, "transfers", {})
                 rows = answer.result["transfers"] if answer.status == "applied" else []
                 if any(move.is_taken_by(row) for row in rows):
-                    self._append(
-                        {"kind": "margin", "subject": subject, "state": "has been moved on", "severity": None}, "health"
-                    )
+                    self._say(move, "has been moved on", is_alert=False)
                     self._append(move.settled(self._now()))
                     return
             await asyncio.sleep(STRANDED_EVERY_S)

@@ -1,5 +1,5 @@
-"""What a gateway's tape says of late: instruments, its own market, fills. Follows a tape that is written, through
-restarts of its gateway and whatever of it was pruned."""
+"""What a gateway's tape says of late: instruments, its own market, fills, money that came and left. Follows a tape that
+is written, through restarts of its gateway and whatever of it was pruned."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Final
 import msgspec
 
 from onetape._core import Book
+from onetape.accounts.entries import Cause
+from onetape.accounts.entry_frames import unpack
 from onetape.gateway.order_frames import QUOTE, fill_of
+from onetape.hedge.moves import Booked
 from onetape.model.enums import EventType, PositionSide
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
@@ -26,7 +29,9 @@ __all__ = ["GatewayTape", "Seen"]
 LOOK_BACK: Final = 100 * SECOND  # what is older is of no use; books are written whole more often
 BOOK_LEVELS: Final = 25
 FILLS_MAX: Final = 10_000  # that a gateway's table may not have yet
-_TYPES: Final = ("instrument", "quote", "mark", "funding", "book", "fill", "health")
+MOVED_MAX: Final = 1000  # transfers, commands and corrections within a move of margin
+_TYPES: Final = ("instrument", "quote", "mark", "funding", "book", "fill", "health", "entry")
+_MOVED: Final = (Cause.TRANSFER, Cause.COMMAND, Cause.CORRECTION)
 _MARK: Final = struct.Struct("<4q")  # MarkPayload of core/journal/events.hpp
 _FUNDING: Final = struct.Struct("<5q")  # FundingPayload
 
@@ -62,7 +67,7 @@ class Seen:
 
 class GatewayTape:
     """Follows one gateway's tape. errors: that the gateway's feeds had since it is followed. fills: (sequence, symbol,
-    position side, signed size) of late."""
+    position side, signed size) of late; booked: entries of money that came or left by no trade."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -72,6 +77,7 @@ class GatewayTape:
         self.instruments: dict[str, Instrument] = {}
         self.seen: dict[str, Seen] = {}
         self.fills: deque[tuple[int, str, PositionSide, int]] = deque(maxlen=FILLS_MAX)
+        self.booked: deque[Booked] = deque(maxlen=MOVED_MAX)
         self.errors = 0
         self.version = 0  # of `instruments`
 
@@ -97,6 +103,7 @@ class GatewayTape:
         self._reader, self._taken = None, 0
         self.seen.clear()
         self.fills.clear()
+        self.booked.clear()
 
     def _open(self) -> bool:
         if not is_tape(self._path):
@@ -107,6 +114,7 @@ class GatewayTape:
     def _seek(self, reader: JournalReader, time: int) -> None:
         reader.seek_time(time)
         self.fills.clear()
+        self.booked.clear()
         for each in self.seen.values():
             each.book.desync()
         for stream, record in reader.instruments.items():
@@ -127,6 +135,10 @@ class GatewayTape:
                 if fill.trade_id < INTERNAL_TRADES:  # else the account's position stays
                     change = fill.size * fill.side.sign
                     self.fills.append((frame.sequence, self._streams[frame.stream], fill.position_side, change))
+            case EventType.ENTRY.id:
+                entry = unpack(frame.payload)
+                if entry.cause in _MOVED and entry.legs:
+                    self.booked.append(Booked(frame.sequence, frame.time, entry))
             case EventType.HEALTH.id:
                 record = msgspec.msgpack.decode(frame.payload)
                 self.errors += record.get("kind") in ("feed", "malformed") and "severity" in record

@@ -20,7 +20,7 @@ Base = Annotated[float, Meta(gt=0, le=1e12)]
 Delta = Annotated[float, Meta(ge=-1e12, le=1e12)]
 Accounts = Annotated[list[str], Meta(min_length=1, max_length=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
-Millis = Annotated[int, Meta(ge=0)]
+Millis = Annotated[int, Meta(ge=0, le=2**63 // 10**6 - 1)]  # as ns it is an integer of 64 bits
 UTILIZATION_BAND = 0.1
 Direction = Literal["increase", "decrease", "maintain"]
 AlertKind = Annotated[str, Meta(pattern=f"^({'|'.join(get_args(AlertType))})-alert$")]  # else a slip reads as no alerts

@@ -81,12 +81,13 @@ class Surroundings(Protocol):
 
 class SagaRun:
     """Runs one saga over real gateways. reported: the answer to the caller; over: the saga has ended, or is stopped
-    until the process resumes it."""
+    until the process resumes it; stopping: a person wants it to end."""
 
     def __init__(self, desk: Surroundings, saga: Saga) -> None:
         self.saga = saga
         self.reported: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.over = asyncio.Event()
+        self.stopping = asyncio.Event()
         self.fault: BaseException | None = None
         self._desk = desk
         self._tapes: dict[str, OrderTape] = {}
@@ -98,6 +99,11 @@ class SagaRun:
 
     def begin(self, effects: list[Effect]) -> None:
         self._do(effects)
+
+    def stop(self) -> None:
+        """Ends the saga by a person's wish. Where a fault has stopped the run, who goes on with it has the wish."""
+        self.stopping.set()
+        self._do(self.saga.stop(self._desk.now()))
 
     def close(self) -> None:
         for task in self._tasks:
@@ -111,6 +117,8 @@ class SagaRun:
 
     def _do(self, effects: list[Effect]) -> None:
         loop = asyncio.get_running_loop()
+        if self.fault is not None:  # another run goes on from the records, and these have a gap
+            return
         try:
             for effect in effects:
                 match effect:

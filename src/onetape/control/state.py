@@ -53,6 +53,7 @@ class State:
         self.moving: Callable[[], list[MarginMove]] = list  # margin, on its way
         self.is_held: Callable[[str], bool] = lambda _symbol: False  # automatically
         self._watch: asyncio.Task[None] | None = None
+        self._is_fresh = False
 
     def start(self) -> None:
         self.commands.start()
@@ -83,13 +84,24 @@ class State:
             "market_failover": self._failover,
         }
 
+    def _refresh(self) -> None:
+        """Reads what has come, once for all calls that the loop has at hand. A call that comes after an answer was sent
+        is none of them, so it sees what the answer said."""
+        if not self._is_fresh:
+            self.views.refresh()
+            self._is_fresh = True
+            asyncio.get_running_loop().call_soon(self._outdate)
+
+    def _outdate(self) -> None:
+        self._is_fresh = False
+
     async def _symbols(self, call: Call) -> SymbolsReply:
-        self.views.refresh()
+        self._refresh()
         return SymbolsReply(symbols=self.views.symbols().shown())
 
     async def _delta_status(self, call: Call) -> DeltaStatusReply:
         views = self.views
-        views.refresh()
+        self._refresh()
         symbols = views.symbols()
         wanted, found = call.request.symbol, []
         for name in symbols.traded() if wanted is None else [wanted]:
@@ -116,7 +128,7 @@ class State:
         )
 
     async def _metrics(self, call: Call) -> RiskMetrics:
-        self.views.refresh()
+        self._refresh()
         account = call.path["accountId"]
         if (currency := self.risk.unread(account)) is not None:
             with suppress(TimeoutError):  # then the reply has the last drawdown that was read
@@ -126,7 +138,7 @@ class State:
 
     async def _history(self, call: Call) -> list[RiskMetrics]:
         account, wanted = call.path["accountId"], call.request
-        self.views.refresh()
+        self._refresh()
         currency = self.risk.currency(account)
         return await self._in_thread(self.risk.history, account, wanted.limit, wanted.since, currency)
 

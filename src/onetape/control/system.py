@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from onetape.control.call import Call
 from onetape.control.models import Performance, Service, SystemReply, SystemStatus
 from onetape.control.operations import Operations
@@ -61,6 +63,7 @@ class System:
         self._tokens = TokenCache(home)
         self._looking: asyncio.Task[dict[str, Any]] | None = None
         self._looked: tuple[float, dict[str, Any]] = (-KEPT_S, {})
+        self._shown: tuple[dict[str, Any], SystemStatus] | None = None  # of a look, what it comes to
         self._killing: dict[str, asyncio.Task[None]] = {}  # by process
         self._refusals: dict[str, str] = {}  # why a gateway has not taken the kill switch
         self._began = time.time_ns()
@@ -99,13 +102,24 @@ class System:
             seen = await self._look()
         except ProcessDown:
             seen = {"processes": [], "since": self._began, "running": False}
+        if self._shown is None or self._shown[0] is not seen:
+            self._shown = seen, self._status_of(seen, now)
+        shown = self._shown[1]
+        return msgspec.structs.replace(
+            shown,
+            status="stopped" if self._stopped else shown.status,
+            uptime=max(0, now - max(int(seen.get("since", self._began)), self._restarted)) / MS,
+            total_operations=self._operations.total,
+        )
+
+    def _status_of(self, seen: dict[str, Any], now: int) -> SystemStatus:
+        """Returns what one look at the processes comes to. now: when it was."""
         processes = seen["processes"]
-        alive = [each for each in processes if each["state"] == "running"]
         mean, rate = self._performance()
         is_well = seen["running"] and all(each["state"] != "failed" for each in processes)
         return SystemStatus(
-            status="stopped" if self._stopped else "running" if is_well else "error",
-            uptime=max(0, now - max(int(seen.get("since", self._began)), self._restarted)) / MS,
+            status="running" if is_well else "error",
+            uptime=0.0,
             services=[_service(each, now) for each in processes],
             performance=Performance(
                 avg_response_time=mean,
@@ -113,8 +127,8 @@ class System:
                 memory_usage=sum(each["memory_bytes"] or 0 for each in processes) / 2**20,
                 cpu_usage=sum(each["cpu_percent"] or 0 for each in processes),
             ),
-            active_accounts=sum(each["kind"] == "gateway" for each in alive),
-            total_operations=self._operations.total,
+            active_accounts=sum(each["kind"] == "gateway" and each["state"] == "running" for each in processes),
+            total_operations=0,
         )
 
     async def stop(self, call: Call) -> SystemReply:

@@ -24,6 +24,7 @@ from onetape.gateway.account_projection import AccountView, FollowedAccount
 from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
 from onetape.hedge.model import LegView, Level, Resting
+from onetape.hedge.moves import Booked
 from onetape.hedge.plan import base_of, worth
 from onetape.hub.options import brought_by_hub, hub_journal
 from onetape.model.enums import Kind, OrderState, PositionSide, TimeInForce
@@ -60,6 +61,7 @@ class AccountFigures:
     margins: dict[str, Margin] = field(default_factory=dict)
     funding: dict[str, tuple[int, int]] = field(default_factory=dict)
     balances: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)  # total, and what of it is free
+    as_of: dict[str, int] = field(default_factory=dict)  # of balances: their gateway's frame
     worth: dict[str, tuple[Decimal, tuple[str, ...]]] = field(default_factory=dict)  # by currency: `Views._spot_worth`
 
 
@@ -83,6 +85,7 @@ class Views:
         self._resting: dict[str, dict[str, list[Resting]]] = {}  # by account and symbol
         self._tables: dict[str, AccountReader] = {}
         self._figures: dict[str, AccountFigures] = {}
+        self._legs: dict[tuple[str, str], LegView] = {}  # by account and symbol, as of the last refresh
         self._hub: MarketReader | None = None
         self._symbols: tuple[int, NeutralSymbols] | None = None
         self._of_hub: dict[str, frozenset[str]] = {}
@@ -92,6 +95,7 @@ class Views:
         """Reads what tapes have that is new; cheap, to be called before use."""
         self.now = self.clock()
         self._figures.clear()
+        self._legs.clear()
         for tape in self.tapes.values():
             tape.take(self.now)
         for name, orders in self._orders.items():
@@ -137,6 +141,12 @@ class Views:
         )
         return [leg for leg in (self._leg(account, each) for each in own) if leg.position]
 
+    def booked(self, account: str) -> Sequence[Booked]:
+        """Returns what money came to an account, or left it, by no trade of late: by all of its tape, so that nothing
+        is lacking that figures have."""
+        self.tapes[account].take(self.now)
+        return self.tapes[account].booked
+
     def any_leg(self, account: str) -> LegView | None:
         """Returns a leg with money; of several settle currencies that with the most equity. None: there is
         none."""
@@ -179,6 +189,7 @@ class Views:
                 total := slots.get(TOTAL)
             ) is not None:
                 found.balances[currency] = money(total), money(slots.available(TOTAL) or 0)
+                found.as_of[currency] = written[4] if (written := slots.all()) is not None else 0
         found.funding = table.fundings()
         found.positions = {(each.symbol, each.side): each for each in table.positions() if each.slot == TOTAL}
         for (symbol, _), each in found.positions.items():
@@ -212,6 +223,12 @@ class Views:
     # --- a leg ----------------------------------------------------------------------------------------
 
     def _leg(self, account: str, instrument: Instrument) -> LegView:
+        key = account, instrument.symbol
+        if (made := self._legs.get(key)) is None:
+            made = self._legs[key] = self._make_leg(account, instrument)
+        return made
+
+    def _make_leg(self, account: str, instrument: Instrument) -> LegView:
         found, symbol, config = self.figures(account), instrument.symbol, self.config.accounts[account]
         seen = self.seen(account, instrument)
         bids, asks = (_levels(instrument, side) for side in seen.levels())
@@ -219,12 +236,14 @@ class Views:
         margin = found.margins.get(instrument.settle)
         gross, initial = self._in_use(account, found, instrument.settle, config)
         equity = money(margin.equity) if margin is not None and margin.equity is not None else None
+        as_of = margin.sequence if margin is not None else 0
         available = max((equity or _ZERO) - initial, _ZERO)
         qty, unpriced = found.qty.get(symbol, _ZERO), tuple[str, ...]()
         if instrument.kind is Kind.SPOT and instrument.quote in found.balances:
             qty, _ = found.balances.get(instrument.base, (_ZERO, _ZERO))
             available = found.balances[instrument.quote][1]
             equity, unpriced = self._spot_worth(account, instrument.quote, found)
+            as_of = found.as_of[instrument.quote]
         rate, at = self._funding(account, instrument, seen)
         return LegView(
             account=account,
@@ -251,6 +270,7 @@ class Views:
             unfit=found.why,
             is_shared=bool(config.subaccounts),
             unpriced=unpriced,
+            as_of=as_of,
             resting=tuple(
                 row for other in self._beside[account] for row in self._resting.get(other, {}).get(symbol, ())
             ),

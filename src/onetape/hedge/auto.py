@@ -1,14 +1,15 @@
 """Automatic mode: holds a net delta for days, and answers why it does something, or nothing.
 
 A pure core. Events come in: the accounts as they are, and how an operation ended. One decision comes out for each look,
-with its reason; the same one once more is counted, not repeated. What it decides is carried out by others, one
-operation at a time. It stops itself, and says so, rather than trade where it should not.
+with its reason; the same one once more is counted, not repeated, and so are those to hold that take turns. What it
+decides is carried out by others, one operation at a time. It stops itself, and says so, rather than trade where it
+should not.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -24,11 +25,12 @@ from onetape.hedge.plan import Terms, legs_plan, plan_change, refusal_of
 from onetape.hedge.safety import Limits, Measure, safety
 from onetape.hedge.utilization import Target, rebalance
 from onetape.model.errors import HedgeFailed
-from onetape.model.time import DAY, SECOND
+from onetape.model.time import DAY, MINUTE, SECOND
 
 __all__ = ["Auto", "AutoSettings", "Decision", "Ended", "Look", "MarginLimits", "UtilizationBand"]
 
 RECORDS_MAX: Final = 1000  # stretches of one decision that are kept; the tape has all
+INTERRUPTED_MAX: Final = MINUTE  # a decision to hold is the same one still, when others to hold came in between
 _ZERO: Final = Decimal(0)
 Action = Literal["hold", "control", "trade", "transfer", "stop", "start"]
 
@@ -117,7 +119,8 @@ class Ended:
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Says what was decided at a look, and why. at, until: ns UTC of the first and the last look that came to it,
-    count: how many did. code: the reason as a word, which makes two decisions the same. cost: quote, as expected."""
+    count: how many did. code: the reason as a word, which makes two decisions the same. cost: quote, as expected.
+    correcting, balancing: the band was left, and is not yet within the release."""
 
     at: int
     until: int
@@ -130,6 +133,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     operation: str = ""
     trades: dict[str, Decimal] = {}
     transfers: list[dict[str, str]] = []
+    correcting: bool = False
+    balancing: bool = False
 
     @property
     def acts(self) -> bool:
@@ -150,7 +155,7 @@ class Auto:
         self.operations = 0
         self.working: Decision | None = None  # what is carried out
         self._day = now // DAY
-        self._ready_at = 0
+        self._ended_at: int | None = None  # of the last operation
         self._correcting = False
         self._balancing = False
         self._failures = 0
@@ -167,7 +172,7 @@ class Auto:
         self.operations += 1
         self.spent += event.cost
         self.total += event.cost
-        self._ready_at = event.now + self.settings.cooldown
+        self._ended_at = event.now
         self._failures = self._failures + 1 if event.error else 0
         if self._failures < self.settings.failures_max:
             return None
@@ -199,11 +204,14 @@ class Auto:
     def replay(self, decision: Decision) -> None:
         """Takes in a decision of an earlier run, as it was written."""
         self._turn(decision.until)
-        if self.records and self.records[-1].at == decision.at:
-            self.records.pop()
+        for index in self._open(decision.at):
+            if self.records[index].at == decision.at:
+                del self.records[index]
+                break
         self.records.append(decision)
         self.enabled = decision.action != "stop" and (self.enabled or decision.action == "start")
         self.working = decision if decision.acts else self.working
+        self._correcting, self._balancing = decision.correcting, decision.balancing
 
     def halt(self, now: int, reason: str, code: str = "switched_off") -> Decision:
         """Stops it."""
@@ -237,8 +245,8 @@ class Auto:
         wants = self._control(event, net, off, terms) if self._correcting else self._held(event, net, terms)
         if not wants.acts:
             return wants
-        if now < self._ready_at:
-            wait = (self._ready_at - now) / SECOND
+        if self._ended_at is not None and (left := self._ended_at + settings.cooldown - now) > 0:
+            wait = left / SECOND
             return self._decision(now, "hold", "cooldown", f"{wait:.0f} s of the cool-down left: {wants.reason}", net)
         held = {view.account: view.position for view in event.views}
         after = {account: held[account] + trade for account, trade in wants.trades.items()}
@@ -354,6 +362,7 @@ class Auto:
         self, now: int, action: Action, code: str, reason: str, delta: Decimal = _ZERO, **figures: object
     ) -> Decision:
         fields = {"at": now, "until": now, "action": action, "code": code, "reason": reason, "delta": delta}
+        fields |= {"correcting": self._correcting, "balancing": self._balancing}
         return Decision(**fields, **figures)  # type: ignore[arg-type]
 
     def _stop(self, now: int, code: str, reason: str, delta: Decimal = _ZERO) -> Decision:
@@ -361,12 +370,26 @@ class Auto:
         return self._decision(now, "stop", code, reason, delta)
 
     def _note(self, found: Decision) -> None:
-        """Keeps a decision; one that equals the last is counted with it, with its newer figures."""
-        last = self.records[-1] if self.records else None
-        if last is not None and not found.acts and (last.action, last.code) == (found.action, found.code):
-            self.records[-1] = msgspec.structs.replace(found, at=last.at, count=last.count + 1)
-        else:
-            self.records.append(found)
+        """Keeps a decision as the newest. One that equals the last is counted with it, with its newer figures; one to
+        hold also where others to hold came in between, but not for long: those that take turns are not one a look."""
+        for index in () if found.acts else self._open(found.at - INTERRUPTED_MAX):
+            same = self.records[index]
+            if (same.action, same.code) == (found.action, found.code):
+                del self.records[index]
+                found = msgspec.structs.replace(found, at=same.at, count=same.count + 1)
+                break
+        self.records.append(found)
+
+    def _open(self, since: int) -> Iterator[int]:
+        """Yields where decisions are that may be counted on, newest first: the last, and before it those to hold, with
+        nothing but such behind them, that were made since a moment. As many as there are codes, at most."""
+        for index in reversed(range(len(self.records))):
+            is_last = index == len(self.records) - 1
+            if not is_last and (self.records[index].action != "hold" or self.records[index].until < since):
+                return
+            yield index
+            if self.records[index].action != "hold":
+                return
 
     def _turn(self, now: int) -> None:
         if now // DAY != self._day:

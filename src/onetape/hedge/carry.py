@@ -15,9 +15,8 @@ from typing import Final
 
 import msgspec
 
-from onetape.hedge.margin import price_of
 from onetape.hedge.model import LegView
-from onetape.hedge.plan import Leg, Terms, leg_of
+from onetape.hedge.plan import Leg, Terms, leg_of, price_of
 from onetape.model.time import DAY, HOUR
 
 __all__ = ["Carry", "Choice", "choose", "cost_of_trades"]

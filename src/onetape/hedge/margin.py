@@ -10,16 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from functools import reduce
-from math import lcm
 from typing import Final
 
 from onetape.hedge.model import LegView
-from onetape.hedge.plan import base_of, middle
+from onetape.hedge.plan import price_of
 from onetape.model.enums import Kind
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
 
-__all__ = ["InFlight", "Route", "Transfer", "common_lot", "distance", "in_transit", "lot_of", "price_of", "shortfall"]
+__all__ = ["InFlight", "Route", "Transfer", "distance", "in_transit", "shortfall"]
 
 MOVE_MAX: Final = Fraction(10)  # a short leg that bears eleven times the price is called safe
 _STEPS: Final = 24  # halvings of a distance: to less than a millionth
@@ -56,27 +54,6 @@ class InFlight:
     due: int
     debited: bool = False
     credited: bool = False
-
-
-def price_of(view: LegView) -> Decimal:
-    """Returns the mark, else the middle of the book; 0 where there is neither."""
-    return view.mark if view.mark > 0 else middle(view)
-
-
-def lot_of(view: LegView) -> Fraction:
-    """Returns the least step of what is traded, in units of base."""
-    return Fraction(base_of(view.instrument, view.instrument.lot, price_of(view)))
-
-
-def common_lot(views: Iterable[LegView]) -> Fraction:
-    """Returns the least amount that all of them trade to the last unit; an inverse contract's lot moves with the price
-    and does not count."""
-    lots = [lot_of(view) for view in views if view.instrument.kind is not Kind.INVERSE]
-    return reduce(_lcm, lots) if lots else Fraction(0)
-
-
-def _lcm(a: Fraction, b: Fraction) -> Fraction:
-    return Fraction(lcm(a.numerator * b.denominator, b.numerator * a.denominator), a.denominator * b.denominator)
 
 
 def shortfall(view: LegView, move: Fraction, position: Fraction | None = None) -> Fraction:

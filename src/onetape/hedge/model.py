@@ -45,7 +45,8 @@ class LegView:
     refusal: why nothing can be traded on it now; "": nothing speaks against it. unfit: why what it says of position and
     money is not to be relied on, "": it is. is_shared: by sub-accounts, each with its part of the position. unpriced:
     coins of a spot account that the equity is without. resting: orders that one of this account must not meet. traded:
-    what its market has traded since an operation began, of the instrument's own units; None: unknown.
+    what its market has traded since an operation began, of the instrument's own units; None: unknown. as_of: frame of
+    its gateway's tape by which the equity is the books'.
     """
 
     account: str
@@ -74,6 +75,7 @@ class LegView:
     unpriced: tuple[str, ...] = ()
     resting: tuple[Resting, ...] = ()
     traded: Decimal | None = None
+    as_of: int = 0
 
     @property
     def utilization(self) -> Fraction:

@@ -7,16 +7,19 @@ brought back. Nothing uncertain is guessed: a move without an answer stays on it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from onetape.accounts.entries import MAIN, TRANSFER_REPORTED, Cause, Entry, Outside
 from onetape.hedge.margin import InFlight, Route, Transfer
+from onetape.model.money import money_units
 from onetape.model.time import SECOND
 
-__all__ = ["STEP_WITHIN", "Margin", "Move", "Step", "ways"]
+__all__ = ["NOTHING", "STEP_WITHIN", "Booked", "Books", "Margin", "Move", "Step", "ways"]
 
 STEP_WITHIN: Final = 10 * SECOND  # until the move that has it is late
 TRADING: Final = "trading"
@@ -48,6 +51,42 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def back(self) -> Step:
         return Step(self.source, self.steps[0].target, TRADING)
+
+
+class Booked(NamedTuple):
+    """An entry of a gateway's tape, its frame, and when that was written, ns UTC."""
+
+    sequence: int
+    at: int
+    entry: Entry
+
+
+class Books(NamedTuple):
+    """What an account's gateway has booked of late. as_of: the frame by which the figures that are counted are."""
+
+    as_of: int
+    booked: Sequence[Booked]
+
+    def have(self, cause: Cause, reference: str) -> bool:
+        """Tells whether the figures have what an entry names. Where it moved nothing they had it before."""
+        return any(
+            (each.entry.cause, each.entry.reference) == (cause, reference)
+            and (each.sequence <= self.as_of or each.entry.legs[0].holder != MAIN)
+            for each in self.booked
+        )
+
+    def may_have(self, currency: str, units: int, since: int) -> bool:
+        """Tells whether the figures have money that came without a name: by the venue's own word, or a correction."""
+        for sequence, at, entry in self.booked:
+            if sequence <= self.as_of and at >= since and entry.cause in (Cause.TRANSFER, Cause.CORRECTION):
+                into, out_of = entry.legs[:2]
+                is_new = into.holder == MAIN and not into.wallet and out_of.holder != Outside.TRANSIT
+                if is_new and into.currency == currency and into.amount >= units:
+                    return True
+        return False
+
+
+NOTHING: Final = Books(0, ())
 
 
 class Move:
@@ -86,12 +125,14 @@ class Move:
         facts = msgspec.to_builtins(self.margin)
         return {"kind": "move_begun", "operation": self.margin.operation, "move": facts}
 
-    def ended(self, now: int, why: str = "") -> dict[str, Any]:
-        """The step's transfer has ended. why: it was not made, "": it was. Returns the record."""
+    def stepped(self, now: int, why: str = "") -> dict[str, Any]:
+        """Returns the record that the step's transfer has ended, which is taken once it is on the tape. why: it was not
+        made, "": it was."""
         record = {"kind": "move_stepped", "operation": self.margin.operation, "number": self.margin.number}
         record |= {"index": self.index, "why": why, "at": now}
-        self.take(record)
-        return record | {"is_over": self.is_over}
+        after = copy(self)
+        after.take(record)
+        return record | {"is_over": after.is_over}
 
     def take(self, record: Mapping[str, Any]) -> None:
         self.at = record["at"]
@@ -124,16 +165,28 @@ class Move:
         is_of_it = (row["state"], row["currency"], wallet) == ("done", facts.currency, self.step.source)
         return is_of_it and Decimal(row["amount"]) >= facts.amount and row["ts_asked"] > self.at
 
-    @property
-    def on_way(self) -> InFlight | None:
+    def on_way(self, source: Books, target: Books) -> InFlight | None:
         """Returns it as it counts in plans; None: what accounts show is all of it. What is brought back, or lies in
-        between, is nobody's margin."""
+        between, is nobody's margin. Gateways book each half before the control plane hears of it: their books decide.
+        """
         if self.is_over:
             return None
-        facts = self.margin
+        facts, first = self.margin, self.ids[0]
         route = Route(facts.source, facts.target, facts.currency, facts.due - facts.begun)
-        due = facts.due if self.state == "moving" else 0
-        return InFlight(Transfer(route, facts.amount), due, debited=self.is_sent)
+        is_back = source.have(Cause.TRANSFER, f"{first}/back")
+        due = facts.due if self.state == "moving" and not is_back else 0
+        debited = self.is_sent or is_back or source.have(Cause.TRANSFER, first)
+        return InFlight(Transfer(route, facts.amount), due, debited=debited, credited=self._has_arrived(target))
+
+    def _has_arrived(self, target: Books) -> bool:
+        """Tells whether the target's figures have it. What comes without a name and is no less counts as it: money that
+        counts a moment later errs to the safe side."""
+        if self.index + 1 != len(self.margin.steps):
+            return False
+        is_named = target.have(Cause.COMMAND, TRANSFER_REPORTED + self.id) or target.have(
+            Cause.TRANSFER, f"{self.id}/in"
+        )
+        return is_named or target.may_have(self.margin.currency, money_units(self.margin.amount), self.margin.begun)
 
     @property
     def words(self) -> str:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, localcontext
+from fractions import Fraction
+from functools import reduce
+from math import lcm
 from typing import Final
 
 import msgspec
@@ -25,13 +28,16 @@ __all__ = [
     "Terms",
     "base_of",
     "capacity",
+    "common_lot",
     "hedge_plan",
     "least_of",
     "leg_of",
     "legs_plan",
+    "lot_of",
     "middle",
     "nearest",
     "plan_change",
+    "price_of",
     "qty_of",
     "reducing",
     "refusal_of",
@@ -190,6 +196,27 @@ def middle(view: LegView) -> Decimal:
     return (view.bids[0].price + view.asks[0].price) / 2 if view.bids and view.asks else _ZERO
 
 
+def price_of(view: LegView) -> Decimal:
+    """Returns the mark, else the middle of the book; 0 where there is neither."""
+    return view.mark if view.mark > 0 else middle(view)
+
+
+def lot_of(view: LegView) -> Fraction:
+    """Returns the least step of what is traded, in units of base."""
+    return Fraction(base_of(view.instrument, view.instrument.lot, price_of(view)))
+
+
+def common_lot(views: Iterable[LegView]) -> Fraction:
+    """Returns the least amount that all of them trade to the last unit; an inverse contract's lot moves with the price
+    and does not count."""
+    lots = [lot_of(view) for view in views if view.instrument.kind is not Kind.INVERSE]
+    return reduce(_lcm, lots) if lots else Fraction(0)
+
+
+def _lcm(a: Fraction, b: Fraction) -> Fraction:
+    return Fraction(lcm(a.numerator * b.denominator, b.numerator * a.denominator), a.denominator * b.denominator)
+
+
 # --- one account ------------------------------------------------------------------------------------------------------
 
 
@@ -254,6 +281,12 @@ def depth_of(view: LegView, side: int, terms: Terms) -> Decimal:
     return _walk(view.asks if side > 0 else view.bids, side, limit, Decimal("Infinity"))[0]
 
 
+def order_max(view: LegView) -> Decimal | None:
+    """Returns the most base that one order of the account may have; None: its venue has no bound."""
+    most = view.instrument.size_max
+    return base_of(view.instrument, most, middle(view)) if most else None
+
+
 def capacity(view: LegView, side: int, terms: Terms, *, reduces: bool) -> tuple[Decimal, str]:
     """Returns how much base an account can bear of a change, and what bounds it. reduces: by taking its position off,
     else by opening one beyond what it has, for which it needs margin."""
@@ -261,8 +294,7 @@ def capacity(view: LegView, side: int, terms: Terms, *, reduces: bool) -> tuple[
     met = nearest(view, side)
     own = f", and before our own order {met.order} of {met.account} at {met.price}" if met is not None else ""
     bounds = [(depth_of(view, side, terms), f"its depth within {limit}{own}")]
-    if instrument.size_max:
-        bounds.append((base_of(instrument, instrument.size_max, limit), "the size of one order"))
+    bounds += [(most, "the size of one order")] if (most := order_max(view)) is not None else []
     if reduces:
         bounds.append((reducing(view, side), "its position"))
     elif terms.reduce_only or (instrument.kind is Kind.SPOT and side < 0):
@@ -378,7 +410,8 @@ def plan_change(
     for view in views:
         if view.account not in chosen:
             small = f"its smallest order is {_shown(tradable(view, reduces=reducing(view, side) > 0))}"
-            reasons.setdefault(view.account, bounds.get(view.account, "others cost less" if legs else small))
+            why = "others cost less" if legs and not missing else small
+            reasons.setdefault(view.account, bounds.get(view.account, why))
     why_not = tuple(sorted(reasons.items()))
     return Plan(tuple(legs.values()), parallel, before, side * missing, why_not, bearers)
 
@@ -414,25 +447,54 @@ def legs_plan(views: Sequence[LegView], trades: Mapping[str, Decimal], terms: Te
     own. Raises HedgeFailed where legs of opposite sign would meet at a venue."""
     by_account = {each.account: each for each in views if trades.get(each.account)}
     reasons = {account: why for account, view in by_account.items() if (why := refusal_of(view, terms))}
-    share = Decimal(0 if reasons else 1)
+    share = Fraction(0 if reasons else 1)
     for account, view in by_account.items() if not reasons else ():
         side = 1 if trades[account] > 0 else -1
         opens, bound = capacity(view, side, terms, reduces=False)
-        most = min(depth_of(view, side, terms), opens + reducing(view, side))
+        bounds = [(opens + reducing(view, side), bound), (depth_of(view, side, terms), "its depth")]
+        bounds += [(largest, "the size of one order")] if (largest := order_max(view)) is not None else []
+        most, bound = min(bounds, key=lambda each: each[0])
         if most < abs(trades[account]):
             reasons[account] = f"{bound} bounds it to {_shown(most)}"
-            share = min(share, most / abs(trades[account]))
-    legs = [leg_of(view, trades[account] * share, terms) for account, view in by_account.items() if share]
+            share = min(share, Fraction(most) / abs(Fraction(trades[account])))
+    sizes = trades if share == 1 else _smaller(by_account, trades, share)
+    legs = [leg_of(view, sizes[account], terms) for account, view in by_account.items() if share]
     made = sorted((each for each in legs if each is not None), key=lambda each: not each.reduces)
     sides: dict[str, int] = {}
     for leg in made:
         if sides.setdefault(leg.venue, leg.side) != leg.side:
             raise HedgeFailed(f"legs of opposite sign would meet at {leg.venue}", location=leg.account)
     before = sum((each.position for each in views), _ZERO)
-    missing = (1 - share) * max((abs(each) for each in trades.values()), default=_ZERO)
+    missing = _decimal((1 - share) * max((abs(Fraction(each)) for each in trades.values()), default=Fraction(0)))
     names = tuple(each.account for each in views)
     whole = made if len(made) == len(legs) else ()  # one that is too little to be traded would leave the other naked
     return Plan(tuple(whole), parallel, before, missing, tuple(sorted(reasons.items())), names)
+
+
+def _smaller(views: Mapping[str, LegView], trades: Mapping[str, Decimal], share: Fraction) -> dict[str, Decimal]:
+    """Returns a share of each trade. Those of both signs are in lots that all have, and add up to that share of what
+    they did: each down to its own lot would change the net delta by the difference."""
+    sizes = {account: Fraction(trades[account]) * share for account in views}
+    lot = common_lot(views.values())
+    if not lot or len({size > 0 for size in sizes.values()}) == 1:
+        return {account: _decimal(size) for account, size in sizes.items()}
+    over = -sum(sizes.values(), Fraction(0))
+    for account, view in views.items():
+        if view.instrument.kind is not Kind.INVERSE:
+            size = sizes[account]
+            sizes[account] = abs(size) // lot * lot * (1 if size > 0 else -1)
+    over += sum(sizes.values(), Fraction(0))
+    for account in sorted(views, key=lambda each: (-abs(sizes[each]), each)):  # the largest gives back
+        side = 1 if sizes[account] > 0 else -1
+        if over * side >= lot and views[account].instrument.kind is not Kind.INVERSE:
+            back = min(over * side // lot * lot, abs(sizes[account])) * side
+            sizes[account], over = sizes[account] - back, over - back
+    return {account: _decimal(size) for account, size in sizes.items()}
+
+
+def _decimal(value: Fraction) -> Decimal:
+    with localcontext(prec=_DIGITS):
+        return Decimal(value.numerator) / value.denominator
 
 
 def _shown(base: Decimal) -> str:

@@ -12,18 +12,9 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from fractions import Fraction
 
-from onetape.hedge.margin import (
-    InFlight,
-    Route,
-    Transfer,
-    common_lot,
-    distance,
-    in_transit,
-    lot_of,
-    price_of,
-    shortfall,
-)
+from onetape.hedge.margin import InFlight, Route, Transfer, distance, in_transit, shortfall
 from onetape.hedge.model import LegView
+from onetape.hedge.plan import common_lot, lot_of, price_of
 from onetape.model.enums import Kind
 
 __all__ = ["LegMargin", "Limits", "Measure", "safety"]

@@ -346,18 +346,19 @@ class Saga:
         return [Write({"kind": "saga_begun", "operation": self.goal.operation, "goal": goal}), *self._next(now)]
 
     def resume(self, now: int) -> list[Effect]:
-        """Goes on after a restart: what was open is sent once more under its id, which acts once."""
+        """Goes on after a restart: what was open is sent once more under its id, which acts once. What rests of an
+        operation that a person has ended is canceled again: no record says that it was."""
         self._exposed(now)
-        return [*(Place(each) for each in self._open), *self._next(now)]
+        placed = [Place(each) for each in self._open]
+        return [*placed, *(self._withdrawn() if self._is_stopped else ()), *self._next(now)]
 
     def stop(self, now: int) -> list[Effect]:
         """Ends it by a person's wish: nothing more is traded, also of what is naked; what is open is canceled or waited
         for."""
-        if self.is_over or self._is_stopped:
+        if self.is_over:
             return []
-        made: list[Effect] = [self._write("saga_stopped", at=now)]
-        for attempt in self._open:
-            made += self._cancel(attempt) if attempt.rests_until else []
+        made: list[Effect] = [] if self._is_stopped else [self._write("saga_stopped", at=now)]
+        made += self._withdrawn()
         return made if self._open else made + self._look()
 
     def progress(self, number: int, fills: Fills, now: int) -> None:

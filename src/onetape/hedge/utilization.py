@@ -13,9 +13,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from onetape.hedge.margin import InFlight, Route, Transfer, common_lot, in_transit, lot_of, price_of
+from onetape.hedge.margin import InFlight, Route, Transfer, in_transit
 from onetape.hedge.model import LegView
-from onetape.hedge.plan import tradable
+from onetape.hedge.plan import common_lot, lot_of, price_of, tradable
 from onetape.model.enums import Kind
 
 __all__ = ["Action", "Rebalance", "Target", "rebalance"]
