@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from onetape.accounts.entries import TOTAL
 from onetape.dashboard import equity_lines
 from onetape.dashboard.book import Book
 from onetape.dashboard.equity_lines import EquityLines, thinned
+from onetape.dashboard.reader import _day
 from onetape.model.time import DAY, HOUR, MINUTE
 from onetape.recorder.read import equity
 from onetape.store.records import Records, add, metadata
@@ -32,6 +34,29 @@ def records(tmp_path):
     made = Records("sqlite:///store.db", home=tmp_path)
     yield made
     made.close()
+
+
+@pytest.mark.parametrize(
+    ("opened", "symbol", "made"),
+    [
+        (HOUR, "", -8),
+        (HOUR, "x:A/B", -1),
+        (-HOUR, "", -1),
+    ],  # with a position, and before the day: from its first minute
+)
+def test_what_an_account_made_before_its_first_minute_is_of_the_day(records, opened, symbol, made):
+    midnight = time.time_ns() // DAY * DAY
+    opening = {"journal": "j", "account": "main", "position_side": "both", "qty_exact": "", "price_exact": ""}
+    openings = [
+        {**opening, "seq": seq, "symbol": each, "ts": midnight + opened} for seq, each in enumerate({"", symbol})
+    ]
+    with records.transaction() as connection:
+        add(connection, "record_openings", openings)
+        add(connection, "record_equity", [row("main", TOTAL, midnight + HOUR + MINUTE, 993, 0.0)])
+        add(connection, "record_equity", [row("main", TOTAL, midnight + HOUR + 2 * MINUTE, 992, 0.0)])
+    day = _day(records)
+    key = "main", "USDT"
+    assert Decimal(992) - day.capital[key] - day.start[key] == made
 
 
 def written(records: Records, seed: int, begin: int, end: int) -> None:

@@ -40,6 +40,13 @@ def test_equity_is_summed_by_currency_and_its_day_leaves_out_what_was_paid_in():
     assert found[0]["day_share"] == pytest.approx(29 / 1595)
 
 
+def test_fees_and_funding_without_records_are_unknown_and_not_zero():
+    (found,) = first_look(look(account("a", "5"), day=DayOf(why="there is no [recorder]")))["equity"]
+    assert (found["fees"], found["funding"], found["day"]) == (None, None, None)
+    (found,) = first_look(look(account("a", "5")))["equity"]
+    assert (found["fees"], found["funding"]) == ("0", "0")
+
+
 def test_a_look_reads_anew_after_the_clock_was_set_back(tmp_path):
     reader = Reader.__new__(Reader)
     reader.views = Views(parse_config(""), tmp_path)

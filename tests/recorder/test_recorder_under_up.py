@@ -6,10 +6,12 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from onetape.cli.main import run
 from onetape.model.sections import Config
 from onetape.recorder.read import records_of
 from supervisor.test_alerts import http_sink
@@ -118,7 +120,7 @@ def exported(home, folder) -> None:
         assert "trader" not in shown["index.html"]
 
 
-def test_without_a_recorder_the_verbs_project_the_tapes_themselves(tmp_path):
+def test_without_a_recorder_the_verbs_project_the_tapes_themselves(tmp_path, capsys):
     with Home(
         tmp_path, CONFIG.replace(CONFIG[CONFIG.index("[recorder]") : CONFIG.index("[robots")], ""), TRADER
     ) as home:
@@ -128,6 +130,11 @@ def test_without_a_recorder_the_verbs_project_the_tapes_themselves(tmp_path):
         first = home.run("trips")
         wait_for(lambda: len(home.run("trips")) > len(first))
         assert home.run("trips")[: len(first)] == first
+        options = ("--home", str(home.home), "--config", str(home.folder / "onetape.toml"))
+        assert run(["ledger", *options]) == run(["equity", *options]) == 0
+        text = capsys.readouterr().out
+        assert not re.search(r"\.\d{9}", text)  # an amount to 1e-18, or a moment to the nanosecond
+        assert re.search(r"^[-\d]+ [\d:]{8}  main", text, re.MULTILINE)
         trip = first[0]
         assert trip["side"] == "long"
         assert Decimal(trip["qty"]) == Decimal("0.02")

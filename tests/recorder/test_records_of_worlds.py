@@ -21,7 +21,7 @@ from onetape.recorder.projection import READ, Projection
 from onetape.recorder.read import activity, ledger
 from onetape.recorder.recorder import Recorder, gateway_journals
 from onetape.store.records import Records, metadata
-from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.journal import Frame, JournalReader, JournalWriter
 from orders.gateway_seeds import KINDS, Seed, play
 from recorder.recorded_worlds import contents, moved, opened, record_all, record_with_kills
 
@@ -150,6 +150,29 @@ def test_a_journal_that_is_being_made_is_recorded_once(tmp_path):
             reader.uuid.hex
         }
     records.close()
+
+
+def test_a_journal_that_another_takes_the_place_of_is_read_to_its_end(tmp_path):
+    world, cursors = play(Seed("World", "binance-usdm", 4, 20).begun(), 20), metadata.tables["record_cursors"]
+    (source,) = gateway_journals(world.home.path).values()
+    path = tmp_path / "journal" / source.name
+    shutil.copytree(source, path)
+    records = Records("sqlite:///store.db", home=tmp_path)
+    assert records.take_lease() == ""
+    recorder = Recorder(tmp_path, records, leverage={}, frames_max=10)
+    assert recorder.step() == 10
+    shutil.rmtree(path)
+    with JournalReader(source) as reader, JournalWriter(path, process="gateway:main", account="main") as writer:
+        frame = next(iter(reader.frames(("instrument",))))
+        writer.append_instrument(frame.stream, frame.time, frame.payload)
+        while recorder.step():
+            pass
+    alone = record_all(world.home.path)
+    (wanted,) = alone.rows(sa.select(cursors.c.journal, cursors.c.seq))
+    found = records.rows(sa.select(cursors.c.journal, cursors.c.seq))
+    assert len(found) == 2 and wanted in found
+    for each in (records, alone):
+        each.close()
 
 
 def _with_quotes(home):

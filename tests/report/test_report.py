@@ -67,6 +67,18 @@ def test_hostile_text_stays_text():
     assert embedded(page)["title"] == HOSTILE
 
 
+def test_what_is_held_and_paid_is_drawn_to_the_end_of_the_run():
+    data = load_example()(20)
+    value = embedded(render_report(data))
+    end = int(data.equity_ts[-1]) // 1_000_000
+    for market, shown in zip(data.markets, value["markets"], strict=True):
+        times, held = shown["position"]
+        assert sum(times) == end > int(market.position_ts[-1]) // 1_000_000
+        assert held[-1] == held[-2] == round(float(market.position[-1]), market.size_decimals)
+    times, paid = value["fees_paid"]
+    assert sum(times) == end and paid[-1] == paid[-2]
+
+
 def test_equal_runs_give_equal_pages():
     assert render_report(load_example()()) == render_report(load_example()())
 

@@ -29,6 +29,11 @@ def test_assumptions_stand_above_the_figures():
         assert part in text
 
 
+def test_amounts_name_their_currency():
+    text = shown({**SUMMARY, "currency": "USDT"})
+    assert "-12.50 USDT" in text and "1.25 / 0 USDT" in text and "99987.50 USDT" in text
+
+
 def test_no_orders_says_why():
     text = shown({**SUMMARY, "orders": 0, "why_no_orders": "no bar closed"})
     assert "No orders: no bar closed" in text

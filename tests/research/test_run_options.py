@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
 import shlex
@@ -21,6 +22,7 @@ from onetape.cli.sweep import command as sweep_command
 from onetape.model.errors import BadConfig
 from onetape.replay.replay import replay_run
 from onetape.report.sweep_results import open_sweep
+from onetape.research.backtest import RARER
 from onetape.robot.generated import generated_market
 from onetape.robot.paper import PaperOptions, run_paper
 from onetape.runs.options import CHOICES, RunOptions
@@ -345,6 +347,47 @@ def test_every_choice_is_taken_by_name_in_python(tmp_path, files) -> None:
         onetape.backtest(str(code), tape, home=tmp_path, options={"cash": "1 USDT"})
     with pytest.raises(BadConfig, match="unknown option 'boros'"):
         onetape.sweep(str(code), tape, params={}, home=tmp_path, boros="USDT=0.1")
+
+
+# Of the command alone: how its words are written, what it shows, and where a strategy's parameters stand.
+LINE_ONLY = {"more_data", "params", "json", "config", "debug"}
+
+
+def test_what_the_command_takes_the_function_in_python_takes_by_the_same_name() -> None:
+    keywords = inspect.signature(onetape.backtest).parameters.keys() - {"params", "options"}
+    assert keywords | RARER == (flags(backtest_command).keys() - LINE_ONLY) | {"home", "say"}
+    assert not keywords & RARER
+
+
+class Play(onetape.Strategy):
+    symbol: str = BTC
+
+    def on_start(self) -> None:
+        self.subscribe(self.symbol, quotes=True)
+        self.n = 0
+
+    def on_quote(self, quote: object) -> None:
+        self.n += 1
+        if self.n == 2:
+            self.buy(self.symbol, 1, position_side="long")
+
+
+class Hedger(Play):
+    hedge: float = 0.5  # a parameter of its own
+
+
+def test_an_option_is_a_keyword_where_the_strategy_has_no_parameter_of_its_name(tmp_path) -> None:
+    tape = rising(tmp_path / "a.tape")
+    page = tmp_path / "page.html"
+    run = onetape.backtest(Play, tape, home=tmp_path, hedge=True, margin="isolated", leverage=5, report=page)
+    assert (run.stats["fills"], run.facts["money"]["margin"]) == (1, "isolated")
+    assert page.is_file()
+    own = onetape.backtest(Hedger, tape, home=tmp_path, hedge=0.7, report=False)
+    assert (own.stats["fills"], own.facts["params"]["hedge"]) == (0, 0.7)
+    both = onetape.backtest(Hedger, tape, home=tmp_path, hedge=0.7, options={"hedge": True}, report=False)
+    assert (both.stats["fills"], both.facts["params"]["hedge"]) == (1, 0.7)
+    with pytest.raises(BadConfig, match="'hedge' is given twice"):
+        onetape.backtest(Play, tape, home=tmp_path, hedge=True, options={"hedge": True})
 
 
 @pytest.mark.parametrize(

@@ -108,8 +108,10 @@ def _equities(look: Look) -> list[dict[str, Any]]:
                 "equity": _text(equity),
                 "day": None if result is None else _text(result),
                 "day_share": float(result / began) if result is not None and began > 0 else None,
-                "fees": _text(sum((Decimal(row["fees"].get(currency, 0)) for row in rows), _ZERO)),
-                "funding": _text(sum((Decimal(row["funding"]) for row in rows), _ZERO)),
+                "fees": None
+                if look.day.why
+                else _text(sum((Decimal(row["fees"].get(currency, 0)) for row in rows), _ZERO)),
+                "funding": None if look.day.why else _text(sum((Decimal(row["funding"]) for row in rows), _ZERO)),
                 "unrealized": _text(sum((each.unrealized for each in own), _ZERO)),
                 "why": look.day.why,
                 "lacking": lacking,

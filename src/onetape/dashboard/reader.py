@@ -24,7 +24,7 @@ from onetape.model.errors import OnetapeError
 from onetape.model.sections import Config
 from onetape.model.time import DAY, MINUTE, SECOND
 from onetape.notify.past_alerts import PastAlerts, alert_rows
-from onetape.recorder.read import equity, equity_before, ledger, risk
+from onetape.recorder.read import equity, equity_before, ledger, opened_flat, risk
 from onetape.store.records import Records
 
 __all__ = ["Reader"]
@@ -220,12 +220,14 @@ def _day(records: Records) -> DayOf:
     for row in equity_before(records, midnight):
         if row["capital"] is not None:
             day.start[row["account"], row["currency"]] = Decimal(row["equity"]) - Decimal(row["capital"])
+    flat = opened_flat(records, midnight)
     for row in equity(records, by="account", since=midnight):
         if row["capital"] is None:
             continue
         key = row["account"], row["currency"]
         value, day.capital[key] = Decimal(row["equity"]), Decimal(row["capital"])
-        day.start.setdefault(key, value - day.capital[key])
+        # What came before the first full minute is of the day, too.
+        day.start.setdefault(key, Decimal(0) if row["account"] in flat else value - day.capital[key])
         own = worth.setdefault(row["currency"], {})
         own[row["account"]] = value
         minutes = day.minutes.setdefault(row["currency"], [])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import termios
 import tty
@@ -20,6 +19,7 @@ from rich.text import Text
 
 from onetape.dashboard.overview import first_look
 from onetape.dashboard.reader import Reader
+from onetape.ipc.stop_signals import stop_signals
 from onetape.ipc.system import CommandResult
 from onetape.model.sections import OPERATOR, Config
 from onetape.model.shown import shown
@@ -224,7 +224,7 @@ async def _watch(reader: Reader) -> None:
             draw()
 
         loop.add_reader(sys.stdin.fileno(), keys)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in stop_signals():
             loop.add_signal_handler(number, stopped.set)
         try:
             while not stopped.is_set():

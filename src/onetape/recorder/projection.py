@@ -331,7 +331,7 @@ class Projection:
             return
         instrument, before = self._instruments[order.row["symbol"]], _counted(order.row)
         order.row["state"], order.row["ts_last"] = str(OrderState.from_id(state)), frame.time
-        order.row["code"] = code or order.row["code"]
+        order.row |= {"code": code, "reason": order.row["reason"] if code else None}
         if venue:
             order.row["venue_order_id"] = str(venue)
         if price:
@@ -360,7 +360,7 @@ class Projection:
         row["average_price"] = _number(order.spent, instrument.price_decimals) / order.traded
         row["ts_last"] = time
         if row["state"] not in _ENDED:
-            row["state"] = "FILLED" if order.traded >= order.size else "PARTIALLY_FILLED"
+            row |= {"state": "FILLED" if order.traded >= order.size else "PARTIALLY_FILLED", "code": 0, "reason": None}
         self._note(key, order, before)
         self._drop_ended(key, order)
 

@@ -262,6 +262,14 @@ def equity_before(records: Records, moment: int) -> list[dict[str, Any]]:
     return [_shown(row) for row in records.rows(sa.select(minutes).join(last, joined).where(c.slot == TOTAL))]
 
 
+def opened_flat(records: Records, since: int) -> set[str]:
+    """Returns the accounts whose books began since then, and with no position: until then they made nothing."""
+    c = metadata.tables["record_openings"].c
+    first = sa.select(c.account, sa.func.min(c.ts).label("ts"), sa.func.max(c.symbol).label("symbol"))
+    rows = records.rows(first.group_by(c.account))
+    return {row["account"] for row in rows if row["ts"] >= since and not row["symbol"]}
+
+
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """Returns a row of figures: an account has no strategy."""
     if row["slot"] == TOTAL:

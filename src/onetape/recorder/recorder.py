@@ -125,8 +125,11 @@ class Recorder:
         for account, path in gateway_journals(self._home).items():
             followed = self._followed.get(account)
             if followed is not None and followed.reader.is_gone:
-                followed.read()
-                self._commit(followed)
+                if read := followed.read():
+                    self._commit(followed)
+                    count += read
+                if followed.is_behind:  # it is read to its end before the one in its place
+                    continue
                 followed = None
             if followed is None:
                 if not is_begun(path):

@@ -66,7 +66,7 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
             },
         },
         "fees_paid": _fees_paid(data),
-        "markets": [_market(each, points) for each in data.markets],
+        "markets": [_market(each, points, ts) for each in data.markets],
         "stops": _stops(data.orders, int(ts[-1]) if len(ts) else 0),
         "fills": _fills(data.fills, data.markets),
     }
@@ -138,21 +138,29 @@ def thin(values: Floats, points_max: int) -> NDArray[np.int64]:
     return np.array(sorted(kept), dtype=np.int64)
 
 
-def _market(market: Market, points: int) -> dict[str, object]:
+def _held(changes: Ints, values: Floats, ts: Ints) -> tuple[Ints, Floats]:
+    """Returns a curve of steps with its last value repeated at the end of the run: it holds until then."""
+    if not len(changes) or not len(ts) or changes[-1] >= ts[-1]:
+        return changes, values
+    return np.append(changes, ts[-1]), np.append(values, values[-1])
+
+
+def _market(market: Market, points: int, ts: Ints) -> dict[str, object]:
+    position_ts, position = _held(market.position_ts, market.position, ts)
     return {
         "symbol": market.symbol,
         "decimals": market.price_decimals,
         "sizeDecimals": market.size_decimals,
         "price": line(market.price_ts, market.price, market.price_decimals + 1, points),
-        "position": line(market.position_ts, market.position, market.size_decimals, points),
+        "position": line(position_ts, position, market.size_decimals, points),
     }
 
 
 def _fees_paid(data: ReportData) -> list[Any]:
-    """Fees so far after each fill."""
+    """Fees so far after each fill, and at the end of the run."""
     settles = np.array([each.settles_in_run for each in data.markets], dtype=np.bool_)
     mine = settles[data.fills.market] if len(settles) else np.zeros(len(data.fills.ts), dtype=np.bool_)
-    return line(data.fills.ts[mine], np.cumsum(data.fills.fee[mine]), 8)
+    return line(*_held(data.fills.ts[mine], np.cumsum(data.fills.fee[mine]), data.equity_ts), 8)
 
 
 def _stops(orders: Orders, end: int) -> dict[str, object]:

@@ -140,9 +140,10 @@ def _lines(summary: Mapping[str, object]) -> Iterable[tuple[str, str]]:
         yield "a leg naked", f"median {delta['naked_median']:.3f} s, longest {delta['naked_longest']:.3f} s"
         if delta["stopped"]:
             yield "stopped", _text_of(delta["stopped"])
-    yield "profit, net", _profit(text("pnl"))
-    yield "fees / funding", f"{text('fees')} / {text('funding')}"
-    yield "final equity", text("final_equity")
+    unit = _text_of(f" {summary['currency']}") if summary.get("currency") else ""
+    yield "profit, net", _profit(text("pnl") + unit)
+    yield "fees / funding", f"{text('fees')} / {text('funding')}{unit}"
+    yield "final equity", text("final_equity") + unit
     yield "max drawdown", _fraction(summary.get("max_drawdown"))
     for key, name in (("sharpe", "Sharpe, per year"), ("sortino", "Sortino, per year")):
         if key in summary:

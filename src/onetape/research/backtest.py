@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from onetape.engine.by_venue import ByVenue
+from onetape.engine.parameters import parameters_of
 from onetape.engine.plan import RunPlan
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session, started
@@ -53,6 +54,8 @@ def run_backtest(options: BacktestOptions) -> RunResult:
     if (options.stress or options.latency_draws) and not options.write_report:
         what = "--stress" if options.stress else "--latency-draws"
         raise BadConfig(f"{what} without a report", location=what, todo="its lines stand in the report: leave that on")
+    if options.report is not None and options.report.is_dir():
+        raise BadConfig(f"{options.report} is a folder", location="--report", todo="name a file, as run.html")
     strategy = strategy_class(options)
     with new_folders_removed(options.home / "runs", options.home / "tapes"):
         plan = prepare_plan(options, strategy)
@@ -163,7 +166,7 @@ def backtest(
     seed: int = 1,
     out: str | Path | None = None,
     home: str | Path | None = None,
-    report: bool = True,
+    report: bool | str | Path = True,
     stress: bool = False,
     detail_data: Any = None,
     bar_volume: str | None = None,
@@ -178,31 +181,45 @@ def backtest(
     stress: also run it with twice the latency and at the back of the queue, for the report.
     detail_data: finer data of the same symbols, one or a list, which the exchange fills on inside
     bars and the strategy does not see. bar_volume: share of a bar's volume that fills may take.
-    options: the command's rarer ones by name, as {"margin": "isolated", "order_rate": "300/10s"},
-    {"columns": {"close": "Adj Close"}}; {"say": print} shows what files and frames were taken for.
-    Further keywords are the strategy's parameters. Returns the recorded run: `.fills`, `.orders`,
-    `.equity`, `.stats`, `.report()`.
+    report: False writes none, a path says where it goes besides.
+    Further keywords are the strategy's parameters, or the command's other options by name: hedge=True,
+    margin="isolated", columns={"close": "Adj Close"}; say=print shows what files and frames were taken for.
+    options: these, for a strategy that has a parameter of such a name. Returns the recorded run: `.fills`,
+    `.orders`, `.equity`, `.stats`, `.report()`.
     """
     inputs = {name: value for name, value in locals().items() if name not in ("home", "report", "options")}
-    request = BacktestOptions(home=home_of(home), write_report=report, **inputs, **_rarer(options))
-    return open_run(run_backtest(request).run)
+    page = None if isinstance(report, bool) else Path(report)
+    request = BacktestOptions(
+        home=home_of(home), write_report=report is not False, report=page, **inputs, **_rarer(options)
+    )
+    return open_run(run_backtest(_sorted_out(request, options or {})).run)
+
+
+def _sorted_out(request: BacktestOptions, options: Mapping[str, Any]) -> BacktestOptions:
+    """Takes rarer options out of the keywords, as far as the strategy has no parameter that is called so."""
+    named = RARER.intersection(request.params)
+    named -= parameters_of(strategy_class(request)).keys() if named else set()
+    if twice := sorted(named.intersection(options)):
+        raise BadConfig(f"{twice[0]!r} is given twice", location="backtest(options=...)", todo="leave one out")
+    rarer = {name: request.params[name] for name in named}
+    return replace(request, params={k: v for k, v in request.params.items() if k not in named}, **rarer)
 
 
 def _rarer(options: Mapping[str, Any] | None) -> dict[str, Any]:
     """Raises BadConfig for an option that there is not."""
     rarer = dict(options or {})
-    if unknown := sorted(set(rarer) - _RARER):
+    if unknown := sorted(set(rarer) - RARER):
         raise BadConfig(
             f"no option is called {unknown[0]!r}",
             location="backtest(options=...)",
-            todo=f"there are {', '.join(sorted(_RARER))}",
+            todo=f"there are {', '.join(sorted(RARER))}",
         )
     return rarer
 
 
-# What has a keyword of its own above. The others may well be names of a strategy's parameters.
+# What has a keyword of its own above. The others may be names of a strategy's parameters.
 _NAMED = frozenset({"symbol", "cash", "fee", "leverage", "latency", "queue", "fuse", "bar_volume", "seed"})
-_RARER = (frozenset(CHOICES) - _NAMED) | {
+RARER = (frozenset(CHOICES) - _NAMED) | {
     "instruments",
     "check_lookahead",
     "latency_draws",

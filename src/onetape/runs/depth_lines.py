@@ -47,8 +47,9 @@ def depth_lines(measured: Mapping[str, Conflation]) -> list[Assumption]:
     """One for each symbol: who joined between two messages is not seen."""
     lines = []
     for symbol, each in measured.items():
+        every = f"every {each.interval_ns / 1e6:.3g} ms" if each.interval_ns else "in messages of one and the same time"
         text = (
-            f"{symbol}: depth comes every {each.interval_ns / 1e6:.3g} ms while trades happen, and "
+            f"{symbol}: depth comes {every} while trades happen, and "
             "who joined a level in between is not seen: orders are placed before him; "
             f"{each.explaining_share:.0%} of the prints in between explain a smaller level"
         )

@@ -13,7 +13,7 @@ from onetape.engine.accounts import SHARED, Accounts, by_traded_venue, parse_acc
 from onetape.engine.impact import read_impact
 from onetape.engine.latency import Latency, parse_latencies
 from onetape.engine.loader import load_strategy
-from onetape.engine.parameters import parameters_of
+from onetape.engine.parameters import WHOLE_NUMBERS, parameters_of
 from onetape.engine.plan import (
     BAR_VOLUME_SHARE,
     DETAIL,
@@ -67,6 +67,8 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
     for name in options.params:
         if name not in declared:
             near = did_you_mean(name, [*declared, *CHOICES])
+            if name in CHOICES:
+                near = f"it is an option of the run: --{name.replace('_', '-')}."
             raise BadConfig(
                 f"unknown parameter {name!r}",
                 location=strategy.__name__,
@@ -79,8 +81,10 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
     _one_of(options.on_error, ("halt", "flatten", "continue"), "--on-error")
     if options.leverage is not None and options.leverage < 1:
         raise BadConfig(f"leverage {options.leverage}", location="--leverage", todo="give 1 or more")
+    if options.seed not in WHOLE_NUMBERS:
+        raise BadConfig(f"seed {options.seed}", location="--seed", todo="give a whole number of 64 bits")
     # A number alone is in the currency of the data, which prepare_plan reads.
-    accounts = parse_accounts(options.cash) if options.cash and not _bare(options.cash) else {}
+    accounts = {} if options.cash is None or _bare(options.cash) else parse_accounts(options.cash)
     accounts, names = by_traded_venue(_at_venues(accounts, strategy))
     fee, fees = parse_fees(options.fee or ())
     fee_volume, fee_volumes = parse_volumes(options.fee_volume or "")
@@ -226,7 +230,8 @@ def _moment(value: str | int | datetime | None, flag: str) -> int | None:
     try:
         return parse_time(value)
     except (ValueError, BadInput) as problem:
-        raise BadConfig(str(problem), location=flag, todo="write 2024-08-08T12:00:00Z") from None
+        said = problem.what if isinstance(problem, BadInput) else str(problem)
+        raise BadConfig(said, location=flag, todo="write 2024-08-08T12:00:00Z") from None
 
 
 def _default_symbol(strategy: type[Strategy], params: Mapping[str, Any]) -> str | None:

@@ -20,7 +20,7 @@ function Equity({ of }) {
       <p class="big"><${Amount} value=${row.equity} currency=${row.currency} /></p>
       <p class="today">${row.day == null ? html`<span class="note">today: ${row.why || "not read yet"}</span>` : html`<${Amount} value=${row.day} currency=${row.currency} signs /> <span class=${Number(row.day) < 0 ? "loss" : "gain"}>${percent(row.day_share)}</span> <span class="unit">today, after fees</span>`}</p>
       <${Line} points=${row.minutes} label="Equity in ${row.currency} today" />
-      <dl><dt>open profit</dt><dd><${Amount} value=${row.unrealized} currency=${row.currency} signs /></dd><dt>fees today</dt><dd><${Amount} value=${-row.fees} currency=${row.currency} signs /></dd><dt>funding today</dt><dd><${Amount} value=${row.funding} currency=${row.currency} signs /></dd></dl>
+      <dl><dt>open profit</dt><dd><${Amount} value=${row.unrealized} currency=${row.currency} signs /></dd><dt>fees today</dt><dd><${Amount} value=${row.fees == null ? null : 0 - row.fees} currency=${row.currency} signs /></dd><dt>funding today</dt><dd><${Amount} value=${row.funding} currency=${row.currency} signs /></dd></dl>
       ${row.lacking.length > 0 && html`<p class="note warn">not relied on: ${row.lacking.join(", ")}</p>`}
     </div>`)}<//>`;
 }
