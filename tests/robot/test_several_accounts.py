@@ -418,17 +418,28 @@ def test_the_symbols_of_a_venue_behind_a_bridge_are_its_exchanges():
     assert traded_venues(config, config.robots["pair"]) == {"c": "binance", "b": "aster"}
 
 
+def seen(run: Path) -> list[tuple[str, str]]:
+    return [(each.command, each.fields["account"]) for each in commands_of(run / "journal")]
+
+
 def test_the_pair_trades_live_on_two_venues_and_its_legs_are_a_slice_apart_at_most(tmp_path):
     """Through a kill of the robot and of a gateway; then it is repeated to the last action."""
     (tmp_path / PAIR.name).write_text(PAIR.read_text())
     (tmp_path / "busy.py").write_text(BUSY)
     with Home(tmp_path, CONFIG) as home:
         home.run("up")
+        expected: list[tuple[str, str]] = []
         for name in KILLED:
             home.wait_for_trades(2)
-            home.kill(name)
+            (run,) = (home.home / "runs").iterdir()
+            if name.startswith("robot"):
+                home.kill(name)
+                continue
+            expected += [(AWAY, name[-1]), (BACK, name[-1])]
+            # One that is back before the robot has looked was not away.
+            home.kill(name, before_next=lambda: seen(run) == expected[:-1])
+            home.wait_for(lambda: seen(run) == expected)
         home.wait_for_trades(2)
-        (run,) = (home.home / "runs").iterdir()
         home.run("down")
         fills = home.fills()
         apart, most = Decimal(0), Decimal(0)
@@ -437,8 +448,7 @@ def test_the_pair_trades_live_on_two_venues_and_its_legs_are_a_slice_apart_at_mo
             most = max(most, abs(apart))
         assert most == SLICE
         assert {fill["account"] for fill in fills} == {"a", "b"}
-        seen = [(each.command, each.fields["account"]) for each in commands_of(run / "journal")]
-        assert seen == [(what, name[-1]) for name in KILLED[1:] for what in (AWAY, BACK)]
+        assert seen(run) == expected
         assert replay_run(run, verify=True)["divergences"] == 0
         parts = attribution_of(run)
         rows = parts.summed("account")

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -125,10 +126,18 @@ class Home:
         before = Counter(fill["account"] for fill in self.fills())
         self.wait_for(lambda: len(Counter(fill["account"] for fill in self.fills()) - before) == accounts)
 
-    def kill(self, name: str) -> dict:
-        """kill -9; returns when another one runs in its place."""
-        before = self.process(name)
-        os.kill(before["pid"], signal.SIGKILL)
+    def kill(self, name: str, *, before_next: Callable[[], object] | None = None) -> dict:
+        """kill -9; returns when another one runs in its place. before_next: what is waited for before that is started:
+        its place may else be filled before anybody has looked."""
+        before, supervisor = self.process(name), self.process("supervisor")
+        if before_next is not None:
+            os.kill(supervisor["pid"], signal.SIGSTOP)
+        try:
+            os.kill(before["pid"], signal.SIGKILL)
+            if before_next is not None:
+                wait_for(before_next, self.log)
+        finally:
+            os.kill(supervisor["pid"], signal.SIGCONT)
 
         def is_back() -> bool:
             now = self.process(name)
