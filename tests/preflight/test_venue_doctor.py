@@ -11,8 +11,11 @@ import pytest
 
 import copied_process
 from exchange.venue_client import served
+from onetape.exchange.keys import solana_pair, wallet_pair
 from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Side
+from onetape.model.sections import AccountConfig, Config, VenueConfig
+from onetape.preflight.venue_doctor import check_account
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.gateway_process import GatewayProcess, Robot
@@ -100,6 +103,23 @@ def test_a_name_that_no_venue_has_is_wrong_usage(tmp_path):
     done = copied_process.run("doctor", "--venue", "w", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.strip() == "error BAD_CONFIG(4602): no venue 'w', --venue, there is: v"
+
+
+@pytest.mark.parametrize(("kind", "wallet"), [("aster", wallet_pair), ("pacifica", solana_pair)])
+@pytest.mark.parametrize(("whose", "said"), [("main", "key of the main wallet"), ("nobody", "no private key")])
+def test_a_key_that_no_gateway_takes_is_said_where_the_venue_does_not_answer(kind, wallet, whose, said, tmp_path):
+    address, secret = wallet(0, "main")
+    secret = secret if whose == "main" else "zz"
+    for name, text in (("key", address), ("secret", secret)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    config = Config(
+        venues={"v": VenueConfig(kind=kind, mode="demo")},
+        accounts={"a": AccountConfig(venue="v", key="file:key", secret="file:secret")},
+    )
+    (found,) = check_account(config, "a", tmp_path, tmp_path / ".onetape", is_there=False)
+    assert (found.state, found.subject) == ("error", "account a")
+    assert said in found.text and secret not in found.text
 
 
 def test_an_account_on_which_a_gateway_trades_is_left_alone(tmp_path):

@@ -36,6 +36,36 @@ class Buyer(Strategy):
 """
 
 
+class JustBegun(Gateway):
+    """A gateway that takes robots before its account is reconciled: until then it knows of no money."""
+
+    looks = 0
+
+    def ask(self, do: str, **fields):
+        if do == "standing":
+            self.looks += 1
+            waits_for = "" if self.looks > 1 else "the account's reconciliation"
+            return {"settled": not waits_for, "waits_for": waits_for, "balances": {} if waits_for else self.balances}
+        reply = super().ask(do, **fields)
+        if do == "attach":
+            self.balances, reply["balances"] = reply["balances"], {}
+        return reply
+
+
+def test_a_new_robot_waits_for_the_money_of_a_gateway_that_has_just_begun(tmp_path):
+    (tmp_path / "buyer.py").write_text(BUYER)
+    tape = opened(gateway_journal(tmp_path, "main"))
+    later = time.time_ns() + HOUR
+    tape.writer.append("quote", QUOTE.pack(later, later, 600_100, 600_110, 10, 10, 0, 0), stream=1, time=later)
+    options = LiveOptions(strategy=str(tmp_path / "buyer.py"), data=[], home=tmp_path, out=tmp_path / "runs")
+    robot = open_live(options, {"main": JustBegun(tape)})
+    try:
+        assert robot.session.host.balance("USDT").total == 10_000
+    finally:
+        robot.session.close()
+        tape.writer.close()
+
+
 def test_what_comes_before_the_first_market_is_before_the_start_also_when_it_comes_late(tmp_path, monkeypatch):
     """A frame that is no market came between the warm-up and the look for the first one: the robot began with it, and
     its timers fell due before orders that a repetition took as there from the start."""

@@ -123,22 +123,18 @@ def has_begun(journal: Path) -> bool:
         return any(each.type == "order_request" for each in reader)
 
 
-def test_ctrl_c_ends_a_paper_run_with_its_report(tmp_path):
-    process = Copied(
-        ONETAPE,
-        "run",
-        quick(tmp_path / "code"),
-        "--paper",
-        "--json",
-        "--out",
-        "live",
-        "--home",
-        str(tmp_path / "home"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    journal = tmp_path / "home" / "runs" / "live" / "journal"
+def on_paper(folder: Path) -> Copied:
+    """A process that trades on a market of its own."""
+    home = folder / "home"
+    line = ("run", quick(folder / "code"), "--paper", "--json", "--out", "live", "--home", str(home))
+    process = Copied(ONETAPE, *line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    journal = home / "runs" / "live" / "journal"
     wait_for(lambda: is_tape(journal) and has_begun(journal))
+    return process
+
+
+def test_ctrl_c_ends_a_paper_run_with_its_report(tmp_path):
+    process = on_paper(tmp_path)
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
     run = tmp_path / "home" / "runs" / "live"
@@ -146,6 +142,19 @@ def test_ctrl_c_ends_a_paper_run_with_its_report(tmp_path):
     assert replay_run(run, verify=True)["divergences"] == 0
     markets = list((tmp_path / "home" / "journal").iterdir())
     assert len(markets) == 1 and verify(markets[0]).ok  # the market's process ended and sealed
+
+
+def test_the_market_of_a_paper_run_that_was_killed_ends_and_seals(tmp_path):
+    process = on_paper(tmp_path)
+    (market,) = (tmp_path / "home" / "journal").iterdir()
+    process.kill()
+
+    def is_written() -> bool:
+        with JournalReader(market) as reader:
+            return reader.core.writer_alive
+
+    wait_for(lambda: not is_written())
+    assert verify(market).ok
 
 
 def test_paper_wants_a_tape(tmp_path):

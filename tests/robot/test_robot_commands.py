@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import threading
 import tomllib
@@ -104,12 +105,14 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         assert seen == {
             "status": "started",
             "profit": seen["profit"],
+            "currency": "USDT",
             "positions": seen["positions"],
             "orders": seen["orders"],
             "fills": seen["fills"],
         }
         assert abs(Decimal(seen["profit"])) < 1000  # what was allocated is none
-        assert "robot:mm  started, has made" in table(home.status())
+        line = next(each for each in table(home.status()).splitlines() if each.startswith("robot:mm  started"))
+        assert re.search(r"has made [-+0-9.]+ USDT, holds", line)
         # One robot, by its process's name or its own.
         assert home.run("params", "mm") == home.run("params", "robot:mm") == first["params"]
         assert home.run("send", "mm", "status")["status"] == "applied"

@@ -3,6 +3,7 @@ that hang or refuse and hold up nobody."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -18,6 +19,9 @@ import msgspec
 import pytest
 
 import copied_process
+from onetape.guardian.events import GuardianSettings, Record
+from onetape.guardian.guardian import Guardian
+from onetape.guardian.options import GUARDIAN, GuardianOptions, guardian_journal
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.model.sections import NotifyConfig, RouteConfig
@@ -162,6 +166,8 @@ def test_a_sink_that_fails_is_an_alert_itself_and_a_critical_one_is_sent_when_it
     taken, works = [], threading.Event()
 
     class Fails:
+        is_rejected = False
+
         def send(self, alert) -> bool:
             if works.is_set():
                 taken.append(alert.subject)
@@ -242,6 +248,20 @@ def test_what_a_life_said_at_its_end_ends_although_it_is_read_late(name, tmp_pat
         watch.close()
     about = [(e["subject"].split()[-1], e["state"]) for e in received if e["type"] == "failover"]
     assert about == [("lost", "begin"), ("stale", "begin"), ("lost", "end")]
+
+
+def test_a_critical_word_of_the_guardian_leaves_once_and_so_does_its_end(tmp_path: Path):
+    received: list[dict] = []
+    guardian = Guardian(GuardianOptions(home=str(tmp_path), accounts={}, settings=GuardianSettings()), asyncio.Event())
+    watch = AlertWatch(tmp_path, lambda: {GUARDIAN: guardian_journal(tmp_path)}, tell=received.append, said=print)
+    for severity, state in (("critical", "flattening"), ("", "flat")):
+        guardian._say(Record("hard stop", "main X", state, {"reason": "8 %"}, severity))
+        said = "begin" if severity else "end"
+        wait_for(lambda said=said: said in [each["state"] for each in received if each["type"] == "stop"])
+    watch.close()
+    guardian._writer.close()
+    alerts = [(each["subject"], each["severity"], each["state"]) for each in received if each["type"] == "stop"]
+    assert alerts == [(f"{GUARDIAN} hard stop main X", *each) for each in (("critical", "begin"), ("info", "end"))]
 
 
 def test_a_look_that_raises_is_said_once_and_the_next_one_tells(tmp_path: Path):
@@ -362,6 +382,58 @@ def test_a_sink_that_does_not_take_it_is_said_without_its_address(monkeypatch: p
         assert len(said) == 1 and "sesame" not in said[0] and "robot:mm" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("refusal", "is_dropped"), [(400, True), (422, True), (500, False), (408, False), (429, False)]
+)
+def test_a_critical_alert_that_is_always_rejected_holds_up_no_other(
+    refusal: int, is_dropped: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """What may be taken later is waited for, and the order stays."""
+    monkeypatch.setattr(sinks_module, "PAUSE_S", 0.01)
+    refused, last = ["poison 1", "poison 2"], [""]
+    with http_sink(lambda: refusal if last[0] in refused else 200) as (url, got):
+        said: list[str] = []
+
+        class Noted(Service):
+            def send(self, alert: Alert) -> bool:
+                last[0] = alert.subject
+                return super().send(alert)
+
+        sink = Sink(lambda: Noted(url), said.append)
+        wanted = ["before", *refused, "after 1", "after 2"]
+        sink.put(Alert(Type.RISK, Severity.CRITICAL, wanted[0], "x", 1))
+        wait_for(lambda: sink.sent)
+        for subject in wanted[1:]:
+            sink.put(Alert(Type.RISK, Severity.CRITICAL, subject, "x", 1))
+        if not is_dropped:
+            wait_for(lambda: sink.failed > 2)
+            assert (sink.sent, sink.waiting) == (1, 4)
+            refused.clear()
+        wait_for(lambda: not sink.waiting)
+        assert sink.sent == (3 if is_dropped else 5)
+        sink.close()
+        left = list(dict.fromkeys(each["title"].removeprefix("onetape critical: risk ") for each in got))
+        assert left == wanted
+        dropped = [each.rpartition("risk ")[2] for each in said if "given up" in each]
+        assert sorted(dropped) == ["poison 1", "poison 2"] * is_dropped
+
+
+def test_a_rejected_alert_waits_where_nothing_else_is_taken(monkeypatch: pytest.MonkeyPatch):
+    """A token that is refused, say: it is none of the alert."""
+    monkeypatch.setattr(sinks_module, "PAUSE_S", 0.01)
+    statuses = [401]
+    with http_sink(lambda: statuses[0]) as (url, _):
+        sink = Sink(lambda: Service(url), lambda _: None)
+        for n in range(3):
+            sink.put(Alert(Type.RISK, Severity.CRITICAL, str(n), "x", n))
+        wait_for(lambda: sink.failed > 9)
+        assert sink.waiting == 3
+        statuses[0] = 200
+        wait_for(lambda: not sink.waiting)
+        sink.close()
+        assert sink.sent == 3
+
+
 def test_a_sink_whose_secret_others_may_read_fails_and_is_said(tmp_path: Path):
     (tmp_path / "url").write_text("json://127.0.0.1:9/sesame")
     (tmp_path / "url").chmod(0o644)
@@ -423,6 +495,8 @@ def test_what_a_robot_says_when_it_begins_goes_on_whatever_the_time_of_its_tape_
 
 class Taken:
     """Sinks that keep what they take, while they `work`."""
+
+    is_rejected = False
 
     def __init__(self, *, works: bool = True) -> None:
         self.alerts: list[Alert] = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from onetape.cli.main import run
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig, UsageError
-from onetape.supervisor.log import SYSTEM_LOG, SystemLog, log_files
+from onetape.supervisor.log import ERROR_LOG, SYSTEM_LOG, SystemLog, log_files
 from onetape.supervisor.logs import log_lines
 from onetape.tape.journal import JournalWriter
 
@@ -187,6 +189,17 @@ def test_what_a_process_complains_of_is_taken_over_and_its_file_stays_short(home
     assert [int(text.split()[0]) for text in home.texts(count=10_000)] == list(range(300))
 
 
+def test_a_strategys_warning_and_error_keep_their_level(home):
+    err = home.folder / "robot.err"
+    said = "2026-11-18T11:06:43.25Z"
+    err.write_text(f"{said} error: lost\n{said} warning: soon\nerror BAD_CONFIG(4602): no\n{said} info: plain\n")
+    home.log.take(BEGAN, "robot:c", err)
+    for name, levels in ((SYSTEM_LOG, ["error", "warning", "error", "info"]), (ERROR_LOG, ["error", "error"])):
+        lines = (home.folder / "logs" / name).read_text().splitlines()
+        assert [json.loads(line)["level"] for line in lines] == levels
+    assert home.texts() == ["error BAD_CONFIG(4602): no", f"{said} info: plain"]  # the others are on the tape
+
+
 def test_a_disk_without_room_stops_nothing_and_is_said_afterwards(home, monkeypatch):
     real, full = os.write, True
 
@@ -232,6 +245,20 @@ def test_the_command_writes_lines_for_people_or_json(home, tmp_path, capfd):
     assert json.loads(line)["fields"] == {"x": 1}
     assert run(["logs", "c", *path]) == 2
     assert "no process 'c'" in capfd.readouterr().err
+
+
+def test_who_follows_ends_well_by_a_signal(home):
+    home.said(1, "a", "one")
+    call = "from onetape.cli.main import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", call, "logs", "--follow", "--home", str(home.folder)],
+        cwd=home.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert b"one" in process.stdout.readline()
+        process.terminate()
+        assert process.communicate(timeout=30) == (b"", b"") and process.returncode == 0
 
 
 @pytest.mark.parametrize(("key", "value"), [("size", "1KB"), ("size", ""), ("keep", "long"), ("size", "much")])

@@ -12,15 +12,20 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from exchange.venue_client import served
 from on_terminal import Terminal
+from onetape.model.config import parse_config
 from onetape.model.errors import OnetapeError
+from onetape.model.home import supervisor_journal
 from onetape.preflight.findings import ERROR
 from onetape.security.tokens import make_token, token_file
 from onetape.store.config import load_config
+from onetape.supervisor.reread import changes, reread
 from onetape.supervisor.start_check import check_clock, check_start, refuse
+from onetape.tape.journal import JournalWriter
 from waiting import PATIENCE_S
 from worlds.supervised import CONFIG, MAKER, Home, is_there
 
@@ -60,6 +65,47 @@ def findings(folder: Path, config: str, **more) -> list[str]:
 def test_what_a_robot_cannot_be_is_known_before(tmp_path: Path, old, new, name, words):
     (found,) = findings(tmp_path, CONFIG.replace(old, new))
     assert found.startswith(f"{name}: ") and words in found and "onetape.toml:" in found
+
+
+OTHER = '[robots.inverse]\nstrategy = "maker.py"\naccount = "main"\nparams = { symbol = "binance:BTC/USD:BTC" }\n'
+
+
+@pytest.mark.parametrize(
+    ("currency", "more", "words"),
+    [
+        ("USDT", "", None),
+        ("USDC", "", "what is traded settles in USDT"),
+        ("USDC", '[control]\n[symbols]\nBTC = ["binance:BTC/USDC:USDC"]\n', None),
+        ("USDC", '[symbols]\nBTC = ["binance:BTC/USDC:USDC"]\n', "settles in USDT"),
+        (
+            "USDC",
+            '[venues.y]\nkind = "bitmex"\nmode = "sim"\n[accounts.idle]\nvenue = "y"\n',
+            None,
+        ),  # which may trade anything by hand
+        ("BTC", OTHER, None),
+        ("USDC", OTHER, "settles in BTC, USDT"),
+    ],
+)
+def test_a_total_loss_is_of_a_currency_that_something_settles_in(tmp_path: Path, currency, more, words):
+    found = findings(tmp_path, f'{CONFIG}{more}[guardian]\ntotal_loss = "100 {currency}"\n')
+    found = [each for each in found if "does not trade" not in each]
+    if words is None:
+        assert found == []
+    else:
+        assert [words in each and "BAD_CONFIG: guardian" in each and "onetape.toml:" in each for each in found] == [
+            True
+        ]
+
+
+def test_a_total_loss_is_not_judged_where_robots_run_or_were_added(tmp_path: Path):
+    config = f'{CONFIG}[guardian]\ntotal_loss = "100 USDC"\n'
+    assert findings(tmp_path, config, running=["robot:mm"]) == []
+    with JournalWriter(supervisor_journal(tmp_path / ".onetape"), process="supervisor") as tape:
+        command = {"id": "1", "command": "add_robot", "actor": "operator", "fields": {"name": "usdc"}}
+        tape.append("command", msgspec.msgpack.encode(command), time=1)
+        reply = {"id": "1", "status": "applied", "result": {"name": "usdc", "section": {}}, "error": None}
+        tape.append("reply", msgspec.msgpack.encode(reply), time=2)
+    assert findings(tmp_path, config) == []
 
 
 def test_a_strategy_that_ends_or_hangs_when_it_is_loaded_harms_nobody(tmp_path: Path):
@@ -247,3 +293,63 @@ def test_restart_reads_the_file_says_what_changed_and_refuses_a_broken_one(tmp_p
         answer = home.run("restart", "robot:mm")
         assert answer["changed"] == {"params.symbol": [None, other]}
         home.run("down")
+
+
+GUARDED = """
+[guardian]
+ladder = ["5%"]
+[recorder]
+url = "sqlite:///word.db"
+"""
+
+
+def test_up_says_what_the_file_has_otherwise_and_a_restart_takes_it_up(tmp_path: Path):
+    config = CONFIG.partition("[robots")[0] + GUARDED
+    with Home(tmp_path, config) as home:
+        assert home.run("up")["changed"] == {}
+        home.run("buy", "binance:BTC/USDT:USDT", "0.1", "--account", "main")
+
+        def distances() -> set[str]:
+            return {level["distance"] for row in home.run("stops") for level in row["levels"]}
+
+        home.wait_for(lambda: distances() == {"5.00%"})
+        file = tmp_path / "onetape.toml"
+        other = config.replace("5%", "4%").replace("word", "secret") + '[logs]\nkeep = "9d"\n'
+        file.write_text(other)
+        answer = home.run("up")
+        assert (answer["already"], answer["changed"]) == (
+            True,
+            {"guardian.ladder": "guardian", "logs.keep": "", "recorder.url": "recorder"},
+        )
+        pid = home.process("guardian")["pid"]
+        for wrong in ('ladder = ["much"]', 'ladder = ["4%"]\nenabled = false', 'ladder = ["4%"]\nstandby = true'):
+            file.write_text(other.replace('ladder = ["4%"]', wrong))
+            assert home.run("restart", "guardian", code=2 if "much" in wrong else 1)["error"]["code"]
+        assert home.process("guardian")["pid"] == pid
+        file.write_text(other)
+        assert home.run("restart", "guardian")["changed"] == {"ladder": [["5%"], ["4%"]]}
+        home.run("send", "guardian", "reset", "account=main", "symbol=binance:BTC/USDT:USDT")
+        home.wait_for(lambda: distances() == {"4.00%"})
+        assert home.run("up")["changed"] == {"logs.keep": "", "recorder.url": "recorder"}
+        home.run("down")
+
+
+def test_a_password_in_an_address_is_not_shown():
+    before, now = (parse_config(f'[recorder]\nurl = "postgresql://a:{word}@x/db"') for word in ("one", "two"))
+    made, changed = reread(before, now, "recorder")
+    assert made.recorder.url == now.recorder.url
+    assert changed == {"url": ("postgresql://***@x/db", "postgresql://***@x/db")}
+
+
+def test_what_is_other_names_the_process_that_takes_it_up():
+    before = parse_config(f"{CONFIG}[guardian]\n[dashboard]\n")
+    now = parse_config(CONFIG.replace('"a"', '"b"').replace("a = 2", "b = 3") + '[guardian]\nhard_stop = "5%"\n')
+    names = ["venue:x", "gateway:main", "guardian:standby", "guardian", "dashboard", "robot:mm"]
+    assert changes(before, now, names) == {
+        "accounts.main.subaccounts.a": "gateway:main",
+        "accounts.main.subaccounts.b": "gateway:main",
+        "robots.mm.subaccount": "robot:mm",
+        "guardian.hard_stop": "guardian",
+    }
+    gone = parse_config(CONFIG.partition("[robots")[0] + "[guardian]\n")
+    assert set(changes(before, gone, names).values()) == {""}

@@ -296,6 +296,21 @@ def test_one_that_does_not_come_on_is_ended_once_and_started_again():
     assert made.stuck(ROBOT, 31, 99) == []  # it only starts
 
 
+@pytest.mark.parametrize(
+    ("code", "said", "reason"),
+    [
+        (-9, "", "ended by signal 9"),
+        (-9, "a line of its log", "ended by signal 9, it had said last: a line of its log"),
+        (1, "", "ended with exit code 1"),
+        (1, "error BAD_INPUT(4501): no", "error BAD_INPUT(4501): no"),
+    ],
+)
+def test_a_signal_is_named_whatever_the_process_has_said_before(code, said, reason):
+    made = running()
+    made.ended(ROBOT, 1, code, said)
+    assert made.units[ROBOT].reason == reason
+
+
 def test_one_that_takes_too_much_memory_is_ended_with_the_reason():
     made = bounded(memory_max=500_000_000)
     assert made.heavy(ROBOT, 1, 500_000_000) == []

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from onetape.gateway.bridge_options import CCXT
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
 from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, CollectorConfig, Config, VenueConfig
@@ -196,7 +197,10 @@ def check_account(config: Config, name: str, folder: Path, home: Path, *, is_the
             yield Finding.of(subject, error)
     if len(keys) < 2:
         return
-    if is_own(venue) or not is_there or venue.kind not in CHECKED:
+    if is_own(venue):
+        return
+    if not is_there or venue.kind not in CHECKED:
+        yield from _unfit_keys(account.venue, venue, subject, keys)
         return
     if (running := _running(home, name)) is not None:
         yield running
@@ -216,6 +220,20 @@ def check_account(config: Config, name: str, folder: Path, home: Path, *, is_the
         )
     if passed.rights is not None and passed.rights.is_bound is False and venue.mode == "live":
         yield Finding(WARNING, subject, "the key works from any address", "bind it to yours, at the venue")
+
+
+def _unfit_keys(name: str, venue: VenueConfig, subject: str, keys: dict[str, str]) -> Iterator[Finding]:
+    """What can be said of keys without the venue: that they are none, or those of a main wallet."""
+    if venue.kind.startswith(CCXT):  # they are the bridge's to read
+        return
+    try:
+        addresses = target_of(name, venue).addresses
+    except OnetapeError:  # said of the venue
+        return
+    try:
+        open_trading_venue(venue.kind, keys["key"], keys["secret"], addresses)
+    except OnetapeError as error:
+        yield Finding.of(subject, error)
 
 
 def _running(home: Path, name: str) -> Finding | None:

@@ -123,11 +123,11 @@ class RobotControl:
 
     def _target(self, name: str, command: Command) -> Do:
         fields = dict(command.fields)
-        self._session.check_target(name, fields)
+        meant = self._session.check_target(name, fields)
 
         def do() -> dict[str, Any]:
             self._session.ask(name, fields)
-            return {"symbol": fields["symbol"], "works": self._session.works(fields["symbol"])}
+            return {**meant, "works": self._session.works(meant["symbol"])}
 
         return do
 
@@ -169,6 +169,7 @@ class RobotControl:
             **shown,
             "symbols": symbols,
             "profit": str(session.profit),
+            "currency": session.plan.currency,
             "status": self._status(),
             "total_trades": session.fills,
             "orders": len(loop.working(None)),

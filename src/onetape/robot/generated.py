@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,8 @@ def generated_market(
         str(history_seconds),
         "--rate",
         str(rate),
+        "--parent",
+        str(os.getpid()),  # nobody else would end it, were we killed
     ]
     for symbol in symbols:
         command += ["--symbol", symbol]

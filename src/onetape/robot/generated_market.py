@@ -2,12 +2,13 @@
 
 As a process: `python -m onetape.robot.generated_market JOURNAL --seed 1 --seconds 30`. It writes
 some minutes of history at once, says that it is ready, goes on with the clock, and seals its
-journal when its time is over or it is asked to stop (SIGTERM, SIGINT).
+journal when its time is over, it is asked to stop (SIGTERM, SIGINT), or the process that it was made for is no more.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -25,9 +26,16 @@ BATCH = 100_000
 
 
 def run_market(
-    journal: Path, *, symbols: Sequence[str], seed: int, seconds: float, history_seconds: float, rate: float
+    journal: Path,
+    *,
+    symbols: Sequence[str],
+    seed: int,
+    seconds: float,
+    history_seconds: float,
+    rate: float,
+    parent: int | None = None,
 ) -> None:
-    """Writes until `seconds` have passed or a signal asks to stop; then seals."""
+    """Writes until `seconds` have passed, a signal asks to stop, or `parent` is no more our parent; then seals."""
     stopping = False
 
     def stop(_signal: int, _frame: object) -> None:
@@ -46,7 +54,7 @@ def run_market(
         print("ready", flush=True)
         timer, last = type_id("timer"), began
         end = began + int(seconds * 1e9)
-        while not stopping:
+        while not stopping and parent in (None, os.getppid()):
             now = time.time_ns()
             if now >= end:
                 break
@@ -68,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--history", type=float, default=600.0)
     parser.add_argument("--rate", type=float, default=1.0)
+    parser.add_argument("--parent", type=int, help="ends with this process")
     options = parser.parse_args(arguments)
     run_market(
         options.journal,
@@ -76,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds=options.seconds,
         history_seconds=options.history,
         rate=options.rate,
+        parent=options.parent,
     )
     return 0
 

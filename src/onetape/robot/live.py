@@ -33,6 +33,7 @@ from onetape.gateway.shared_gateway import check_followed, starting, wait_for_ot
 from onetape.guardian.options import GUARDIAN, guarded_account, guardian_options, has_guardian
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
+from onetape.ipc.process_ids import noted_child
 from onetape.model.config import parse_executions, with_robot
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
 from onetape.model.money import money, money_units
@@ -120,7 +121,10 @@ def _guardian(options: LiveOptions, config: Config, guarded: GatewayOptions) -> 
         return
     reads = guarded_account(guarded, config, options.environ, options.folder)
     started = guardian_options(config, {guarded.account: reads}, home=home)
-    with child_process([sys.executable, "-m", "onetape.guardian.main"], clean_environ(config)) as child:
+    with (
+        child_process([sys.executable, "-m", "onetape.guardian.main"], clean_environ(config)) as child,
+        noted_child(home, GUARDIAN, child.pid),
+    ):
         assert child.stdin is not None and child.stdout is not None
         child.stdin.write(msgspec.json.encode(started))
         child.stdin.close()
@@ -138,10 +142,10 @@ def _running(home: Path, account: str) -> GatewayClient | None:
 
 
 class OwnExchanges:
-    """Runs the simulated exchanges that accounts are at, one a venue, until its stack is left."""
+    """Runs the simulated exchanges that accounts are at, one a venue, until its stack is left. home: notes them."""
 
-    def __init__(self, config: Config, stack: ExitStack) -> None:
-        self._config, self._stack = config, stack
+    def __init__(self, config: Config, stack: ExitStack, home: Path) -> None:
+        self._config, self._stack, self._home = config, stack, home
         self._started: dict[str, dict[str, Any]] = {}
 
     def of(self, venue: str) -> dict[str, Any] | None:
@@ -150,7 +154,8 @@ class OwnExchanges:
         if not is_simulated(section):
             return None
         if venue not in self._started:
-            own = simulated_exchange(simulated_kind(section.kind), section.seed, clean_environ(self._config))
+            kind, environ = simulated_kind(section.kind), clean_environ(self._config)
+            own = simulated_exchange(kind, section.seed, environ, home=self._home)
             self._started[venue] = self._stack.enter_context(own)
         return self._started[venue]
 
@@ -166,7 +171,7 @@ def gateway_options(
     _, account = account_of(config, options.account)
     check_open(account.venue, config.venues[account.venue])
     with ExitStack() as stack:
-        exchange = (exchanges or OwnExchanges(config, stack)).of(account.venue)
+        exchange = (exchanges or OwnExchanges(config, stack, options.home)).of(account.venue)
         started = options_at(options, exchange, symbols, is_new=True)
         if started.is_guarded:
             stack.enter_context(_guardian(options, config, started))
@@ -252,7 +257,10 @@ def _socket(rest: str) -> str:
 def gateway_process(started: GatewayOptions, environ: Mapping[str, str] | None = None) -> Iterator[GatewayClient]:
     """Yields a gateway until the block ends. environ: its own, without what others need. Raises VenueUnavailable when
     it does not become ready."""
-    with child_process([sys.executable, "-m", "onetape.gateway.main"], environ) as child:
+    with (
+        child_process([sys.executable, "-m", "onetape.gateway.main"], environ) as child,
+        noted_child(Path(started.home), f"gateway:{started.account}", child.pid),
+    ):
         assert child.stdin is not None and child.stdout is not None
         child.stdin.write(msgspec.json.encode(started))
         child.stdin.close()
@@ -262,9 +270,15 @@ def gateway_process(started: GatewayOptions, environ: Mapping[str, str] | None =
 
 
 @contextmanager
-def simulated_exchange(kind: str, seed: int, environ: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
-    """Runs a simulated exchange of our own until the block ends; yields what it says when it is ready."""
-    with child_process([sys.executable, "-m", "onetape.exchange.main"], environ) as process:
+def simulated_exchange(
+    kind: str, seed: int, environ: Mapping[str, str] | None = None, *, home: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """Runs a simulated exchange of our own until the block ends; yields what it says when it is ready. home: where it
+    is noted, so that it is found should we be killed."""
+    with ExitStack() as stack:
+        process = stack.enter_context(child_process([sys.executable, "-m", "onetape.exchange.main"], environ))
+        if home is not None:
+            stack.enter_context(noted_child(home, f"venue:{process.pid}", process.pid))
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(msgspec.json.encode(VenueOptions(kind=kind, seed=seed)))
         process.stdin.close()
@@ -365,7 +379,7 @@ def run_live(options: LiveOptions) -> RunResult:
     symbols = symbols_of(options)
     deadline = options.deadline
     with ExitStack() as stack:
-        exchanges = OwnExchanges(config, stack)
+        exchanges = OwnExchanges(config, stack, options.home)
         gateways = dict(
             stack.enter_context(gateway(replace(options, account=name), traded_on(options, name, symbols), exchanges))
             for name in options.venues or (options.account,)
@@ -417,7 +431,7 @@ def open_live(options: LiveOptions, gateways: Mapping[str, Asks], before: Earlie
         lived = {account: int(client.ask("life", name=name)["epoch"]) for account, client in gateways.items()}
         replies = _attached(options, gateways, folder, max(lived.values()))
         for account, reply in replies.items():
-            if lived[account]:
+            if lived[account] or not reply["balances"]:  # one that has just begun knows its money once it is reconciled
                 reply |= wait_until_settled(gateways[account], reply["robot"], options.doing)
         robot = _open(options, strategy, folder, replies, before, gateways)
     except BaseException:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
@@ -27,6 +26,7 @@ from onetape.gateway.client import GatewayClient, checked
 from onetape.gateway.gateway import Gateway
 from onetape.gateway.options import GatewayOptions
 from onetape.ipc.scheduling import take_short_slices
+from onetape.ipc.stop_signals import stop_signals
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown, VenueUnavailable
 from onetape.robot.live import (
     DRAIN_S,
@@ -126,7 +126,7 @@ def run_single(options: LiveOptions) -> RunResult:
             return await _trade(options, reached)
 
     with ExitStack() as stack:
-        exchanges = OwnExchanges(config, stack)
+        exchanges = OwnExchanges(config, stack, options.home)
         started = {
             name: stack.enter_context(
                 gateway_options(replace(options, account=name), traded_on(options, name, symbols), exchanges)
@@ -153,7 +153,7 @@ async def _trade(options: LiveOptions, started: Mapping[str, GatewayOptions]) ->
     deadline = options.deadline
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         loop.add_signal_handler(number, stop.set)
     gateways = {name: Gateway(each, is_single=True) for name, each in started.items()}
     running: set[asyncio.Future[None]] = set()

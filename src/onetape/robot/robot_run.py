@@ -14,6 +14,7 @@ from typing import Final
 
 from onetape import _core
 from onetape.engine.session import Session
+from onetape.ipc.stop_signals import stop_signals
 from onetape.model.time import TIME_MAX
 from onetape.runs.options import RunOptions
 from onetape.runs.outcome import RunResult
@@ -106,7 +107,7 @@ class RobotRun:
 
 @contextmanager
 def stop_request(robots: Sequence[RobotRun]) -> Iterator[Sequence[int]]:
-    """Notes SIGINT and SIGTERM, to be looked at between two frames: what a callback that is cut short has done, nothing
+    """Notes what asks to stop, to be looked at between two frames: what a callback that is cut short has done, nothing
     can repeat. One that hangs is broken off all the same. A second signal ends the process."""
     noted: list[int] = []
     stuck: list[int] = []
@@ -126,7 +127,7 @@ def stop_request(robots: Sequence[RobotRun]) -> Iterator[Sequence[int]]:
         if stuck and stuck == was:
             raise KeyboardInterrupt
 
-    before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, note) for each in stop_signals()}
     alarm = signal.signal(signal.SIGALRM, look)
     try:
         yield noted

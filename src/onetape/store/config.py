@@ -15,7 +15,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     if path is None:
         return parse_config("", environ=environ, name="the environment")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadConfig("not UTF-8 text", location=str(path)) from error
     except OSError as error:

@@ -18,7 +18,7 @@ from onetape.engine.robot_commands import PARAMS
 from onetape.ipc.command_tape import CommandTape, commands_in
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.once import Once
-from onetape.model.config import with_robot
+from onetape.model.config import with_robot, with_section
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, UsageError
 from onetape.model.sections import Config, RobotConfig
 from onetape.notify.alert import KEYS_MAX
@@ -28,13 +28,27 @@ from onetape.supervisor.alert_watch import AlertWatch
 from onetape.supervisor.child import ChildFiles
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.process_journal import SupervisorTape
+from onetape.supervisor.reread import differences
 from onetape.supervisor.restart_rules import Child, Law, State
 from onetape.supervisor.start import Starter, robot_child
 
-__all__ = ["AddedRobots"]
+__all__ = ["AddedRobots", "added_at"]
 
 ADD, REMOVE = "add_robot", "remove_robot"
 _KEYS: Final = frozenset(RobotConfig.__struct_fields__) - {PARAMS}
+
+
+def added_at(home: Path, once: Once) -> dict[str, dict[str, Any]]:
+    """Returns the sections of the robots that were added to a home, by name. once: learns the commands that were."""
+    added: dict[str, dict[str, Any]] = {}
+    for past in commands_in(supervisor_journal(home), once):
+        if past.status != "applied":
+            continue
+        if past.command == ADD:
+            added[past.result["name"]] = past.result["section"]
+        elif past.command == REMOVE:
+            added.pop(past.fields["name"], None)
+    return added
 
 
 class Supervised(Protocol):
@@ -66,14 +80,7 @@ class AddedRobots:
         self._said: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
         once = Once()
-        self.added: dict[str, dict[str, Any]] = {}  # name -> its section
-        for past in commands_in(supervisor_journal(supervisor.home), once):
-            if past.status != "applied":
-                continue
-            if past.command == ADD:
-                self.added[past.result["name"]] = past.result["section"]
-            elif past.command == REMOVE:
-                self.added.pop(past.fields["name"], None)
+        self.added = added_at(supervisor.home, once)
         table = {
             ADD: Handler(self._add, fields=None, reaches_out=True),
             REMOVE: Handler(self._remove, fields=("name",), reaches_out=True),
@@ -110,18 +117,14 @@ class AddedRobots:
         was and what is. Raises OnetapeError for a file that cannot be read, or does not fit."""
         supervisor, robot = self._supervisor, name.partition(":")[2]
         read = supervisor.read()
-        if not name.startswith("robot:") or robot not in read.robots:
+        if robot not in read.robots:
             return {}
         before, now = supervisor.config.robots[robot], read.robots[robot]
-        was, is_now = _flat(before), _flat(now)
-        changed = {key: (was.get(key), is_now.get(key)) for key in {**was, **is_now} if was.get(key) != is_now.get(key)}
-        if not changed:
+        if not (changed := differences(before, now)):
             return {}
         if bool(before.variants) != bool(now.variants):
             raise NotAvailable("variants come and go with the whole", todo="onetape down, up")
-        others = {key: each for key, each in supervisor.config.robots.items() if key != robot}
-        rest = msgspec.structs.replace(supervisor.config, robots=others)
-        supervisor.use(with_robot(rest, robot, msgspec.to_builtins(now), location=read.location("robots")))
+        supervisor.use(with_section(supervisor.config, ("robots", robot), read))
         if not supervisor.is_single:
             unit = supervisor.law.units[name]
             unit.child, unit.held = (robot_child(supervisor.config, robot), "its symbols are looked up")
@@ -236,10 +239,3 @@ class AddedRobots:
             return record
 
         return do
-
-
-def _flat(section: RobotConfig) -> dict[str, Any]:
-    """Gives each parameter its own key."""
-    plain: dict[str, Any] = msgspec.to_builtins(section)
-    params = plain.pop(PARAMS)
-    return {**plain, **{f"{PARAMS}.{name}": value for name, value in params.items()}}

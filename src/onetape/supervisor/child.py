@@ -17,11 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from onetape.ipc.process_ids import start_time
 from onetape.robot.options import said_lines
 from onetape.supervisor.fork_server import ForkServer, is_readable
 from onetape.supervisor.options import MODULES
 
-__all__ = ["ChildFiles", "Process", "start_time"]
+__all__ = ["ChildFiles", "Process"]
 
 PIPE_BYTES: Final = 60_000  # what a pipe takes at once; options are far smaller
 
@@ -128,14 +129,3 @@ class Process:
         if self._options >= 0:
             os.close(self._options)
             self._options = -1
-
-
-def start_time(pid: int) -> int:
-    """Reads when a process started, in the system's own unit since its boot: with the number it
-    names one process. 0: no such."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    after = text.rpartition(")")[2].split()
-    return 0 if after[0] == "Z" else int(after[19])

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ import msgspec
 
 from onetape.collector.options import collectors_of
 from onetape.ipc.local_socket import connect
+from onetape.ipc.process_ids import LeftProcess, left_by_commands, start_time
 from onetape.model.errors import (
     BY_CODE,
     BY_NAME,
@@ -32,8 +33,7 @@ from onetape.model.sections import OPERATOR, Config
 from onetape.preflight.configured import secret_places
 from onetape.security.private import private_folder
 from onetape.security.tokens import make_token
-from onetape.store.config import load_config
-from onetape.supervisor.child import Process, start_time
+from onetape.supervisor.child import Process
 from onetape.supervisor.options import SupervisorOptions, minimal, supervisor_socket
 from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.process_figures import Figures
@@ -97,13 +97,15 @@ def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
 
 
 def status_of(home: Path) -> dict[str, Any]:
-    """Returns the processes; `running` False where there is no supervisor, and then what one that was killed
-    has left."""
+    """Returns the processes; `running` False where there is no supervisor, and then what one that was killed, or a
+    command in the foreground that was, has left."""
     status = ask(home, "status")
     if status is not None:
         return status
     shown = []
+    replaced = {each.pid for each in left_by_commands(home)}
     for name, process in _orphans(home):
+        will = "replaces" if process.pid in replaced else "takes over"
         shown.append(
             {
                 "name": name,
@@ -115,7 +117,7 @@ def status_of(home: Path) -> dict[str, Any]:
                 "lag": None,
                 **Figures().of(process.pid),
                 "restarts": 0,
-                "reason": "its supervisor is gone: `up` takes it over",
+                "reason": f"what started it is gone: `up` {will} it, `down` ends it",
             }
         )
         process.close()
@@ -123,10 +125,17 @@ def status_of(home: Path) -> dict[str, Any]:
 
 
 def _orphans(home: Path) -> list[tuple[str, Process]]:
-    """Returns what runs of a supervisor that is gone, in the order of its start."""
+    """Returns what runs of a supervisor that is gone, and of commands in the foreground, in the order of its start."""
+    records = left_in(home).processes.items()
+    left = [LeftProcess(name, each["pid"], each["started"]) for name, each in records if each["pid"]]
+    return _running([*left, *left_by_commands(home)])
+
+
+def _running(records: Iterable[LeftProcess]) -> list[tuple[str, Process]]:
+    """Returns those that run, in the order of their start."""
     found = []
-    for name, record in left_in(home).processes.items():
-        process = Process.find(record["pid"], record["started"]) if record["pid"] else None
+    for name, pid, started in records:
+        process = Process.find(pid, started)
         if process is not None:
             found.append((name, process))
     return sorted(found, key=lambda each: STARTS.index(each[0].partition(":")[0]))
@@ -150,14 +159,22 @@ def bring_up(
     say: Callable[[str], None] = _tell,
 ) -> dict[str, Any]:
     """Starts a supervisor and waits until all runs: its status. `already`: one ran before, and
-    nothing was changed. single: all in one process; is_minimal: the smallest set of them. doing: hears what it
+    nothing was changed; `changed`: what its file says otherwise now, by key the process whose restart takes it up, "":
+    `down` and `up`. single: all in one process; is_minimal: the smallest set of them. doing: hears what it
     waits for; say: what is to stay. Raises ProcessDown with what did not start, or what refused it for good; the
     rest runs."""
     already = ask(home, "status")
     if already is not None:
-        return {**already, "already": True}
+        changes = ask(home, "changes") or {}
+        file, notes = changes.get("file"), list(already["notes"])
+        if file and path is not None and file != str(path.absolute()):
+            notes.append(f"what runs is of {file}, not of {path}")
+        if file and "error" in changes:
+            notes.append(f"{file} could not be read: {changes['error']}")
+        return {**already, "already": True, "notes": notes, "changed": changes.get("changed", {})}
     doing("looks at the configuration")
     _check(minimal(config) if is_minimal else config, path, home, single=single)
+    _stop_all(_running(left_by_commands(home)), doing)
     with _interruptions():
         began = _begin(config, path, home, single=single, is_minimal=is_minimal)
         try:
@@ -167,7 +184,7 @@ def bring_up(
             raise
     if any(p["state"] != "running" for p in status["processes"]):
         raise _not_ready(status)
-    return {**status, "already": False}
+    return {**status, "already": False, "changed": {}}
 
 
 def _settled(began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], None]) -> dict[str, Any]:
@@ -326,6 +343,7 @@ def run_in_front(
     from onetape.supervisor.main import supervise
 
     _check(minimal(config) if is_minimal else config, path, home, single=single)
+    _stop_all(_running(left_by_commands(home)))
     try:
         supervise(
             config,
@@ -334,7 +352,7 @@ def run_in_front(
             lambda supervisor: ready(supervisor.status()),
             single=single,
             is_minimal=is_minimal,
-            read=lambda: load_config(path, os.environ),
+            file=path,
         )
     except JournalLocked as error:
         raise ProcessDown(
@@ -376,9 +394,17 @@ def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) ->
 
 
 def _stop_orphans(home: Path, doing: Callable[[str], None]) -> list[str]:
+    stopped = _stop_all(_orphans(home), doing)
+    for name in stopped:
+        if name.startswith("robot:"):
+            not_wanted(home, name.partition(":")[2])
+    return stopped
+
+
+def _stop_all(processes: list[tuple[str, Process]], doing: Callable[[str], None] = lambda words: None) -> list[str]:
     """Stops them in reverse order, each within its time."""
     names = []
-    for name, process in reversed(_orphans(home)):
+    for name, process in reversed(processes):
         doing(f"waits for {name}, {STOP_WITHIN_S:.0f} s at most")
         process.signal(signal.SIGTERM)
         deadline = time.monotonic() + STOP_WITHIN_S
@@ -387,8 +413,6 @@ def _stop_orphans(home: Path, doing: Callable[[str], None]) -> list[str]:
                 process.signal(signal.SIGKILL)
             time.sleep(LOOK_S)
         process.close()
-        if name.startswith("robot:"):
-            not_wanted(home, name.partition(":")[2])
         names.append(name)
     return names
 
@@ -396,17 +420,16 @@ def _stop_orphans(home: Path, doing: Callable[[str], None]) -> list[str]:
 def restart(
     home: Path, name: str, config: Config, path: Path | None, *, doing: Callable[[str], None] = lambda words: None
 ) -> dict[str, Any]:
-    """Restarts one process: stopped, and started again; a robot as its file says now, `changed` is what is
+    """Restarts one process: stopped, and started again, as its file says now; `changed` is what is
     different. Returns when it runs. Raises UsageError for a name that there is not, ProcessDown for
-    one that does not come back, and as `up` for a robot that cannot start: that one runs on.
+    one that does not come back, and as `up` for one that cannot start: that one runs on.
     doing: hears what it waits for."""
-    kind, _, robot = name.partition(":")
-    if kind == "robot" and robot in config.robots and ask(home, "status") is not None:
-        from onetape.supervisor.start_check import check_robot, refuse
+    if ask(home, "status") is not None:
+        from onetape.supervisor.start_check import check_process, refuse
 
         doing(f"looks at {name} before it is stopped")
         folder = (path.parent if path else Path()).absolute()
-        refuse(check_robot(config, robot, folder, home.absolute()), "restart")
+        refuse(check_process(config, name, folder, home.absolute()), "restart")
     answer = ask(home, "restart", name=name)
     if answer is None:
         raise ProcessDown("nothing runs", location=str(home), todo="onetape up")

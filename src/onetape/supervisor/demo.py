@@ -17,6 +17,7 @@ import msgspec
 
 from onetape.dashboard.options import dashboard_options, link_file, link_of
 from onetape.gateway.options import gateway_journal
+from onetape.ipc.process_ids import noted_child
 from onetape.model.config import parse_config
 from onetape.model.errors import ProcessDown
 from onetape.replay.parity import compare
@@ -67,7 +68,7 @@ def run_demo(
     private_folder(home / "run")  # before a process that would fail at it
     say("a simulated exchange, two accounts with a gateway each, two robots: real sockets")
     with ExitStack() as stack:
-        exchange = stack.enter_context(simulated_exchange("binance-usdm", seed))
+        exchange = stack.enter_context(simulated_exchange("binance-usdm", seed, home=home))
         robots: list[RobotRun] = []
         names = [f"demo-{keys['name']}" for keys in exchange["accounts"][: len(ROBOTS)]]
         pages = None
@@ -125,7 +126,10 @@ def _pages(home: Path, accounts: Sequence[str]) -> Iterator[str]:
     config = parse_config("\n".join(['[dashboard]\n[venues.demo]\nkind = "binance-usdm"\n', *tables]))
     file, earlier = link_file(home), link_of(home)
     try:
-        with child_process([sys.executable, "-m", "onetape.dashboard.main"]) as child:
+        with (
+            child_process([sys.executable, "-m", "onetape.dashboard.main"]) as child,
+            noted_child(home, "dashboard", child.pid),
+        ):
             assert child.stdin is not None and child.stdout is not None
             child.stdin.write(msgspec.json.encode(dashboard_options(config, home=home, folder=home)))
             child.stdin.close()

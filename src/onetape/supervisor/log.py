@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Final
 
 from onetape.security.private import private_folder
 
-__all__ = ["SYSTEM_LOG", "SystemLog", "log_files"]
+__all__ = ["ERROR_LOG", "ON_TAPE", "SYSTEM_LOG", "SystemLog", "log_files"]
 
 SYSTEM_LOG: Final = "system.log"
 ERROR_LOG: Final = "error.log"
@@ -26,6 +27,8 @@ DAY_CHARS: Final = 10  # of a moment as text
 LINE_MAX: Final = 4000  # letters of one; the rest is cut off
 READ_BYTES: Final = 256 << 10  # of one process at a time
 ERRORS: Final = ("error ", "Traceback", "gateway: ")
+# A strategy's warning goes to standard error, too; the tape has it with its fields.
+ON_TAPE: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (warning|error): ")
 
 
 def log_files(folder: Path, name: str) -> list[Path]:
@@ -83,7 +86,7 @@ class SystemLog:
         for line in data[:whole].decode("utf-8", "replace").splitlines():
             if line.strip():
                 last = line.strip()
-                self.write(now, "error" if line.startswith(ERRORS) else "info", process, line)
+                self.write(now, _level(line), process, line)
         return last
 
     def begin(self, file: Path) -> None:
@@ -135,6 +138,12 @@ def _put_aside_at(file: Path) -> str:
 def _moment(now: int) -> str:
     moment = datetime.fromtimestamp(now // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{moment}.{now % 10**9 // 1000:06d}Z"
+
+
+def _level(line: str) -> str:
+    if found := ON_TAPE.match(line):
+        return found[1]
+    return "error" if line.startswith(ERRORS) else "info"
 
 
 def _line(now: int, level: str, process: str, text: str) -> str:

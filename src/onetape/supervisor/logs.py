@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import time as clock
 import tomllib
 from collections import deque
@@ -23,15 +22,13 @@ from onetape.model.errors import OnetapeError, UsageError
 from onetape.model.sections import TELEGRAM, Config
 from onetape.model.time import format_time, parse_time
 from onetape.recorder.options import RECORDER, has_recorder
-from onetape.supervisor.log import SYSTEM_LOG, log_files
+from onetape.supervisor.log import ON_TAPE, SYSTEM_LOG, log_files
 from onetape.tape.inspect import look_back
 from onetape.tape.journal import JournalReader
 
 __all__ = ["log_lines"]
 
 FOLLOW_S: Final = 0.25
-# A strategy's warning goes to standard error, too; the tape has it with its fields.
-_ON_TAPE: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (warning|error): ")
 
 Row = tuple[int, dict[str, Any]]  # ns UTC, what is shown
 
@@ -139,7 +136,7 @@ class _Log:
             time, process, text = parse_time(row["time"]), row["process"], row["text"]
         except (ValueError, KeyError, TypeError, OnetapeError):
             return  # a full disk has cut it
-        is_on_tape = process.startswith("robot:") and _ON_TAPE.match(text)
+        is_on_tape = process.startswith("robot:") and ON_TAPE.match(text)
         if self._process in ("", process) and not is_on_tape:
             yield time, row
 

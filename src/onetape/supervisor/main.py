@@ -7,7 +7,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,10 +39,10 @@ def supervise(
     *,
     single: bool = False,
     is_minimal: bool = False,
-    read: Callable[[], Config] | None = None,
+    file: Path | None,
 ) -> None:
     """Supervises until all is stopped. settled: called once, when all run or will not. single: all in one
-    process; is_minimal: the smallest set of them. read: the configuration as its file is now. Raises
+    process; is_minimal: the smallest set of them. file: of the configuration, read anew for a restart. Raises
     JournalLocked where a supervisor of this home runs already, BadConfig."""
     whole, reduce = config, minimal if is_minimal else _whole
     config = reduce(config)
@@ -61,8 +60,8 @@ def supervise(
 
         async def work() -> None:
             supervisor = Supervisor(kept, starter, home, single=single, forks=forks)
-            if read is not None:
-                supervisor.read = lambda: with_secrets_kept(reduce(read()), environ, folder)[0]
+            supervisor.file = str(file.absolute()) if file else ""
+            supervisor.read = lambda: with_secrets_kept(reduce(load_config(file, os.environ)), environ, folder)[0]
             await supervisor.run(lambda: settled(supervisor) if settled is not None else None)
 
         asyncio.run(work())
@@ -104,8 +103,7 @@ def main() -> int:
     try:
         config = load_config(path, os.environ)
         folder = path.parent if path else Path.cwd()
-        home, read = Path(options.home), partial(load_config, path, os.environ)
-        supervise(config, home, folder, single=options.single, is_minimal=options.minimal, read=read)
+        supervise(config, Path(options.home), folder, single=options.single, is_minimal=options.minimal, file=path)
     except OnetapeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

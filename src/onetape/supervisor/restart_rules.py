@@ -182,6 +182,8 @@ class Law:
         None: nobody knows. why: in its own words."""
         unit = self.units[name]
         was, is_restart = unit.state, name in self._restarts
+        if code is not None and code < 0 and why:
+            why = f"{_words(code)}, it had said last: {why}"
         why, unit.killed_for = unit.killed_for or why, ""
         self._restarts.discard(name)
         if not unit.is_wanted:

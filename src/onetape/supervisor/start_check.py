@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,8 @@ from onetape.control.options import CONTROL, control_options, has_control
 from onetape.dashboard.options import DASHBOARD, dashboard_options, has_dashboard
 from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_options
+from onetape.ipc.once import Once
+from onetape.model.enums import Kind
 from onetape.model.errors import (
     BY_CODE,
     BadConfig,
@@ -33,7 +35,9 @@ from onetape.model.errors import (
     StrategyError,
     UnknownSymbol,
 )
+from onetape.model.money import parse_amount
 from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config
+from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
 from onetape.model.typed import from_json
 from onetape.model.unbuilt import unbuilt
 from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
@@ -51,11 +55,12 @@ from onetape.robot.options import (
     traded_venues,
 )
 from onetape.security.tokens import read_token, token_file
+from onetape.supervisor.added_robots import added_at
 from onetape.supervisor.fork_server import is_readable
 from onetape.supervisor.options import has_metrics
 from onetape.telegram.options import check_telegram
 
-__all__ = ["check_clock", "check_home", "check_robot", "check_start", "refuse"]
+__all__ = ["check_clock", "check_home", "check_process", "check_start", "refuse"]
 
 FREE_BYTES_MIN: Final = 1 << 30  # a day of one busy symbol's tape
 FILES_MIN: Final = 1024  # sockets of a crowd at the door, and journals
@@ -88,14 +93,10 @@ def check_start(
     yield from _places(config, folder, home, single=single)
     if not is_examined:
         yield from _venues_and_keys(config, folder)
-    for name in config.accounts:
-        try:
-            check_rails(config, name)
-            check_not_shared(config, name)
-        except OnetapeError as error:
-            yield Finding.of(f"account {name}", error)
+    yield from _accounts(config)
     robots = [name for name in config.robots if f"robot:{name}" not in running]
-    yield from _robots(config, robots, folder, home)
+    checked = yield from _robots(config, robots, folder, home)
+    yield from _total_loss(config, checked, home)
 
 
 def refuse(findings: Iterator[Finding], verb: str = "up") -> None:
@@ -258,6 +259,15 @@ def _check_followed(name: str, config: Config) -> None:
         raise NotAvailable(f"collecting the market of {venue.kind}", todo=f"its venue is one of {', '.join(CHECKED)}")
 
 
+def _accounts(config: Config) -> Iterator[Finding]:
+    for name in config.accounts:
+        try:
+            check_rails(config, name)
+            check_not_shared(config, name)
+        except OnetapeError as error:
+            yield Finding.of(f"account {name}", error)
+
+
 def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:
     used = {account.venue for account in config.accounts.values()}
     for name, venue in config.venues.items():
@@ -288,18 +298,28 @@ def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:
 # --- robots ---------------------------------------------------------------------------------------
 
 
-def check_robot(config: Config, name: str, folder: Path, home: Path) -> Iterator[Finding]:
-    """Checks one robot by its strategy, its parameters and what it trades."""
-    yield from _robots(config, [name], folder, home)
+def check_process(config: Config, name: str, folder: Path, home: Path) -> Iterator[Finding]:
+    """Checks what one process is started with: a robot by its strategy, its parameters and what it trades."""
+    kind, _, of = name.partition(":")
+    if kind == "robot":
+        if of in config.robots:
+            yield from _robots(config, [of], folder, home)
+        return
+    subjects = {"gateway": f"account {of}", TELEGRAM: f"notify.{TELEGRAM}", GUARDIAN: GUARDIAN}
+    subject = subjects.get(kind, f"{kind} {of}".strip())
+    findings = [*_places(config, folder, home, single=False), *_venues_and_keys(config, folder), *_accounts(config)]
+    yield from (each for each in findings if each.subject == subject)
 
 
-def _robots(config: Config, names: list[str], folder: Path, home: Path) -> Iterator[Finding]:
+def _robots(config: Config, names: list[str], folder: Path, home: Path) -> Generator[Finding, None, dict[str, Checked]]:
+    """Returns what each said of itself."""
     checked = _load(config, folder, home, names) if names else {}
     for name, each in checked.items():
         if each.code:
             failed = BY_CODE[each.code](each.what, location=each.location, todo=each.todo)
             yield _at(f"robot {name}", failed, config.location("robots", name, "strategy"))
     yield from _symbols(config, checked, folder)
+    return checked
 
 
 def _load(config: Config, folder: Path, home: Path, robots: list[str]) -> dict[str, Checked]:
@@ -356,6 +376,28 @@ def _symbols(config: Config, checked: dict[str, Checked], folder: Path) -> Itera
             name = wanted[symbol]
             unlisted = UnknownSymbol(f"{symbol} does not trade at {venue.kind}")
             yield _at(f"robot {name}", unlisted, config.location("robots", name, "params"))
+
+
+def _total_loss(config: Config, checked: dict[str, Checked], home: Path) -> Iterator[Finding]:
+    """Whether something settles in the currency of the guardian's limit, where it is known what all accounts trade."""
+    if not has_guardian(config) or not (text := config.guardian.total_loss):
+        return
+    is_listed = config.robots.keys() == checked.keys() and all(each.symbols for each in checked.values())
+    traded_on = {account for robot in config.robots.values() for account in robot.traded_on}
+    if not is_listed or not traded_on.issuperset(config.accounts):
+        return
+    symbols = [symbol for each in checked.values() for symbol in each.symbols]
+    symbols += [each for listed in config.symbols.values() for each in listed] if has_control(config) else []
+    try:
+        settles = {each.settle for each in map(parse_symbol, symbols) if each.kind is not Kind.SPOT}
+        currency = parse_amount(text).currency
+        if settles & {currency, UNKNOWN_CURRENCY} or added_at(home, Once()):  # a journal is read to refuse alone
+            return
+    except OnetapeError:  # of a symbol, which has a finding of its own, or of a journal that the supervisor will name
+        return
+    words = f"total_loss is of {currency}, and what is traded settles in {', '.join(sorted(settles)) or 'nothing'}"
+    wrong = BadConfig(words, todo="write the limit in a currency in which contracts settle, or leave it out")
+    yield _at(GUARDIAN, wrong, config.location(GUARDIAN, "total_loss"))
 
 
 def _unlisted(config: Config, account: AccountConfig, symbols: list[str], folder: Path) -> Collection[str]:

@@ -21,6 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.ipc.server import listen
+from onetape.ipc.stop_signals import stop_signals
 from onetape.model.byte_size import parse_bytes
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import CONTROL, DASHBOARD, GUARDIAN, OPERATOR, TELEGRAM, Config
@@ -39,6 +40,7 @@ from onetape.supervisor.options import has_metrics, supervisor_socket
 from onetape.supervisor.parts import RUNNING, SINGLE, parts_of
 from onetape.supervisor.process_figures import Figures
 from onetape.supervisor.process_journal import SupervisorTape
+from onetape.supervisor.reread import changes, reread, section_of
 from onetape.supervisor.restart_rules import SILENT_S, Child, Do, Law, State, Step, Unit
 from onetape.supervisor.retention import keep_to
 from onetape.supervisor.start import ASK_WITHIN_S, Starter, children_of, not_wanted
@@ -78,6 +80,7 @@ class Supervisor:
         self.log = SystemLog(home, keep_ns=parse_duration(keep) if keep else 0, size=parse_bytes(size))
         self.robots = AddedRobots(self)
         self.use(self.robots.configured(config))
+        self.file = ""  # of the configuration
         self.read: Callable[[], Config] = lambda: self.config
         found = self._left()
         self.is_single = SINGLE in found if found else single
@@ -105,7 +108,7 @@ class Supervisor:
     async def run(self, settled: Callable[[], None] = lambda: None) -> None:
         """settled: called once, when all run or will not."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in stop_signals():
             loop.add_signal_handler(number, self.stop)
         listening = await self._listen()
         lasting = [
@@ -545,6 +548,8 @@ class Supervisor:
                 return {}
             case "restart":
                 return self._restart(str(request["name"]))
+            case "changes":
+                return self._changes()
             case other:
                 return {"error": f"unknown request {other!r}"}
 
@@ -554,8 +559,15 @@ class Supervisor:
             return {"error": f"no process {name!r}; there is: {', '.join(there)}"}
         if not any(unit.is_wanted for unit in self.law.units.values()):
             return {"error": "everything is being stopped"}
+        others: list[str] = []
         try:
-            changed = self.robots.reread(name)
+            if name.startswith("robot:"):
+                changed = self.robots.reread(name)
+            else:
+                config, changed = reread(self.config, self.read(), name)
+                self.use(config)
+                section = section_of(name)
+                others = [each for each in there if changed and each != name and section_of(each) == section]
         except OnetapeError as error:
             return {"status": "refused", **error.as_json()}
         self.tape.command("restart", {"process": name})
@@ -567,7 +579,21 @@ class Supervisor:
             not_wanted(self.home, name.partition(":")[2])
         process = SINGLE if self.is_single else name
         self.restart(process)
+        for other in others:  # a standby goes by the same
+            self.restart(other)
         return {"starts": self.law.units[process].starts, "changed": changed}
+
+    def _changes(self) -> dict[str, Any]:
+        """Returns what the file says now that is other than what runs: `reread.changes`."""
+        try:
+            read = self.read()
+        except OnetapeError as error:
+            return {"file": self.file, "error": str(error)}
+        robots = {**{name: self.config.robots[name] for name in self.robots.added}, **read.robots}
+        read = msgspec.structs.replace(read, robots=robots)
+        # The first one has a section: a guardian before its standby.
+        names = [child.name for child in reversed(self.children)]
+        return {"file": self.file, "changed": changes(self.config, read, names)}
 
     def restart(self, name: str) -> None:
         """Restarts one process: stopped, and started again."""
