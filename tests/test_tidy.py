@@ -47,6 +47,7 @@ WIDE = {
     # The same signature as `buy` and `sell`: the compiler matches calls by it.
     "src/onetape/engine/jit/orders.py: make",
     "src/onetape/engine/jit/orders.py: call",
+    "src/onetape/engine/jit/orders.py: _set_target",
     # What is wired once, where a process is made: a record of these would be unpacked on the next line.
     "src/onetape/feeds/depth_feed.py: __init__",
     "src/onetape/feeds/market_feed.py: __init__",

@@ -1,5 +1,20 @@
-"""`python -m onetape` is the command."""
+"""The command, also as `python -m onetape`."""
 
-from onetape.cli.main import main
+from __future__ import annotations
 
-main()
+import signal
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run and exit. Until the command line is loaded and says how it ends, Ctrl-C ends the process without a word."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from onetape.cli.main import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

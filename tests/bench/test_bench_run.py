@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from onetape.cli.main import run
+
 PATH = Path(__file__).resolve().parents[2] / "bench" / "run.py"
 
 
@@ -150,3 +152,10 @@ def test_tables_of_a_programs_last_run_are_kept(bench, tmp_path):
 )
 def test_numbers_are_short(bench, value, text):
     assert bench.show(value) == text
+
+
+def test_a_figure_that_there_is_not_is_wrong_usage(capfd):
+    assert run(["bench", "journla", "--json"]) == 2
+    out, err = capfd.readouterr()
+    assert json.loads(out)["error"]["name"] == "BAD_CONFIG" and "journla" in out
+    assert "journal" in err  # what there is

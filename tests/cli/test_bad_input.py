@@ -94,6 +94,11 @@ CASES = [
     ("a queue model", "good.py", ["--queue", "magic"], 2, "BAD_CONFIG", "magic"),
     ("a leverage", "good.py", ["--leverage", "0"], 2, "", "leverage"),
     ("an instruments file", "good.py", ["--instruments", "gone.toml"], 2, "", "gone.toml"),
+    ("cash that is empty", "good.py", ["--cash", ""], 2, "INVALID_AMOUNT", "100000 USDT"),
+    ("a seed beyond 64 bits", "good.py", ["--seed", "9" * 30], 2, "BAD_CONFIG", "--seed"),
+    ("a parameter beyond 64 bits", "good.py", ["--param", f"count={10**20}"], 2, "BAD_CONFIG", "'count'"),
+    ("an option as a parameter", "good.py", ["--param", "on_error=halt"], 2, "BAD_CONFIG", "--on-error"),
+    ("a folder as the report", "good.py", ["--report", "."], 2, "BAD_CONFIG", "--report"),
 ]
 
 
@@ -107,8 +112,15 @@ def test_a_backtest_that_cannot_begin_leaves_nothing(onetape, place, tape, strat
     error = done.value["error"]
     assert name in ("", error["name"])
     assert words in error["message"] and "\n" not in error["message"]
+    assert "error " not in error["message"]  # one error is said once, not within another
     assert "Traceback" not in done.err
     assert not home.exists()
+
+
+def test_records_until_a_time_before_their_beginning_are_refused(onetape, place):
+    done = onetape("ledger", "--since", "2027-01-01", "--until", "2026-01-01", "--json", cwd=place)
+    assert (done.code, done.value["error"]["name"]) == (2, "BAD_CONFIG") and "swap" in done.value["error"]["message"]
+    assert not (place / ".onetape").exists()
 
 
 def test_without_json_it_is_one_line_on_standard_error(onetape, place, tape):
@@ -161,6 +173,14 @@ def test_data_that_is_not_there(onetape, place):
     done, error = backtest(onetape, place, "gone.tape")
     assert (done.code, error["name"]) == (3, "BAD_INPUT") and "gone.tape" in error["message"]
     assert not (place / "home").exists()
+
+
+@pytest.mark.parametrize("verb", ["ls", "cat", "tail", "verify", "repair"])
+def test_a_file_is_no_tape(onetape, place, verb):
+    done = onetape("journal", verb, "good.py", "--json", cwd=place)
+    assert (done.code, done.value["error"]["name"]) == (3, "BAD_INPUT")
+    assert "good.py" in done.value["error"]["message"]
+    assert (place / "good.py").read_text() == GOOD
 
 
 def test_a_folder_that_is_no_tape(onetape, place):

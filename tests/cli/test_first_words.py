@@ -74,6 +74,15 @@ def test_a_slip_is_asked_about(onetape, words, near):
     assert done.err.count("\n") == 1
 
 
+@pytest.mark.parametrize(("group", "verbs"), [("delta", "auto, control, status"), ("journal", "cat, ")])
+def test_a_group_alone_names_its_commands_in_one_line(onetape, group, verbs):
+    done = onetape(group)
+    assert done.code == 2
+    assert verbs in done.err and f"see onetape {group} --help" in done.err
+    assert "sage:" not in done.err
+    assert done.err.count("\n") == 1
+
+
 def test_nothing_near_names_the_help(onetape):
     done = onetape("zzzzzz")
     assert done.code == 2

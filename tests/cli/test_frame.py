@@ -55,6 +55,21 @@ def test_every_verb_has_an_example_and_the_four_options_in_its_help(words):
     assert f"onetape {' '.join(words)}" in text.partition("Example:")[2]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["demo", "--headless", "--seconds"],
+        ["probe", "kraken", "--seconds"],
+        ["rebalance", "--symbol", "BTC-USD", "--target"],
+        ["journal", "verify", "x", "--market", "--silence"],
+    ],
+)
+def test_an_option_that_is_a_number_is_not_nan(onetape, words):
+    done = onetape(*words, "nan", "--json")
+    assert (done.code, done.value["error"]["name"]) == (2, "BAD_CONFIG")
+    assert "nan" in done.value["error"]["message"] and words[-1] in done.value["error"]["message"]
+
+
 def test_help_lists_every_verb(onetape):
     done = onetape("--help")
     assert done.code == 0
@@ -222,6 +237,23 @@ def test_a_second_ctrl_c_stops_at_once():
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
     assert process.returncode == -signal.SIGINT
+
+
+IMPORTED = """\
+import os, signal, sys
+class Stops:
+    def find_spec(self, name, path, target=None):
+        if name == "onetape.cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Stops())
+from onetape.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_command_line_is_loaded_ends_without_a_word():
+    done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 def test_a_closed_pipe_is_no_error():

@@ -79,6 +79,12 @@ def test_doctor_checks_strategies_keys_and_venues(onetape, tmp_path):
     assert "hush-hush" not in done.out + done.err
 
 
+def test_doctor_counts_one_robot_as_one(onetape, tmp_path):
+    onetape("init", "mine")
+    done = onetape("doctor", "--config", "mine/onetape.toml", "--listen", "0")
+    assert "onetape.toml: 1 robot\n" in done.out and "0 errors, " in done.out
+
+
 def test_doctor_warns_of_an_open_home(onetape, tmp_path):
     home = tmp_path / "home"
     home.mkdir(mode=0o755)

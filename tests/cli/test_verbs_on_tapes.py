@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -187,13 +188,18 @@ def test_replay_proves_the_run_and_finds_an_edit(folder):
     assert edited.returncode == 4
     assert value(edited)["divergences"] > 0 and value(edited)["first_divergence"]
     assert value(edited)["error"]["name"] == "DIVERGENCE"
+    (folder / "same.py").write_text(TAKER)
+    same = shell(folder, "replay", "first", "--source", "same.py").stdout
+    assert "verified" not in same and re.search(r"compared +actions of the edited source", same)
+    opened = shell(folder, "replay", "first", "--until", "50").stdout
+    assert ("divergences" in opened) is (re.search(r"compared +nothing", opened) is None) and "verified" not in opened
 
 
 def test_paper_runs_a_tape_at_speed_and_shows_the_same_table(folder):
     call = ("run", "taker.py", "--paper", "--data", "market.tape", "--speed", "100000")
     done = shell(folder, *call, "--json")
     assert done.returncode == 0, done.stderr
-    assert value(done)["orders"] > 5
+    assert value(done)["orders"] > 5 and value(done)["wall_seconds"] >= value(done)["seconds"]
     assert "hello from the strategy" in done.stderr
 
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from onetape.cli.frame import Answer, Shell, load, rows, verb
-from onetape.cli.listing import listing
-from onetape.model.errors import UsageError
+from onetape.cli.listing import amount, listing
+from onetape.model.errors import BadConfig, UsageError
 from onetape.model.time import parse_time
 
 ACCOUNTS_COLUMNS = ("venue", "account", "currency", "total", "available", "locked", "data_age_ms", "alive")
 WALLET_COLUMNS = ("venue", "account", "wallet", "currency", "total", "available", "error")
 _NEVER = 2**63 - 1
-ORDERS_COLUMNS = ("account", "robot", "symbol", "side", "type", "price", "qty", "filled", "state", "tag")
-POSITIONS_COLUMNS = ("account", "symbol", "side", "qty", "entry_price", "unrealized", "realized")
+ORDERS_COLUMNS = ("account", "robot", "symbol", "side", "type", "price", "trigger", "qty", "filled", "state", "tag")
+POSITIONS_COLUMNS = ("account", "symbol", "side", "qty", "entry_price", "price", "unrealized", "realized", "currency")
 FILLS_COLUMNS = ("ts_event", "account", "robot", "symbol", "side", "qty", "price", "fee", "liquidity")
 STOPS_COLUMNS = ("account", "symbol", "side", "qty", "protected", "distance", "trigger", "stop", "state")
+UNVERIFIED = {
+    True: "the venue has not yet confirmed all of them since the guardian began: protected counts those that it has",
+    False: "no guardian runs, so nobody asks the venue for them, and protected counts none;\n"
+    "they are as the journals had them last, and a simulated exchange that is stopped triggers none",
+}  # by whether a guardian runs
 
 
 @verb(
@@ -46,7 +52,7 @@ def accounts(shell: Shell, wallets: bool, explain: str | None, start: str | None
     if explain is None:
         if start or end:
             raise UsageError("what is now has no times", location="accounts", todo="give --explain")
-        found = load("onetape.gateway.account_balances", "balances", what="accounts")(shell.home, shell.config)
+        found = _of_accounts(shell, "onetape.gateway.account_balances", "balances")
         return Answer(found, listing(found, ACCOUNTS_COLUMNS, nothing="no balance is known (onetape up)"))
     found = load("onetape.gateway.explained", "explained", what="accounts")(
         shell.home,
@@ -64,26 +70,42 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key not in ("frames", "rest") and value}
 
 
+def _of_accounts(shell: Shell, module: str, name: str, **wanted: Any) -> list[dict[str, Any]]:
+    """Rows of the configured accounts. Raises BadConfig without a configuration: an empty answer would read as flat,
+    whatever the processes of another configuration hold in this home."""
+    if shell.config_path is None and not shell.config.accounts:
+        raise BadConfig(
+            "there is no configuration here, so no account is known",
+            location=str(Path("onetape.toml").absolute()),
+            todo="name it with --config FILE, or go to its folder",
+        )
+    found: list[dict[str, Any]] = load(module, name, what="accounts")(shell.home, shell.config, **wanted)
+    return found
+
+
 @verb("orders", example="onetape orders --json")
 def orders(shell: Shell) -> Answer:
     """Show the working orders of all accounts, as the gateways' journals have them."""
-    found = load("onetape.gateway.account_views", "orders", what="accounts")(shell.home, shell.config)
-    return Answer(found, listing(found, ORDERS_COLUMNS, nothing="no order works"))
+    found = _of_accounts(shell, "onetape.gateway.account_views", "orders")
+    lines = [{**row, "type": f"{row['kind'] or ''} {row['type']}".strip()} for row in found]
+    return Answer(found, listing(lines, ORDERS_COLUMNS, nothing="no order works"))
 
 
 @verb("positions", example="onetape positions --json")
 def positions(shell: Shell) -> Answer:
-    """Show the positions of all accounts, at average cost of their fills."""
-    found = load("onetape.gateway.account_views", "positions", what="accounts")(shell.home, shell.config)
-    return Answer(found, listing(found, POSITIONS_COLUMNS, nothing="no position"))
+    """Show the positions of all accounts, at average cost of their fills, and the price that they are valued at."""
+    found = _of_accounts(shell, "onetape.gateway.account_views", "positions")
+    lines = [{**row, **{name: amount(row[name]) for name in ("unrealized", "realized")}} for row in found]
+    return Answer(found, listing(lines, POSITIONS_COLUMNS, nothing="no position"))
 
 
 @verb("fills", example="onetape fills --last 20")
 @click.option("--last", type=click.IntRange(min=0), default=0, metavar="N", help="Only the newest N.")
 def fills(shell: Shell, last: int) -> Answer:
     """Show the fills of all accounts, the newest last."""
-    found = load("onetape.gateway.account_views", "fills", what="accounts")(shell.home, shell.config, last=last)
-    return Answer(found, listing(found, FILLS_COLUMNS, nothing="nothing was traded"))
+    found = _of_accounts(shell, "onetape.gateway.account_views", "fills", last=last)
+    lines = [{**row, "fee": f"{row['fee']} {row['fee_currency']}"} for row in found]
+    return Answer(found, listing(lines, FILLS_COLUMNS, nothing="nothing was traded"))
 
 
 @verb("stops", example="onetape stops --json")
@@ -94,10 +116,14 @@ def stops(shell: Shell) -> Answer:
     `verified_age_ms` is how long ago the venue itself said that it has them all; null: it has not
     since the guardian began, or no guardian runs.
     """
-    found = load("onetape.guardian.stops_view", "stops", what="stops")(shell.home, shell.config)
+    found = _of_accounts(shell, "onetape.guardian.stops_view", "stops")
     lines = []
     for each in found:
         about = {name: each[name] for name in STOPS_COLUMNS[:5]}
         levels = [{**level, "stop": level["qty"]} for level in each["levels"] + each["targets"]] or [{}]
         lines += [{**dict.fromkeys(STOPS_COLUMNS, ""), **level, **about} for level in levels]
-    return Answer(found, listing(lines, STOPS_COLUMNS, nothing="no contracts are held, and no stop stands"))
+    text = listing(lines, STOPS_COLUMNS, nothing="no contracts are held, and no stop stands")
+    if any(each["levels"] and each["verified_age_ms"] is None for each in found):
+        is_guarded = load("onetape.guardian.stops_view", "is_guarded", what="stops")(shell.home, shell.config)
+        text += f"\n{UNVERIFIED[is_guarded]}"
+    return Answer(found, text)

@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from onetape.cli.frame import Answer, Shell, verb
-from onetape.model.errors import NotAvailable
+from onetape.model.errors import NotAvailable, UsageError
+
+UNKNOWN = 2  # exit code of bench/run.py for a figure that there is not
 
 
 @verb("bench", example="onetape bench journal --runs 5")
@@ -26,6 +28,10 @@ def command(shell: Shell, names: tuple[str, ...], runs: int) -> Answer:
     shell.progress.end()  # the programs say themselves how far they are
     call = [sys.executable, str(script), "--runs", str(runs), "--json", *names]
     done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - ours
+    if done.returncode == UNKNOWN:
+        raise UsageError(
+            f"no such figure: {', '.join(names)}", location="bench", todo="those that there are stand above"
+        )
     import json
 
     try:

@@ -59,10 +59,14 @@ def command(shell: Shell, venue: str, listen: float) -> Answer:
     bad = sum(finding.state == ERROR for finding in found)
     warned = sum(finding.state == WARNING for finding in found)
     lines = [f"{f.state:<8} {f.subject:<14} {f.text}" + (f": {f.todo}" if f.todo else "") for f in found]
-    lines.append(f"{bad} errors, {warned} warnings")
+    lines.append(f"{_counted(bad, 'error')}, {_counted(warned, 'warning')}")
     value = {"ok": bad == 0, "errors": bad, "warnings": warned, "findings": [*map(asdict, found)]}
     exits = [f.exit_code or 2 for f in found if f.state == ERROR]
     return Answer(value, "\n".join(lines), 2 if 2 in exits else next(iter(exits), 0))
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _python() -> Iterator[Finding]:
@@ -143,7 +147,7 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
     shell.progress.doing("looks at the configuration and its strategies")
     findings_ = list(check_start(config, path.parent.absolute(), shell.home.absolute(), is_examined=True))
     yield from findings_
-    yield Finding(OK, "configuration", f"{path}: {len(config.robots)} robots")
+    yield Finding(OK, "configuration", f"{path}: {_counted(len(config.robots), 'robot')}")
     from onetape.preflight.venue_doctor import examine
 
     doing = shell.progress.doing

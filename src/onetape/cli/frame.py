@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import update_wrapper
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,6 +207,15 @@ def home_refused(error: OSError, home: Path) -> PermissionDenied | None:
     )
 
 
+def _check_numbers(context: click.Context) -> click.Context:
+    """Raises UsageError for NaN, which keeps every bound that click knows, and what is infinite."""
+    for option in context.command.params:
+        value = context.params.get(option.name or "")
+        if isinstance(value, float) and not isfinite(value):
+            raise UsageError(f"{value} is no number to give", location=option.opts[0])
+    return context
+
+
 def verb(
     name: str, *, example: str, group: click.Group | None = None
 ) -> Callable[[Callable[..., Answer]], click.Command]:
@@ -213,7 +223,7 @@ def verb(
 
     def wrap(function: Callable[..., Answer]) -> click.Command:
         def call(json: bool, home: Path | None, config: Path | None, debug: bool, **options: Any) -> Answer:
-            path = click.get_current_context().command_path
+            path = _check_numbers(click.get_current_context()).command_path
             shell = Shell(json, debug, home, config, path.removeprefix("onetape "))
             try:
                 with shell.progress:

@@ -154,7 +154,9 @@ def answered(call: Callable[[], Reply], text: Callable[[dict[str, Any]], str]) -
         return Answer({**value, **error.as_json()}, done, error.exit_code, error)
     failed = None
     if not value.get("success", True):
-        failed = BY_CODE.get(value.get("code"), HedgeFailed)(value.get("error") or value.get("reason") or "it failed")
+        blocked = (value.get("plan") or {}).get("blocked") or [{}]  # of a dry run
+        code = value.get("code") or blocked[0].get("code")
+        failed = BY_CODE.get(code, HedgeFailed)(value.get("error") or value.get("reason") or "it failed")
     return Answer.of_check(value, failed, text(value))
 
 

@@ -23,7 +23,10 @@ class TapePath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         from onetape.tape.segments import located
 
-        return located(Path(os.fsdecode(super().convert(value, param, ctx))))
+        path = located(Path(os.fsdecode(super().convert(value, param, ctx))))
+        if path.exists() and not path.is_dir():
+            raise BadInput("is no tape", location=str(path), todo="name a directory of segments")
+        return path
 
 
 TAPE = TapePath(path_type=Path)

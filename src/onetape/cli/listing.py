@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from decimal import Decimal
 from typing import Any
 
 from onetape.cli.frame import moment
+from onetape.model.decimals import decimal_text
 from onetape.model.time import rough_duration
 
 SHARES = ("ratio", "utilization", "drawdown", "protected")  # of one, shown in percent
@@ -31,6 +33,14 @@ def aligned(rows: Sequence[Sequence[str]], *, right: Container[int] = ()) -> lis
         ).rstrip()
         for row in rows
     ]
+
+
+def amount(text: str | None) -> str | None:
+    """An amount of money for a reader: two decimals, below one eight at most; the JSON has it exact."""
+    if text is None:
+        return None
+    value = Decimal(text)
+    return f"{value:.2f}" if abs(value) >= 1 or not value else decimal_text(round(value, 8))
 
 
 def _cell(value: object, name: str) -> str:

@@ -22,9 +22,13 @@ def command(shell: Shell, name: str, count: int, follow: bool) -> Answer:
     What strategies log is read from the tapes of their runs.
     """
     log_lines = load("onetape.supervisor.logs", "log_lines", what="logs")
-    for row in log_lines(shell.home, shell.config, name, count=count, follow=follow):
-        shell.progress.end()  # the first is found
-        write_line(to_json(row) if shell.json else shown(_line(row)))
+    try:
+        for row in log_lines(shell.home, shell.config, name, count=count, follow=follow):
+            shell.progress.end()  # the first is found
+            write_line(to_json(row) if shell.json else shown(_line(row)))
+    except KeyboardInterrupt:  # and SIGTERM
+        if not follow:
+            raise
     return Answer(None)
 
 

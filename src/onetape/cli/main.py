@@ -19,6 +19,7 @@ import click
 from onetape import __version__
 from onetape.cli.frame import SETTINGS, Answer, Interrupted, Suggesting, behind_verb
 from onetape.cli.verbs import BY_NAME, VERBS
+from onetape.ipc.stop_signals import stop_signals
 from onetape.model.errors import (
     BadInput,
     DiskFull,
@@ -109,10 +110,10 @@ def run(arguments: list[str]) -> int:
     as_json, debug = "--json" in options, "--debug" in options
     if sys.stdout is None:  # started with it closed
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as we run
-    signal.signal(signal.SIGINT, _on_stop)
-    signal.signal(signal.SIGTERM, _on_stop)
     with _reserved(as_json) as descriptor:
         try:
+            for number in stop_signals():
+                signal.signal(number, _on_stop)
             answer = _invoke(arguments)
             _show(answer, descriptor)
             return answer.exit_code
@@ -192,8 +193,8 @@ def _show(answer: Answer, descriptor: int) -> None:
 
 def _on_stop(number: int, _frame: FrameType | None) -> None:
     """First time: unwind cleanly. Second time: the system's own way, at once."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for each in stop_signals():
+        signal.signal(each, signal.SIG_DFL)
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
@@ -236,6 +237,10 @@ def _by_a_tape() -> OnetapeError | None:
 def _usage(error: click.UsageError) -> UsageError:
     what = error.format_message().rstrip(".")
     command = error.ctx.command_path if error.ctx else "onetape"
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # its message is the whole help
+        group = error.ctx.command
+        names = ", ".join(group.list_commands(error.ctx)) if isinstance(group, click.Group) else "its arguments"
+        what = f"missing command, one of {names}"
     return UsageError(what[:1].lower() + what[1:], location=command, todo=f"see {command} --help")
 
 

@@ -45,6 +45,10 @@ def up(shell: Shell, foreground: bool, single: bool, minimal: bool) -> Answer:
     doing, say = shell.progress.doing, shell.progress.say
     state = bring_up(config, path, shell.home, single=single, is_minimal=minimal, doing=doing, say=say)
     said = "runs already, nothing was changed\n" if state["already"] else ""
+    said += "".join(
+        f"{key} is other in the file than what runs: {f'onetape restart {name}' if name else 'onetape down, up'}\n"
+        for key, name in state["changed"].items()
+    )
     said += "".join(f"{note}\n" for note in state["notes"])
     return Answer(state, said + table(state) + _pages(shell, state))
 
@@ -125,8 +129,9 @@ def _danger_lines(halts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _robot_line(process: dict[str, Any]) -> str:
     robot = process["robot"]
     held = ", ".join(f"{qty} {symbol}" for symbol, qty in robot["positions"].items()) or "nothing"
+    profit = f"{robot['profit']} {robot.get('currency', '')}".rstrip()
     return (
-        f"{process['name']}  {robot['status']}, has made {robot['profit']}, holds {held}, "
+        f"{process['name']}  {robot['status']}, has made {profit}, holds {held}, "
         f"{robot['orders']} working, {robot['fills']} filled"
     )
 
@@ -160,8 +165,8 @@ def _row(process: dict[str, Any]) -> tuple[str, ...]:
 def restart(shell: Shell, name: str) -> Answer:
     """Stop one process and start it again; returns when it runs. One that failed is tried anew.
 
-    A robot starts as its configuration says now, and what is different is shown; where it could not
-    start, nothing is stopped.
+    It starts as its section of the configuration says now, and what is different is shown; where it
+    could not start, nothing is stopped.
     """
     restarted = load("onetape.supervisor.client", "restart", what="the supervisor")
     name = shell.process(name)

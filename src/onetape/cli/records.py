@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from onetape.cli.frame import Answer, Shell, load, verb
-from onetape.cli.listing import listing
+from onetape.cli.listing import amount, listing
 from onetape.model.errors import UsageError
-from onetape.model.time import DAY, TIME_MAX, parse_duration, parse_time
+from onetape.model.time import DAY, SECOND, TIME_MAX, parse_duration, parse_time
 
 LEDGER_COLUMNS = ("key", "currency", "realized", "traded", "fees", "funding", "transfers", "net")
 ACTIVITY_COLUMNS = ("key", "sent", "filled", "ratio", "canceled", "denied", "fills", "volume")
@@ -69,6 +69,8 @@ def _recorded(shell: Shell, what: str, **wanted: Any) -> list[dict[str, Any]]:
     """Rows of `recorder.read`, with what the journals of the home have now."""
     if "since" in wanted:
         wanted |= {"since": wanted["since"] or 0, "until": wanted["until"] or TIME_MAX}
+        if wanted["since"] > wanted["until"]:
+            raise UsageError("--since is after --until", location=f"onetape {what}", todo="swap them")
     found: list[dict[str, Any]] = of_records(shell, "onetape.recorder.read", what, **wanted)
     return found
 
@@ -81,19 +83,20 @@ def of_records(shell: Shell, module: str, what: str, **wanted: Any) -> Any:
 
 
 def _amounts(by_asset: dict[str, str]) -> str:
-    return " ".join(f"{amount} {asset}" for asset, amount in by_asset.items())
+    return " ".join(f"{amount(text)} {asset}" for asset, text in by_asset.items())
 
 
 @verb("ledger", example="onetape ledger --since 2026-11-01 --by symbol\nonetape ledger --by day --json")
 @_window
 @_by(["symbol", "strategy", "day", "account"])
 def ledger(shell: Shell, since: int, until: int, by: str) -> Answer:
-    """Show what was realized, fees by asset, funding and transfers: exact, and equal to the tapes.
+    """Show what was realized, fees by asset, funding and transfers; with --json exact, and equal to the tapes.
 
     traded: of spot, what purchases and sales moved, coins at what they had cost; it is in no net.
     """
     found = _recorded(shell, "ledger", by=by, since=since, until=until)
-    shown = [{**row, "fees": _amounts(row["fees"])} for row in found]
+    money = ("realized", "traded", "funding", "transfers", "net")
+    shown = [{**row, **{name: amount(row[name]) for name in money}, "fees": _amounts(row["fees"])} for row in found]
     return Answer(found, listing(shown, LEDGER_COLUMNS, nothing="no money has moved"))
 
 
@@ -121,7 +124,8 @@ def trips(shell: Shell, since: int, until: int) -> Answer:
 def equity(shell: Shell, since: int, until: int, by: str) -> Answer:
     """Show the equity of accounts, strategies or all at each full minute, and now; the newest last."""
     found = _recorded(shell, "equity", by=by, since=since, until=until)
-    return Answer(found, listing(found, EQUITY_COLUMNS[by], nothing="nothing was recorded"))
+    shown = [{**row, "ts": row["ts"] // SECOND * SECOND} for row in found]  # the newest is of now, to the nanosecond
+    return Answer(found, listing(shown, EQUITY_COLUMNS[by], nothing="nothing was recorded"))
 
 
 @verb("risk", example="onetape risk --json")

@@ -62,14 +62,23 @@ def command(shell: Shell, run: str, verify: bool, until: str | None, step: int |
         error = Divergence(
             f"{value['divergences']} actions differ", location=f"the first: {value.get('first_divergence')}"
         )
-    return Answer.of_check(value, error, _text(value))
+    return Answer.of_check(value, error, _text(value, until, source))
 
 
-def _text(value: dict[str, Any]) -> str:
+def _text(value: dict[str, Any], until: str | None, source: Path | None) -> str:
     from onetape.cli.state_text import brief_lines, divergence_lines, state_text
 
     apart = ("divergence", "state", "steps")
-    text = rows({name: each for name, each in value.items() if name not in apart})
+    said = {name: each for name, each in value.items() if name not in apart}
+    if not said.pop("verified"):  # which was not asked for, and reads as a failure
+        if source is not None:
+            said["compared"] = "actions of the edited source with the recorded ones"
+        elif until is None or "checkpoints" in value:
+            said["compared"] = "actions and state hashes with the recorded ones"
+        else:
+            del said["divergences"], said["first_divergence"]
+            said["compared"] = "nothing: a checkpoint opened the state (--verify compares)"
+    text = rows(said)
     if "divergence" in value:
         text += "\n\n" + "\n".join(divergence_lines(value["divergence"]))
     if "state" in value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def command(
 
     STRATEGY is file.py[:Class] or module:Class.
     """
+    began = time.perf_counter()
     if paper == live:
         raise UsageError("choose one of --paper and --live", location="onetape run")
     chosen = parameters(options.pop("params"))
@@ -65,7 +67,7 @@ def command(
         raise UsageError("only one process of all can spin", location="--spin", todo="give --single")
     if live:
         own = {"single": single, "spin": spin, "subaccount": subaccount}
-        return _live(shell, exchange, accounts, chosen, {**options, **own})
+        return _answer(_live(shell, exchange, accounts, chosen, {**options, **own}), began)
     if exchange is not None:
         raise UsageError("a paper run has its own", location="--exchange", todo="give --live")
     if single:
@@ -77,12 +79,19 @@ def command(
     progress = shell.progress.of("events")
     doing = progress.doing
     result = run_paper(build(params=chosen, home=shell.home, progress=progress, doing=doing, **options))
+    return _answer(result, began)
+
+
+def _answer(result: Any, began: float) -> Answer:
+    """began: seconds of time.perf_counter."""
+    result.wall_seconds = time.perf_counter() - began
     return answer_of_run(result)
 
 
 def _live(
     shell: Shell, exchange: str | None, accounts: tuple[str, ...], chosen: dict[str, Any], options: dict[str, Any]
-) -> Answer:
+) -> Any:
+    """Runs it at a venue, and returns its result."""
     account = accounts[0] if len(accounts) == 1 else ""
     if exchange is not None and len(accounts) > 1:
         raise NotAvailable(
@@ -102,7 +111,7 @@ def _live(
             config, account, environ = found(
                 exchange, account=account, hedge=options["hedge"], home=shell.home, environ=environ
             )
-        result = run_live(
+        return run_live(
             build(
                 data=(),
                 params=chosen,
@@ -117,4 +126,3 @@ def _live(
                 **options,
             )
         )
-    return answer_of_run(result)

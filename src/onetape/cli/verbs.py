@@ -35,7 +35,7 @@ VERBS = (
     VerbEntry("export", DATA, "Write a tape as tables, a year's accounting, public figures."),
     VerbEntry("journal", DATA, "List, read, verify, repair and prune tapes."),
     VerbEntry("backtest", RUNS, "Run a strategy over recorded data."),
-    VerbEntry("run", RUNS, "Run a strategy on paper, in the foreground."),
+    VerbEntry("run", RUNS, "Run a strategy in the foreground, on paper or live."),
     VerbEntry("replay", RUNS, "Run a recorded run again and compare every action."),
     VerbEntry("parity", RUNS, "Compare two runs, order by order, or where their money parts."),
     VerbEntry("sweep", RUNS, "Run many backtests over a parameter grid."),

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import ccxt
 import ccxt.pro
+from ccxt_session import streaming, watch_market
 from session import Session, moved_ccxt
 
 SYMBOL = "BTC/USDT:USDT"
@@ -184,17 +185,10 @@ def strangers():
 
 
 async def streams():
-    x = opened(ccxt.pro.aster)
-    try:
-        await x.load_markets()
-        for name in ("watch_order_book", "watch_order_book goes on"):
-            await s.acall(name, x.watch_order_book(SYMBOL), lambda b: b["bids"][0][0] < b["asks"][0][0])
-        await s.acall("watch_trades", x.watch_trades(SYMBOL), lambda t: t[0]["price"] > 0)
-        await s.acall("watch_ticker", x.watch_ticker(SYMBOL), lambda t: t["last"] > 0)
+    async with streaming(opened(ccxt.pro.aster)) as x:
+        await watch_market(s, x, SYMBOL)
         await s.acall("watch_bids_asks", x.watch_bids_asks([SYMBOL]), lambda t: SYMBOL in t)
         await s.acall("watch_ohlcv", x.watch_ohlcv(SYMBOL, "1m"), lambda b: b[0][4] > 0)
-    finally:
-        await x.close()
 
 
 def best(x):

@@ -10,7 +10,8 @@ import asyncio
 
 import ccxt
 import ccxt.pro
-from session import Session, moved_ccxt
+from ccxt_session import opened_by_key, streaming, watch_an_order, watch_market
+from session import Session
 
 SYMBOL = "BTC/USDT:USDT"
 AMOUNT = 0.01
@@ -19,7 +20,7 @@ s = Session()
 
 
 def opened(make, key=None, secret=None):
-    return moved_ccxt(make({"apiKey": key or s.key, "secret": secret or s.secret}), s)
+    return opened_by_key(s, make, key, secret)
 
 
 def market_data(x):
@@ -233,41 +234,14 @@ def strangers():
     s.refused("wrong secret", opened(ccxt.binanceusdm, None, "wrong").fetch_balance, ccxt.AuthenticationError)
 
 
-async def until(watch, good):
-    while True:
-        value = await watch()
-        if good(value):
-            return value
-
-
 async def streams(bid):
-    x = opened(ccxt.pro.binanceusdm)
-    try:
-        await x.load_markets()
-        await s.acall("watch_order_book", x.watch_order_book(SYMBOL), lambda b: b["bids"][0][0] < b["asks"][0][0])
-        for _ in range(5):
-            await x.watch_order_book(SYMBOL)
-        await s.acall(
-            "watch_order_book goes on", x.watch_order_book(SYMBOL), lambda b: b["bids"][0][0] < b["asks"][0][0]
-        )
-        await s.acall("watch_trades", x.watch_trades(SYMBOL), lambda t: t[0]["price"] > 0)
-        await s.acall("watch_ticker", x.watch_ticker(SYMBOL), lambda t: t["last"] > 0)
+    async with streaming(opened(ccxt.pro.binanceusdm)) as x:
+        await watch_market(s, x, SYMBOL, 6)
         await s.acall("watch_bids_asks", x.watch_bids_asks([SYMBOL]), lambda t: SYMBOL in t)
         await s.acall("watch_mark_price", x.watch_mark_price(SYMBOL), lambda t: t["markPrice"] > 0)
         await s.acall("watch_ohlcv", x.watch_ohlcv(SYMBOL, "1m"), lambda b: b[0][4] > 0)
         low = float(x.price_to_precision(SYMBOL, bid * 0.97))
-        heard = asyncio.create_task(
-            until(lambda: x.watch_orders(SYMBOL), lambda v: any(o["status"] == "open" for o in v))
-        )
-        await asyncio.sleep(1.5)
-        o = await x.create_order(SYMBOL, "limit", "buy", AMOUNT, low)
-        await s.acall("watch_orders new", heard, lambda v: v[-1]["id"] == o["id"])
-        heard = asyncio.create_task(
-            until(lambda: x.watch_orders(SYMBOL), lambda v: any(r["status"] == "canceled" for r in v))
-        )
-        await asyncio.sleep(0)
-        await x.cancel_order(o["id"], SYMBOL)
-        await s.acall("watch_orders canceled", heard)
+        await watch_an_order(s, x, SYMBOL, AMOUNT, low)
         trades = asyncio.create_task(x.watch_my_trades(SYMBOL))
         positions = asyncio.create_task(x.watch_positions([SYMBOL]))
         balance = asyncio.create_task(x.watch_balance())
@@ -292,8 +266,6 @@ async def streams(bid):
         await s.acall("fetch_balance_ws", x.fetch_balance_ws(), lambda v: v["USDT"]["total"] > 0)
         await s.acall("fetch_positions_ws", x.fetch_positions_ws([SYMBOL]), lambda v: v[0]["contracts"] == AMOUNT)
         await x.create_order(SYMBOL, "market", "sell", AMOUNT, None, {"reduceOnly": True})
-    finally:
-        await x.close()
 
 
 def main():

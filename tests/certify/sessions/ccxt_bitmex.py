@@ -10,7 +10,8 @@ import asyncio
 
 import ccxt
 import ccxt.pro
-from session import Session, moved_ccxt
+from ccxt_session import opened_by_key, streaming, until, watch_an_order, watch_market
+from session import Session
 
 SYMBOL = "BTC/USD:BTC"
 AMOUNT = 100
@@ -19,7 +20,7 @@ s = Session()
 
 
 def opened(make, key=None, secret=None):
-    return moved_ccxt(make({"apiKey": key or s.key, "secret": secret or s.secret}), s)
+    return opened_by_key(s, make, key, secret)
 
 
 def market_data(x):
@@ -161,38 +162,11 @@ def strangers():
     s.refused("wrong secret", opened(ccxt.bitmex, None, "wrong").fetch_balance, ccxt.AuthenticationError)
 
 
-async def until(watch, good):
-    while True:
-        value = await watch()
-        if good(value):
-            return value
-
-
 async def streams(bid):
-    x = opened(ccxt.pro.bitmex)
-    try:
-        await x.load_markets()
-        await s.acall("watch_order_book", x.watch_order_book(SYMBOL), lambda b: b["bids"][0][0] < b["asks"][0][0])
-        for _ in range(20):
-            await x.watch_order_book(SYMBOL)
-        await s.acall(
-            "watch_order_book goes on", x.watch_order_book(SYMBOL), lambda b: b["bids"][0][0] < b["asks"][0][0]
-        )
-        await s.acall("watch_trades", x.watch_trades(SYMBOL), lambda t: t[0]["price"] > 0)
-        await s.acall("watch_ticker", x.watch_ticker(SYMBOL), lambda t: t["last"] > 0)
+    async with streaming(opened(ccxt.pro.bitmex)) as x:
+        await watch_market(s, x, SYMBOL, 21)
         low = float(x.price_to_precision(SYMBOL, bid * 0.97))
-        heard = asyncio.create_task(
-            until(lambda: x.watch_orders(SYMBOL), lambda v: any(o["status"] == "open" for o in v))
-        )
-        await asyncio.sleep(1.5)
-        o = await x.create_order(SYMBOL, "limit", "buy", AMOUNT, low)
-        await s.acall("watch_orders new", heard, lambda v: v[-1]["id"] == o["id"])
-        heard = asyncio.create_task(
-            until(lambda: x.watch_orders(SYMBOL), lambda v: any(r["status"] == "canceled" for r in v))
-        )
-        await asyncio.sleep(0)
-        await x.cancel_order(o["id"], SYMBOL)
-        await s.acall("watch_orders canceled", heard)
+        await watch_an_order(s, x, SYMBOL, AMOUNT, low)
         trades = asyncio.create_task(x.watch_my_trades(SYMBOL))
         positions = asyncio.create_task(
             until(lambda: x.watch_positions([SYMBOL]), lambda v: v[-1]["contracts"] == AMOUNT)
@@ -204,8 +178,6 @@ async def streams(bid):
         await s.acall("watch_positions", positions)
         await s.acall("watch_balance", balance, lambda v: v["BTC"]["total"] > 0)
         await x.create_order(SYMBOL, "market", "sell", AMOUNT, None, {"reduceOnly": True})
-    finally:
-        await x.close()
 
 
 def main():

@@ -6,7 +6,8 @@ import asyncio
 
 import ccxt
 import ccxt.pro
-from session import Session, moved_ccxt
+from ccxt_session import opened_by_key, streaming, until, watch_an_order, watch_market
+from session import Session
 
 SYMBOL = "BTC/USD"
 AMOUNT = 0.01
@@ -15,7 +16,7 @@ s = Session()
 
 
 def opened(make, key=None, secret=None):
-    return moved_ccxt(make({"apiKey": key or s.key, "secret": secret or s.secret}), s)
+    return opened_by_key(s, make, key, secret)
 
 
 def market_data(x):
@@ -165,40 +166,13 @@ def strangers():
     )
 
 
-async def until(watch, good):
-    while True:
-        value = await watch()
-        if good(value):
-            return value
-
-
 async def streams(bid):
-    x = opened(ccxt.pro.kraken)
-    try:
-        await x.load_markets()
-        await s.acall("watch_order_book", x.watch_order_book(SYMBOL), lambda b: b["bids"][0][0] < b["asks"][0][0])
-        for _ in range(20):  # each with its checksum
-            await x.watch_order_book(SYMBOL)
-        await s.acall(
-            "watch_order_book goes on", x.watch_order_book(SYMBOL), lambda b: b["bids"][0][0] < b["asks"][0][0]
-        )
-        await s.acall("watch_trades", x.watch_trades(SYMBOL), lambda t: t[0]["price"] > 0)
-        await s.acall("watch_ticker", x.watch_ticker(SYMBOL), lambda t: t["last"] > 0)
+    async with streaming(opened(ccxt.pro.kraken)) as x:
+        await watch_market(s, x, SYMBOL, 21)  # each with its checksum
         await s.acall("watch_bids_asks", x.watch_bids_asks([SYMBOL]), lambda t: SYMBOL in t)
         await s.acall("watch_ohlcv", x.watch_ohlcv(SYMBOL, "1m"), lambda b: b[0][4] > 0)
         low = float(x.price_to_precision(SYMBOL, bid * 0.97))
-        heard = asyncio.create_task(
-            until(lambda: x.watch_orders(SYMBOL), lambda v: any(o["status"] == "open" for o in v))
-        )
-        await asyncio.sleep(1.5)
-        o = await x.create_order(SYMBOL, "limit", "buy", AMOUNT, low)
-        await s.acall("watch_orders new", heard, lambda v: v[-1]["id"] == o["id"])
-        heard = asyncio.create_task(
-            until(lambda: x.watch_orders(SYMBOL), lambda v: any(r["status"] == "canceled" for r in v))
-        )
-        await asyncio.sleep(0)
-        await x.cancel_order(o["id"], SYMBOL)
-        await s.acall("watch_orders canceled", heard)
+        await watch_an_order(s, x, SYMBOL, AMOUNT, low)
         trades = asyncio.create_task(until(lambda: x.watch_my_trades(SYMBOL), lambda v: v[-1]["side"] == "sell"))
         balance = asyncio.create_task(x.watch_balance())
         await asyncio.sleep(1.5)
@@ -209,8 +183,6 @@ async def streams(bid):
         if o:
             await s.acall("edit_order_ws", x.edit_order_ws(o["id"], SYMBOL, "limit", "buy", AMOUNT * 2, low))
             await s.acall("cancel_all_orders_ws", x.cancel_all_orders_ws())
-    finally:
-        await x.close()
 
 
 def main():

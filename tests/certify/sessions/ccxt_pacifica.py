@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import ccxt
 import ccxt.pro
+from ccxt_session import streaming, until, watch_market
 from session import Session, moved_ccxt
 
 SYMBOL = "BTC/USDC:USDC"
@@ -242,21 +243,9 @@ def strangers():
     s.refused("wrong key", lambda: stranger.create_order(SYMBOL, "market", "buy", AMOUNT), ccxt.AuthenticationError)
 
 
-async def until(watch, good):
-    while True:
-        value = await watch()
-        if good(value):
-            return value
-
-
 async def streams(bid):
-    x = opened(ccxt.pro.pacifica)
-    try:
-        await x.load_markets()
-        for name in ("watch_order_book", "watch_order_book goes on"):
-            await s.acall(name, x.watch_order_book(SYMBOL), lambda b: b["bids"][0][0] < b["asks"][0][0])
-        await s.acall("watch_trades", x.watch_trades(SYMBOL), lambda t: t[0]["price"] > 0)
-        await s.acall("watch_ticker", x.watch_ticker(SYMBOL), lambda t: t["last"] > 0)
+    async with streaming(opened(ccxt.pro.pacifica)) as x:
+        await watch_market(s, x, SYMBOL)
         await s.acall("watch_ohlcv", x.watch_ohlcv(SYMBOL, "1m"), lambda b: b[0][4] > 0)
         low = float(x.price_to_precision(SYMBOL, bid * 0.97))
         heard = asyncio.create_task(
@@ -294,8 +283,6 @@ async def streams(bid):
             ccxt.ExchangeError,
         )
         await once_more_async(lambda: x.create_order(SYMBOL, "market", "sell", AMOUNT, None, {"reduceOnly": True}))
-    finally:
-        await x.close()
 
 
 # --- two minutes as maker and taker -----------------------------------------------------------------

@@ -7,8 +7,9 @@ class MarketMaker(Strategy):
     symbol: str = "kraken:BTC/USD"
     size: float = 0.01
     edge: float = 0.00001  # from the mid to each quote, as a part of the price
-    most: float = 0.05  # it buys up to this position,
-    least: float = 0.0  # and sells down to this one; below 0 it would go short
+    most: float = 0.05  # it buys up to this position
+    least: float = 0.0  # it sells down to this position; below 0 it would go short
+    stays: float = 10.0  # seconds that a quote stays: venues let few be moved, and young ones the least
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
@@ -16,7 +17,8 @@ class MarketMaker(Strategy):
 
     def on_timer(self, name):
         quote = self.quote(self.symbol)
-        if quote is None:
+        moved = max((order.ts_created for order in self.orders(self.symbol)), default=0)
+        if quote is None or self.now < moved + self.stays * 1e9:
             return
         held = self.position(self.symbol).qty
         lean = self.edge * (held - (self.most + self.least) / 2) / (self.most - self.least)
