@@ -53,6 +53,7 @@ setup: $(STAMP) ## make .venv, build and install (needs Python 3.11+ with header
 # The stub goes beside the sources, where type checkers of an editable install look for it.
 $(STAMP): pyproject.toml Makefile $(CORE)
 	@sh tools/preflight.sh $(PYTHON)
+	@echo "makes $(VENV), fetches what it needs and compiles the core: some minutes, without a word"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) "scikit-build-core>=1.1" "nanobind>=3.1" "setuptools>=70.1" cmake ninja
 	@$(WITH_TOOLS) $(PIP) --no-build-isolation $(TESTED) -e '.[dev]'
@@ -62,6 +63,7 @@ $(STAMP): pyproject.toml Makefile $(CORE)
 # Nothing is resolved: what the file names is taken, and each file's hash has to be the one it names.
 setup-locked: ## the same with the very files that requirements/ci.lock names
 	@sh tools/preflight.sh $(PYTHON)
+	@echo "makes $(VENV), fetches what it needs and compiles the core: some minutes, without a word"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@grep '^setuptools==' requirements/ci.lock | $(PIP) --require-hashes --no-deps -r /dev/stdin # what comes as source needs it
 	@$(PIP) --require-hashes --no-deps --no-build-isolation -r requirements/ci.lock

@@ -51,6 +51,10 @@ class Caller(asyncio.Protocol):
         self.transport = transport
         self.load.idle.append(self)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self in self.load.idle:
+            self.load.idle.remove(self)
+
     def data_received(self, data: bytes) -> None:
         self.part += data
         head, found, body = self.part.partition(b"\r\n\r\n")
@@ -117,27 +121,39 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def load(up: dict[str, Any], connections: int, made: Load, rate: int, seconds: float) -> dict[str, float]:
-    address = up["control"]
-    pid = next(each["pid"] for each in up["processes"] if each["kind"] == "control")
+def pid_of(up: dict[str, Any], name: str) -> int:
+    return int(next(each["pid"] for each in up["processes"] if each["name"] == name))
+
+
+async def connect(up: dict[str, Any], connections: int, made: Load) -> None:
     loop = asyncio.get_running_loop()
-    host, _, port = address.rpartition("/")[2].rpartition(":")
+    host, _, port = up["control"].rpartition("/")[2].rpartition(":")
     for _ in range(connections):
         await loop.create_connection(lambda: Caller(made), host, int(port))
+
+
+async def load(up: dict[str, Any], connections: int, made: Load, rate: int, seconds: float) -> dict[str, float]:
+    pid = pid_of(up, "control")
+    await connect(up, connections, made)
     before = cpu_s(pid)
     found = await made.run(rate, seconds)
     found["cpu_us"] = round((cpu_s(pid) - before) / max(1, len(made.spent)) * 1e6)
-    for caller in made.idle:
+    for caller in list(made.idle):
         caller.transport.close()
     return found
 
 
 @contextmanager
-def pair(folder: Path, more: str = "") -> Iterator[dict[str, Any]]:
-    """What `up` says of all of `init --delta-neutral` until the block ends. more: sections of its configuration."""
+def pair(folder: Path, more: str = "", edits: dict[str, str] | None = None) -> Iterator[dict[str, Any]]:
+    """What `up` says of all of `init --delta-neutral` until the block ends. more: sections of its configuration; edits:
+    what takes the place of its texts."""
     subprocess.run([*ONETAPE, "init", "--delta-neutral", folder], check=True, stdout=subprocess.DEVNULL)
     config = folder / "onetape.toml"
-    config.write_text(config.read_text().replace("port = 3000", "port = 0\ncalls_per_second = 0") + more)
+    text = config.read_text()
+    for old, new in {"port = 3000": "port = 0\ncalls_per_second = 0", **(edits or {})}.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    config.write_text(text + more)
     try:
         done = subprocess.run([*ONETAPE, "up", "--json"], cwd=folder, check=True, stdout=subprocess.PIPE)
         yield json.loads(done.stdout)

@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--dead", action="store_true", help="past a gateway that was killed")
     inputs = parser.parse_args()
     names = [s for s in catalogue._by_symbol() if s.startswith("binance:") and s.endswith("/USDT:USDT")]
-    symbols = names[: inputs.positions + 5]  # a market so young may have nobody to trade with
+    symbols = names[: inputs.positions + 15]  # a market so young may have nobody to trade with
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         home = Path(folder)
         (home / "run").mkdir(mode=0o700)

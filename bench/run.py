@@ -129,7 +129,8 @@ def arguments() -> argparse.Namespace:
 def find(names: list[str]) -> list[Path]:
     every = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.py")) if path.name not in NOT_FIGURES}
     if unknown := [name for name in names if name not in every]:
-        sys.exit(f"no such figure: {', '.join(unknown)}; there are {', '.join(every)}")
+        print(f"no such figure: {', '.join(unknown)}; there are {', '.join(every)}", file=sys.stderr)
+        sys.exit(2)
     return [every[name] for name in names] if names else [*every.values()]
 
 
