@@ -422,6 +422,13 @@ def seen(run: Path) -> list[tuple[str, str]]:
     return [(each.command, each.fields["account"]) for each in commands_of(run / "journal")]
 
 
+def kill_gateway(home: Home, name: str, run: Path, before: list[tuple[str, str]]) -> None:
+    """One that is back before the robot has looked was not away."""
+    away, back = (AWAY, name[-1]), (BACK, name[-1])
+    home.kill(name, before_next=lambda: seen(run) == [*before, away])
+    home.wait_for(lambda: seen(run) == [*before, away, back])
+
+
 def test_the_pair_trades_live_on_two_venues_and_its_legs_are_a_slice_apart_at_most(tmp_path):
     """Through a kill of the robot and of a gateway; then it is repeated to the last action."""
     (tmp_path / PAIR.name).write_text(PAIR.read_text())
@@ -434,11 +441,9 @@ def test_the_pair_trades_live_on_two_venues_and_its_legs_are_a_slice_apart_at_mo
             (run,) = (home.home / "runs").iterdir()
             if name.startswith("robot"):
                 home.kill(name)
-                continue
-            expected += [(AWAY, name[-1]), (BACK, name[-1])]
-            # One that is back before the robot has looked was not away.
-            home.kill(name, before_next=lambda: seen(run) == expected[:-1])
-            home.wait_for(lambda: seen(run) == expected)
+            else:
+                kill_gateway(home, name, run, expected)
+                expected = seen(run)
         home.wait_for_trades(2)
         home.run("down")
         fills = home.fills()
