@@ -16,7 +16,7 @@ import msgspec
 from onetape.exchange.account import SimAccount
 from onetape.exchange.bars import one_of
 from onetape.exchange.binance.multi_assets import MultiAssets
-from onetape.exchange.binance.public import INTERVALS, PublicData, kline_span, turnover_text
+from onetape.exchange.binance.public import INTERVALS, PublicData, agg_row, kline_span, turnover_text
 from onetape.exchange.binance.user_events import BINANCE, EventTraits, UserEvents
 from onetape.exchange.binance.wire import ms, price_text, size_text
 from onetape.exchange.dialect import Connection, encode
@@ -334,23 +334,8 @@ class Streams:
         raw = i.raw_symbol
         low = raw.lower()
         if self._heard(f"{low}@aggTrade"):
-            self._stream(
-                f"{low}@aggTrade",
-                {
-                    "e": "aggTrade",
-                    "E": ms(report.time),
-                    "s": raw,
-                    "a": report.trade_id,
-                    "p": price_text(i, report.price),
-                    "q": size_text(i, report.size),
-                    "nq": size_text(i, report.size),
-                    "f": report.trade_id,
-                    "l": report.trade_id,
-                    "T": ms(report.time),
-                    "m": report.side is Side.SELL,
-                    "st": 1,
-                },
-            )
+            event = {"e": "aggTrade", "E": ms(report.time), "s": raw, **agg_row(i, report), "st": 1}
+            self._stream(f"{low}@aggTrade", event)
         if self._heard(f"{low}@trade"):
             self._stream(
                 f"{low}@trade",
