@@ -19,7 +19,7 @@ from onetape.exchange.binance.multi_assets import MultiAssets
 from onetape.exchange.binance.public import INTERVALS, PublicData, agg_row, kline_span, turnover_text
 from onetape.exchange.binance.user_events import BINANCE, EventTraits, UserEvents
 from onetape.exchange.binance.wire import ms, price_text, size_text
-from onetape.exchange.dialect import Connection, encode
+from onetape.exchange.dialect import Connection, encode, fields
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.listing import Listing
 from onetape.exchange.reports import (
@@ -149,8 +149,6 @@ class Streams:
         """Forms: /public/ws/a/b, /market/stream?streams=a/b, /private/ws/<listenKey>,
         /private/ws?listenKey=<key>&events=A/B, bare with SUBSCRIBE later; without a category as
         before 2026-04-23."""
-        from onetape.exchange.dialect import fields
-
         parts = connection.path.strip("/").split("/")
         category = parts.pop(0) if parts and parts[0] in ("public", "market", "private") else ""
         kind = parts.pop(0) if parts else ""
