@@ -26,86 +26,83 @@ from onetape.venues.pacifica.errors import ERRORS as PACIFICA
 
 __all__ = ["Facts", "StreamMessage", "VenueWords"]
 
-PLACE, CANCEL, AMEND, QUERY = Purpose.PLACE, Purpose.CANCEL, Purpose.AMEND, Purpose.QUERY
-OPEN, FILLS, MONEY, HELD = Purpose.OPEN_ORDERS, Purpose.FILLS, Purpose.BALANCES, Purpose.POSITIONS
-READS: Final = frozenset({QUERY, OPEN, Purpose.OPEN_CONDITIONALS, FILLS, MONEY, HELD})
+READS: Final = frozenset(
+    {Purpose.QUERY, Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS, Purpose.FILLS, Purpose.BALANCES, Purpose.POSITIONS}
+)
 
-_BINANCE: Final = {
-    ("POST", "order"): PLACE, ("POST", "batchOrders"): PLACE, ("POST", "algoOrder"): PLACE,
-    ("PUT", "order"): AMEND, ("PUT", "batchOrders"): AMEND,
-    ("DELETE", "order"): CANCEL, ("DELETE", "batchOrders"): CANCEL,
-    ("DELETE", "allOpenOrders"): CANCEL, ("DELETE", "algoOrder"): CANCEL,
-    ("DELETE", "algoOpenOrders"): CANCEL,
-    ("GET", "order"): QUERY, ("GET", "openOrder"): QUERY, ("GET", "algoOrder"): QUERY,
-    ("GET", "allOrders"): QUERY, ("GET", "allAlgoOrders"): QUERY,
-    ("GET", "openOrders"): OPEN, ("GET", "openAlgoOrders"): Purpose.OPEN_CONDITIONALS,
-    ("GET", "userTrades"): FILLS, ("GET", "positionRisk"): HELD, ("GET", "balance"): MONEY,
-    ("GET", "account"): MONEY, ("GET", "dual"): Purpose.MODES,
-    ("POST", "listenKey"): Purpose.STREAM_KEY, ("PUT", "listenKey"): Purpose.KEEP_KEY,
-    ("POST", "countdownCancelAll"): Purpose.DEAD_MAN, ("GET", "time"): Purpose.TIME,
-    ("GET", "exchangeInfo"): Purpose.INSTRUMENTS,
-}  # fmt: skip
-_BITMEX: Final = {
-    ("POST", "order"): PLACE,
-    ("POST", "order/bulk"): PLACE,
-    ("PUT", "order"): AMEND,
-    ("DELETE", "order"): CANCEL,
-    ("DELETE", "order/all"): CANCEL,
-    ("GET", "order"): OPEN,
-    ("POST", "order/cancelAllAfter"): Purpose.DEAD_MAN,
-    ("GET", "execution"): FILLS,
-    ("GET", "execution/tradeHistory"): FILLS,
-    ("GET", "position"): HELD,
-    ("GET", "user/margin"): MONEY,
-    ("GET", "user/wallet"): MONEY,
-    ("GET", "instrument"): Purpose.INSTRUMENTS,
-    ("GET", "instrument/active"): Purpose.INSTRUMENTS,
-}
-_KRAKEN: Final = {
-    "AddOrder": PLACE, "AddOrderBatch": PLACE, "add_order": PLACE, "batch_add": PLACE,
-    "AmendOrder": AMEND, "EditOrder": AMEND, "amend_order": AMEND, "edit_order": AMEND,
-    "CancelOrder": CANCEL, "CancelOrderBatch": CANCEL, "CancelAll": CANCEL,
-    "cancel_order": CANCEL, "batch_cancel": CANCEL, "cancel_all": CANCEL,
-    "CancelAllOrdersAfter": Purpose.DEAD_MAN, "cancel_all_orders_after": Purpose.DEAD_MAN,
-    "OpenOrders": OPEN, "QueryOrders": QUERY, "ClosedOrders": QUERY, "TradesHistory": FILLS,
-    "QueryTrades": FILLS, "Balance": MONEY, "BalanceEx": MONEY, "TradeBalance": MONEY,
-    "OpenPositions": HELD, "GetWebSocketsToken": Purpose.STREAM_KEY, "Time": Purpose.TIME,
-    "AssetPairs": Purpose.INSTRUMENTS,
-}  # fmt: skip
-_PACIFICA: Final = {  # paths, and operations of its WebSocket
-    tuple(way.split()): purpose
-    for purpose, ways in (
-        (PLACE, "POST orders/create,POST orders/create_market,POST orders/stop/create,POST orders/batch"),
-        (PLACE, "POST positions/tpsl,WS create_order,WS create_market_order,WS batch_orders"),
-        (AMEND, "POST orders/edit,WS edit_order"),
-        (
-            CANCEL,
-            "POST orders/cancel,POST orders/stop/cancel,POST orders/cancel_all,WS cancel_order,WS cancel_all_orders",
-        ),
-        (OPEN, "GET orders"),
-        (QUERY, "GET orders/history,GET orders/history_by_id"),
-        (FILLS, "GET trades/history"),
-        (HELD, "GET positions"),
-        (MONEY, "GET account"),
-        (Purpose.MODES, "GET account/settings"),
-        (Purpose.INSTRUMENTS, "GET info"),
-    )
-    for way in ways.split(",")
-}
-_SOCKET: Final = {  # of Binance's WebSocket API
-    "order.place": PLACE,
-    "algoOrder.place": PLACE,
-    "order.modify": AMEND,
-    "order.cancel": CANCEL,
-    "algoOrder.cancel": CANCEL,
-    "order.status": QUERY,
-    "account.position": HELD,
-    "v2/account.position": HELD,
-    "account.balance": MONEY,
-    "v2/account.balance": MONEY,
-    "account.status": MONEY,
-    "v2/account.status": MONEY,
-}
+Ways = dict[tuple[str, str], Purpose]
+
+
+def _ways(text: str) -> Ways:
+    """Reads lines of `purpose: METHOD path | METHOD path`; by a socket the method is WS, the path its name there."""
+    found: Ways = {}
+    for line in text.strip().splitlines():
+        purpose, _, ways = line.partition(": ")
+        for way in ways.split(" | "):
+            method, _, path = way.partition(" ")
+            found[method, path] = Purpose(purpose)
+    return found
+
+
+_BINANCE: Final = _ways("""
+place: POST order | POST batchOrders | POST algoOrder | WS order.place | WS algoOrder.place
+amend: PUT order | PUT batchOrders | WS order.modify
+cancel: DELETE order | DELETE batchOrders | DELETE allOpenOrders | DELETE algoOrder | DELETE algoOpenOrders
+cancel: WS order.cancel | WS algoOrder.cancel
+query: GET order | GET openOrder | GET algoOrder | GET allOrders | GET allAlgoOrders | WS order.status
+open_orders: GET openOrders
+open_conditionals: GET openAlgoOrders
+fills: GET userTrades
+positions: GET positionRisk | WS account.position | WS v2/account.position
+balances: GET balance | GET account | WS account.balance | WS v2/account.balance
+balances: WS account.status | WS v2/account.status
+modes: GET dual
+stream_key: POST listenKey
+keep_key: PUT listenKey
+dead_man: POST countdownCancelAll
+time: GET time
+instruments: GET exchangeInfo
+""")
+_BITMEX: Final = _ways("""
+place: POST order | POST order/bulk
+amend: PUT order
+cancel: DELETE order | DELETE order/all
+open_orders: GET order
+dead_man: POST order/cancelAllAfter | WS cancelAllAfter
+fills: GET execution | GET execution/tradeHistory
+positions: GET position
+balances: GET user/margin | GET user/wallet
+instruments: GET instrument | GET instrument/active
+""")
+_KRAKEN: Final = _ways("""
+place: POST AddOrder | POST AddOrderBatch | WS add_order | WS batch_add
+amend: POST AmendOrder | POST EditOrder | WS amend_order | WS edit_order
+cancel: POST CancelOrder | POST CancelOrderBatch | POST CancelAll | WS cancel_order | WS batch_cancel | WS cancel_all
+dead_man: POST CancelAllOrdersAfter | WS cancel_all_orders_after
+open_orders: POST OpenOrders
+query: POST QueryOrders | POST ClosedOrders
+fills: POST TradesHistory | POST QueryTrades
+balances: POST Balance | POST BalanceEx | POST TradeBalance
+positions: POST OpenPositions
+stream_key: POST GetWebSocketsToken
+time: GET Time | POST Time
+instruments: GET AssetPairs | POST AssetPairs
+""")
+_PACIFICA: Final = _ways("""
+place: POST orders/create | POST orders/create_market | POST orders/stop/create | POST orders/batch
+place: POST positions/tpsl | WS create_order | WS create_market_order | WS batch_orders
+amend: POST orders/edit | WS edit_order
+cancel: POST orders/cancel | POST orders/stop/cancel | POST orders/cancel_all | WS cancel_order | WS cancel_all_orders
+open_orders: GET orders
+query: GET orders/history | GET orders/history_by_id
+fills: GET trades/history
+positions: GET positions
+balances: GET account
+modes: GET account/settings
+instruments: GET info
+""")
+_WAYS: Final = {"binance-usdm": _BINANCE, "bitmex": _BITMEX, "kraken": _KRAKEN, "pacifica": _PACIFICA}
+_ROOTS: Final = {"bitmex": "/api/v1/", "pacifica": "/api/v1/"}  # else the last part of a path names it
 PATHS_KEPT: Final = 256  # more than there are; others are looked up each time
 _KEYS: Final = {"binance-usdm": "x-mbx-apikey", "bitmex": "api-key", "kraken": "api-key", "aster": "", "pacifica": ""}
 _FAMILIES: Final = {"aster": "binance-usdm"}  # that speak as another one
@@ -180,15 +177,10 @@ class VenueWords:
         return account.name if account else ""
 
     def _purpose(self, method: str, path: str) -> str:
-        match self._family:
-            case "binance-usdm":
-                found = _BINANCE.get((method, path.rpartition("/")[2]))
-            case "bitmex":
-                found = _BITMEX.get((method, path.removeprefix("/api/v1/")))
-            case "pacifica":
-                found = _PACIFICA.get((method, path.removeprefix("/api/v1/")))
-            case _:
-                found = _KRAKEN.get(path.rpartition("/")[2])
+        if method != "WS":
+            root = _ROOTS.get(self._family)
+            path = path.removeprefix(root) if root else path.rpartition("/")[2]
+        found = _WAYS[self._family].get((method, path))
         return found.value if found else "other"
 
     def call(self, connection: Connection, data: bytes) -> Facts:
@@ -200,18 +192,14 @@ class VenueWords:
             name, body = next(iter(named.items()), ("", {}))
             named = body if isinstance(body, dict) else {}
             owner = self.exchange.accounts.by_key.get(str(named.get("account")))
-            purpose = _PACIFICA.get(("WS", name))
             account = owner.name if owner else ""
-            return Facts("WS", name, purpose.value if purpose else "other", account, _symbols(named))
-        found = (_KRAKEN if self.kind == "kraken" else _SOCKET).get(name)
-        if name == "cancelAllAfter":
-            found = Purpose.DEAD_MAN
+            return Facts("WS", name, self._purpose("WS", name), account, _symbols(named))
         account = self.account_of(connection)
         if self._family == "binance-usdm" and not account:
             key = named.get("apiKey") or getattr(connection.state, "api_key", "")
             account_of_key = self.exchange.accounts.by_key.get(str(key))
             account = account_of_key.name if account_of_key else ""
-        return Facts("WS", name, found.value if found else "other", account, _symbols(named))
+        return Facts("WS", name, self._purpose("WS", name), account, _symbols(named))
 
     # --- streams ----------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from onetape.orders.reports import HASHED_TRADES, FillReport
 __all__ = ["check_shown", "exact_json", "money_of", "spot_moves", "trade_number", "units_of"]
 
 
-def exact_json(message: bytes) -> Any:
+def exact_json(message: bytes | str) -> Any:
     """Reads JSON, every number as the plain decimal text that it was sent as. Raises ValueError."""
     return read_json(message, _loads)
 

@@ -24,15 +24,17 @@ class ErrorRow(NamedTuple):
 
 
 def error_table(text: str) -> dict[int | str, ErrorRow]:
-    """Reads lines of `outcome OUR_NAME: error | error`: an error is a number and its text, or how a text begins. Raises
-    ValueError or KeyError for lines that are none."""
+    """Reads lines of `outcome OUR_NAME: error | error`, and indented ones that go on: an error is a number and its
+    text, or how a text begins; ` *` behind it marks what the venue's own documents have not. Raises ValueError or
+    KeyError for lines that are none."""
     found: dict[int | str, ErrorRow] = {}
-    for line in text.strip().splitlines():
+    for line in text.strip().replace("\n    ", " | ").splitlines():
         head, _, errors = line.partition(": ")
         outcome, name = head.split()
         for each in errors.split(" | "):
-            number, _, rest = each.partition(" ")
-            code, shown = (int(number), rest) if number.isdigit() else (each, each)
+            whole = each.removesuffix(" *")
+            number, _, rest = whole.partition(" ")
+            code, shown = (int(number), rest) if number.removeprefix("-").isdigit() else (whole, whole)
             if code in found:
                 raise ValueError(f"two rows for {code!r}")
             found[code] = ErrorRow(code, Outcome(outcome), BY_NAME[name], shown)

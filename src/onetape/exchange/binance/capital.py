@@ -9,20 +9,21 @@ and the third makes a second withdrawal, so that nobody relies on its being refu
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
+from onetape.exchange.binance.terms import money_in, span
 from onetape.exchange.binance.wire import Refused, amount, ms
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.transfers import TERMS, Destination
 from onetape.model.money import money_units
+from onetape.model.time import MS, WEEK
 
 __all__ = ["WITHDRAW_PATH", "CapitalData"]
 
 WITHDRAW_PATH: Final = "/sapi/v1/capital/withdraw/apply"
 PAGE: Final = 1000
-WEEK_MS: Final = 7 * 86_400_000
 _STATUS: Final = {"underway": 4, "sent": 6, "failed": 5}
 
 Params = dict[str, str]
@@ -36,11 +37,7 @@ class CapitalData:
         coin = self._coin(params)
         if not params.get("address"):
             raise Refused(-1102, "address")
-        text = params.get("amount", "")
-        try:
-            units = money_units(Decimal(text))
-        except (InvalidOperation, ValueError):
-            raise Refused(-1102, "amount") from None
+        units = money_in(params)
         if params.get("walletType", "0") != "0":
             raise Refused(-1130, "walletType")
         if units < money_units(Decimal(TERMS[coin].least)):
@@ -53,14 +50,14 @@ class CapitalData:
             memo=params.get("addressTag", ""),
             name=params.get("withdrawOrderId", ""),
         )
-        number = self.exchange.transfers.withdraw(account, coin, text, now, to)
+        number = self.exchange.transfers.withdraw(account, coin, params["amount"], now, to)
         return {"id": _id(number)}
 
     def withdrawals(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
         """Newest first."""
-        start, end = _span(params)
+        start, end = span(params)
         name = params.get("withdrawOrderId")
-        if name and end - start > WEEK_MS and "startTime" in params:
+        if name and end - start > WEEK + MS and "startTime" in params:
             raise Refused(-1127)
         rows = [
             {
@@ -79,7 +76,7 @@ class CapitalData:
             }
             for each in reversed(self.exchange.transfers.withdrawals)
             if each.account.name == account.name
-            and start <= ms(each.time) <= end
+            and start <= each.time <= end
             and name in (None, each.to.name)
             and params.get("coin") in (None, self.exchange.currencies[each.currency])
         ]
@@ -87,7 +84,7 @@ class CapitalData:
 
     def deposits(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
         """Newest first."""
-        start, end = _span(params)
+        start, end = span(params)
         rows = [
             {
                 "id": str(769_800_000_000_000_000 + each.number),
@@ -106,7 +103,7 @@ class CapitalData:
             }
             for each in reversed(self.exchange.transfers.arrived)
             if each.account.name == account.name
-            and start <= ms(each.time) <= end
+            and start <= each.time <= end
             and params.get("coin") in (None, self.exchange.currencies[each.currency])
             and params.get("txId") in (None, each.txid)
         ]
@@ -125,10 +122,6 @@ class CapitalData:
 
 def _id(number: int) -> str:
     return f"{number:032x}"
-
-
-def _span(params: Params) -> tuple[int, int]:
-    return int(params.get("startTime") or 0), int(params.get("endTime") or 2**62)
 
 
 def _page(rows: list[dict[str, Any]], params: Params) -> list[dict[str, Any]]:

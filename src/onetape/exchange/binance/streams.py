@@ -16,10 +16,10 @@ import msgspec
 from onetape.exchange.account import SimAccount
 from onetape.exchange.bars import one_of
 from onetape.exchange.binance.multi_assets import MultiAssets
-from onetape.exchange.binance.public import INTERVALS, PublicData, kline_span, turnover_text
+from onetape.exchange.binance.public import INTERVALS, PublicData, agg_row, kline_span, turnover_text
 from onetape.exchange.binance.user_events import BINANCE, EventTraits, UserEvents
 from onetape.exchange.binance.wire import ms, price_text, size_text
-from onetape.exchange.dialect import Connection, encode
+from onetape.exchange.dialect import Connection, encode, fields
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.listing import Listing
 from onetape.exchange.reports import (
@@ -149,8 +149,6 @@ class Streams:
         """Forms: /public/ws/a/b, /market/stream?streams=a/b, /private/ws/<listenKey>,
         /private/ws?listenKey=<key>&events=A/B, bare with SUBSCRIBE later; without a category as
         before 2026-04-23."""
-        from onetape.exchange.dialect import fields
-
         parts = connection.path.strip("/").split("/")
         category = parts.pop(0) if parts and parts[0] in ("public", "market", "private") else ""
         kind = parts.pop(0) if parts else ""
@@ -334,23 +332,8 @@ class Streams:
         raw = i.raw_symbol
         low = raw.lower()
         if self._heard(f"{low}@aggTrade"):
-            self._stream(
-                f"{low}@aggTrade",
-                {
-                    "e": "aggTrade",
-                    "E": ms(report.time),
-                    "s": raw,
-                    "a": report.trade_id,
-                    "p": price_text(i, report.price),
-                    "q": size_text(i, report.size),
-                    "nq": size_text(i, report.size),
-                    "f": report.trade_id,
-                    "l": report.trade_id,
-                    "T": ms(report.time),
-                    "m": report.side is Side.SELL,
-                    "st": 1,
-                },
-            )
+            event = {"e": "aggTrade", "E": ms(report.time), "s": raw, **agg_row(i, report), "st": 1}
+            self._stream(f"{low}@aggTrade", event)
         if self._heard(f"{low}@trade"):
             self._stream(
                 f"{low}@trade",

@@ -17,10 +17,10 @@ from onetape.exchange.exchange import SimExchange
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, PositionSide, Side, TriggerBy
 from onetape.model.instrument import Instrument
-from onetape.model.money import MONEY_DECIMALS
+from onetape.model.money import MONEY_DECIMALS, money_units
 from onetape.model.time import DAY, MS, WEEK
 
-__all__ = ["OrderTerms", "decimal_of", "flag", "in_time", "span", "week", "whole", "whole_units", "word"]
+__all__ = ["OrderTerms", "decimal_of", "flag", "in_time", "money_in", "span", "week", "whole", "whole_units", "word"]
 
 GTD_LEAST_S: Final = 600
 CALLBACK_LEAST: Final = Decimal("0.1")  # percent
@@ -290,6 +290,14 @@ def decimal_of(params: dict[str, str], name: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         raise Refused(-1130, name) from None
+
+
+def money_in(params: dict[str, str]) -> int:
+    """Returns the amount of a request for money, 1e-18. Raises Refused."""
+    try:
+        return money_units(Decimal(params.get("amount", "")))
+    except (InvalidOperation, ValueError):
+        raise Refused(-1102, "amount") from None
 
 
 def whole_units(value: Decimal, decimals: int) -> int:

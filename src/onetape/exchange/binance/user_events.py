@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from onetape.exchange.account import SimAccount, SimFill, SimOrder
+from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.account import break_even_text, entry_text
 from onetape.exchange.binance.wire import (
     amount,
@@ -48,6 +48,7 @@ _REASONS: Final = {
 
 
 FORCED: Final = ("liquidation", "adl")
+LITE: Final = ("s", "q", "p", "m", "c", "S", "L", "l", "t", "i")  # of an order's event, what TRADE_LITE has
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,10 @@ class UserEvents:
             return  # in the answer only
         if _failed_at_door(report):
             return
-        order = report.order
+        order, body, times = report.order, self._order_body(report), {"E": ms(now), "T": ms(report.time)}
         if report.fill is not None and order.origin not in FORCED and self.traits.has_lite:
-            self._tell(order.account, self._trade_lite(order, report.fill, now))
-        body = self._order_body(report)
-        self._tell(order.account, {"e": "ORDER_TRADE_UPDATE", "E": ms(now), "T": ms(report.time), "o": body})
+            self._tell(order.account, {"e": "TRADE_LITE", **times, **{name: body[name] for name in LITE}})
+        self._tell(order.account, {"e": "ORDER_TRADE_UPDATE", **times, "o": body})
 
     def _order_body(self, report: OrderReport) -> dict[str, Any]:
         order, fill = report.order, report.fill
@@ -142,24 +142,6 @@ class UserEvents:
         if self.traits.tells_trails and (trail := trail_of(order)):
             body["AP"], body["cr"] = price_text(i, trail[0]), trail[1]
         return self._kept(body)
-
-    def _trade_lite(self, order: SimOrder, fill: SimFill, now: int) -> dict[str, Any]:
-        i = self.exchange.instruments[order.index]
-        return {
-            "e": "TRADE_LITE",
-            "E": ms(now),
-            "T": ms(fill.time),
-            "s": i.raw_symbol,
-            "q": size_text(i, order.size),
-            "p": price_text(i, order.price),
-            "m": fill.is_maker,
-            "c": order.client_id,
-            "S": order.side.value.upper(),
-            "L": price_text(i, fill.price),
-            "l": size_text(i, fill.size),
-            "t": fill.trade_id,
-            "i": order.id,
-        }
 
     def cash(self, report: CashReport, now: int) -> None:
         account = report.account

@@ -13,13 +13,13 @@ error, the other no right.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
+from onetape.exchange.binance.terms import money_in, span
 from onetape.exchange.binance.wire import Refused, amount, ms
 from onetape.exchange.exchange import SimExchange
-from onetape.model.money import money_units
 
 __all__ = ["WalletData"]
 
@@ -120,15 +120,14 @@ class WalletData:
         if account is self.exchange.accounts[0]:
             raise Refused(-1002, status=401)
         size = min(int(params.get("limit") or TRANSFERS_MAX), TRANSFERS_MAX)
-        start = int(params.get("startTime") or 0)
-        end = int(params.get("endTime") or 2**62)
+        start, end = span(params)
         rows = []
         for row in reversed(self.exchange.accounts.account_transfers):
             kind = {row.target: 1, row.source: 2}.get(account.name, 0)
             asset = self.exchange.currencies[row.currency]
             if (
                 kind
-                and start <= ms(row.time) <= end
+                and start <= row.time <= end
                 and params.get("type") in (None, str(kind))
                 and params.get("asset") in (None, asset)
             ):
@@ -154,20 +153,15 @@ class WalletData:
         names, asset = self.exchange.currencies, params.get("asset", "")
         if asset not in names:
             raise Refused(-1102, "asset")
-        text = params.get("amount", "")
-        try:
-            units = money_units(Decimal(text))
-        except (InvalidOperation, ValueError):
-            raise Refused(-1102, "amount") from None
+        units = money_in(params)
         if units <= 0:
             raise Refused(-1102, "amount")
-        return names.index(asset), units, text
+        return names.index(asset), units, params["amount"]
 
     def history(self, account: SimAccount, params: Params) -> dict[str, Any]:
         """Newest first."""
         sign = _sign(params)
-        start = int(params.get("startTime") or 0)
-        end = int(params.get("endTime") or 2**62)
+        start, end = span(params)
         size = min(int(params.get("size") or SIZE[0]), SIZE[1])
         page = max(int(params.get("current") or 1), 1)
         rows = [
@@ -180,7 +174,7 @@ class WalletData:
                 "timestamp": ms(row.time),
             }
             for row in reversed(account.income)
-            if row.kind == "transfer" and row.amount * sign > 0 and start <= ms(row.time) <= end
+            if row.kind == "transfer" and row.amount * sign > 0 and start <= row.time <= end
         ]
         shown = rows[(page - 1) * size : page * size]
         return {"total": len(rows), **({"rows": shown} if shown else {})}

@@ -164,10 +164,6 @@ def position_side(side: PositionSide) -> str:
     return _UPPER[side]
 
 
-def side_word(side: Side) -> str:
-    return _UPPER[side]
-
-
 # Looked up, as each is needed for every order: `value` of an enumeration is slow.
 _UPPER: Final[dict[str, str]] = {each: each.value.upper() for each in (*Side, *PositionSide)}
 _TIF: Final[dict[str, str]] = {each: each.value for each in TimeInForce}

@@ -314,7 +314,7 @@ class AccountData:
         """Returns the execution that a change of an order is."""
         order, fill = report.order, report.fill
         i = self.exchange.instruments[order.index]
-        row = order_row(i, order, state=report.state, filled=report.filled, code=report.code)
+        row = order_row(i, order, report)
         kind = "Trade" if report.news is None else _EXEC_TYPES.get(report.news, "New")
         if report.state is OrderState.REJECTED and row["ordStatus"] == "Rejected":
             kind = "Rejected"

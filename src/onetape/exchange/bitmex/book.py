@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from onetape.exchange.bitmex.public import level_id
-from onetape.exchange.bitmex.wire import iso, price_number, side_word
+from onetape.exchange.bitmex.public import level_row, level_rows
+from onetape.exchange.bitmex.wire import iso, price_number
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import DepthReport
 from onetape.model.enums import Side
@@ -46,19 +46,12 @@ class BookTable:
                 else:
                     del side_levels[price]
                 action = "delete" if not size else "update" if was else "insert"
-                actions[action].append(self._row(action, side, price, size, stamp))
+                actions[action].append(self._row(side, price, size, stamp))
         return ((action, rows) for action, rows in actions.items() if rows)
 
-    def _row(self, action: str, side: Side, price: int, size: int, stamp: str) -> dict[str, Any]:
-        """A delete has no size. The price comes with every action, as it did in the last years."""
-        row: dict[str, Any] = {
-            "symbol": self.instrument.raw_symbol,
-            "id": level_id(self.instrument, self.at, price),
-            "side": side_word(side),
-        }
-        if action != "delete":
-            row["size"] = size
-        return {**row, "price": price_number(self.instrument, price), "timestamp": stamp}
+    def _row(self, side: Side, price: int, size: int, stamp: str) -> dict[str, Any]:
+        """The price comes with every action, as it did in the last years."""
+        return {**level_row(self.instrument, self.at, side, price, size), "timestamp": stamp}
 
     def best(self, side: Side, count: int) -> list[tuple[int, int]]:
         """(price, size), best first; 0: all."""
@@ -77,25 +70,10 @@ class BookTable:
         come = [level for level in after if level not in before]
         for action, levels in (("delete", gone), ("update", changed), ("insert", come)):
             if levels:
-                yield (
-                    action,
-                    [self._row(action, side, price, after.get((side, price), 0), stamp) for side, price in levels],
-                )
+                yield action, [self._row(side, price, after.get((side, price), 0), stamp) for side, price in levels]
 
     def rows(self, count: int) -> list[dict[str, Any]]:
-        """Asks from the highest, then bids from the highest."""
-        asks, bids = self.best(Side.SELL, count)[::-1], self.best(Side.BUY, count)
-        return [
-            {
-                "symbol": self.instrument.raw_symbol,
-                "id": level_id(self.instrument, self.at, price),
-                "side": side_word(side),
-                "size": size,
-                "price": price_number(self.instrument, price),
-            }
-            for side, levels in ((Side.SELL, asks), (Side.BUY, bids))
-            for price, size in levels
-        ]
+        return level_rows(self.instrument, self.at, self.best(Side.SELL, count), self.best(Side.BUY, count))
 
     def ten(self, time: int) -> dict[str, Any]:
         def pairs(side: Side) -> list[list[Any]]:

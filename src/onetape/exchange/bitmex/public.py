@@ -32,7 +32,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS
 from onetape.model.time import MINUTE
 
-__all__ = ["BINS", "LEVEL_TICK", "LEVERAGE_MAX", "PublicData", "level_id"]
+__all__ = ["LEVERAGE_MAX", "PublicData", "level_row", "level_rows"]
 
 BINS: Final = {"1m": 1, "5m": 5, "1h": 60, "1d": 1440}
 DEPTH: Final = 25  # levels a side unless asked; 0: all
@@ -45,6 +45,20 @@ LISTED: Final = 1_463_140_800_000_000_000  # 2016-05-13T12:00:00Z, XBTUSD
 def level_id(i: Instrument, number: int, price: int) -> int:
     """Returns a level's id: hundred millions of the instrument less its price in old ticks."""
     return (88 + number) * 100_000_000 - int(i.price(price) / LEVEL_TICK)
+
+
+def level_row(i: Instrument, number: int, side: Side, price: int, size: int) -> dict[str, Any]:
+    """size: 0 of one that is gone, which has none."""
+    row = {"symbol": i.raw_symbol, "id": level_id(i, number, price), "side": side_word(side)}
+    return {**row, **({"size": size} if size else {}), "price": price_number(i, price)}
+
+
+def level_rows(
+    i: Instrument, number: int, asks: list[tuple[int, int]], bids: list[tuple[int, int]]
+) -> list[dict[str, Any]]:
+    """Asks from the highest, then bids from the highest, as the table is ordered. Each is best first."""
+    ordered = ((Side.SELL, asks[::-1]), (Side.BUY, bids))
+    return [level_row(i, number, side, price, size) for side, levels in ordered for price, size in levels]
 
 
 def rate_number(rate: int) -> float:
@@ -269,23 +283,11 @@ class PublicData:
     # --- market -----------------------------------------------------------------------------------
 
     def book(self, params: Params) -> list[dict[str, Any]]:
-        """Asks from the highest, then bids from the highest, as the table is ordered."""
         at = self.at(params)
         i = self.exchange.instruments[at]
         depth = whole(params, "depth", DEPTH, "Invalid count") or 1 << 20
-        asks = self.exchange.board.levels(at, Side.SELL, depth)[::-1]
-        bids = self.exchange.board.levels(at, Side.BUY, depth)
-        return [
-            {
-                "symbol": i.raw_symbol,
-                "id": level_id(i, at, price),
-                "side": word,
-                "size": size,
-                "price": price_number(i, price),
-            }
-            for word, levels in (("Sell", asks), ("Buy", bids))
-            for price, size in levels
-        ]
+        asks, bids = (self.exchange.board.levels(at, side, depth) for side in (Side.SELL, Side.BUY))
+        return level_rows(i, at, asks, bids)
 
     def trade_row(self, trade: TradeReport, direction: str) -> dict[str, Any]:
         i = self.exchange.instruments[trade.at]

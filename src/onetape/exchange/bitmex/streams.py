@@ -80,7 +80,6 @@ class Streams:
         self.exchange = exchange
         self.public = public
         self.data = data
-        self.connections: dict[int, Connection] = {}
         self.books = [BookTable(exchange, at, instrument) for at, instrument in enumerate(exchange.instruments)]
         self._listeners: dict[str, dict[int, Connection]] = {}  # by topic
         self._directions = ["ZeroPlusTick"] * len(self.books)
@@ -112,7 +111,6 @@ class Streams:
         return was
 
     def disconnect(self, connection: Connection) -> None:
-        self.connections.pop(connection.id, None)
         for topic in list(connection.state.topics):
             self.unsubscribe(connection, topic)
 
@@ -287,9 +285,7 @@ class Streams:
         if to := self._private_listeners(account, "execution", at):
             self._send(to, "execution", "insert", [execution])
         if to := self._private_listeners(account, "order", at):
-            row = order_row(
-                self.exchange.instruments[at], order, state=report.state, filled=report.filled, code=report.code
-            )
+            row = order_row(self.exchange.instruments[at], order, report)
             if report.news is OrderNews.ACCEPTED or refused:
                 self._send(to, "order", "insert", [row])
             else:

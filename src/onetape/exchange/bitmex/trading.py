@@ -14,6 +14,7 @@ from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.bitmex.public import PublicData
 from onetape.exchange.bitmex.rows import Params, page, text, whole
 from onetape.exchange.bitmex.wire import (
+    TIF_WORDS,
     Refused,
     contract_value,
     is_canceled_at_once,
@@ -43,13 +44,7 @@ STOPS: Final = {
     "MarketIfTouched": TriggerKind.TAKE_PROFIT,
     "LimitIfTouched": TriggerKind.TAKE_PROFIT,
 }
-TIFS: Final = {
-    "": TimeInForce.GTC,
-    "GoodTillCancel": TimeInForce.GTC,
-    "ImmediateOrCancel": TimeInForce.IOC,
-    "FillOrKill": TimeInForce.FOK,
-    "Day": TimeInForce.GTD,
-}
+TIFS: Final = {"": TimeInForce.GTC, **{word: tif for tif, word in TIF_WORDS.items()}}
 TRIGGERS: Final = {"LastPrice": TriggerBy.LAST, "MarkPrice": TriggerBy.MARK, "IndexPrice": TriggerBy.INDEX}
 INSTRUCTIONS: Final = frozenset({"ParticipateDoNotInitiate", "ReduceOnly", "Close", *TRIGGERS})
 
@@ -70,7 +65,7 @@ class Trading:
             code, value = order.code, (order.price, order.size)
             self.exchange.orders.drop(account, order)
             raise self._refusal(at, code, *value)
-        return order_row(self.exchange.instruments[at], order)
+        return self._row(order)
 
     def _refusal(self, at: int, code: int, price: int = 0, size: int = 0) -> Refused:
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
@@ -168,9 +163,7 @@ class Trading:
             raise Refused("Invalid side", name=INVALID)
         said = text(params, "orderQty")
         if not said:
-            if not is_close:
-                raise Refused("orderQty is invalid", name=INVALID)
-            if not held:
+            if not (is_close and held):
                 raise Refused("orderQty is invalid", name=INVALID)
             against = Side.SELL if held > 0 else Side.BUY
             return Side(word.lower()) if word else against, abs(held), True
@@ -275,7 +268,7 @@ class Trading:
         elif code:
             self.exchange.orders.note(order, before)
             raise self._refusal(order.index, code, wanted["price"] or order.price, wanted["size"] or order.size)
-        return order_row(i, order)
+        return self._row(order)
 
     def _amended(self, account: SimAccount, params: Params) -> SimOrder:
         if name := text(params, "orderID"):
@@ -308,34 +301,31 @@ class Trading:
             raise Refused("Not Found", status=404)
         rows = []
         for order in orders:
-            i, was = (
-                self.exchange.instruments[order.index],
-                order_row(self.exchange.instruments[order.index], order)["ordStatus"],
-            )
             if order.is_open:
-                self._note(order, params)
-                self.exchange.orders.cancel(account, order, now)
-                rows.append(order_row(i, order))
+                rows.append(self._canceled(account, order, params, now))
             else:
-                why = f"Unable to cancel order due to existing state: {was}"
-                rows.append({**order_row(i, order), "error": why})
+                row = self._row(order)
+                why = f"Unable to cancel order due to existing state: {row['ordStatus']}"
+                rows.append({**row, "error": why})
         return rows
 
-    def _note(self, order: SimOrder, params: Params) -> None:
+    def _row(self, order: SimOrder) -> dict[str, Any]:
+        return order_row(self.exchange.instruments[order.index], order)
+
+    def _canceled(self, account: SimAccount, order: SimOrder, params: Params, now: int) -> dict[str, Any]:
         if said := text(params, "text"):
             self.exchange.orders.note(order, {"text": said[:255]})
+        self.exchange.orders.cancel(account, order, now)
+        return self._row(order)
 
     def cancel_all(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
         wanted = set(self.public.instruments_of(params))
-        rows = []
         fit = {"filter": params.get("filter"), "count": 1000}
-        for order in list(account.open_orders.values()):
-            i = self.exchange.instruments[order.index]
-            if order.index in wanted and page([order_row(i, order)], fit):
-                self._note(order, params)
-                self.exchange.orders.cancel(account, order, now)
-                rows.append(order_row(i, order))
-        return rows
+        return [
+            self._canceled(account, order, params, now)
+            for order in list(account.open_orders.values())
+            if order.index in wanted and page([self._row(order)], fit)
+        ]
 
     def cancel_all_after(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         """Sets the dead man's switch: all orders of the account, stops too; 0 puts it off."""
@@ -352,12 +342,7 @@ class Trading:
 
     def orders(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
         wanted = set(self.public.instruments_of(params))
-        rows = [
-            order_row(self.exchange.instruments[order.index], order)
-            for order in account.by_id.values()
-            if order.index in wanted
-        ]
-        return page(rows, params)
+        return page([self._row(order) for order in account.by_id.values() if order.index in wanted], params)
 
 
 def _decimal(said: str, error: str) -> Decimal:

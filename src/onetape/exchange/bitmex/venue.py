@@ -186,7 +186,6 @@ class Bitmex(Streamed):
         if connection.path.rstrip("/") != SOCKET_PATH:
             return False
         connection.state = Subscriber()
-        self.streams.connections[connection.id] = connection
         connection.say(
             {
                 "info": WELCOME,

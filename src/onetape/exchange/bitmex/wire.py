@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from onetape.exchange.account import SimOrder
+from onetape.exchange.reports import OrderReport
 from onetape.model.enums import Kind, OrderState, OrderType, Side, TimeInForce
 from onetape.model.errors import OrderWouldCross, ReduceOnlyViolated
 from onetape.model.instrument import Instrument
@@ -23,6 +24,7 @@ from onetape.venues.bitmex.instruments import ASSETS
 
 __all__ = [
     "ASSETS",
+    "TIF_WORDS",
     "Refused",
     "average_price",
     "contract_value",
@@ -193,12 +195,9 @@ def _text(order: SimOrder, word: str) -> str:
     return f"Canceled: Canceled via API.\n{said}"
 
 
-def order_row(
-    i: Instrument, order: SimOrder, *, state: OrderState | None = None, filled: int | None = None, code: int = 0
-) -> dict[str, Any]:
-    """Returns an order as it stands, or stood when it had `state` and `filled`."""
-    state = state or order.state
-    filled = order.filled if filled is None else filled
+def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None) -> dict[str, Any]:
+    """Returns an order as it stands, or as it was when something was reported of it."""
+    state, filled, code = (report.state, report.filled, report.code) if report else (order.state, order.filled, 0)
     word = state_word(order, state, code)
     waits = bool(order.trigger) and not state.is_final
     fired = "triggered" in order.extra

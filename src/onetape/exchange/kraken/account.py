@@ -62,16 +62,18 @@ class LedgerEntry(NamedTuple):
         return identify("L", self.number)
 
 
-def entries_of_fill(exchange: SimExchange, order: SimOrder, fill: SimFill) -> list[tuple[int, int, int]]:
-    """(currency, amount, fee) of the two balances that a fill moves, quote first."""
+def entries_of_fill(exchange: SimExchange, order: SimOrder, fill: SimFill) -> list[LedgerEntry]:
+    """Returns the changes of the two balances that a fill moves, quote first; what they leave is not in them."""
     i = exchange.instruments[order.index]
     sign = 1 if order.side is Side.BUY else -1
     in_base = order.extra.get("fee_in_base")
     quote = -sign * cost_units(i, fill.price * fill.size)
     base = sign * fill.size * 10 ** (MONEY_DECIMALS - i.size_decimals)
+    legs = ((i.settle, quote, 0 if in_base else fill.fee), (i.base, base, fill.fee if in_base else 0))
+    first, reference, currencies = trade_number(order, fill) * 2, trade_id(order, fill), exchange.currencies
     return [
-        (exchange.currencies.index(i.settle), quote, 0 if in_base else fill.fee),
-        (exchange.currencies.index(i.base), base, fill.fee if in_base else 0),
+        LedgerEntry(first + leg, reference, fill.time, "trade", currencies.index(name), amount, fee, 0)
+        for leg, (name, amount, fee) in enumerate(legs)
     ]
 
 
@@ -192,13 +194,7 @@ class AccountData:
         kept = self._ledgers.setdefault(account.number, _Ledger())
         incomes, trades = _after(account.income, kept.income), _after(account.trades, kept.trade)
         moves = [entry_of_income(income, 0) for income in incomes if income.at < 0]
-        for trade in trades:
-            number = trade_number(trade.order, trade.fill)
-            reference = trade_id(trade.order, trade.fill)
-            for leg, (currency, amount, fee) in enumerate(entries_of_fill(self.exchange, trade.order, trade.fill)):
-                moves.append(
-                    LedgerEntry(number * 2 + leg, reference, trade.fill.time, "trade", currency, amount, fee, 0)
-                )
+        moves += [entry for trade in trades for entry in entries_of_fill(self.exchange, *trade)]
         moves.sort(key=lambda m: m.time)  # stable: at one time in the order of the books
         for move in moves:
             balance = kept.left.get(move.currency, 0) + move.amount - move.fee

@@ -16,7 +16,7 @@ from typing import Final
 from onetape.exchange.kraken.wire import Refused
 from onetape.model.time import SECOND
 
-__all__ = ["Counter", "Limits", "amend_cost", "cancel_cost", "edit_cost"]
+__all__ = ["ORDER_METHODS", "Counter", "Limits", "amend_cost", "cancel_cost", "edit_cost"]
 
 MICRO: Final = 1_000_000
 # Of the middle tier, "Intermediate": most, and millionths a second by which it runs down.
@@ -24,7 +24,7 @@ KEY: Final = (20, 500_000)
 PAIR: Final = (125, 2_340_000)
 ORDERS_MAX: Final = 80  # open ones of a pair
 HISTORY: Final = frozenset({"ClosedOrders", "TradesHistory", "QueryTrades", "Ledgers", "QueryLedgers"})
-FREE: Final = frozenset(
+ORDER_METHODS: Final = frozenset(  # which count for a pair, not for a key
     {
         "AddOrder",
         "AddOrderBatch",
@@ -81,7 +81,7 @@ class Limits:
 
     def spend(self, key: str, method: str, now: int) -> None:
         """A private REST request. Raises Refused."""
-        if method in FREE:
+        if method in ORDER_METHODS:
             return
         most, rate = self.key
         counter = self.keys.setdefault(key, Counter())

@@ -12,7 +12,7 @@ from typing import Any, Final
 from onetape.exchange.bars import aligned, merged
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.kraken.names import Names, altname
-from onetape.exchange.kraken.wire import Refused, average, fixed, number, price_text, seconds, size_text
+from onetape.exchange.kraken.wire import Refused, average, fixed, number, price_text, seconds, size_text, stamp
 from onetape.exchange.listing import Listing
 from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text
@@ -68,13 +68,12 @@ class PublicData:
 
     @staticmethod
     def time(now: int) -> dict[str, Any]:
-        stamp = datetime.fromtimestamp(now // 1_000_000_000, UTC)
-        return {"unixtime": now // 1_000_000_000, "rfc1123": stamp.strftime("%a, %d %b %y %H:%M:%S +0000")}
+        moment = datetime.fromtimestamp(now // 1_000_000_000, UTC)
+        return {"unixtime": now // 1_000_000_000, "rfc1123": moment.strftime("%a, %d %b %y %H:%M:%S +0000")}
 
     @staticmethod
     def system_status(now: int) -> dict[str, Any]:
-        stamp = datetime.fromtimestamp(now // 1_000_000_000, UTC)
-        return {"status": "online", "timestamp": stamp.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        return {"status": "online", "timestamp": stamp(now)}
 
     def assets(self, params: dict[str, Any]) -> dict[str, Any]:
         wanted: Iterable[int] = range(len(self.exchange.currencies))

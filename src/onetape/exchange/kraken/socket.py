@@ -27,7 +27,7 @@ from onetape.exchange.kraken.orders import OrderMethods
 from onetape.exchange.kraken.public import INTERVALS, PublicData
 from onetape.exchange.kraken.tokens import Tokens
 from onetape.exchange.kraken.trading import Trading
-from onetape.exchange.kraken.wire import Refused, parse_json, rfc3339, trade_id, trade_number
+from onetape.exchange.kraken.wire import Refused, parse_json, rfc3339
 from onetape.exchange.reports import CashReport, DepthReport, OrderReport, QuoteReport, Report, TradeReport
 from onetape.model.time import SECOND
 
@@ -164,17 +164,12 @@ class Socket:
         answers: list[dict[str, Any]] = []
         wants_snapshot = params.get("snapshot", True) is not False
         for topic in topics:
+            is_there, text = topic in client.topics, ""
             if topic[1] and topic[1] not in self.public.names.by_symbol:
                 text = f"Currency pair not supported {topic[1]}"
-                answers.append({"error": text, "success": False, "symbol": topic[1]})
-                continue
-            is_there = topic in client.topics
-            if method == "subscribe" and is_there:
-                text = "Already subscribed"
-                answers.append({"error": text, "success": False, "symbol": topic[1]})
-                continue
-            if method == "unsubscribe" and not is_there:
-                text = "Subscription Not Found"
+            elif is_there == (method == "subscribe"):
+                text = "Already subscribed" if is_there else "Subscription Not Found"
+            if text:
                 answers.append({"error": text, "success": False, "symbol": topic[1]})
                 continue
             result = self._confirmed(topic)
@@ -408,25 +403,10 @@ class Socket:
                     connection.say(self._numbered(client, "executions", "update", [event]))
                     client.heard = now
         if report.fill is not None:
-            reference = trade_id(order, report.fill)
-            first = trade_number(order, report.fill) * 2
-            self._tell_balances(
-                order.account,
-                [
-                    LedgerEntry(
-                        first + leg,
-                        reference,
-                        report.fill.time,
-                        "trade",
-                        currency,
-                        amount,
-                        fee,
-                        self._moved(order.account, currency, amount - fee, report.fill.time),
-                    )
-                    for leg, (currency, amount, fee) in enumerate(entries_of_fill(self.exchange, order, report.fill))
-                ],
-                now,
-            )
+            entries = entries_of_fill(self.exchange, order, report.fill)
+            left = (self._moved(order.account, e.currency, e.amount - e.fee, e.time) for e in entries)
+            changes = [entry._replace(balance=balance) for entry, balance in zip(entries, left, strict=True)]
+            self._tell_balances(order.account, changes, now)
 
     def _publish_cash(self, report: CashReport, now: int) -> None:
         """Money from outside."""

@@ -16,7 +16,7 @@ from onetape.exchange.exchange import SimExchange
 from onetape.exchange.keys import ApiKey
 from onetape.exchange.kraken.account import AccountData
 from onetape.exchange.kraken.funding import WITHDRAWS, Funding
-from onetape.exchange.kraken.limits import Limits
+from onetape.exchange.kraken.limits import ORDER_METHODS, Limits
 from onetape.exchange.kraken.public import PublicData
 from onetape.exchange.kraken.socket import Socket
 from onetape.exchange.kraken.terms import Params, check_deadline, text_of
@@ -30,18 +30,6 @@ __all__ = ["KrakenSpot"]
 PUBLIC: Final = "/0/public/"
 PRIVATE: Final = "/0/private/"
 NONCE_MAX: Final = 2**64
-TRADES: Final = frozenset(
-    {
-        "AddOrder",
-        "AddOrderBatch",
-        "AmendOrder",
-        "EditOrder",
-        "CancelOrder",
-        "CancelOrderBatch",
-        "CancelAll",
-        "CancelAllOrdersAfter",
-    }
-)
 
 Public = Callable[[Params, int], Any]
 Private = Callable[[SimAccount, Params, int], Any]
@@ -130,7 +118,7 @@ class KrakenSpot(Streamed):
         if not self.nonces.get(name, -1) < nonce < NONCE_MAX:
             raise Refused("EAPI:Invalid nonce")
         self.nonces[name] = nonce
-        if request.path.removeprefix(PRIVATE) in TRADES and not key.can_trade:
+        if request.path.removeprefix(PRIVATE) in ORDER_METHODS and not key.can_trade:
             raise Refused("EGeneral:Permission denied")
         may_withdraw = key.can_withdraw or account.can_withdraw
         if request.path.removeprefix(PRIVATE) in WITHDRAWS and not may_withdraw:

@@ -7,7 +7,6 @@ with all decimals (a checksum is taken over them) and RFC 3339 times. Sources: d
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,8 +17,8 @@ from onetape.exchange.kraken.names import identify, number_of
 from onetape.model.enums import OrderState, Side
 from onetape.model.errors import SelfTrade
 from onetape.model.instrument import Instrument
-from onetape.model.json_text import read_json
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
+from onetape.venues.numbers import exact_json
 
 __all__ = [
     "Refused",
@@ -113,16 +112,9 @@ def seconds(time: int) -> msgspec.Raw:
 
 
 def parse_json(text: str) -> Any:
-    """JSON with numbers as the text they were: as floats they would lose digits. Raises Refused."""
-
-    def refuse(_: str) -> Any:
-        raise Refused("EGeneral:Invalid arguments")
-
-    def loads(body: bytes) -> Any:
-        return json.loads(body, parse_float=str, parse_int=str, parse_constant=refuse)
-
+    """JSON with numbers as decimal text: as floats they would lose digits. Raises Refused."""
     try:
-        return read_json(text, loads)
+        return exact_json(text)
     except ValueError:
         raise Refused("EGeneral:Invalid arguments") from None
 

@@ -20,7 +20,7 @@ from onetape.model.errors import InsufficientFunds, OrderWouldCross, ReduceOnlyV
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS
 from onetape.venues.columns import columns
-from onetape.venues.pacifica.words import SIDE_WORDS
+from onetape.venues.pacifica.words import SIDE_WORDS, STATES
 
 __all__ = [
     "EVENT",
@@ -43,13 +43,7 @@ __all__ = [
 T = TypeVar("T")
 USDC_DECIMALS: Final = 6
 BAD_REQUEST: Final = "Bad Request"
-_STATES: Final = {
-    OrderState.PARTIALLY_FILLED: "partially_filled",
-    OrderState.FILLED: "filled",
-    OrderState.CANCELED: "cancelled",
-    OrderState.EXPIRED: "cancelled",
-    OrderState.REJECTED: "rejected",
-}
+_STATES: Final = {state: word for word, state in STATES.items()} | {OrderState.EXPIRED: "cancelled"}
 # What ended an order, where it is not its owner: "Self-Trade Prevention" calls such orders rejected.
 _REJECTS: Final = {OrderWouldCross.code: "post_only_rejected", SelfTrade.code: "self_trade_prevented"}
 _FORCED: Final = (InsufficientFunds.code, ReduceOnlyViolated.code)

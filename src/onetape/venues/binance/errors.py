@@ -9,198 +9,120 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from onetape.model.errors import (
-    AccountMode,
-    BadSignature,
-    ClockSkew,
-    DuplicateClientId,
-    HaltedAccount,
-    InsufficientFunds,
-    OnetapeError,
-    OrderBelowMinNotional,
-    OrderInvalid,
-    OrderOutcomeUnknown,
-    OrderRate,
-    OrderUnknown,
-    OrderWouldCross,
-    OrderWouldTrigger,
-    PermissionDenied,
-    PositionLimit,
-    PriceBand,
-    ReduceOnlyViolated,
-    TradingStopped,
-    UnknownSymbol,
-    VenueRateLimit,
-    VenueRejected,
-    VenueUnavailable,
-)
-from onetape.venues.outcome import ErrorRow, Outcome
+from onetape.venues.outcome import ErrorRow, Outcome, error_table
 
 __all__ = ["ERRORS", "TEXT_503", "is_error", "text_of"]
 
-D, A, R, S = Outcome.DEFINITIVE, Outcome.AMBIGUOUS, Outcome.SAFE, Outcome.SETTLED
-
-
-_ROWS: Final[tuple[tuple[int, Outcome, type[OnetapeError], str], ...]] = (
-    (-1000, A, OrderOutcomeUnknown, "An unknown error occurred while processing the request."),
-    (-1001, A, OrderOutcomeUnknown, "Internal error; unable to process your request. Please try again."),
-    (-1002, D, PermissionDenied, "You are not authorized to execute this request."),
-    (-1003, R, VenueRateLimit, "Too many requests; current limit of IP({}) is {} requests per minute. Please use the websocket for live updates to avoid polling the API."),
-    (-1006, A, OrderOutcomeUnknown, "An unexpected response was received from the message bus. Execution status unknown."),
-    (-1007, A, OrderOutcomeUnknown, "Timeout waiting for response from backend server. Send status unknown; execution status unknown."),
-    (-1008, R, VenueUnavailable, "Request throttled by system-level protection. Reduce-only/close-position orders are exempt. Please try again."),
-    (-1010, D, VenueRejected, "ERROR_MSG_RECEIVED."),
-    (-1013, D, OrderInvalid, "Invalid message."),
-    (-1014, D, OrderInvalid, "Unsupported order combination."),
-    (-1015, R, OrderRate, "Too many new orders; current limit is {} orders per {}."),
-    (-1016, R, VenueUnavailable, "This service is no longer available."),
-    (-1020, D, OrderInvalid, "This operation is not supported."),
-    (-1021, R, ClockSkew, "Timestamp for this request is outside of the recvWindow."),
-    (-1022, D, BadSignature, "Signature for this request is not valid."),
-    (-1100, D, OrderInvalid, "Illegal characters found in parameter '{}'; legal range is '{}'."),
-    (-1101, D, OrderInvalid, "Too many parameters sent for this endpoint."),
-    (-1102, D, OrderInvalid, "Mandatory parameter '{}' was not sent, was empty/null, or malformed."),
-    (-1103, D, OrderInvalid, "An unknown parameter was sent."),
-    (-1104, D, OrderInvalid, "Not all sent parameters were read."),
-    (-1105, D, OrderInvalid, "Parameter '{}' was empty."),
-    (-1106, D, OrderInvalid, "Parameter '{}' sent when not required."),
-    (-1108, D, OrderInvalid, "Invalid asset."),
-    (-1109, D, PermissionDenied, "Invalid account."),
-    (-1111, D, OrderInvalid, "Precision is over the maximum defined for this asset."),
-    (-1114, D, OrderInvalid, "TimeInForce parameter sent when not required."),
-    (-1115, D, OrderInvalid, "Invalid timeInForce."),
-    (-1116, D, OrderInvalid, "Invalid orderType."),
-    (-1117, D, OrderInvalid, "Invalid side."),
-    (-1118, D, OrderInvalid, "New client order ID was empty."),
-    (-1119, D, OrderInvalid, "Original client order ID was empty."),
-    (-1120, D, OrderInvalid, "Invalid interval."),
-    (-1121, D, UnknownSymbol, "Invalid symbol."),
-    (-1122, D, UnknownSymbol, "Invalid symbol status."),
-    (-1125, R, PermissionDenied, "This listenKey does not exist."),
-    (-1127, D, OrderInvalid, "Lookup interval is too big."),
-    (-1128, D, OrderInvalid, "Combination of optional parameters invalid."),
-    (-1130, D, OrderInvalid, "Data sent for parameter '{}' is not valid."),
-    (-1136, D, OrderInvalid, "Invalid newOrderRespType."),
-    (-2010, D, VenueRejected, "Order was rejected."),
-    # The cancel did nothing; what became of the order is not said.
-    (-2011, D, OrderUnknown, "Unknown order sent."),
-    # Seconds after a submit, and for conditional orders, it proves nothing.
-    (-2013, A, OrderUnknown, "Order does not exist."),
-    (-2014, D, BadSignature, "API-key format invalid."),
-    (-2015, D, PermissionDenied, "Invalid API-key, IP, or permissions for action."),
-    (-2017, D, PermissionDenied, "API Keys are locked on this account."),
-    (-2018, D, InsufficientFunds, "Balance is insufficient."),
-    (-2019, D, InsufficientFunds, "Margin is insufficient."),
-    (-2020, D, VenueRejected, "Unable to fill."),
-    (-2021, D, OrderWouldTrigger, "Order would immediately trigger."),
-    (-2022, D, ReduceOnlyViolated, "ReduceOnly Order is rejected."),
-    (-2023, D, HaltedAccount, "User in liquidation mode now."),
-    (-2024, D, ReduceOnlyViolated, "Position is not sufficient."),
-    (-2025, D, PositionLimit, "Reach max open order limit."),
-    (-2026, D, OrderInvalid, "This OrderType is not supported when reduceOnly."),
-    (-2027, D, PositionLimit, "Exceeded the maximum allowable position at current leverage."),
-    (-2028, D, InsufficientFunds, "Leverage is smaller than permitted: insufficient margin balance."),
-    (-4001, D, OrderInvalid, "Price less than 0."),
-    (-4002, D, OrderInvalid, "Price greater than max price."),
-    (-4003, D, OrderInvalid, "Quantity less than zero."),
-    (-4004, D, OrderInvalid, "Quantity less than min quantity."),
-    (-4005, D, OrderInvalid, "Quantity greater than max quantity."),
-    (-4013, D, OrderInvalid, "Price less than min price."),
-    (-4014, D, OrderInvalid, "Price not increased by tick size."),
-    (-4015, D, OrderInvalid, "Client order id length should be less than 36 chars"),
-    (-4016, D, PriceBand, "Limit price can't be higher than {}."),
-    (-4023, D, OrderInvalid, "Quantity not increased by step size."),
-    (-4024, D, PriceBand, "Limit price can't be lower than {}."),
-    (-4026, D, InsufficientFunds, "The user has insufficient balance available"),  # * of the wallet side
-    (-4028, D, OrderInvalid, "Leverage {} is not valid"),
-    (-4029, D, OrderInvalid, "Tick size precision is invalid."),
-    (-4030, D, OrderInvalid, "Step size precision is invalid."),
-    (-4044, S, AccountMode, "Balance is not enough, can't change margin type."),
-    (-4045, D, PositionLimit, "Reach max stop order limit."),
-    (-4046, S, AccountMode, "No need to change margin type."),
-    (-4047, D, AccountMode, "Margin type cannot be changed if there exists open orders."),
-    (-4048, D, AccountMode, "Margin type cannot be changed if there exists position."),
-    (-4049, D, AccountMode, "Add margin only support for isolated position."),
-    (-4050, D, InsufficientFunds, "Cross balance insufficient."),
-    (-4051, D, InsufficientFunds, "Isolated balance insufficient."),
-    (-4052, S, AccountMode, "No need to change auto add margin."),
-    (-4053, D, AccountMode, "Auto add margin only support for isolated position."),
-    (-4054, D, AccountMode, "Cannot add position margin: position is 0."),
-    (-4055, D, OrderInvalid, "Amount must be positive."),
-    (-4056, D, BadSignature, "Invalid api key type."),
-    (-4057, D, BadSignature, "Invalid api public key"),
-    (-4059, S, AccountMode, "No need to change position side."),
-    (-4060, D, OrderInvalid, "Invalid position side."),
-    (-4061, D, AccountMode, "Order's position side does not match user's setting."),
-    (-4062, D, OrderInvalid, "Invalid or improper reduceOnly value."),
-    (-4067, D, AccountMode, "Position side cannot be changed if there exists open orders."),
-    (-4068, D, AccountMode, "Position side cannot be changed if there exists position."),
-    (-4087, D, HaltedAccount, "User can only place reduce only order."),
-    (-4088, D, HaltedAccount, "User can not place order currently."),
-    (-4109, D, HaltedAccount, "This account is inactive."),
-    (-4116, S, DuplicateClientId, "ClientOrderId is duplicated."),
-    (-4118, D, ReduceOnlyViolated, "ReduceOnly Order Failed. Please check your existing position and open orders."),
-    (-4120, D, VenueRejected, "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."),
-    (-4129, D, OrderInvalid, "Time in Force (TIF) GTE can only be used with open positions. Please ensure that positions are available."),  # *
-    (-4130, D, OrderInvalid, "An open stop or take profit order with GTE and closePosition in the direction is existing."),  # *
-    (-4131, D, PriceBand, "The counterparty's best price does not meet the PERCENT_PRICE filter limit."),
-    (-4137, D, OrderInvalid, "Quantity must be zero with closePosition equals true."),
-    (-4138, D, OrderInvalid, "Reduce only must be true with closePosition equals true."),
-    (-4140, D, TradingStopped, "Invalid symbol status for opening position."),
-    # Aster's own. A nonce is refused that was used, too: perhaps by this very request.
-    (-4225, A, ClockSkew, "Nonce Expired"),
-    (-5050, D, PermissionDenied, "Deposit required."),  # * its name; the text is not known
-    (-5060, D, PriceBand, "Limit price is out of the range of PERCENT_PRICE."),  # * as ccxt reads it
-    (-5076, D, OrderBelowMinNotional, "Total order value should be more than 5 USDT"),  # *
-    # Of transfers at Aster: one by this id was carried out in the last seven days, and the history says so.
-    (-4114, D, VenueRejected, "clientTranId is not valid."),
-    (-4115, A, OrderOutcomeUnknown, "clientTranId is duplicated."),
-    (-4141, D, TradingStopped, "Symbol is closed."),
-    (-4142, D, OrderWouldTrigger, "REJECT: take profit or stop order will be triggered immediately."),
-    (-4161, D, AccountMode, "Leverage reduction is not supported in Isolated Margin Mode with open positions."),
-    (-4164, D, OrderBelowMinNotional, "Order's notional must be no smaller than {} (unless you choose reduce only)."),
-    (-4165, D, OrderInvalid, "Maximum time interval is {} days"),
-    (-4167, D, AccountMode, "Unable to adjust to Multi-Assets mode with symbols of USDⓈ-M Futures under isolated-margin mode."),
-    (-4168, D, AccountMode, "Unable to adjust to isolated-margin mode under the Multi-Assets mode."),
-    (-4169, D, AccountMode, "Unable to adjust Multi-Assets Mode with insufficient margin balance in USDⓈ-M Futures."),
-    (-4170, D, AccountMode, "Unable to adjust Multi-Assets Mode with open orders in USDⓈ-M Futures."),
-    (-4171, S, AccountMode, "No need to change Multi-Assets Mode."),
-    (-4172, D, AccountMode, "Unable to adjust Multi-Assets Mode with a negative wallet balance of margin available asset in USDⓈ-M Futures account."),
-    (-4183, D, PriceBand, "Trigger price is higher than stop multiplier cap."),
-    (-4184, D, PriceBand, "Trigger price is lower than stop multiplier floor."),
-    (-4192, D, HaltedAccount, "Trade forbidden due to Cooling-off Period."),
-    (-4400, D, HaltedAccount, "Futures Trading Quantitative Rules violated, only reduceOnly order is allowed, please try again later."),
-    (-4401, D, HaltedAccount, "Compliance restricted account permission: can only place reduceOnly order."),
-    (-4531, D, AccountMode, "Position mode is being changed, try again later."),
-    # Of the wallet side.
-    (-5002, D, InsufficientFunds, "You have insufficient balance."),
-    (-5013, D, InsufficientFunds, "Asset transfer failed: insufficient balance."),
-    (-5000, D, VenueRejected, "Path {}, Method {} is invalid"),
-    (-5021, D, OrderInvalid, "Due to the order could not be filled immediately, the FOK order has been rejected. The order will not be recorded in the order history."),
-    (-5022, D, OrderWouldCross, "Due to the order could not be executed as maker, the Post Only order will be rejected. The order will not be recorded in the order history."),
-    (-5024, D, TradingStopped, "Symbol is not in trading status. Order amendment is not permitted."),
-    (-5025, D, OrderInvalid, "Only limit order is supported."),
-    (-5026, D, OrderInvalid, "Exceed maximum modify order limit."),
-    (-5027, S, OrderInvalid, "No need to modify the order."),
-    (-5028, R, ClockSkew, "Timestamp for this request is outside of the ME recvWindow."),
-    (-5029, D, OrderBelowMinNotional, "Order's notional must be no smaller than {}."),
-    (-5037, D, OrderInvalid, "Invalid price match"),
-    (-5038, D, OrderInvalid, "Price match only supports order type: LIMIT, STOP AND TAKE_PROFIT"),
-    (-5039, D, OrderInvalid, "Invalid self trade prevention mode"),
-    (-5040, D, OrderInvalid, "The goodTillDate timestamp must be greater than the current time plus 600 seconds and smaller than 253402300799000"),
-    (-5041, D, VenueRejected, "No depth matches this BBO order"),
-    (-5043, R, OrderInvalid, "There are pending modifications, try again later."),
-)  # fmt: skip
-
-ERRORS: Final[dict[int | str, ErrorRow]] = {
-    code: ErrorRow(code, outcome, error, text) for code, outcome, error, text in _ROWS
-}
+# -2011: the cancel did nothing; what became of the order is not said. -2013: seconds after a submit, and for
+# conditional orders, it proves nothing. -4026, -5000, -5002 and -5013 are the wallet side's. Aster's own are -4225 (a
+# nonce is refused that was used, too: perhaps by this very request), -5050 (by its name: the text is not known), -5060
+# and -5076 (as ccxt reads them), and of its transfers -4114 and -4115 (one by this id was carried out in the last seven
+# days, and the history says so).
+ERRORS: Final[dict[int | str, ErrorRow]] = error_table("""
+ambiguous ORDER_OUTCOME_UNKNOWN: -1000 An unknown error occurred while processing the request.
+    -1001 Internal error; unable to process your request. Please try again.
+    -1006 An unexpected response was received from the message bus. Execution status unknown.
+    -1007 Timeout waiting for response from backend server. Send status unknown; execution status unknown.
+    -4115 clientTranId is duplicated.
+definitive PERMISSION_DENIED: -1002 You are not authorized to execute this request. | -1109 Invalid account.
+    -2015 Invalid API-key, IP, or permissions for action. | -2017 API Keys are locked on this account.
+    -5050 Deposit required. *
+safe VENUE_RATE_LIMIT: -1003 Too many requests; current limit of IP({}) is {} requests per minute. Please use the websocket for live updates to avoid polling the API.
+safe VENUE_UNAVAILABLE: -1008 Request throttled by system-level protection. Reduce-only/close-position orders are exempt. Please try again.
+    -1016 This service is no longer available.
+definitive VENUE_REJECTED: -1010 ERROR_MSG_RECEIVED. | -2010 Order was rejected. | -2020 Unable to fill.
+    -4120 Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.
+    -4114 clientTranId is not valid. | -5000 Path {}, Method {} is invalid | -5041 No depth matches this BBO order
+definitive ORDER_INVALID: -1013 Invalid message. | -1014 Unsupported order combination.
+    -1020 This operation is not supported. | -1100 Illegal characters found in parameter '{}'; legal range is '{}'.
+    -1101 Too many parameters sent for this endpoint.
+    -1102 Mandatory parameter '{}' was not sent, was empty/null, or malformed. | -1103 An unknown parameter was sent.
+    -1104 Not all sent parameters were read. | -1105 Parameter '{}' was empty.
+    -1106 Parameter '{}' sent when not required. | -1108 Invalid asset.
+    -1111 Precision is over the maximum defined for this asset. | -1114 TimeInForce parameter sent when not required.
+    -1115 Invalid timeInForce. | -1116 Invalid orderType. | -1117 Invalid side.
+    -1118 New client order ID was empty. | -1119 Original client order ID was empty. | -1120 Invalid interval.
+    -1127 Lookup interval is too big. | -1128 Combination of optional parameters invalid.
+    -1130 Data sent for parameter '{}' is not valid. | -1136 Invalid newOrderRespType.
+    -2026 This OrderType is not supported when reduceOnly. | -4001 Price less than 0.
+    -4002 Price greater than max price. | -4003 Quantity less than zero. | -4004 Quantity less than min quantity.
+    -4005 Quantity greater than max quantity. | -4013 Price less than min price.
+    -4014 Price not increased by tick size. | -4015 Client order id length should be less than 36 chars
+    -4023 Quantity not increased by step size. | -4028 Leverage {} is not valid
+    -4029 Tick size precision is invalid. | -4030 Step size precision is invalid. | -4055 Amount must be positive.
+    -4060 Invalid position side. | -4062 Invalid or improper reduceOnly value.
+    -4129 Time in Force (TIF) GTE can only be used with open positions. Please ensure that positions are available. *
+    -4130 An open stop or take profit order with GTE and closePosition in the direction is existing. *
+    -4137 Quantity must be zero with closePosition equals true.
+    -4138 Reduce only must be true with closePosition equals true. | -4165 Maximum time interval is {} days
+    -5021 Due to the order could not be filled immediately, the FOK order has been rejected. The order will not be recorded in the order history.
+    -5025 Only limit order is supported. | -5026 Exceed maximum modify order limit. | -5037 Invalid price match
+    -5038 Price match only supports order type: LIMIT, STOP AND TAKE_PROFIT
+    -5039 Invalid self trade prevention mode
+    -5040 The goodTillDate timestamp must be greater than the current time plus 600 seconds and smaller than 253402300799000
+safe ORDER_RATE: -1015 Too many new orders; current limit is {} orders per {}.
+safe CLOCK_SKEW: -1021 Timestamp for this request is outside of the recvWindow.
+    -5028 Timestamp for this request is outside of the ME recvWindow.
+definitive BAD_SIGNATURE: -1022 Signature for this request is not valid. | -2014 API-key format invalid.
+    -4056 Invalid api key type. | -4057 Invalid api public key
+definitive UNKNOWN_SYMBOL: -1121 Invalid symbol. | -1122 Invalid symbol status.
+safe PERMISSION_DENIED: -1125 This listenKey does not exist.
+definitive ORDER_UNKNOWN: -2011 Unknown order sent.
+ambiguous ORDER_UNKNOWN: -2013 Order does not exist.
+definitive INSUFFICIENT_FUNDS: -2018 Balance is insufficient. | -2019 Margin is insufficient.
+    -2028 Leverage is smaller than permitted: insufficient margin balance.
+    -4026 The user has insufficient balance available * | -4050 Cross balance insufficient.
+    -4051 Isolated balance insufficient. | -5002 You have insufficient balance.
+    -5013 Asset transfer failed: insufficient balance.
+definitive ORDER_WOULD_TRIGGER: -2021 Order would immediately trigger.
+    -4142 REJECT: take profit or stop order will be triggered immediately.
+definitive REDUCE_ONLY_VIOLATED: -2022 ReduceOnly Order is rejected. | -2024 Position is not sufficient.
+    -4118 ReduceOnly Order Failed. Please check your existing position and open orders.
+definitive HALTED_ACCOUNT: -2023 User in liquidation mode now. | -4087 User can only place reduce only order.
+    -4088 User can not place order currently. | -4109 This account is inactive.
+    -4192 Trade forbidden due to Cooling-off Period.
+    -4400 Futures Trading Quantitative Rules violated, only reduceOnly order is allowed, please try again later.
+    -4401 Compliance restricted account permission: can only place reduceOnly order.
+definitive POSITION_LIMIT: -2025 Reach max open order limit.
+    -2027 Exceeded the maximum allowable position at current leverage. | -4045 Reach max stop order limit.
+definitive PRICE_BAND: -4016 Limit price can't be higher than {}. | -4024 Limit price can't be lower than {}.
+    -4131 The counterparty's best price does not meet the PERCENT_PRICE filter limit.
+    -5060 Limit price is out of the range of PERCENT_PRICE. *
+    -4183 Trigger price is higher than stop multiplier cap.
+    -4184 Trigger price is lower than stop multiplier floor.
+settled ACCOUNT_MODE: -4044 Balance is not enough, can't change margin type. | -4046 No need to change margin type.
+    -4052 No need to change auto add margin. | -4059 No need to change position side.
+    -4171 No need to change Multi-Assets Mode.
+definitive ACCOUNT_MODE: -4047 Margin type cannot be changed if there exists open orders.
+    -4048 Margin type cannot be changed if there exists position.
+    -4049 Add margin only support for isolated position. | -4053 Auto add margin only support for isolated position.
+    -4054 Cannot add position margin: position is 0. | -4061 Order's position side does not match user's setting.
+    -4067 Position side cannot be changed if there exists open orders.
+    -4068 Position side cannot be changed if there exists position.
+    -4161 Leverage reduction is not supported in Isolated Margin Mode with open positions.
+    -4167 Unable to adjust to Multi-Assets mode with symbols of USDⓈ-M Futures under isolated-margin mode.
+    -4168 Unable to adjust to isolated-margin mode under the Multi-Assets mode.
+    -4169 Unable to adjust Multi-Assets Mode with insufficient margin balance in USDⓈ-M Futures.
+    -4170 Unable to adjust Multi-Assets Mode with open orders in USDⓈ-M Futures.
+    -4172 Unable to adjust Multi-Assets Mode with a negative wallet balance of margin available asset in USDⓈ-M Futures account.
+    -4531 Position mode is being changed, try again later.
+settled DUPLICATE_CLIENT_ID: -4116 ClientOrderId is duplicated.
+definitive TRADING_STOPPED: -4140 Invalid symbol status for opening position. | -4141 Symbol is closed.
+    -5024 Symbol is not in trading status. Order amendment is not permitted.
+ambiguous CLOCK_SKEW: -4225 Nonce Expired
+definitive ORDER_BELOW_MIN_NOTIONAL: -5076 Total order value should be more than 5 USDT *
+    -4164 Order's notional must be no smaller than {} (unless you choose reduce only).
+    -5029 Order's notional must be no smaller than {}.
+definitive ORDER_WOULD_CROSS: -5022 Due to the order could not be executed as maker, the Post Only order will be rejected. The order will not be recorded in the order history.
+settled ORDER_INVALID: -5027 No need to modify the order.
+safe ORDER_INVALID: -5043 There are pending modifications, try again later.
+""")
 
 # The three bodies of HTTP 503, and what they mean for the request.
 TEXT_503: Final = {
-    "Unknown error, please check your request or try again later.": A,
-    "Service Unavailable.": R,
-    str(ERRORS[-1008].text): R,
+    "Unknown error, please check your request or try again later.": Outcome.AMBIGUOUS,
+    "Service Unavailable.": Outcome.SAFE,
+    str(ERRORS[-1008].text): Outcome.SAFE,
 }
 
 

@@ -162,38 +162,27 @@ def transfer_reports(value: Any, sent: Mapping[str, str]) -> tuple[list[Transfer
     if "toEmail" in sent:
         return _to_sub_accounts(value, sent)
     rows = value.get("rows") or ()  # without any there is no such field
-    found = []
-    for row in rows:
-        source, target = _WALLETS[row["type"]]
-        state = _STATES.get(row["status"], TransferState.UNDERWAY)
-        found.append(
-            TransferReport(
-                str(row["tranId"]),
-                source,
-                target,
-                row["asset"],
-                money_of(row["amount"]),
-                int(row["timestamp"]) * MS,
-                state,
-            )
-        )
+    found = [_report(row, _WALLETS[row["type"]], row["amount"], row["timestamp"]) for row in rows]
     more = f"{sent['startTime']}:{int(sent['current']) + 1}" if len(rows) >= PAGE else ""
     return found, more
+
+
+def _report(
+    row: Mapping[str, Any], wallets: tuple[str, str], amount: str, time: int | str, name: str = ""
+) -> TransferReport:
+    """time: ms."""
+    state = _STATES.get(row["status"], TransferState.UNDERWAY)
+    return TransferReport(str(row["tranId"]), *wallets, row["asset"], money_of(amount), int(time) * MS, state, name)
+
+
+def _accounts_wallets(row: Mapping[str, Any]) -> tuple[str, str]:
+    return _ACCOUNT_WALLETS[row["fromAccountType"]], _ACCOUNT_WALLETS[row["toAccountType"]]
 
 
 def _to_sub_accounts(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
     rows = value.get("result") or ()
     found = [
-        TransferReport(
-            str(row["tranId"]),
-            _ACCOUNT_WALLETS[row["fromAccountType"]],
-            _ACCOUNT_WALLETS[row["toAccountType"]],
-            row["asset"],
-            money_of(row["amount"]),
-            int(row["createTimeStamp"]) * MS,
-            _STATES.get(row["status"], TransferState.UNDERWAY),
-            row["clientTranId"],
-        )
+        _report(row, _accounts_wallets(row), row["amount"], row["createTimeStamp"], row["clientTranId"])
         for row in rows
         if row["toEmail"] == sent["toEmail"] and row.get("clientTranId")
     ]
@@ -206,15 +195,7 @@ def _returned(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
     if len(rows) >= RETURNED_MAX:
         raise ValueError(f"{len(rows)} transfers to the master, perhaps more")
     return [
-        TransferReport(
-            str(row["tranId"]),
-            _ACCOUNT_WALLETS[row["fromAccountType"]],
-            _ACCOUNT_WALLETS[row["toAccountType"]],
-            row["asset"],
-            money_of(row["qty"]),
-            int(row["time"]) * MS,
-            _STATES.get(row["status"], TransferState.UNDERWAY),
-        )
+        _report(row, _accounts_wallets(row), row["qty"], row["time"])
         for row in rows
         if row["counterParty"] == "master"
         and int(row["type"]) == int(_OUT)

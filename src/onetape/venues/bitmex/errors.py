@@ -8,88 +8,42 @@ from __future__ import annotations
 
 from typing import Final
 
-from onetape.model.errors import (
-    BadSignature,
-    ClockSkew,
-    DuplicateClientId,
-    InsufficientFunds,
-    OnetapeError,
-    OrderInvalid,
-    OrderOutcomeUnknown,
-    OrderUnknown,
-    PermissionDenied,
-    PositionLimit,
-    TradingStopped,
-    UnknownSymbol,
-    VenueRateLimit,
-    VenueRejected,
-    VenueUnavailable,
-)
-from onetape.venues.outcome import ErrorRow, Outcome
+from onetape.venues.outcome import ErrorRow, error_table, row_of
 
 __all__ = ["BY_STATUS", "ERRORS", "row_of_answer"]
 
-D, A, R = Outcome.DEFINITIVE, Outcome.AMBIGUOUS, Outcome.SAFE
-
-_ROWS: Final[tuple[tuple[Outcome, type[OnetapeError], str], ...]] = (
-    (D, PermissionDenied, "Invalid API Key."),
-    (D, PermissionDenied, "This key is disabled."),
-    (D, PermissionDenied, "Authorization Required"),
-    (D, PermissionDenied, "Access Denied"),
-    (D, PermissionDenied, "Account is restricted"),
-    (D, BadSignature, "Signature not valid."),
-    (R, ClockSkew, "This request has expired - `expires` is in the past. Current time: {}"),
-    (D, DuplicateClientId, "Duplicate clOrdID"),
-    (D, OrderInvalid, "orderQty is invalid"),
-    (D, OrderInvalid, "Invalid price"),
-    (D, OrderInvalid, "Invalid price tickSize"),  # *
-    (D, OrderInvalid, "Invalid stopPx for ordType"),
-    (D, OrderInvalid, "Invalid stopPx tickSize"),  # *
-    (D, OrderInvalid, "Invalid ordType"),
-    (D, OrderInvalid, "Invalid side"),  # *
-    (D, OrderInvalid, "Invalid timeInForce"),  # *
-    (D, OrderInvalid, "Invalid execInst"),  # *
-    (D, OrderInvalid, "Invalid leverage"),  # *
-    (D, OrderInvalid, "Invalid count"),  # *
-    (D, OrderInvalid, "Invalid binSize"),  # *
-    (D, OrderInvalid, "Invalid filter"),  # *
-    (D, OrderInvalid, "Invalid timestamp"),  # *
-    (D, OrderInvalid, "Invalid body"),  # *
-    (D, OrderInvalid, "clOrdID length exceeds 36"),  # *
-    (D, OrderInvalid, "{} is a required arg."),  # *
-    (D, OrderInvalid, "Must send orderID or clOrdID"),  # *
-    (D, OrderInvalid, "Invalid amend: orderQty, leavesQty, price, pegOffsetValue, and stopPx are all unchanged"),  # *
-    (D, OrderInvalid, "Trailing and other pegged orders are not simulated"),  # of the simulated venue
-    (D, OrderInvalid, "Fractional leverage is not simulated"),  # of the simulated venue
-    (D, UnknownSymbol, "Invalid symbol"),  # *
-    (D, OrderUnknown, "Invalid orderID"),  # *
-    (D, OrderUnknown, "Invalid origClOrdID"),  # *
-    (D, OrderUnknown, "Invalid ordStatus"),
-    (D, OrderUnknown, "Unable to cancel order due to existing state: {}"),
-    (D, InsufficientFunds, "Account has insufficient Available Balance, {} {} required"),
-    (D, PositionLimit, "Value of position and orders exceeds position Risk Limit"),
-    (D, TradingStopped, "No liquidity to match a market order"),  # *
-    (D, VenueRejected, "Order was refused"),  # of the simulated venue
-    (D, VenueRejected, "Not Found"),
-    (R, VenueRateLimit, "Rate limit exceeded, retry in {} seconds."),
-    (R, VenueUnavailable, "The system is currently overloaded. Please try again later."),
-    (R, VenueUnavailable, "Service unavailable"),
-    (A, OrderOutcomeUnknown, "Server Error"),
-)
-
-ERRORS: Final[dict[int | str, ErrorRow]] = {
-    text: ErrorRow(text, outcome, error, text) for outcome, error, text in _ROWS
-}
+# "Order was refused" and what is not simulated are the simulated venue's own.
+ERRORS: Final[dict[int | str, ErrorRow]] = error_table("""
+definitive PERMISSION_DENIED: Invalid API Key. | This key is disabled. | Authorization Required | Access Denied
+    Account is restricted
+definitive BAD_SIGNATURE: Signature not valid.
+safe CLOCK_SKEW: This request has expired - `expires` is in the past. Current time: {}
+definitive DUPLICATE_CLIENT_ID: Duplicate clOrdID
+definitive ORDER_INVALID: orderQty is invalid | Invalid price | Invalid price tickSize * | Invalid stopPx for ordType
+    Invalid stopPx tickSize * | Invalid ordType | Invalid side * | Invalid timeInForce * | Invalid execInst *
+    Invalid leverage * | Invalid count * | Invalid binSize * | Invalid filter * | Invalid timestamp *
+    Invalid body * | clOrdID length exceeds 36 * | {} is a required arg. * | Must send orderID or clOrdID *
+    Invalid amend: orderQty, leavesQty, price, pegOffsetValue, and stopPx are all unchanged *
+    Trailing and other pegged orders are not simulated | Fractional leverage is not simulated
+definitive UNKNOWN_SYMBOL: Invalid symbol *
+definitive ORDER_UNKNOWN: Invalid orderID * | Invalid origClOrdID * | Invalid ordStatus
+    Unable to cancel order due to existing state: {}
+definitive INSUFFICIENT_FUNDS: Account has insufficient Available Balance, {} {} required
+definitive POSITION_LIMIT: Value of position and orders exceeds position Risk Limit
+definitive TRADING_STOPPED: No liquidity to match a market order *
+definitive VENUE_REJECTED: Order was refused | Not Found
+safe VENUE_RATE_LIMIT: Rate limit exceeded, retry in {} seconds.
+safe VENUE_UNAVAILABLE: The system is currently overloaded. Please try again later. | Service unavailable
+ambiguous ORDER_OUTCOME_UNKNOWN: Server Error
+""")
 
 # Where the text says nothing. 503 is said before a request is taken in: it was not executed.
-BY_STATUS: Final[dict[int, ErrorRow]] = {
-    400: ErrorRow(400, D, VenueRejected, ""),
-    401: ErrorRow(401, D, PermissionDenied, ""),
-    403: ErrorRow(403, D, PermissionDenied, ""),
-    404: ErrorRow(404, D, VenueRejected, ""),
-    429: ErrorRow(429, R, VenueRateLimit, ""),
-    503: ErrorRow(503, R, VenueUnavailable, ""),
-}
+BY_STATUS: Final = error_table("""
+definitive VENUE_REJECTED: 400 | 404
+definitive PERMISSION_DENIED: 401 | 403
+safe VENUE_RATE_LIMIT: 429
+safe VENUE_UNAVAILABLE: 503
+""")
 
 
 def row_of_answer(status: int, message: str) -> ErrorRow:
@@ -102,4 +56,4 @@ def row_of_answer(status: int, message: str) -> ErrorRow:
         head, _, tail = str(text).partition("{}")
         if "{}" in str(text) and message.startswith(head) and (head or message.endswith(tail)):
             return row
-    return BY_STATUS.get(status) or ErrorRow(status, A, VenueRejected, "")
+    return row_of(BY_STATUS, status)

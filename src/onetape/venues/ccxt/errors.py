@@ -11,87 +11,44 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from onetape.model.errors import (
-    ClockSkew,
-    DuplicateClientId,
-    InsufficientFunds,
-    NotAvailable,
-    OnetapeError,
-    OrderInvalid,
-    OrderOutcomeUnknown,
-    OrderUnknown,
-    OrderWouldCross,
-    PermissionDenied,
-    TradingStopped,
-    UnknownSymbol,
-    VenueRateLimit,
-    VenueRejected,
-    VenueUnavailable,
-)
 from onetape.venues.binance.errors import ERRORS as BINANCE_ERRORS
 from onetape.venues.kraken.errors import ERRORS as KRAKEN_ERRORS
 from onetape.venues.kraken.errors import row_of_text
-from onetape.venues.outcome import ErrorRow, Outcome
+from onetape.venues.outcome import ErrorRow, error_table, row_of
 
 __all__ = ["ERRORS", "LATE", "UNSENT", "UNWANTED", "row_of_error", "row_of_names"]
 
-D, A, R, S = Outcome.DEFINITIVE, Outcome.AMBIGUOUS, Outcome.SAFE, Outcome.SETTLED
 # The bridge's own: given up before it was signed; no connection, so that nothing has left.
 LATE: Final = "Late"
 UNSENT: Final = "Unsent"
 UNWANTED: Final = "Unwanted"  # it would have given away what is the account's, and did not leave
 
-_ROWS: Final[tuple[tuple[str, Outcome, type[OnetapeError]], ...]] = (
-    (LATE, R, VenueRateLimit),
-    (UNSENT, R, VenueUnavailable),
-    (UNWANTED, D, PermissionDenied),
-    ("BaseError", A, VenueRejected),
-    ("ExchangeError", A, VenueRejected),  # a code that ccxt does not know, too
-    ("AuthenticationError", D, PermissionDenied),
-    ("PermissionDenied", D, PermissionDenied),
-    ("AccountNotEnabled", D, PermissionDenied),
-    ("AccountSuspended", D, PermissionDenied),
-    ("ArgumentsRequired", D, OrderInvalid),
-    ("BadRequest", D, OrderInvalid),
-    ("BadSymbol", D, UnknownSymbol),
-    ("OperationRejected", D, VenueRejected),
-    ("NoChange", S, VenueRejected),
-    ("MarginModeAlreadySet", S, VenueRejected),
-    ("MarketClosed", D, TradingStopped),
-    ("ManualInteractionNeeded", D, PermissionDenied),
-    ("RestrictedLocation", D, PermissionDenied),
-    ("InsufficientFunds", D, InsufficientFunds),
-    ("InvalidAddress", D, VenueRejected),
-    ("AddressPending", D, VenueRejected),
-    ("InvalidOrder", D, OrderInvalid),
-    ("OrderNotFound", D, OrderUnknown),
-    ("OrderNotCached", A, OrderUnknown),
-    ("OrderImmediatelyFillable", D, OrderWouldCross),
-    ("OrderNotFillable", D, OrderInvalid),
-    # An earlier try has arrived: ours never repeat.
-    ("DuplicateOrderId", S, DuplicateClientId),
-    ("ContractUnavailable", D, UnknownSymbol),
-    ("NotSupported", D, NotAvailable),
-    ("InvalidProxySettings", D, VenueUnavailable),
-    ("ExchangeClosedByUser", A, VenueUnavailable),
-    ("OperationFailed", A, OrderOutcomeUnknown),
-    ("NetworkError", A, VenueUnavailable),
-    # Some venues' codes for "try again later" are among these, done or not.
-    ("DDoSProtection", A, VenueRateLimit),
-    ("RateLimitExceeded", R, VenueRateLimit),
-    ("ExchangeNotAvailable", A, VenueUnavailable),
-    ("OnMaintenance", A, VenueUnavailable),
-    # Nonces and times: the request was not looked at, and goes again with others.
-    ("InvalidNonce", R, ClockSkew),
-    ("ChecksumError", A, VenueRejected),
-    ("RequestTimeout", A, OrderOutcomeUnknown),
-    ("BadResponse", A, OrderOutcomeUnknown),
-    ("NullResponse", A, OrderOutcomeUnknown),
-    ("CancelPending", A, OrderOutcomeUnknown),
-    ("UnsubscribeError", A, VenueRejected),
-)
-
-ERRORS: Final[dict[str, ErrorRow]] = {name: ErrorRow(name, outcome, error, "") for name, outcome, error in _ROWS}
+# ExchangeError is of a code that ccxt does not know, too. DuplicateOrderId: an earlier try has arrived, ours never
+# repeat. DDoSProtection, ExchangeNotAvailable and OnMaintenance are some venues' "try again later", done or not.
+# InvalidNonce: the request was not looked at, and goes again with another nonce and time.
+ERRORS: Final[dict[int | str, ErrorRow]] = error_table(f"""
+safe VENUE_RATE_LIMIT: {LATE} | RateLimitExceeded
+safe VENUE_UNAVAILABLE: {UNSENT}
+definitive PERMISSION_DENIED: {UNWANTED} | AuthenticationError | PermissionDenied | AccountNotEnabled
+    AccountSuspended | ManualInteractionNeeded | RestrictedLocation
+ambiguous VENUE_REJECTED: BaseError | ExchangeError | ChecksumError | UnsubscribeError
+definitive ORDER_INVALID: ArgumentsRequired | BadRequest | InvalidOrder | OrderNotFillable
+definitive UNKNOWN_SYMBOL: BadSymbol | ContractUnavailable
+definitive VENUE_REJECTED: OperationRejected | InvalidAddress | AddressPending
+settled VENUE_REJECTED: NoChange | MarginModeAlreadySet
+definitive TRADING_STOPPED: MarketClosed
+definitive INSUFFICIENT_FUNDS: InsufficientFunds
+definitive ORDER_UNKNOWN: OrderNotFound
+ambiguous ORDER_UNKNOWN: OrderNotCached
+definitive ORDER_WOULD_CROSS: OrderImmediatelyFillable
+settled DUPLICATE_CLIENT_ID: DuplicateOrderId
+definitive NOT_AVAILABLE: NotSupported
+definitive VENUE_UNAVAILABLE: InvalidProxySettings
+ambiguous VENUE_UNAVAILABLE: ExchangeClosedByUser | NetworkError | ExchangeNotAvailable | OnMaintenance
+ambiguous ORDER_OUTCOME_UNKNOWN: OperationFailed | RequestTimeout | BadResponse | NullResponse | CancelPending
+ambiguous VENUE_RATE_LIMIT: DDoSProtection
+safe CLOCK_SKEW: InvalidNonce
+""")
 
 
 def row_of_names(names: Sequence[str]) -> ErrorRow:
@@ -100,7 +57,7 @@ def row_of_names(names: Sequence[str]) -> ErrorRow:
     for name in names:
         if name in ERRORS:
             return ERRORS[name]
-    return ErrorRow(names[0] if names else "", A, VenueRejected, "")
+    return row_of(ERRORS, names[0] if names else "")
 
 
 def row_of_error(names: Sequence[str], text: str, codes: str) -> ErrorRow:

@@ -10,94 +10,42 @@ from __future__ import annotations
 
 from typing import Final
 
-from onetape.model.errors import (
-    BadSignature,
-    ClockSkew,
-    DuplicateClientId,
-    InsufficientFunds,
-    InvalidAmount,
-    MarketDataUnavailable,
-    OnetapeError,
-    OrderBelowMinNotional,
-    OrderInvalid,
-    OrderOutcomeUnknown,
-    OrderRate,
-    OrderUnknown,
-    OrderWouldCross,
-    PermissionDenied,
-    PositionLimit,
-    TradingStopped,
-    UnknownCurrency,
-    UnknownSymbol,
-    VenueRateLimit,
-    VenueRejected,
-    VenueUnavailable,
-)
-from onetape.venues.outcome import ErrorRow, Outcome, row_of
+from onetape.venues.outcome import ErrorRow, error_table, row_of
 
 __all__ = ["ERRORS", "row_of_text"]
 
-D, A, R = Outcome.DEFINITIVE, Outcome.AMBIGUOUS, Outcome.SAFE
-
-_ROWS: Final[tuple[tuple[str, Outcome, type[OnetapeError]], ...]] = (
-    ("EAPI:Invalid key", D, PermissionDenied),
-    ("EAPI:Invalid signature", D, BadSignature),
-    # The request was not looked at: it may go again with a nonce that is larger.
-    ("EAPI:Invalid nonce", R, ClockSkew),
-    ("EAPI:Rate limit exceeded", R, VenueRateLimit),
-    ("EAPI:Feature disabled", D, PermissionDenied),
-    ("EGeneral:Invalid arguments", D, OrderInvalid),
-    ("EGeneral:Permission denied", D, PermissionDenied),
-    ("EGeneral:Unknown method", D, VenueRejected),
-    ("EGeneral:Internal error", A, OrderOutcomeUnknown),
-    # Minutes long, after several wrong keys.
-    ("EGeneral:Temporary lockout", R, VenueRateLimit),
-    ("EGeneral:Too many requests", R, VenueRateLimit),
-    ("ESession:Invalid session", D, PermissionDenied),
-    ("EQuery:Unknown asset pair", D, UnknownSymbol),
-    ("EQuery:Invalid asset pair", D, UnknownSymbol),
-    ("EQuery:Unknown asset", D, UnknownCurrency),
-    ("EOrder:Insufficient funds", D, InsufficientFunds),
-    ("EFunding:Insufficient funds", D, InsufficientFunds),  # *
-    ("EFunding:Invalid amount", D, InvalidAmount),  # *
-    ("EFunding:Unknown asset", D, UnknownCurrency),  # *
-    ("EFunding:Unknown withdraw key", D, VenueRejected),
-    ("EFunding:Invalid withdrawal address", D, VenueRejected),  # *
-    ("EFunding:Max fee exceeded", D, VenueRejected),
-    ("EOrder:Insufficient margin", D, InsufficientFunds),
-    ("EOrder:Margin level too low", D, InsufficientFunds),
-    ("EOrder:Margin allowance exceeded", D, PositionLimit),
-    ("EOrder:Margin position size exceeded", D, PositionLimit),
-    ("EOrder:Invalid price", D, OrderInvalid),
-    ("EOrder:Order minimum not met", D, OrderBelowMinNotional),
-    ("EOrder:Cost minimum not met", D, OrderBelowMinNotional),
-    ("EOrder:Tick size check failed", D, OrderInvalid),
-    ("EOrder:Post only order", D, OrderWouldCross),
-    # A cancel that lost a race says so, too: the order may have been filled.
-    ("EOrder:Unknown order", A, OrderUnknown),
-    ("EOrder:Duplicate client order id", D, DuplicateClientId),  # *
-    ("EOrder:Unknown trade", D, VenueRejected),  # *
-    ("EOrder:Rate limit exceeded", R, OrderRate),
-    ("EOrder:Orders limit exceeded", D, PositionLimit),
-    ("EOrder:Positions limit exceeded", D, PositionLimit),
-    ("EOrder:Trading agreement required", D, PermissionDenied),
-    ("EService:Unavailable", A, VenueUnavailable),
-    ("EService:Busy", A, VenueUnavailable),
-    ("EService:Timeout", A, OrderOutcomeUnknown),
-    ("EService: Timeout", A, OrderOutcomeUnknown),
-    ("EService:Market in cancel_only mode", D, TradingStopped),
-    ("EService:Market in post_only mode", D, TradingStopped),
-    ("EService:Market in limit_only mode", D, TradingStopped),
-    # The engine did not match it, and never will.
-    ("EService:Deadline elapsed", D, OrderInvalid),
-    ("EDatabase:Internal error", A, OrderOutcomeUnknown),
-    ("ETrade:User Locked", D, PermissionDenied),
-    ("EOrder:No price", D, MarketDataUnavailable),  # *
-)
-
-ERRORS: Final[dict[int | str, ErrorRow]] = {
-    text: ErrorRow(text, outcome, error, text) for text, outcome, error in _ROWS
-}
+# A request with an invalid nonce was not looked at: it may go again with one that is larger. A lockout takes minutes,
+# after several wrong keys. A cancel that lost a race says "Unknown order", too: the order may have been filled. What is
+# behind its deadline the engine did not match, and never will.
+ERRORS: Final[dict[int | str, ErrorRow]] = error_table("""
+definitive PERMISSION_DENIED: EAPI:Invalid key | EAPI:Feature disabled | EGeneral:Permission denied
+    ESession:Invalid session | EOrder:Trading agreement required | ETrade:User Locked
+definitive BAD_SIGNATURE: EAPI:Invalid signature
+safe CLOCK_SKEW: EAPI:Invalid nonce
+safe VENUE_RATE_LIMIT: EAPI:Rate limit exceeded | EGeneral:Temporary lockout | EGeneral:Too many requests
+definitive ORDER_INVALID: EGeneral:Invalid arguments | EOrder:Invalid price | EOrder:Tick size check failed
+    EService:Deadline elapsed
+definitive VENUE_REJECTED: EGeneral:Unknown method | EFunding:Unknown withdraw key
+    EFunding:Invalid withdrawal address * | EFunding:Max fee exceeded | EOrder:Unknown trade *
+ambiguous ORDER_OUTCOME_UNKNOWN: EGeneral:Internal error | EService:Timeout | EService: Timeout
+    EDatabase:Internal error
+definitive UNKNOWN_SYMBOL: EQuery:Unknown asset pair | EQuery:Invalid asset pair
+definitive UNKNOWN_CURRENCY: EQuery:Unknown asset | EFunding:Unknown asset *
+definitive INSUFFICIENT_FUNDS: EOrder:Insufficient funds | EFunding:Insufficient funds * | EOrder:Insufficient margin
+    EOrder:Margin level too low
+definitive INVALID_AMOUNT: EFunding:Invalid amount *
+definitive POSITION_LIMIT: EOrder:Margin allowance exceeded | EOrder:Margin position size exceeded
+    EOrder:Orders limit exceeded | EOrder:Positions limit exceeded
+definitive ORDER_BELOW_MIN_NOTIONAL: EOrder:Order minimum not met | EOrder:Cost minimum not met
+definitive ORDER_WOULD_CROSS: EOrder:Post only order
+ambiguous ORDER_UNKNOWN: EOrder:Unknown order
+definitive DUPLICATE_CLIENT_ID: EOrder:Duplicate client order id *
+safe ORDER_RATE: EOrder:Rate limit exceeded
+ambiguous VENUE_UNAVAILABLE: EService:Unavailable | EService:Busy
+definitive TRADING_STOPPED: EService:Market in cancel_only mode | EService:Market in post_only mode
+    EService:Market in limit_only mode
+definitive MARKET_DATA_UNAVAILABLE: EOrder:No price *
+""")
 
 
 def row_of_text(text: str) -> ErrorRow:

@@ -262,26 +262,20 @@ class KrakenSpotProtocol(AccountProtocol):
         # here for those that are signed late, too: they go out in the order of their making.
         self._nonce = max(self._nonce + 1, now // 1000)
         terms = {"nonce": str(self._nonce), **params}
-        if self.signs_late and purpose in ORDER_PURPOSES:
-            return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, terms)
-        body, headers = self._sign(path, terms)
-        return Call(purpose, method, path, body, headers, weight, orders, subject, symbol)
+        call = Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, terms)
+        return call if self.signs_late and purpose in ORDER_PURPOSES else self.signed(call, now)
 
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
             return call
-        body, headers = self._sign(call.target, call.terms)
-        return call._replace(body=body, headers=headers, terms=None)
-
-    def _sign(self, path: str, terms: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
-        body = query_text(terms).encode()
+        body = query_text(call.terms).encode()
         headers = {
             "API-Key": self._key,
-            "API-Sign": api_sign(self._secret, path, terms["nonce"], body),
+            "API-Sign": api_sign(self._secret, call.target, call.terms["nonce"], body),
             "Content-Type": "application/x-www-form-urlencoded",
             "User-Agent": "onetape",
         }
-        return body, headers
+        return call._replace(body=body, headers=headers, terms=None)
 
     # --- answers ----------------------------------------------------------------------------------
 
