@@ -376,6 +376,25 @@ def test_exits_that_came_with_an_order_go_with_it(client):
     assert client.mine("orders") == []
 
 
+def test_what_closes_a_position_ends_where_it_turns(client):
+    data(client.market("bid", "0.01"))
+    legs = {"take_profit": {"stop_price": "70000"}, "stop_loss": {"stop_price": "50000"}}
+    data(client.ask("positions/tpsl", "set_position_tpsl", symbol="BTC", side="ask", **legs))
+    data(client.limit(bid(client) + 3000, side="ask", reduce_only=True))
+    data(client.market("ask", "0.03"))
+    assert [(row["side"], row["amount"]) for row in client.mine("positions")] == [("ask", "0.02")]
+    assert client.mine("orders") == []
+
+
+def test_exits_of_an_order_that_may_still_fill_outlive_another_position(client):
+    data(client.market("bid", "0.02"))
+    made = data(client.limit("50000", take_profit={"stop_price": "70000"}, stop_loss={"stop_price": "45000"}))
+    data(client.market("ask", "0.02"))
+    assert [row["stop_parent_order_id"] for row in client.mine("orders")] == [None, made["order_id"], made["order_id"]]
+    data(client.ask("orders/cancel", "cancel_order", symbol="BTC", order_id=made["order_id"]))
+    assert client.mine("orders") == []
+
+
 # --- batches, margin, funding, liquidation ----------------------------------------------------------
 
 
