@@ -335,7 +335,7 @@ def test_when_a_side_shrinks_what_closes_more_than_is_left_goes():
     fits, goes, too = (desk.place(SELL, size, 3, position_side=LONG) for size in (2, 6, 2))
     # A side has shrunk by 6: four are left.
     desk.account.money.apply_fill(0, SELL, desk.last, 6, 0, LONG)
-    desk.exchange.orders._after_fill(fits)
+    desk.exchange.orders._after_fill(fits, 10)
     assert (goes.state, goes.code) == (OrderState.CANCELED, ReduceOnlyViolated.code)
     assert all(each.is_open for each in (waits, opens, other, remote, fits, too))
 

@@ -284,7 +284,8 @@ class OrderEntry:
         if account.hedge != (order.position_side is not PositionSide.BOTH):
             return AccountMode.code
         if account.hedge and order.is_closing:
-            return ReduceOnlyViolated.code if order.size > self._closable(order) else 0
+            # One that waits for its price is cut to what is held then.
+            return ReduceOnlyViolated.code if not order.trigger and order.size > self._closable(order) else 0
         is_spot = listing.instrument.kind is Kind.SPOT
         if order.reduce_only or (order.trigger and not is_spot):
             return 0
@@ -429,7 +430,8 @@ class OrderEntry:
 
     def _ended(self, order: SimOrder, now: int) -> None:
         order.account.forget_open(order)
-        if order.extra.get("exits") and not order.filled:  # that were to close what it did not open
+        opened = order.filled and order.account.qty(order.index)
+        if order.extra.get("exits") and not opened:  # that were to close what it did not open
             for other in [o for o in order.account.open_orders.values() if o.extra.get("parent") == order.id]:
                 self.cancel_now(other, now)
         for watcher in self._watchers:
@@ -445,17 +447,17 @@ class OrderEntry:
     def hear(self, news: list[Any]) -> int:
         """Takes in what was said to participants; gives the code of a refused request, 0: none."""
         refused = 0
-        changed: list[SimOrder] = []
+        changed: list[tuple[SimOrder, int]] = []
         for said in news:
             account = self.accounts[said["owner"] - 1]
             order = account.by_id[said["order_id"]]
             if said["event"] == "fill":
+                changed.append((order, account.qty(order.index, order.position_side)))
                 self._fill(order, said)
-                changed.append(order)
                 continue
             refused = self._order_news(order, said) or refused
-        for order in changed:
-            self._after_fill(order)
+        for order, before in changed:
+            self._after_fill(order, before)
         return refused
 
     def _order_news(self, order: SimOrder, said: dict[str, Any]) -> int:
@@ -561,13 +563,22 @@ class OrderEntry:
         if done:
             self._ended(order, now)
 
-    def _after_fill(self, order: SimOrder) -> None:
-        """Orders that may only reduce go with the position that they reduce."""
+    @staticmethod
+    def _is_bound(order: SimOrder) -> bool:
+        """Tells whether a reduce-only order ends with its position. At some venues stops of a position do, but not those
+        that came with an order which may still fill."""
+        parent = order.account.by_id.get(order.extra.get("parent", 0))
+        return not order.trigger or ("exit" in order.extra and not (parent is not None and parent.is_open))
+
+    def _after_fill(self, order: SimOrder, before: int) -> None:
+        """Orders that may only reduce go with the position that they reduce, also where it has turned. before: what was
+        held."""
         account, index, now = order.account, order.index, order.updated
         if self.instruments[index].kind is Kind.SPOT:
             return
         side = order.position_side if account.hedge else PositionSide.BOTH
         held = account.qty(index, side)
+        is_gone = before != 0 and before * held <= 0
         if account.hedge:
             working = 0
             for other in list(account.open_orders.values()):
@@ -579,11 +590,11 @@ class OrderEntry:
                 if working > abs(held):
                     working -= other.left
                     self.cancel_now(other, now, code=ReduceOnlyViolated.code)
-        elif held == 0:
+        elif is_gone:
             for other in list(account.open_orders.values()):
-                is_bound = not other.trigger or "exit" in other.extra  # at some venues stops of a position end with it
-                if other.index == index and other.reduce_only and is_bound:
+                reduces = other.side.sign * held < 0
+                if other.index == index and other.reduce_only and not reduces and self._is_bound(other):
                     self.cancel_now(other, now, code=ReduceOnlyViolated.code)
-        if held == 0:
+        if is_gone:
             for watcher in self._watchers:
                 watcher.on_flat(account, index, side, now)

@@ -165,6 +165,21 @@ def test_a_reduce_only_one_whose_position_is_gone_expires(client, venue):
     assert held(client) == 0
 
 
+@pytest.mark.parametrize("terms", [{"closePosition": "true"}, {"quantity": "0.020"}])
+def test_in_hedge_mode_a_stop_closes_what_is_held_when_its_price_comes(client, venue, terms):
+    ok(client.ask("POST", "/fapi/v3/positionSide/dual", dualSidePosition="true"))
+    ok(client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010", positionSide="LONG"))
+    near = f"{last(venue) - 5:.1f}"
+    stop = {"side": "SELL", "positionSide": "LONG", "type": "STOP_MARKET", "stopPrice": near}
+    made = ok(client.ask("POST", ORDER, **BTC, **stop, **terms))
+
+    def now():
+        return ok(client.ask("GET", ORDER, **BTC, orderId=made["orderId"]))
+
+    found = until(venue, now, lambda order: order["status"] != "NEW")
+    assert (found["status"], found["executedQty"]) == ("FILLED", "0.010")
+
+
 def test_of_a_symbol_ten_orders_wait_for_a_price(client, venue):
     low = f"{bid(venue) * Decimal('0.9'):.1f}"
     for at in range(10):

@@ -192,3 +192,17 @@ def test_keys_signatures_and_clocks_are_checked_over_a_socket():
         assert code(account.key, account.secret, -6000) == -1021
         assert code(account.key, account.secret, 2000) == -1021
         assert BinanceClient(Wire(port), "", "").ask("GET", "/fapi/v1/nothing")[0] == 404
+
+
+def test_what_closes_a_position_ends_where_it_turns(client):
+    client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010")
+    _, last = client.ask("GET", "/fapi/v1/ticker/price", signed=False, **BTC)
+    low, high = (f"{Decimal(last['price']) * Decimal(part):.1f}" for part in ("0.9", "1.01"))
+    stop = {"side": "SELL", "type": "STOP_MARKET", "triggerPrice": low, "closePosition": "true"}
+    _, made = client.ask("POST", "/fapi/v1/algoOrder", algoType="CONDITIONAL", **BTC, **stop)
+    terms = {"side": "SELL", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010", "price": high}
+    client.ask("POST", ORDER, **BTC, **terms, reduceOnly="true")
+    client.ask("POST", ORDER, **BTC, side="SELL", type="MARKET", quantity="0.030")
+    assert client.ask("GET", "/fapi/v1/openOrders", **BTC)[1] == []
+    _, found = client.ask("GET", "/fapi/v1/algoOrder", algoId=made["algoId"])
+    assert found["algoStatus"] == "EXPIRED"

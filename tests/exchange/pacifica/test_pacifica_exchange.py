@@ -145,6 +145,18 @@ def test_a_client_id_counts_once(client):
     data(client.ask("orders/cancel", "cancel_order", symbol="BTC", client_order_id=name.upper()))
 
 
+def test_a_client_id_counts_once_in_a_request(client):
+    one, other = (str(uuid5(NAMESPACE_URL, each)) for each in "de")
+    legs = {"take_profit": {"stop_price": "70000", "client_order_id": one}, "stop_loss": {"stop_price": "45000"}}
+    assert refusal(client.limit("50000", client_order_id=one.upper(), **legs))[:2] == (422, 36)
+    assert client.mine("orders/history") == []
+    data(client.limit("50000", client_order_id=other, **legs))
+    data(client.market("bid"))
+    both = {name: {**leg, "client_order_id": NOBODY} for name, leg in legs.items()}
+    ask = client.ask("positions/tpsl", "set_position_tpsl", symbol="BTC", side="ask", **both)
+    assert refusal(ask)[:2] == (422, 36)
+
+
 NOBODY = str(uuid5(NAMESPACE_URL, "nobody"))
 
 
@@ -282,6 +294,8 @@ def test_spot_counts_as_margin_at_its_ratio_up_to_a_bound(client, venue):
     deposit(venue, account, "BTC", "3")
     shown = client.mine("account")
     assert abs(Decimal(shown["spot_collateral"]) - counted - 9000) < Decimal("0.00001")  # 10,000 USD at 0.9
+    deposits = client.mine("account/balance/history")  # of USDC
+    assert [(row["amount"], row["balance"]) for row in deposits] == [("100000", "100000")]
     (btc,) = [row for row in data(client.get("spot_assets")) if row["symbol"] == "BTC"]
     assert (btc["ltv_ratio"], btc["collateral_value_limit_usd"]) == ("0.9", "10000")
 
@@ -373,6 +387,25 @@ def test_exits_that_came_with_an_order_go_with_it(client):
     made = data(client.limit("50000", **legs))["order_id"]
     assert {row["stop_parent_order_id"] for row in client.mine("orders")} == {None, made}
     data(client.ask("orders/cancel", "cancel_order", symbol="BTC", order_id=made))
+    assert client.mine("orders") == []
+
+
+def test_what_closes_a_position_ends_where_it_turns(client):
+    data(client.market("bid", "0.01"))
+    legs = {"take_profit": {"stop_price": "70000"}, "stop_loss": {"stop_price": "50000"}}
+    data(client.ask("positions/tpsl", "set_position_tpsl", symbol="BTC", side="ask", **legs))
+    data(client.limit(bid(client) + 3000, side="ask", reduce_only=True))
+    data(client.market("ask", "0.03"))
+    assert [(row["side"], row["amount"]) for row in client.mine("positions")] == [("ask", "0.02")]
+    assert client.mine("orders") == []
+
+
+def test_exits_of_an_order_that_may_still_fill_outlive_another_position(client):
+    data(client.market("bid", "0.02"))
+    made = data(client.limit("50000", take_profit={"stop_price": "70000"}, stop_loss={"stop_price": "45000"}))
+    data(client.market("ask", "0.02"))
+    assert [row["stop_parent_order_id"] for row in client.mine("orders")] == [None, made["order_id"], made["order_id"]]
+    data(client.ask("orders/cancel", "cancel_order", symbol="BTC", order_id=made["order_id"]))
     assert client.mine("orders") == []
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
-from exchange.pacifica.pacifica_client import PacificaClient
+from exchange.pacifica.pacifica_client import PacificaClient, data
 from exchange.venue_client import Virtual, heard
 from onetape.exchange.dialect import Connection
 from onetape.exchange.keys import solana_pair
@@ -126,6 +127,17 @@ def test_working_orders_are_told_whole_first_and_with_each_change(client, socket
     assert [row["ip"] for row in last["data"]] == ["50000", "49000"]
     client.ask("orders/cancel_all", "cancel_all_orders", all_symbols=True, exclude_reduce_only=False)
     assert socket.listen()["account_orders"][-1]["data"] == []
+
+
+def test_leverage_that_is_refused_is_told_to_nobody(client, socket):
+    socket.subscribe(source="account_leverage", account=client.account)
+    price = Decimal(data(client.get("book", symbol="BTC"))["l"][0][0]["p"]) - 500
+    data(client.limit(price, "50"))
+    ask = ("account/leverage", "update_leverage")
+    assert client.ask(*ask, symbol="BTC", leverage=1)[1]["code"] == 5
+    data(client.ask(*ask, symbol="BTC", leverage=45))
+    (told,) = socket.listen()["account_leverage"]
+    assert told["data"]["l"] == "45"
 
 
 def test_money_that_comes_and_goes_is_told_with_what_is_of_its_kind(venue, client, socket):

@@ -275,9 +275,9 @@ class AccountData:
         return rate, wire.size_text(i, held)
 
     def ledger(self, account: SimAccount, query: Query) -> dict[str, Any]:
-        """Returns each with the balance that it left."""
+        """Returns what changed the balance of USDC, each with what it left."""
         balance, rows = 0, []
-        for item in account.income:
+        for item in (each for each in account.income if each.currency == self.wallet()):
             balance += item.amount
             rows.append(
                 {

@@ -163,6 +163,7 @@ class Trading:
         client_id, against = self._client_id(account, body.get("client_order_id")), terms["side"].opposite
         stops = [self._exit(account, at, against, name, said, terms["size"]) for name, said in _exits(body)]
         wanted = _limit(**terms, client_id=client_id)
+        _check_apart(wanted, *stops)
         order = self._enter(account, at, _with(wanted, exits=True) if stops else wanted, now)
         for each in stops if order.is_open or order.filled else []:
             self._enter(account, at, _with(each, parent=order.id), now)
@@ -246,7 +247,9 @@ class Trading:
             raise Refused("Invalid stop order side", 17)
         if not _exits(body):
             raise Refused
-        for each in [self._exit(account, at, side, name, said) for name, said in _exits(body)]:
+        wanted = [self._exit(account, at, side, name, said) for name, said in _exits(body)]
+        _check_apart(*wanted)
+        for each in wanted:
             for order in list(account.open_orders.values()):
                 same = order.index == at and order.extra.get("exit") == each.extra["exit"]
                 if same and order.trigger and not order.extra["amount"] and not each.extra["amount"]:
@@ -316,10 +319,12 @@ class Trading:
             raise Refused(f"Invalid leverage: {wanted}", 11)
         if wanted == before or (wanted < before and account.qty(at)):
             raise Refused(f"Invalid leverage: {wanted}", 11)
-        self.exchange.accounts.set_leverage(account, at, wanted, now)
-        if int(account.money.available(self.exchange.currencies.index("USDC"))) < 0:
-            self.exchange.accounts.set_leverage(account, at, before, now)
+        account.set_leverage(at, wanted)  # tried first: of what is refused nobody hears
+        free = int(account.money.available(self.exchange.currencies.index("USDC")))
+        account.set_leverage(at, before)
+        if free < 0:
             raise Refused(f"Insufficient balance for {account.key}", 5)
+        self.exchange.accounts.set_leverage(account, at, wanted, now)
         return {"success": True}
 
     def update_margin_mode(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
@@ -354,6 +359,14 @@ def _named(order: SimOrder, body: Params) -> dict[str, Any]:
 def _client_id(said: str) -> str:
     """Returns one text for all that mean the same UUID."""
     return str(UUID(said)) if _UUID.match(said) else said
+
+
+def _check_apart(*orders: NewOrder) -> None:
+    """Raises Refused for a client id that two orders of one request have."""
+    names = [each.client_id for each in orders if each.client_id]
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            raise Refused(f"Duplicate client order id: {name}", 36)
 
 
 def _exits(body: Params) -> list[tuple[str, Any]]:
