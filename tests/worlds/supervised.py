@@ -121,6 +121,16 @@ class Home:
     def fills(self) -> list[dict]:
         return fills(self.home, load_config(self.folder / "onetape.toml", {}))
 
+    def buy(self, symbol: str, qty: str, *words: str) -> Any:
+        """By hand. Where a guardian watches nothing is opened before gateways have its lease, nor while a machine keeps
+        its heartbeat back."""
+
+        def bought() -> Any:
+            code, reported, _ = command_line(["buy", symbol, qty, *words, "--json"], self.folder)
+            return None if code else json.loads(reported)
+
+        return self.wait_for(bought)
+
     def wait_for_trades(self, accounts: int) -> None:
         """Until so many accounts have traded since."""
         before = Counter(fill["account"] for fill in self.fills())
