@@ -7,6 +7,7 @@ import signal
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ from onetape.model.errors import BadConfig
 from onetape.model.sections import CollectorConfig
 from onetape.model.time import SECOND
 from waiting import wait_for
-from worlds.databases import free_port
+from worlds.ports import free_port
 from worlds.stream_feeds import collector, frames, options_for, states
 from worlds.web_pages import Pages
 
@@ -140,18 +141,24 @@ def test_rows_of_a_schedule_come_at_their_time_and_those_of_a_pause_afterwards(t
     def rows(*seconds: float) -> str:
         return "time,type\n" + "".join(f"{now + int(s * 1e9)},at{s}\n" for s in seconds)
 
-    table.write_text(rows(-60, 31, 3600))  # 31: ahead of its time by 30 s
+    def until(what: Callable[[], object]) -> None:
+        with collector(schedule) as process:
+            wait_for(what)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+
+    table.write_text(rows(-3600, 3600))
     schedule = options("schedule", str(table), tmp_path, ahead_ns=30 * SECOND)
     schedule = msgspec.structs.replace(schedule, topics=["calendar"])
-    with collector(schedule) as process:
-        wait_for(lambda: events(tmp_path))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+    until(lambda: "connected" in states(tmp_path))  # what passes from here on is told, however long a start takes
+    now = time.time_ns()
+    table.write_text(rows(-3600, 31, 3600))  # 31: ahead of its time by 30 s
+    until(lambda: events(tmp_path))
     (first,) = frames(tmp_path, "external")
     assert (first.data["type"], first.data["topic"]) == ("at31", "calendar") and first.time >= first.data[
         "ts_event"
     ] - 30 * SECOND
-    table.write_text(rows(-60, 31, 31.5, 3600))  # its time passed while nobody was there
+    table.write_text(rows(-3600, 31, 31.5, 3600))  # its time passed while nobody was there
     wait_for(lambda: time.time_ns() > now + int(1.6e9))
     with collector(schedule):
         wait_for(lambda: len(events(tmp_path)) == 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -10,9 +9,12 @@ from pathlib import Path
 from onetape.control.desk import Desk
 from onetape.control.operations import ControlTape
 from onetape.control.views import Views
+from onetape.hedge.model import LegView
 from onetape.ipc.system import IPCCommandSystem
+from onetape.model.errors import OnetapeError
 from onetape.model.sections import CONTROL
 from onetape.store.config import load_config
+from waiting import wait_for
 
 CONFIG = """
 [control]
@@ -69,14 +71,15 @@ class DeskOf:
 
     def wait(self) -> None:
         """Returns once each account can trade and sees a whole book: its quote comes first, with a level a side."""
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
+
+        def seen() -> list[LegView]:
             self.views.refresh()
             try:
-                views = self.views.legs("BTC-USD", ACCOUNTS)
-            except Exception:
-                views = []
-            if views and all(not each.refusal and min(len(each.bids), len(each.asks)) > 1 for each in views):
-                return
-            time.sleep(0.05)
-        raise AssertionError([(each.account, each.refusal, len(each.bids)) for each in views])
+                return self.views.legs("BTC-USD", ACCOUNTS)
+            except OnetapeError:  # what it has is not whole yet
+                return []
+
+        def is_whole(leg: LegView) -> bool:
+            return not leg.refusal and min(len(leg.bids), len(leg.asks)) > 1
+
+        wait_for(lambda: (legs := seen()) and all(map(is_whole, legs)), seen)

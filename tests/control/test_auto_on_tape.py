@@ -23,6 +23,7 @@ from onetape.control.models import AutoState, DeltaAuto, ExecutedOrder, HedgeRep
 from onetape.control.operations import ControlTape, Operations
 from onetape.hedge.model import LegView
 from onetape.model.errors import BadInput, BlockedByRiskAlert, HedgeFailed
+from waiting import PATIENCE_S
 
 ON = DeltaAuto(symbol="BTC-USD", accounts=["aster-a", "binance-b"], band=0.05, interval=100, cooldown=0)
 
@@ -140,7 +141,7 @@ async def state(auto: Automatic) -> AutoState:
 
 
 async def until(auto: Automatic, what: Callable[[AutoState], bool]) -> AutoState:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not what(found := await state(auto)):
             await asyncio.sleep(0.01)
     return found
@@ -232,7 +233,7 @@ def test_an_operation_of_a_killed_life_goes_on_under_its_id_or_not_at_all(tmp_pa
         world.answer = lambda _: asyncio.get_running_loop().create_future()
         async with life(tmp_path, world) as auto:
             await ask(auto, ON)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while not world.trades:
                     await asyncio.sleep(0.01)
             await ask(auto, msgspec.structs.replace(ON, accounts=ON.accounts[::-1]))  # it is found all the same
@@ -291,7 +292,7 @@ def test_a_fault_of_the_disk_is_one_failure_with_what_the_operation_costs(tmp_pa
         world.answer, world.cost = answer, outcome  # type: ignore[method-assign]
         async with life(tmp_path, world) as auto:
             await ask(auto, ON)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while not world.trades:
                     await asyncio.sleep(0.01)
             settled.set()

@@ -31,6 +31,7 @@ from onetape.hedge.working import Work
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import BlockedByRiskAlert, ProxyFailed
 from onetape.model.sections import CONTROL
+from waiting import PATIENCE_S
 
 CONTROLLED = DeltaControl(target_delta=1.0, accounts=["a", "b"], symbol="BTC-USD", max_deviation=0.1)
 
@@ -95,7 +96,7 @@ async def a_desk(home, accounts: Accounts, **more: Any):
 def on(home, work: Callable[..., Awaitable[None]], **more: Any) -> None:
     async def do() -> None:
         accounts = Accounts()
-        async with asyncio.timeout(20), a_desk(home, accounts, **more) as (desk, tape):
+        async with asyncio.timeout(PATIENCE_S), a_desk(home, accounts, **more) as (desk, tape):
             await work(desk, tape, accounts)
 
     asyncio.run(do())
@@ -347,7 +348,7 @@ def test_a_passive_order_of_an_earlier_life_is_canceled_and_as_often_as_it_takes
         gateway = Gateway(tmp_path, late)
         run = SagaRun(gateway, saga)  # type: ignore[arg-type]
         run.begin(saga.resume(late))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while len(gateway.sent) < 4:
                 await asyncio.sleep(0.01)
         run.close()

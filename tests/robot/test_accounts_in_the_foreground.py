@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
 from collections import defaultdict
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from copied_process import ONETAPE, Copied
 from onetape.engine.plan import read_plan
 from onetape.gateway.account_views import fills
 from onetape.model.money import money_units
 from onetape.runs.attribution import attribution_of
 from onetape.store.config import load_config
-from waiting import PATIENCE_S, wait_for
-from worlds.command_lines import CLEAN, answered
+from worlds.command_lines import answered, run_until
 from worlds.supervised import TWO_ACCOUNTS, Home
 
 BOTH = """
@@ -78,19 +72,6 @@ def check(folder: Path, run: Path) -> None:
     assert sum(money_units(Decimal(row["net"])) for row in rows) == found.account
 
 
-def reported_once(folder: Path, is_done: Callable[[], bool], *words: str) -> Path:
-    """Runs until that is so, and then until Ctrl-C; returns the run."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with Copied(ONETAPE, "run", *words, "--live", "--json", cwd=folder, text=True, env=CLEAN, **pipes) as process:
-        try:
-            wait_for(lambda: is_done() or process.poll() is not None)
-        finally:
-            process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, said
-    return Path(json.loads(out)["run"])
-
-
 HALVES = {"main": Decimal("0.02"), "second": Decimal("0.02")}
 
 
@@ -99,13 +80,15 @@ def test_a_run_in_the_foreground_trades_on_two_accounts_of_one_exchange(tmp_path
     (tmp_path / "onetape.toml").write_text(TWO_ACCOUNTS)
     (tmp_path / "both.py").write_text(BOTH)
     names = ("--account", "main", "--account", "second")
-    check(tmp_path, reported_once(tmp_path, lambda: traded(tmp_path) == HALVES, "both.py", *names, *words))
+    reported = run_until(lambda: traded(tmp_path) == HALVES, tmp_path, "both.py", *names, "--live", *words)
+    check(tmp_path, Path(reported["run"]))
 
 
 def test_a_portfolio_in_the_foreground_trades_on_the_accounts_of_its_file(tmp_path):
     (tmp_path / "onetape.toml").write_text(PORTFOLIO)
     (tmp_path / "member.py").write_text(MEMBER)
-    check(tmp_path, reported_once(tmp_path, lambda: traded(tmp_path) == HALVES, "onetape.toml"))
+    reported = run_until(lambda: traded(tmp_path) == HALVES, tmp_path, "onetape.toml", "--live")
+    check(tmp_path, Path(reported["run"]))
 
 
 def test_the_same_file_runs_in_one_process(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exchange.venue_client import BinanceClient, Wire, served
-from worlds.command_lines import answered
+from worlds.command_lines import answered, run_until
 from worlds.gateway_process import configure
 
 STRATEGY = """
@@ -42,7 +42,12 @@ def test_each_side_is_traded_by_itself(tmp_path):
         status, _ = client.ask("POST", "/fapi/v1/positionSide/dual", dualSidePosition="true")
         assert status == 200
         configure(tmp_path, port, account, position_mode="hedge")
-        reported = answered(tmp_path, "run", "sides.py", "--live", "--seconds", 12, "--out", "r")
+
+        def is_done() -> bool:
+            """All but the stop, which was placed before the last of them, is filled."""
+            return sum(trade.fill.size for trade in list(account.trades)) == 30 + 20 + 20
+
+        reported = run_until(is_done, tmp_path, "sides.py", "--live", "--out", "r")
         assert (reported["orders"], reported["failures"]) == (4, [])
         assert reported["fills"] == len(account.trades)
         _, rows = client.ask("GET", "/fapi/v3/positionRisk")

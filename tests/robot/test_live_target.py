@@ -3,8 +3,10 @@ position at the exchange never goes beyond it."""
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from exchange.venue_client import served
-from worlds.command_lines import answered
+from worlds.command_lines import run_until
 from worlds.gateway_process import configure
 
 SIZE = 30  # units of 0.001
@@ -45,12 +47,11 @@ def test_a_target_wanted_again_and_again_is_never_overshot(tmp_path):
     with served("binance-usdm", seed=6, limits=False, faults=FAULTS) as (dialect, port):
         account = dialect.exchange.accounts[0]
         configure(tmp_path, port, account)
-        reported = answered(tmp_path, "run", "swing.py", "--live", "--seconds", 7)
-        held, path = 0, []
-        for trade in account.trades:
-            held += trade.fill.size * trade.order.side.sign
-            path.append(held)
-        assert path
-        assert max(map(abs, path)) <= SIZE
-        assert SIZE in map(abs, path)
+
+        def path() -> list[int]:
+            """What was held after each trade."""
+            return list(accumulate(trade.fill.size * trade.order.side.sign for trade in list(account.trades)))
+
+        reported = run_until(lambda: path().count(SIZE) > 1 and -SIZE in path(), tmp_path, "swing.py", "--live")
+        assert max(map(abs, path())) <= SIZE
         assert reported["fills"] == len(account.trades)

@@ -98,7 +98,7 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
             "help": "from the mid",
         }
         assert first["params"]["size"]["help"] == "of a quote"
-        assert (first["status"], first["type"], first["position"]) == ("started", "Quoter", 0)
+        assert (first["status"], first["type"]) == ("started", "Quoter") and first["position"] in (0, 0.002)
         assert records(robot_journal(home.home, "mm"), "memory") == [{"starts": 1}]
 
         [seen] = [p["robot"] for p in home.status()["processes"] if p["kind"] == "robot"]
@@ -122,9 +122,7 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         assert answer["result"] == {"params": {"spread_ticks": 8}, "was": {"spread_ticks": 200}}
         second = home.run(*SEND, "params", "spread_ticks=8", "--id", "one")
         assert (second["status"], second["result"]) == ("duplicate", answer["result"])
-        before = len(read_actions(journal(home)))
-        home.wait_for(lambda: len(read_actions(journal(home))) > before)
-        assert away(home, shown(home)) < 100
+        home.wait_for(lambda: away(home, shown(home)) < 100)  # one is canceled before the next is placed
         refuse(home)
 
         # Stopped: nothing works, and it stays so after a kill -9.
@@ -220,7 +218,7 @@ def test_a_robot_that_is_stopped_while_it_hangs_sends_nothing_for_timers_that_fi
     with Home(tmp_path, CONFIG.replace('subaccount = "a"\n', ""), TICKER) as home:
         home.run("up")
         home.wait_for(lambda: shown(home)["orders"] > 0)
-        tape, run, pid = gateway_journal(home.home, "main"), journal(home), home.process("robot:mm")["pid"]
+        tape, run = gateway_journal(home.home, "main"), journal(home)
 
         def wait_for_quotes() -> None:
             before = quotes()
@@ -232,13 +230,10 @@ def test_a_robot_that_is_stopped_while_it_hangs_sends_nothing_for_timers_that_fi
 
         answers: list[dict] = []
         ask = threading.Thread(target=lambda: answers.append(home.run(*SEND, "stop")))
-        os.kill(pid, signal.SIGSTOP)
-        try:
+        with home.frozen("robot:mm"):
             wait_for_quotes()
             ask.start()
             wait_for_quotes()
-        finally:
-            os.kill(pid, signal.SIGCONT)
         ask.join()
         assert answers[0]["status"] == "applied"
 

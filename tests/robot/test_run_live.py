@@ -87,7 +87,7 @@ def test_a_second_run_begins_with_a_second_exchange(folder):
     words = records(gateway_journal(home, "main"), "health", "alert")
     assert [word for word in words if word[0] == "alert"] == []
     reconciled = [r["state"] for _, r in words if r["kind"] == "reconciled"]
-    assert reconciled == ["0 differences"] * 2
+    assert len(reconciled) >= 2 and set(reconciled) == {"0 differences"}  # once more where a stream was cut
 
 
 def test_what_the_venue_does_not_list_is_one_line(folder):

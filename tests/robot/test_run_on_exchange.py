@@ -32,6 +32,7 @@ from onetape.robot.live import simulated_exchange
 from onetape.tape.journal import JournalReader
 from worlds.command_lines import CLEAN
 from worlds.gateway_process import TRADED
+from worlds.ports import free_port
 
 KINDS = ("binance-usdm", "kraken")
 TAKES = """
@@ -72,7 +73,7 @@ class Sim:
                 "--home",
                 home,
                 "--port",
-                port,
+                port or free_port(),
                 "--control",
                 0,
                 *words,

@@ -10,7 +10,8 @@ from onetape.gateway.options import gateway_journal, gateway_socket
 from onetape.gateway.order_frames import FILL, REQUEST
 from onetape.model.enums import EventType
 from onetape.tape.journal import JournalReader
-from worlds.command_lines import answered
+from onetape.tape.segments import is_tape
+from worlds.command_lines import answered, run_until
 
 ROBOT = """
 from onetape import Strategy
@@ -36,7 +37,19 @@ def test_one_process_trades_cancels_what_works_and_is_repeated(tmp_path):
     answered(tmp_path, "init", "my")
     folder = tmp_path / "my"
     (folder / "pair.py").write_text(ROBOT)
-    reported = answered(folder, "run", "pair.py", "--live", "--single", "--account", "main", "--seconds", 4)
+    tape = gateway_journal(folder / ".onetape", "main")
+
+    def is_done() -> bool:
+        """Both are asked for, and the first one is filled, in however many pieces."""
+        if not is_tape(tape):
+            return False
+        with JournalReader(tape) as reader:
+            frames = list(reader.frames(("order_request", "fill")))
+        requests = [frame for frame in frames if frame.type == EventType.ORDER_REQUEST.id]
+        filled = sum(FILL.unpack(frame.payload)[5] for frame in frames if frame.type == EventType.FILL.id)
+        return len(requests) == 2 and filled == 1_000_000
+
+    reported = run_until(is_done, folder, "pair.py", "--live", "--single", "--account", "main")
     assert reported["orders"] == 2
     run = Path(reported["run"])
     second = answered(folder, "replay", run, "--verify")

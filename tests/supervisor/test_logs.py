@@ -18,6 +18,7 @@ from onetape.model.errors import BadConfig, UsageError
 from onetape.supervisor.log import ERROR_LOG, SYSTEM_LOG, SystemLog, log_files
 from onetape.supervisor.logs import log_lines
 from onetape.tape.journal import JournalWriter
+from waiting import PATIENCE_S
 
 SECOND = 1_000_000_000
 BEGAN = 1_795_000_000 * SECOND
@@ -258,7 +259,7 @@ def test_who_follows_ends_well_by_a_signal(home):
     ) as process:
         assert b"one" in process.stdout.readline()
         process.terminate()
-        assert process.communicate(timeout=30) == (b"", b"") and process.returncode == 0
+        assert process.communicate(timeout=PATIENCE_S) == (b"", b"") and process.returncode == 0
 
 
 @pytest.mark.parametrize(("key", "value"), [("size", "1KB"), ("size", ""), ("keep", "long"), ("size", "much")])

@@ -307,7 +307,7 @@ def test_up_says_what_the_file_has_otherwise_and_a_restart_takes_it_up(tmp_path:
     config = CONFIG.partition("[robots")[0] + GUARDED
     with Home(tmp_path, config) as home:
         assert home.run("up")["changed"] == {}
-        home.run("buy", "binance:BTC/USDT:USDT", "0.1", "--account", "main")
+        home.buy("binance:BTC/USDT:USDT", "0.1", "--account", "main")
 
         def distances() -> set[str]:
             return {level["distance"] for row in home.run("stops") for level in row["levels"]}

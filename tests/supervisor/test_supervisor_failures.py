@@ -63,4 +63,4 @@ def test_a_supervisor_goes_on_after_what_its_work_raised(tmp_path: Path, monkeyp
                 home.wait_for(lambda n=name: f"{n} raised RuntimeError: planted in" in home.log())
                 home.wait_for(lambda: answers(home))
         assert home.process("supervisor")["pid"] == supervisor
-        assert home.log().count("raised RuntimeError") == 4
+        home.wait_for(lambda: home.log().count("raised RuntimeError") == 4)

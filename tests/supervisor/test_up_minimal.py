@@ -67,5 +67,5 @@ def test_it_trades_with_a_stop_at_the_venue_and_the_whole_takes_over(tmp_path: P
         home.run("down")
         whole = home.run("up")
         assert {"hub", "recorder", "variants:mm"} <= {each["name"] for each in whole["processes"]}
-        assert home.run("ledger")  # what was traded meanwhile is recorded
+        home.wait_for(lambda: home.run("ledger"))  # what was traded meanwhile is recorded
         home.run("down")

@@ -77,8 +77,7 @@ def test_a_telephone_sees_and_commands_a_home(tmp_path: Path) -> None:
 
             home.run("send", "gateway:main", "halt", "symbol=binance:BTC/USDT:USDT", "until=4h")
             assert "symbol binance:BTC/USDT:USDT ban" in query(api, "/halts")
-            home.wait_for(lambda: home.run("alerts"))
-            (alert,) = home.run("alerts")
+            alert = home.wait_for(lambda: next((a for a in home.run("alerts") if "halt" in a["subject"]), None))
             assert alert["message"] in query(api, "/alerts")
             api.press(f"Acknowledge {alert['id']}")
             api.wait("supervisor: applied")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import copied_process
 from copied_process import ONETAPE, WITHIN_S, Copied
+from waiting import wait_for
 
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith("ONETAPE_")}
 
@@ -32,6 +35,17 @@ def begin(folder: Path, *words: object) -> subprocess.Popen:
     return Copied(
         ONETAPE, *words, "--json", cwd=folder, env=CLEAN, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+def run_until(is_done: Callable[[], object], folder: Path, *words: object) -> dict:
+    """What `onetape run … --json` says that is stopped by Ctrl-C once that is so."""
+    process = begin(folder, "run", *words)
+    try:
+        wait_for(lambda: is_done() or process.poll() is not None)
+        process.send_signal(signal.SIGINT)
+        return ended(process)
+    finally:
+        process.kill()
 
 
 def ended(process: subprocess.Popen) -> dict:

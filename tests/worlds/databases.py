@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from waiting import PATIENCE_S, wait_for
+from worlds.ports import free_port
 
 
 def program(name: str) -> str | None:
@@ -23,12 +24,6 @@ def program(name: str) -> str | None:
     found = shutil.which(name)
     hidden = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     return str(hidden[-1]) if hidden else found
-
-
-def free_port() -> int:
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return int(made.getsockname()[1])
 
 
 def wait_for_server(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -21,7 +21,8 @@ from copied_process import Copied, begun
 from onetape.collector.options import CollectorOptions, collector_journal
 from onetape.tape.journal import JournalReader, Record
 from waiting import PATIENCE_S
-from worlds.databases import free_port, wait_for_server
+from worlds.databases import wait_for_server
+from worlds.ports import free_port
 
 
 class ZeroMqFeed:
