@@ -59,8 +59,9 @@ class Attached:
 class Protections:
     """Keeps the protections of one strategy's entries at work."""
 
-    def __init__(self, host: Host, base: type) -> None:
-        self._host, self._loop = host, host.loop
+    def __init__(self, host: Host, base: type, owner: str) -> None:
+        """owner: where the strategy is among those of the run."""
+        self._host, self._loop, self._owner = host, host.loop, owner
         self._attached: dict[int, Attached] = {}
         self._traded: set[str] = set()  # symbols whose trades are heard
         self._away = AwayVenues(host)
@@ -274,7 +275,8 @@ class Protections:
         entry, fires, leg.fires = each.entry, leg.fires, False
         leg.resized = leg.fixed = False
         instrument = self._host.instrument_of(entry.symbol)
-        leg.order = self._loop.place(
+        leg.order = self._host.place_for(
+            self._owner,
             entry.symbol,
             SELL if entry.side == "buy" else BUY,
             Decimal(wanted).scaleb(-instrument.size_decimals),
