@@ -127,3 +127,35 @@ def test_a_child_that_raises_follows_the_runs_on_error(tmp_path):
     played = play(Parent, tape(tmp_path), on_error="halt")
     assert played.loop.halted
     assert played.host.failures[0].error == "RuntimeError: no"
+
+
+@pytest.mark.parametrize(
+    "entry", [{"stop_loss": "1%"}, {"take_profit": "1%"}, {"trail": "1%"}, {"stop_loss": 99.0, "take_profit": 101.0}]
+)
+def test_orders_that_follow_a_childs_own_have_its_place(tmp_path, entry):
+    """Its protective orders, its trailing stop in each place, and what closes its position."""
+
+    class Follows(Strategy):
+        def on_start(self):
+            self.subscribe(BTC, quotes=True)
+            self.seen = 0
+
+        def on_quote(self, quote):
+            self.seen += 1
+            if self.seen == 1:
+                self.buy(BTC, 1.0, **entry)
+                self.sell(BTC, 1.0, kind="trailing", trail=0.5, reduce_only=True)
+            elif self.seen == 6:
+                self.close(BTC)
+
+    class Tall(Strategy):
+        def on_start(self):
+            self.child(Follows, "a")
+
+    market = Market(tmp_path / "a.tape")
+    for second in range(8):
+        market.quote(second, 100 + second * 0.1, 100.1 + second * 0.1)
+    played = play(Tall, market.done(), journal=tmp_path / "j", latency=(0.01, 0.01))
+    requests = [r.data for r in records(tmp_path / "j", "order_request") if r.data["kind"] == "place"]
+    assert len(requests) >= 5 and {(r.get("more") or {}).get("location") for r in requests} == {"/tall/a"}
+    assert played.robot.position(BTC).qty == 0

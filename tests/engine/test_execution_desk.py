@@ -374,3 +374,39 @@ def test_in_hedge_mode_an_algorithm_is_refused_with_what_does_work_there(tmp_pat
     robot = play(Hedged, market(tmp_path / "t", MINUTE).done(), hedge=True).robot
     assert "no side" in robot.denied.reason
     assert [qty for _, qty, *_ in robot.filled] == [1]
+
+
+@pytest.mark.parametrize("algo", ["touch", "twap"])
+def test_a_target_that_is_a_step_but_for_a_floats_error_is_that_step(tmp_path, algo):
+    options = {"minutes": 1} if algo == "twap" else {"slippage": "1%"}
+    tape = market(tmp_path / "t", 90).done()
+    assert play(wanting(algo, qty=0.3 - 0.1, **options), tape).robot.position(BTC).qty == 0.2
+
+
+def test_clip_and_limit_that_are_steps_but_for_a_floats_error_are_those_steps(tmp_path):
+    made = Market(tmp_path / "t")
+    for second in range(60):
+        made.quote(second, 99.9, 100, 1, 1)
+    limit = 1.1 * 91
+    assert limit > 100.1
+    kind = wanting("iceberg", qty=-1, clip=0.3 - 0.1, limit=limit)
+    play(kind, made.done(), journal=tmp_path / "run")
+    placed = records(tmp_path / "run", "order_request")[0].data
+    assert (placed["size"], placed["price"]) == (200, 1001)
+
+
+def test_a_weight_that_is_whole_contracts_is_these(tmp_path):
+    """A coin at 60,000 is 60,000 contracts of a dollar."""
+    made = Market(tmp_path / "t", INVERSE, lot="1")
+    for second in range(3):
+        made.quote(second, 59_999.9, 60_000.1, 10**6, 10**6)
+
+    class Weighs(Strategy):
+        def on_start(self):
+            self.subscribe(INVERSE, quotes=True)
+            self.wanted = None
+
+        def on_quote(self, quote):
+            self.wanted = self.wanted or self.set_weights({INVERSE: 1.0})
+
+    assert play(Weighs, made.done(), cash={"BTC": 1}, leverage=2).robot.wanted == {INVERSE: 60_000.0}

@@ -251,3 +251,27 @@ def test_an_entry_through_many_levels_sends_few_legs(tmp_path, stop):
     assert len(robot.filled) == 20 and robot.position(BTC).qty == 2
     assert [each.remaining for each in robot.entry.children] == [2.0, 2.0] and len(robot.orders(BTC)) == 2
     assert len(records(played.journal, "order_request")) <= 1 + 2 * (1 + 3), "placed; amended in vain, replaced"
+
+
+@pytest.mark.parametrize("options", [{"stop_loss": "2%"}, {"stop_loss": "2%", "take_profit": "2%"}, {"trail": "1%"}])
+def test_legs_of_an_entry_that_was_closed_by_hand_do_not_come_back_for_a_later_one(tmp_path, options):
+    """The next entry is there before the cancels of the old legs are answered."""
+
+    class Reentering(Entering):
+        size = 1.0
+
+        def on_quote(self, quote):
+            super().on_quote(quote)
+            if self.now == START + 5 * SECOND:
+                self.sell(BTC, 1.0)
+
+        def on_fill(self, fill):
+            super().on_fill(fill)
+            if fill.side == "sell":
+                self.later = self.buy(BTC, 1.0)
+
+    Reentering.options = options
+    tape = walk(tmp_path / "t", [100] * 20).done()
+    robot = play(Reentering, tape, latency=(0.1, 0.1)).robot
+    assert [side for side, *_ in robot.filled] == ["buy", "sell", "buy"] and robot.position(BTC).qty == 1
+    assert robot.orders() == [] and robot.entry.children == []

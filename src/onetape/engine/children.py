@@ -76,13 +76,13 @@ class Child:
         on(kind, _hearing(self, kind))
 
     def _located(self, name: str, arguments: Any, options: dict[str, Any]) -> Any:
-        notes = self._host.notes  # type: ignore[attr-defined]
-        before, notes.location = notes.location, self._location
-        try:
+        with self._host.notes.at(self._location):  # type: ignore[attr-defined]
             options.setdefault("signal", 0)
             return getattr(super(), name)(*arguments, **options)
-        finally:
-            notes.location = before
+
+    def _flatten(self, symbol: str, reduce_only: bool) -> Any:
+        with self._host.notes.at(self._location):  # type: ignore[attr-defined]
+            return self._host.target_for(0, symbol, 0, reduce_only)  # type: ignore[attr-defined]
 
     @property
     def memory(self):  # type: ignore[no-untyped-def]

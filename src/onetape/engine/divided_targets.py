@@ -202,14 +202,14 @@ class DividedTargets:
     def _missing(self, divided: Divided) -> int:
         """Size units, signed."""
         held = sum(self._loop.position(symbol, None).qty_int for symbol in divided.symbols)
-        return int(divided.qty.scaleb(self._host.instrument_of(divided.symbols[0]).size_decimals)) - held
+        instrument = self._host.instrument_of(divided.symbols[0])
+        return instrument.lots(divided.qty) * instrument.lot_int - held
 
     def _parts(self, divided: Divided) -> tuple[dict[str, int], int]:
         """Returns the position wanted of each account that trades, in size units, and what no account has room for."""
         instruments = {symbol: self._host.instrument_of(symbol) for symbol in divided.symbols}
         held = {symbol: self._loop.position(symbol, None).qty_int for symbol in instruments}
-        one = instruments[divided.symbols[0]]
-        lot = int(one.lot.scaleb(one.size_decimals))
+        lot = instruments[divided.symbols[0]].lot_int
         missing = self._missing(divided)
         side = 1 if missing > 0 else -1
         if len(held) == 1:  # a target like any other

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -143,10 +144,9 @@ class ExecutionDesk:
                 todo="targets name no side: send orders with position_side=",
             )
         instrument = self._host.instrument_of(symbol)
-        float(qty)  # raises for what is no number
-        wanted = int(Decimal(str(qty)).scaleb(instrument.size_decimals))
+        wanted = instrument.lots(qty) * instrument.lot_int
         missing = wanted - self._loop.position(symbol, None).qty_int
-        lots, chosen = abs(missing) // int(instrument.lot.scaleb(instrument.size_decimals)), dict(options)
+        lots, chosen = abs(missing) // instrument.lot_int, dict(options)
         parent = self.tried(symbol, 1 if missing > 0 else -1, lots, name, chosen) if lots else None
         if parent is None:
             self._terms.check_words(symbol, name, options)
@@ -276,13 +276,13 @@ class ExecutionDesk:
             is_inverse, counts = instrument.kind == "inverse", self._host.counts(instrument.settle)
             if not counts and not is_inverse and of is None:
                 raise ValueError(f"{instrument.settle} of {symbol} is no part of the equity: say of=")
-            value = instrument.multiplier * ((1 / price if counts else 1) if is_inverse else price)
+            worth = (1 / Fraction(price) if counts else 1) if is_inverse else Fraction(price)
+            value = Fraction(instrument.multiplier) * worth
             now = Decimal(self._loop.position(symbol, None).qty_int).scaleb(-instrument.size_decimals)
-            if share and whole > 0 and abs(now * value / whole - share) <= near:
+            if share and whole > 0 and abs(Fraction(now) * value / Fraction(whole) - Fraction(share)) <= near:
                 wanted[symbol] = float(now)
                 continue
-            lots = int(share * whole / value / instrument.lot)  # towards zero: never more than the share
-            qty = lots * instrument.lot
+            qty = instrument.lots(Fraction(share) * Fraction(whole) / value) * instrument.lot
             wanted[symbol] = float(qty)
             targets.append((symbol, qty, algo, options))
         self.reach(targets)
@@ -708,8 +708,7 @@ class ExecutionDesk:
         return wish.lots * instrument.lot, None if wish.price is None else wish.price * instrument.tick
 
     def _lot(self, work: Work) -> int:
-        instrument = self._host.instrument_of(work.symbol)
-        return int(instrument.lot.scaleb(instrument.size_decimals))
+        return self._host.instrument_of(work.symbol).lot_int
 
     def _units(self, work: Work, price: Decimal) -> int:
         return int(price.scaleb(self._host.instrument_of(work.symbol).price_decimals))

@@ -503,6 +503,13 @@ class Host:
             notes.claim(key, order)
         return order
 
+    def place_for(self, owner: str, *terms: Any) -> _core.Order:
+        """Returns an order that a desk places by itself. owner: where its strategy is, "": the run's own."""
+        if not owner:
+            return self.loop.place(*terms)
+        with self.notes.at(owner):
+            return self.loop.place_with(self.notes.more(None, 0), 0, "", *terms)
+
     def target_for(self, signal: Signal | int, symbol: str, qty: Any, reduce_only: bool = False) -> _core.Order | None:
         """set_target, for a signal."""
         self.instrument_of(symbol)

@@ -8,7 +8,8 @@ robot from the first number of its life's orders.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -83,6 +84,15 @@ class Notes:
         record = {"id": made.id, "symbol": symbol, "qty": str(qty), "signal": signal, **facts}
         self._loop.append_cold(EventType.TARGET.id, self._encoded(self._placed(record)))
         return made, self._encoded(self._placed({"target": made.id, "signal": signal}))
+
+    @contextmanager
+    def at(self, location: str) -> Iterator[None]:
+        """What is said inside is said by the strategy at that place, "": by the run's own."""
+        before, self.location = self.location, location
+        try:
+            yield
+        finally:
+            self.location = before
 
     def more(self, key: RequestKey | None, signal: int) -> bytes:
         """Returns what an order's request carries."""

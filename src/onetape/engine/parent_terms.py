@@ -90,7 +90,7 @@ class ParentTerms:
         worst = self._limit(symbol, side, terms)
         lot = instrument.lot
         least = max(1, int(-(-instrument.size_min // lot)), self._least_by_value(symbol))
-        clip_lots = None if terms.clip is None else int(terms.clip // lot)
+        clip_lots = None if terms.clip is None else instrument.lots(terms.clip)
         if clip_lots is not None and clip_lots < 1:
             raise ValueError(f"clip {terms.clip} is less than one lot ({lot})")
         return Parent(side, lots, now, terms.deadline, worst, clip_lots, terms.participation, least)

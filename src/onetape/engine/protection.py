@@ -46,21 +46,24 @@ class Leg:
 
 @dataclass(slots=True)
 class Attached:
-    """The protection of one entry. stop, take, trail: as the strategy said them, a price or a distance, or "2%"."""
+    """The protection of one entry. stop, take, trail: as the strategy said them, a price or a distance, or "2%".
+    closed: size units of its fills that something else than its legs has ended."""
 
     entry: _core.Order
     stop: Any
     take: Any
     trail: Any
     best: Decimal | None = None
+    closed: int = 0
     legs: dict[str, Leg] = field(default_factory=dict)
 
 
 class Protections:
     """Keeps the protections of one strategy's entries at work."""
 
-    def __init__(self, host: Host, base: type) -> None:
-        self._host, self._loop = host, host.loop
+    def __init__(self, host: Host, base: type, owner: str) -> None:
+        """owner: where the strategy is among those of the run."""
+        self._host, self._loop, self._owner = host, host.loop, owner
         self._attached: dict[int, Attached] = {}
         self._traded: set[str] = set()  # symbols whose trades are heard
         self._away = AwayVenues(host)
@@ -197,8 +200,9 @@ class Protections:
         """Brings both legs to what of the entry is held."""
         entry = each.entry
         exits = sum(leg.filled + sum(order.filled_int for order in self._orders(leg)) for leg in each.legs.values())
-        held = self._held(entry)
-        wanted = max(min(entry.filled_int - exits, held), 0)
+        left = entry.filled_int - exits - each.closed
+        wanted = max(min(left, self._held(entry)), 0)
+        each.closed += max(left - wanted, 0)  # a later entry of the symbol is not its own
         if entry.filled_int:
             for kind, price in self._prices(each).items():
                 self._stand(each, each.legs.setdefault(kind, Leg(kind)), wanted, price)
@@ -274,7 +278,8 @@ class Protections:
         entry, fires, leg.fires = each.entry, leg.fires, False
         leg.resized = leg.fixed = False
         instrument = self._host.instrument_of(entry.symbol)
-        leg.order = self._loop.place(
+        leg.order = self._host.place_for(
+            self._owner,
             entry.symbol,
             SELL if entry.side == "buy" else BUY,
             Decimal(wanted).scaleb(-instrument.size_decimals),

@@ -533,14 +533,14 @@ class Strategy:
         if attached != [None, None]:
             raise ValueError("stop_loss and take_profit are attached to an entry, not to a trailing stop")
         if "_trailing" not in vars(self):
-            self._trailing = TrailingStops(self._host, Strategy)
+            self._trailing = TrailingStops(self._host, Strategy, self._location)
         return self._trailing.begin(StopTerms(*terms), trail, once, signal)
 
     def _protections_desk(self) -> Protections:
         if "_protections" not in vars(self):
             from onetape.engine.protection import Protections
 
-            self._protections = Protections(self._host, Strategy)
+            self._protections = Protections(self._host, Strategy, self._location)
         return self._protections
 
     def close(self, symbol: str) -> _core.Order | None:
@@ -556,7 +556,10 @@ class Strategy:
         if self._host.is_hedged:
             return self._close_sides(symbol)
         is_spot = self._host.instrument_of(symbol).kind == "spot"
-        return self._loop.set_target(symbol, 0, not is_spot)
+        return self._flatten(symbol, not is_spot)
+
+    def _flatten(self, symbol: str, reduce_only: bool) -> _core.Order | None:
+        return self._loop.set_target(symbol, 0, reduce_only)
 
     def _close_sides(self, symbol: str) -> _core.Order | None:
         order = None

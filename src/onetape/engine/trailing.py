@@ -71,8 +71,9 @@ class Trailing:
 class TrailingStops:
     """Moves the trailing stops of one strategy."""
 
-    def __init__(self, host: Host, base: type) -> None:
-        self._host, self._loop, self._prices = host, host.loop, ParentTerms(host)
+    def __init__(self, host: Host, base: type, owner: str) -> None:
+        """owner: where the strategy is among those of the run."""
+        self._host, self._loop, self._prices, self._owner = host, host.loop, ParentTerms(host), owner
         self._all: dict[int, Trailing] = {}  # by the id of their first order
         self._traded: set[str] = set()  # symbols whose trades are heard
         self._away = AwayVenues(host)
@@ -215,7 +216,8 @@ class TrailingStops:
 
     def _place(self, each: Trailing, terms: StopTerms) -> None:
         qty = Decimal(each.left).scaleb(-self._host.instrument_of(terms.symbol).size_decimals)
-        order = self._host.place_with(None, None, *terms._replace(qty=qty))
+        with self._host.notes.at(self._owner):
+            order = self._host.place_with(None, None, *terms._replace(qty=qty))
         each.order = None if order.is_closed else order
         each.first.children = [] if each.order is None else [each.order]
         if order.is_closed:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from onetape.model.rounding import Rounding, to_steps
+
 __all__ = ["amount_of", "finite_of", "plain_of", "ticks_of"]
 
 
@@ -42,5 +44,4 @@ def plain_of(value: Any) -> Any:
 
 def ticks_of(price: Decimal, tick: Decimal, side: int) -> int:
     """Returns a price in whole ticks, towards the better one for the side (1 buys, -1 sells)."""
-    whole, rest = divmod(price, tick)
-    return int(whole) + (1 if rest and side < 0 else 0)
+    return to_steps(price, tick, Rounding.DOWN if side > 0 else Rounding.UP, what="price")

@@ -8,6 +8,7 @@ frame: a MessagePack map with the field names below as keys, decimals as text.
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from typing import Final
 
@@ -143,6 +144,15 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def size_int(self, size: Number) -> int:
         """Returns the int64 quantity, down to the lot. Raises ValueError below zero."""
         return rounding.size_to_int(size, lot=self.lot, decimals=self.size_decimals)
+
+    def lots(self, size: Number | Fraction) -> int:
+        """Returns whole lots, signed, towards zero. Raises TypeError and ValueError for what is no number."""
+        return rounding.to_steps(size, self.lot, rounding.Rounding.TOWARD_ZERO, what="quantity")
+
+    @property
+    def lot_int(self) -> int:
+        """One lot in size units."""
+        return int(self.lot.scaleb(self.size_decimals))
 
     def price(self, price_int: int) -> Decimal:
         """Returns the exact price of an int64."""

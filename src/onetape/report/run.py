@@ -167,8 +167,9 @@ class Run:
         )
         table = placed.join(filled, on="order", how="left").with_columns(pl.col("filled").fill_null(0.0))
         table = table.join(self._last_reports(columns), on="order", how="left")
+        size = pl.coalesce("size", "qty")  # as it was amended, or cut to what it could reduce
         return table.with_columns(
-            pl.when(pl.col("filled") >= pl.col("qty") * (1 - 1e-12))
+            pl.when((pl.col("filled") > 0) & (pl.col("filled") >= size * (1 - 1e-12)))
             .then(pl.lit("FILLED"))
             .when(pl.col("state").is_null() & (pl.col("filled") == 0))
             .then(pl.lit(silent_state(self.facts)))
@@ -176,19 +177,21 @@ class Run:
             .then(pl.lit("PARTIALLY_FILLED"))
             .otherwise(pl.col("state"))
             .alias("state")
-        )
+        ).drop("size")
 
     def _last_reports(self, columns: dict[str, Any]) -> pl.DataFrame:
-        """Of each order that was heard of: its state, and code and reason of a refusal."""
+        """Of each order that was heard of: its size and state, and code and reason of a refusal."""
         import polars as pl
 
         reports = self.events("order_event")
         if reports.is_empty():
-            return pl.DataFrame(schema={name: columns[name] for name in ("order", "state", "code", "reason")})
+            types = columns | {"size": columns["qty"]}
+            return pl.DataFrame(schema={name: types[name] for name in ("order", "size", "state", "code", "reason")})
         # A cancel that came too late says nothing about the order's own state.
         state = pl.col("state").filter(pl.col("state") != "")
         is_refusal = pl.col("code") != 0
         last = reports.group_by("order_id", maintain_order=True).agg(
+            pl.col("size").filter(pl.col("size") > 0).last(),
             state.last(),
             pl.col("code").filter(is_refusal).last().fill_null(0),
             pl.col("reason").filter(is_refusal).last(),
