@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle, product
+from itertools import cycle, islice
 from typing import NamedTuple
 
 from guardian.guardian_world import GuardianWorld
@@ -40,7 +40,9 @@ WORLDS: dict[str, type[World]] = {
 
 # Two take no orders by WebSocket.
 WITHOUT_LINE = [("EntryWorld", "aster"), ("EntryWorld", "bitmex")]
-PAIRS = [pair for pair in product(WORLDS, KINDS) if pair not in WITHOUT_LINE]
+# Every world comes before any of them comes at its next venue: a few in a row reach them all.
+ROUNDS = [[(world, KINDS[(at + turn) % len(KINDS)]) for at, world in enumerate(WORLDS)] for turn in range(len(KINDS))]
+PAIRS = [pair for pairs in ROUNDS for pair in pairs if pair not in WITHOUT_LINE]
 SEED_MAX = 10**9
 
 
@@ -63,8 +65,8 @@ class Seed(NamedTuple):
 
 
 def drawn(rng: random.Random, seconds: float, pairs: Sequence[tuple[str, str]] = PAIRS) -> Iterator[Seed]:
-    """Without end: every world at every venue in turn."""
-    for world, kind in cycle(pairs):
+    """Without end: every world at every venue in turn, from a drawn one on, so that short draws reach them all."""
+    for world, kind in islice(cycle(pairs), rng.randrange(len(pairs)), None):
         yield Seed(world, kind, rng.randrange(SEED_MAX), seconds)
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from onetape.orders.manager import OrderManager
 from orders import simulate
-from orders.gateway_seeds import PAIRS, Seed, drawn
+from orders.gateway_seeds import KINDS, PAIRS, WORLDS, Seed, drawn
+from orders.test_gateway_simulation import DRAWN
 
 SHORT = ["--seconds", "20", "--workers", "1"]
 
@@ -20,6 +21,13 @@ def test_every_world_plays_at_every_venue_and_the_same_draw_gives_the_same_seeds
     assert first == second
     assert {(seed.world, seed.kind) for seed in first} == set(PAIRS)
     assert len({seed.number for seed in first}) == pairs
+
+
+def test_what_one_change_draws_reaches_every_world_and_venue_and_many_changes_every_pair():
+    changes = [list(islice(drawn(random.Random(number), 20), DRAWN)) for number in range(200)]
+    for seeds in changes:
+        assert ({seed.world for seed in seeds}, {seed.kind for seed in seeds}) == (set(WORLDS), set(KINDS))
+    assert {(seed.world, seed.kind) for seeds in changes for seed in seeds} == set(PAIRS)
 
 
 def test_one_seed_is_repeated_to_the_same_end():

@@ -22,6 +22,7 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.gateway.core import GatewayCore
+from onetape.gateway.found import found_by, part_key
 from onetape.gateway.gateway_tape import RobotLife, kill_reason
 from onetape.gateway.parts import Part
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
@@ -179,7 +180,7 @@ class OrdersByHand:
         if "symbol" in fields:
             is_all = fields["symbol"] == ALL
             symbol = "" if is_all else self._instrument(fields).symbol
-            works = self._manager.open.values()
+            works = self._works(command)
             found = [o for o in works if o.robot and not o.is_protective and (is_all or o.spec.symbol == symbol)]
         else:
             found = [self._found(str(fields["order"]))]
@@ -208,13 +209,13 @@ class OrdersByHand:
         most = _units(fields["qty"], instrument.size_decimals, what="qty") if has_qty else None
 
         def parts() -> list[Part]:
-            found = [each for side in PositionSide for each in self._parts.of(instrument.symbol, side, slot)]
+            found = self._parts_for(command, instrument.symbol, slot)
             if most is not None:  # of what the sub-account holds, not of what its robots hold against each other
                 total = sum(each.qty for each in found)
                 return [each for each in found if each.qty * total > 0]
             return [each for each in found if named is not None or each.life.is_operator]
 
-        for part in parts():
+        for part in parts() if not command.is_repeated else ():
             if not part.life.is_operator and self._runs(part.life.number) and command.actor != GUARDIAN:
                 raise NotOwner(
                     f"robot {part.life.name} holds it, and runs or is starting",
@@ -239,24 +240,23 @@ class OrdersByHand:
         symbol = self._instrument(fields).symbol if fields.get("symbol") else ""
 
         def parts() -> list[Part]:
+            if symbol:
+                return self._parts_for(command, symbol)
             return [
-                part
-                for each in self._gate.instruments
-                if symbol in ("", each)
-                for side in PositionSide
-                for part in self._parts.of(each, side)
+                part for each in self._gate.instruments for side in PositionSide for part in self._parts.of(each, side)
             ]
 
         is_dry = _flag(fields, "dry_run")
 
         def do() -> Any:
             if not symbol and not is_dry:
-                if command.is_repeated and command.id not in self._tape.flattens:
+                if command.is_repeated and command.id not in self._tape.begun:
                     before = self._placed_to_close(command, *self._gate.instruments)
                     return Repeated(self._outcome(parts, before, [], nets=True))
                 if not command.is_repeated:
                     self._gate.killed = kill_reason(fields)
-            works = [each for each in self._manager.open.values() if symbol in ("", each.spec.symbol) and _yields(each)]
+            open_ = self._works(command) if symbol else self._manager.open.values()
+            works = [each for each in open_ if symbol in ("", each.spec.symbol) and _yields(each)]
             if not is_dry:
                 self._cancel_all(works)
             done = self._closed(command, parts, is_dry=is_dry, nets=True, is_killed=not symbol)
@@ -455,7 +455,7 @@ class OrdersByHand:
         orders = list(before)
         checks: list[dict[str, Any]] = []
         for part in parts():
-            yielding = self._working_of(part)
+            yielding = self._working_of(part, command)
             if is_dry:
                 orders += yielding
             else:
@@ -503,10 +503,28 @@ class OrdersByHand:
         instrument = self._gate.instruments[symbol]
         return int(max(instrument.lot, instrument.size_min).scaleb(instrument.size_decimals))
 
-    def _working_of(self, part: Part) -> list[Managed]:
+    def _working_of(self, part: Part, command: Command) -> list[Managed]:
         """Returns what would stand in the way of closing a position, or open it again."""
         of = part.life.number, part.symbol
-        return [each for each in self._manager.open.values() if (each.robot, each.spec.symbol) == of and _yields(each)]
+        return [each for each in self._works(command) if (each.robot, each.spec.symbol) == of and _yields(each)]
+
+    def _works(self, command: Command) -> list[Managed]:
+        """Returns the orders that work; of a command that comes again those that worked when it came first, also those
+        that have ended."""
+        found, manager = found_by(command, self._tape.begun), self._manager
+        if found is None:
+            return list(manager.open.values())
+        return [manager.orders[name] for name in found.orders if name in manager.orders]
+
+    def _parts_for(self, command: Command, symbol: str, slot: int | None = None) -> list[Part]:
+        """Returns the parts of a symbol's positions; of a command that comes again what is left of those that it found
+        when it came first."""
+        parts = [each for side in PositionSide for each in self._parts.of(symbol, side, slot)]
+        found = found_by(command, self._tape.begun)
+        if found is None:
+            return parts
+        left = [(each, found.left(_part_key(each), each.qty)) for each in parts]
+        return [each._replace(qty=qty) for each, qty in left if qty]
 
     def _placed_to_close(self, command: Command, *symbols: str) -> list[Managed | dict[str, Any]]:
         """Returns what the same command has placed before a crash, also for parts that it has closed: those are gone,
@@ -700,6 +718,11 @@ def _closes(order: Managed) -> bool:
 def _key(command: Command, part: str) -> RequestKey:
     """Makes the request key of one of a command's orders."""
     return key_by_hand(command.id, part, GUARDIAN_KEY_EXPIRES if command.actor == GUARDIAN else KEY_EXPIRES)
+
+
+def _part_key(part: Part) -> str:
+    number = 0 if part.life.is_operator else part.life.number
+    return part_key(part.life.slot, number, part.symbol, part.side)
 
 
 def _closing_key(command: Command, life: RobotLife, symbol: str, side: PositionSide) -> RequestKey:

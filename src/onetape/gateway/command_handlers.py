@@ -13,6 +13,7 @@ from onetape.accounts.slots import COMMANDS, MONEY, Refused
 from onetape.accounts.transfer_command import ARRIVAL_FIELDS
 from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
 from onetape.gateway.core import GatewayCore
+from onetape.gateway.found import found_by
 from onetape.gateway.gateway_tape import GatewayTape, kill_reason
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions
@@ -145,7 +146,11 @@ class Commands:
         return lambda: self._trading().unkill()
 
     def _cancel_all(self, command: Command) -> Do:
-        return lambda: {"canceled": self._trading().cancel_all()}
+        def do() -> dict[str, Any]:
+            core = self._trading()
+            return {"canceled": core.cancel_all(found_by(command, core.tape.begun))}
+
+        return do
 
     def _reconcile(self, command: Command) -> Do:
         within = command.fields.get("within_ms", 0)

@@ -23,6 +23,7 @@ from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
 from onetape.gateway.checkpoint import Recovered
+from onetape.gateway.found import Found
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife, is_past_gateway, is_risk
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.leverage import LeverageDesk
@@ -161,7 +162,7 @@ class GatewayCore:
         else:
             former = recovered.tape
             tape.first, tape.beyond, tape.forced = former.first, former.beyond, former.forced
-            tape.shares, tape.flattens = former.shares, former.flattens
+            tape.shares, tape.begun = former.shares, former.begun
         tape.first.status_of = tape.order_status_in(self.manager)
         self.manager.owner_of, self.manager.is_adopted = tape.owner_of, is_past_gateway
         self.manager.is_by_hand = tape.is_by_hand
@@ -420,10 +421,11 @@ class GatewayCore:
 
     def unkill(self) -> None:
         self.gate.killed = ""
-        self.tape.flattens.clear()
+        self.tape.end_flattens()
 
-    def cancel_all(self) -> int:
-        return self.manager.cancel_all(self.now)
+    def cancel_all(self, found: Found | None = None) -> int:
+        """found: what works of that only."""
+        return self.manager.cancel_all(self.now, among=None if found is None else found.orders)
 
     def reconcile(self, within: int = 0) -> None:
         """Compares all with the venue. within: a round that runs, or ended within so many ns, serves, too, once the

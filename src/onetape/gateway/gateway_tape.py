@@ -21,6 +21,7 @@ import msgspec
 from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
 from onetape.accounts.sharing import split
+from onetape.gateway.found import ACTING, Found, is_dry_run, part_key
 from onetape.gateway.kept_money import LEDGER, KeptMoney
 from onetape.gateway.order_frames import (
     FILL,
@@ -60,7 +61,6 @@ __all__ = [
     "GatewayTape",
     "RobotLife",
     "TapeRecord",
-    "is_dry_run",
     "is_past_gateway",
     "is_risk",
     "kill_reason",
@@ -188,11 +188,6 @@ def kill_reason(fields: Mapping[str, Any]) -> str:
     return str(fields.get("reason", "")) or "by the operator"
 
 
-def is_dry_run(fields: Mapping[str, Any]) -> bool:
-    """Tells whether a command only asks what it would do; the next life does not take it for done."""
-    return str(fields.get("dry_run", "")).lower() in ("true", "yes")
-
-
 class TapeRecord(msgspec.Struct, frozen=True):
     """Keeps in a checkpoint the numbers, names and commands that a journal's frames up to one of them have."""
 
@@ -207,7 +202,7 @@ class TapeRecord(msgspec.Struct, frozen=True):
     forced: list[tuple[int, FillReport]] = []
     opened: int = 0
     shares: dict[str, tuple[int, int]] = {}
-    flattens: list[str] = []
+    begun: dict[str, Found] = {}
 
 
 @dataclass(slots=True)
@@ -238,9 +233,8 @@ class GatewayTape:
     # Orders that were made smaller so that a share of them may take, by client id: the size that they are to have, and
     # by how much less that is.
     shares: dict[str, tuple[int, int]] = field(default_factory=dict)
-    # Commands that flatten the account, have no reply, and since which no `unkill` came: ids. One that comes again is
-    # gone on with; any other is over.
-    flattens: list[str] = field(default_factory=list)
+    # Commands that have no reply, by id, with what they found; one that flattens the account is over with `unkill`.
+    begun: dict[str, Found] = field(default_factory=dict)
     own: Callable[[int, str, PositionSide], int] = lambda *_: 0  # a sub-account's position, signed
     _settles: dict[str, str] = field(default_factory=dict)  # by symbol
 
@@ -571,7 +565,7 @@ class GatewayTape:
             self.forced,
             self.opened,
             self.shares,
-            self.flattens,
+            {name: each for name, each in self.begun.items() if self.once.find(name) is not None},
         )
 
     def restore(self, record: TapeRecord) -> None:
@@ -582,7 +576,7 @@ class GatewayTape:
         self.once.restore(record.once)
         self.first.restore(record.first)
         self.beyond, self.forced, self.opened = list(record.beyond), list(record.forced), record.opened
-        self.shares, self.flattens = dict(record.shares), list(record.flattens)
+        self.shares, self.begun = dict(record.shares), dict(record.begun)
 
     def recover(self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0) -> None:
         """Reads everything that this journal says about orders, robots and money. Before `open`.
@@ -643,10 +637,9 @@ class GatewayTape:
                     self.begin_anew()
                     recovery.begin_anew()
             case EventType.COMMAND.id:
-                self._recover_command(record, frame.time, recovery, kept.names)
+                self._recover_command(record, frame.time, recovery, kept)
             case EventType.REPLY.id if "status" in record:  # else of an order
-                if record["id"] in self.flattens:
-                    self.flattens.remove(record["id"])
+                self.begun.pop(record["id"], None)
                 self.once.ended(record["id"], record)
             case EventType.POSITION.id:
                 side = PositionSide(record["side"])
@@ -662,8 +655,24 @@ class GatewayTape:
             case EventType.TRANSFER.id:
                 kept.transfer(record)
 
-    def _recover_command(self, record: dict[str, Any], time: int, recovery: Recovery, slots: Mapping[str, int]) -> None:
-        """slots: numbers of the sub-accounts, by name."""
+    def end_flattens(self) -> None:
+        """What was to be flattened is over: `unkill` came."""
+        self.begun = {name: each for name, each in self.begun.items() if not each.is_kill}
+
+    def _found(self, manager: OrderManager, kept: KeptMoney) -> Found:
+        """Returns what works and is held by the frames that were read."""
+        robots = [each for each in self.robots.values() if not each.is_operator]
+        of = dict.fromkeys(
+            (each.slot, symbol, side) for each in robots for symbol in each.held for side in PositionSide
+        )
+        parts = {}
+        for slot, symbol, side in {**of, **dict.fromkeys(kept.booking.positions)}:
+            for life in (*(each for each in robots if each.slot == slot), RobotLife(0, OPERATOR, 0, "", slot=slot)):
+                if qty := self.part(life, symbol, side):
+                    parts[part_key(slot, life.number, symbol, side)] = qty
+        return Found(list(manager.open), parts)
+
+    def _recover_command(self, record: dict[str, Any], time: int, recovery: Recovery, kept: KeptMoney) -> None:
         fields = record.get("fields")
         if fields is None:  # of a tape that had them beside the name
             fields, digest = record, b""
@@ -675,6 +684,8 @@ class GatewayTape:
             answer = {"id": record["id"], "status": "refused", "result": None, "error": refused}
             self.once.ended(record["id"], answer)
             return
+        if record.get("command") in ACTING and not is_dry_run(fields):
+            self.begun[record["id"]] = self._found(recovery.manager, kept)
         match record.get("command"):
             case "settle" if fields["as"] != "open":
                 recovery.manager.resolved.add(fields["order"])
@@ -683,10 +694,10 @@ class GatewayTape:
             case "kill" | "flatten" as name:
                 self.killed = kill_reason(fields)
                 if name == "flatten":
-                    self.flattens.append(record["id"])
+                    self.begun[record["id"]] = Found([], {}, is_kill=True)
             case "unkill":
                 self.killed = ""
-                self.flattens.clear()
+                self.end_flattens()
                 self.is_off_unsaid = True
             case "halt":
                 self.halts.expire(time - DAY)  # by another clock than theirs
@@ -699,7 +710,7 @@ class GatewayTape:
                 key, name = RequestKey(str(fields.get("key", ""))), fields.get("subaccount")
                 if name is None:
                     self.first.end(key, MAIN)
-                elif (slot := {"main": MAIN, **slots}.get(str(name))) is not None:
+                elif (slot := {"main": MAIN, **kept.names}.get(str(name))) is not None:
                     self.first.end(msgspec.structs.replace(key, within="subaccount"), slot)
 
     def _recover_params(self, record: dict[str, Any], recovery: Recovery) -> None:

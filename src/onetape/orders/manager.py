@@ -183,10 +183,11 @@ class OrderManager:
         """Cancels at the venue what works there though it has ended here: nobody else would."""
         self.calls.append(self.venue.cancel(OrderKey(order.spec.symbol, order.name, order.conditional), now))
 
-    def cancel_all(self, now: int, robot: int = 0) -> int:
+    def cancel_all(self, now: int, robot: int = 0, *, among: Iterable[str] | None = None) -> int:
         """Cancels the orders of a robot, or of all robots (0), never foreign and protective ones; returns how
-        many."""
-        chosen = [o for o in self.open.values() if o.robot and robot in (0, o.robot) and not o.is_protective]
+        many. among: client ids, of all that work if None."""
+        works = list(self.open.values()) if among is None else [self.open[name] for name in among if name in self.open]
+        chosen = [o for o in works if o.robot and robot in (0, o.robot) and not o.is_protective]
         for order in chosen:
             self.cancel(order, now)
         return len(chosen)
