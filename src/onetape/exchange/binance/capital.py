@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
-from onetape.exchange.binance.wire import Refused, amount, ms
+from onetape.exchange.binance.wire import Refused, amount, ms, number, row_limit
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.transfers import TERMS, Destination
 from onetape.model.money import money_units
@@ -128,9 +128,9 @@ def _id(number: int) -> str:
 
 
 def _span(params: Params) -> tuple[int, int]:
-    return int(params.get("startTime") or 0), int(params.get("endTime") or 2**62)
+    return number(params, "startTime", 0), number(params, "endTime", 2**62)
 
 
 def _page(rows: list[dict[str, Any]], params: Params) -> list[dict[str, Any]]:
-    offset = int(params.get("offset") or 0)
-    return rows[offset : offset + min(int(params.get("limit") or PAGE), PAGE)]
+    offset = number(params, "offset", 0)
+    return rows[offset : offset + row_limit(params, PAGE, PAGE)]

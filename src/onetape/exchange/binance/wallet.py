@@ -17,7 +17,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
-from onetape.exchange.binance.wire import Refused, amount, ms
+from onetape.exchange.binance.wire import Refused, amount, ms, number, row_limit
 from onetape.exchange.exchange import SimExchange
 from onetape.model.money import money_units
 
@@ -79,9 +79,9 @@ class WalletData:
 
     def transfer_rows(self, account: SimAccount, params: Params) -> dict[str, Any]:
         """Newest first."""
-        size = min(int(params.get("limit") or TRANSFERS_MAX), TRANSFERS_MAX)
-        page = max(int(params.get("page") or 1), 1)
-        start = int(params.get("startTime") or 0)
+        size = row_limit(params, TRANSFERS_MAX, TRANSFERS_MAX)
+        page = max(number(params, "page", 1), 1)
+        start = number(params, "startTime", 0)
         rows = [
             {
                 "tranId": row.id,
@@ -119,9 +119,9 @@ class WalletData:
         """Returns what a sub-account has got (type 1) and given (2), as it sees it itself; newest first."""
         if account is self.exchange.accounts[0]:
             raise Refused(-1002, status=401)
-        size = min(int(params.get("limit") or TRANSFERS_MAX), TRANSFERS_MAX)
-        start = int(params.get("startTime") or 0)
-        end = int(params.get("endTime") or 2**62)
+        size = row_limit(params, TRANSFERS_MAX, TRANSFERS_MAX)
+        start = number(params, "startTime", 0)
+        end = number(params, "endTime", 2**62)
         rows = []
         for row in reversed(self.exchange.accounts.account_transfers):
             kind = {row.target: 1, row.source: 2}.get(account.name, 0)
@@ -166,10 +166,10 @@ class WalletData:
     def history(self, account: SimAccount, params: Params) -> dict[str, Any]:
         """Newest first."""
         sign = _sign(params)
-        start = int(params.get("startTime") or 0)
-        end = int(params.get("endTime") or 2**62)
-        size = min(int(params.get("size") or SIZE[0]), SIZE[1])
-        page = max(int(params.get("current") or 1), 1)
+        start = number(params, "startTime", 0)
+        end = number(params, "endTime", 2**62)
+        size = min(number(params, "size", SIZE[0]), SIZE[1])
+        page = max(number(params, "current", 1), 1)
         rows = [
             {
                 "asset": self.exchange.currencies[row.currency],
