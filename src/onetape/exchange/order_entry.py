@@ -565,8 +565,8 @@ class OrderEntry:
 
     @staticmethod
     def _is_bound(order: SimOrder) -> bool:
-        """Tells whether a reduce-only order ends with its position. At some venues stops of a position do, but not those
-        that came with an order which may still fill."""
+        """Tells whether a reduce-only order ends with its position. At some venues stops of a position do, but not
+        those that came with an order which may still fill."""
         parent = order.account.by_id.get(order.extra.get("parent", 0))
         return not order.trigger or ("exit" in order.extra and not (parent is not None and parent.is_open))
 

@@ -179,3 +179,17 @@ def test_isolated_sides_of_hedge_mode_have_a_margin_each(client):
     after = {r["positionSide"]: r for r in ok(client.ask("GET", "/fapi/v3/positionRisk", **BTC))}
     gained = {s: Decimal(after[s]["isolatedWallet"]) - Decimal(before[s]["isolatedWallet"]) for s in after}
     assert gained == {"LONG": 0, "SHORT": 50}
+
+
+@pytest.mark.parametrize(
+    "path", ["allOrders", "userTrades", "income", "forceOrders", "allAlgoOrders", "positionMargin/history", "trades"]
+)
+@pytest.mark.parametrize(
+    ("name", "said"), [("limit", "abc"), ("limit", "0"), ("limit", "-5"), ("startTime", "-1"), ("fromId", "1_0")]
+)
+def test_a_number_that_is_none_is_refused_by_its_name(client, path, name, said):
+    reads = {"startTime": path in ("allOrders", "userTrades", "income"), "fromId": path in ("userTrades", "trades")}
+    if reads.get(name, True):
+        status, body = client.ask("GET", f"/fapi/v1/{path}", **BTC, **{name: said})
+        assert (status, body["code"]) == (400, -1130)
+        assert body["msg"] == f"Data sent for parameter '{name}' is not valid."

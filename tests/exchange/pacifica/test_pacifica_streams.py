@@ -136,8 +136,8 @@ def test_leverage_that_is_refused_is_told_to_nobody(client, socket):
     ask = ("account/leverage", "update_leverage")
     assert client.ask(*ask, symbol="BTC", leverage=1)[1]["code"] == 5
     data(client.ask(*ask, symbol="BTC", leverage=45))
-    (told,) = socket.listen()["account_leverage"]
-    assert told["data"]["l"] == "45"
+    (message,) = socket.listen()["account_leverage"]
+    assert message["data"]["l"] == "45"
 
 
 def test_money_that_comes_and_goes_is_told_with_what_is_of_its_kind(venue, client, socket):

@@ -21,7 +21,7 @@ from onetape.exchange.binance.terms import OrderTerms, span
 from onetape.exchange.binance.trading import OrderTraits, Trading
 from onetape.exchange.binance.user_events import EventTraits
 from onetape.exchange.binance.venue import Public, Signed, public_routes
-from onetape.exchange.binance.wire import Refused, amount, ms
+from onetape.exchange.binance.wire import Refused, amount, ms, row_limit
 from onetape.exchange.dialect import Reply, Request, Streamed
 from onetape.exchange.exchange import SimExchange
 from onetape.model.time import DAY
@@ -278,7 +278,7 @@ class Aster(Streamed):
             if params.get("type", kind) == kind
             and params.get("asset") in (None, self.exchange.currencies[row.currency])
         ]
-        return rows[: min(int(params.get("limit") or 100), 1000)]
+        return rows[: row_limit(params, 100, 1000)]
 
     def _keep_key(self, account: SimAccount, _params: Params, now: int) -> dict[str, Any]:
         if not self.streams.keep_key(account, now):

@@ -17,7 +17,7 @@ from onetape.exchange.binance.multi_assets import MultiAssets
 from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.terms import span
 from onetape.exchange.binance.wallet import WalletData
-from onetape.exchange.binance.wire import Refused, amount, ms, owed, price_text, size_text
+from onetape.exchange.binance.wire import Refused, amount, ms, number, owed, price_text, row_limit, size_text
 from onetape.exchange.exchange import SimExchange
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
@@ -295,7 +295,7 @@ class AccountData:
         ]
 
     def income(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
-        limit = min(int(params.get("limit") or 100), 1000)
+        limit = row_limit(params, 100, 1000)
         wanted = params.get("incomeType", "")
         symbol = params.get("symbol", "")
         start, end = span(params)
@@ -321,7 +321,7 @@ class AccountData:
                     "tradeId": str(row.trade_id) if row.trade_id else "",
                 }
             )
-        page = max(int(params.get("page") or 1), 1)
+        page = max(number(params, "page", 1), 1)
         return rows[(page - 1) * limit : page * limit] if params.get("startTime") else rows[-limit:]
 
     def force_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
@@ -334,7 +334,7 @@ class AccountData:
             order_row(self.exchange.instruments[o.index], o, with_average=True)
             for o in account.by_id.values()
             if o.origin in origin and o.index in wanted
-        ][-int(params.get("limit") or 50) :]
+        ][-row_limit(params, 50, 100) :]
 
     # --- sums -------------------------------------------------------------------------------------
 

@@ -12,7 +12,16 @@ from typing import Any, Final
 from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.public import PROTECT, PublicData
 from onetape.exchange.binance.terms import OrderTerms, flag, in_time, whole, word
-from onetape.exchange.binance.wire import Refused, average_price, ms, position_side, price_text, size_text
+from onetape.exchange.binance.wire import (
+    Refused,
+    average_price,
+    ms,
+    number,
+    position_side,
+    price_text,
+    row_limit,
+    size_text,
+)
 from onetape.exchange.conditional import OPEN_MAX, Conditional, NewConditional
 from onetape.exchange.exchange import SimExchange
 from onetape.model.enums import Side, TimeInForce, TriggerBy
@@ -118,14 +127,15 @@ class AlgoService:
 
     def all_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         index = self.public.at(params)
-        limit = min(int(params.get("limit") or 500), 1000)
+        limit = row_limit(params, 500, 1000)
         found = [
             order
             for order in self.exchange.conditionals.by_id.values()
             if order.account is account and order.index == index and in_time(order.created, params)
         ]
-        if start := params.get("algoId"):
-            found = [o for o in found if o.id >= int(start)][:limit]
+        if params.get("algoId"):
+            start = number(params, "algoId", 0)
+            found = [o for o in found if o.id >= start][:limit]
         return [self.row(order, queried=True) for order in found[-limit:]]
 
     def row(self, order: Conditional, *, queried: bool = False) -> dict[str, Any]:

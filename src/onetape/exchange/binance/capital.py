@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.terms import money_in, span
-from onetape.exchange.binance.wire import Refused, amount, ms
+from onetape.exchange.binance.wire import Refused, amount, ms, number, row_limit
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.transfers import TERMS, Destination
 from onetape.model.money import money_units
@@ -125,5 +125,5 @@ def _id(number: int) -> str:
 
 
 def _page(rows: list[dict[str, Any]], params: Params) -> list[dict[str, Any]]:
-    offset = int(params.get("offset") or 0)
-    return rows[offset : offset + min(int(params.get("limit") or PAGE), PAGE)]
+    offset = number(params, "offset", 0)
+    return rows[offset : offset + row_limit(params, PAGE, PAGE)]

@@ -13,7 +13,7 @@ from typing import Any, Final
 from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.terms import decimal_of, in_time
-from onetape.exchange.binance.wire import Refused, amount, ms
+from onetape.exchange.binance.wire import Refused, amount, ms, row_limit
 from onetape.exchange.exchange import SimExchange
 from onetape.model.enums import PositionSide
 from onetape.model.instrument import Instrument
@@ -133,7 +133,7 @@ class MarginData:
     def history(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         at = self.public.at(params)
         wanted = params.get("type", "")
-        limit = min(int(params.get("limit") or 500), 1000)
+        limit = row_limit(params, 500, 1000)
         i = self.exchange.instruments[at]
         rows = [
             {
@@ -148,7 +148,7 @@ class MarginData:
             for move in account.margin_moves
             if move.at == at and in_time(move.time, params)
         ]
-        return [row for row in rows if not wanted or row["type"] == int(wanted)][-limit:]
+        return [row for row in rows if not wanted or str(row["type"]) == wanted][-limit:]
 
     def brackets(self, params: dict[str, str]) -> list[dict[str, Any]]:
         rows = []

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from onetape.exchange.bars import PriceBars, merged
 from onetape.exchange.binance.limits import Limits
-from onetape.exchange.binance.wire import Refused, amount, ms, price_decimals, price_text, size_text
+from onetape.exchange.binance.wire import Refused, amount, ms, number, price_decimals, price_text, row_limit, size_text
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.listing import PREMIUM_DECIMALS, Listing
 from onetape.exchange.reports import BarReport, TradeReport
@@ -125,7 +125,7 @@ class PublicData:
 
     def depth(self, params: dict[str, str], now: int) -> dict[str, Any]:
         at = self.at(params)
-        limit = _number(params, "limit", 500)
+        limit = number(params, "limit", 500)
         if limit not in (5, 10, 20, 50, 100, 500, 1000):
             raise Refused(-1130, "limit")
         i, exchange = self.exchange.instruments[at], self.exchange
@@ -138,8 +138,8 @@ class PublicData:
 
     def trades(self, params: dict[str, str]) -> list[dict[str, Any]]:
         at = self.at(params)
-        limit = min(_number(params, "limit", 500), 1000)
-        found = self.exchange.listings[at].trades_from(int(params.get("fromId") or 0))
+        limit = row_limit(params, 500, 1000)
+        found = self.exchange.listings[at].trades_from(number(params, "fromId", 0))
         found = found[:limit] if params.get("fromId") else found[-limit:]
         i = self.exchange.instruments[at]
         return [
@@ -157,8 +157,8 @@ class PublicData:
 
     def agg_trades(self, params: dict[str, str]) -> list[dict[str, Any]]:
         at = self.at(params)
-        limit = min(_number(params, "limit", 500), 1000)
-        found = _between(self.exchange.listings[at].trades_from(int(params.get("fromId") or 0)), params)
+        limit = row_limit(params, 500, 1000)
+        found = _between(self.exchange.listings[at].trades_from(number(params, "fromId", 0)), params)
         is_from = "fromId" in params or "startTime" in params
         found = found[:limit] if is_from else found[-limit:]
         return [agg_row(self.exchange.instruments[at], t) for t in found]
@@ -168,7 +168,7 @@ class PublicData:
         minutes = INTERVALS.get(params.get("interval", ""))
         if minutes is None:
             raise Refused(-1120)
-        limit = min(_number(params, "limit", 500), 1500)
+        limit = row_limit(params, 500, 1500)
         listing = self.exchange.listings[at]
         running = listing.running(self.exchange.now)
         bars = [*listing.bars, *([running] if running else [])]
@@ -192,7 +192,7 @@ class PublicData:
         }
 
     def funding_rates(self, params: dict[str, str]) -> list[dict[str, Any]]:
-        limit = min(_number(params, "limit", 100), 1000)
+        limit = row_limit(params, 100, 1000)
         start, end = _range(params)
         rows: list[dict[str, Any]] = [
             {
@@ -366,18 +366,8 @@ def _eight(text: str) -> str:
     return f"{whole}.{rest.ljust(8, '0')}"
 
 
-def _number(params: dict[str, str], name: str, usual: int) -> int:
-    text = params.get(name, "")
-    if not text:
-        return usual
-    try:
-        return int(text)
-    except ValueError:
-        raise Refused(-1130, name) from None
-
-
 def _range(params: dict[str, str]) -> tuple[int, int]:
-    start, end = _number(params, "startTime", 0), _number(params, "endTime", 2**62)
+    start, end = number(params, "startTime", 0), number(params, "endTime", 2**62)
     if start > end:
         raise Refused(-1130, "startTime")
     return start, end
@@ -401,7 +391,7 @@ def price_klines(public: PublicData, kind: str, params: dict[str, str]) -> list[
     minutes = INTERVALS.get(params.get("interval", ""))
     if minutes is None:
         raise Refused(-1120)
-    limit = min(_number(params, "limit", 500), 1500)
+    limit = row_limit(params, 500, 1500)
     (start, end), (bars, text) = _range(params), _of(listing, kind)
     found = [b for b in klines_of(bars.bars, minutes) if start <= ms(b.open_time) <= end]
     found = found[:limit] if params.get("startTime") else found[-limit:]

@@ -32,8 +32,8 @@ class Rest:
                 wait = refused.wait or self.limits.retry_after(request.peer, now)
                 headers["Retry-After"] = str(wait)
             return Reply.json({"code": refused.code, "msg": refused.text}, refused.status, headers)
-        except (ValueError, TypeError) as error:
-            return Reply.json({"code": -1130, "msg": f"Data sent is not valid: {error}"}, 400)
+        except (ValueError, TypeError):
+            return Reply.json({"code": -1130, "msg": "Data sent is not valid."}, 400)
         return Reply.json(value, 200, headers)
 
 

@@ -140,8 +140,8 @@ class SocketApi:
             key, said["result"] = self._answer(session, method, text, connection.peer, now)
         except Refused as refused:
             said = {"id": number, "status": refused.status, "error": self._error(refused, now)}
-        except (ValueError, TypeError) as error:
-            bad = {"code": -1130, "msg": f"Data sent is not valid: {error}"}
+        except (ValueError, TypeError):
+            bad = {"code": -1130, "msg": "Data sent is not valid."}
             said = {"id": number, "status": 400, "error": bad}
         if shows:
             said["rateLimits"] = self._limits(connection, method, key, now)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from onetape._core import plain_units
 from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.binance.public import PublicData
-from onetape.exchange.binance.wire import Refused, ms, price_text
+from onetape.exchange.binance.wire import Refused, ms, number, price_text
 from onetape.exchange.exchange import SimExchange
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, PositionSide, Side, TriggerBy
@@ -323,8 +323,8 @@ def in_time(time: int, params: dict[str, str]) -> bool:
 
 def span(params: dict[str, str]) -> tuple[int, int]:
     """Returns what is asked for, ns: all of both milliseconds."""
-    end = int(params.get("endTime") or 2**62 // MS)
-    return int(params.get("startTime") or 0) * MS, (end + 1) * MS - 1
+    end = number(params, "endTime", 2**62 // MS)
+    return number(params, "startTime", 0) * MS, (end + 1) * MS - 1
 
 
 def week(params: dict[str, str], now: int) -> tuple[int, int]:

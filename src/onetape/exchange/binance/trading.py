@@ -21,10 +21,12 @@ from onetape.exchange.binance.wire import (
     Refused,
     amount,
     ms,
+    number,
     order_row,
     owed,
     position_side,
     price_text,
+    row_limit,
     size_text,
     trail_of,
 )
@@ -337,12 +339,13 @@ class Trading:
 
     def all_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         wanted = set(self.public.instruments_of(params))
-        limit = min(int(params.get("limit") or 500), 1000)
+        limit = row_limit(params, 500, 1000)
         found = sorted((o for o in account.by_id.values() if o.index in wanted), key=lambda o: o.id)
         began, end = span(params) if params.get("orderId") else week(params, self.exchange.now)
         found = [o for o in found if began <= o.created <= end]
-        if start := params.get("orderId"):
-            found = [o for o in found if o.id >= int(start)][:limit]
+        if params.get("orderId"):
+            start = number(params, "orderId", 0)
+            found = [o for o in found if o.id >= start][:limit]
         rows = found[-limit:]
         return [self._row(o, with_average=True) for o in rows]
 
@@ -352,7 +355,7 @@ class Trading:
         if order is None:
             return []
         i = self.exchange.instruments[index]
-        limit = min(int(params.get("limit") or 50), 100)
+        limit = row_limit(params, 50, 100)
         rows = [
             {
                 "amendmentId": number,
@@ -375,15 +378,16 @@ class Trading:
 
     def trades(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         index = self.public.at(params)
-        limit = min(int(params.get("limit") or 500), 1000)
+        limit = row_limit(params, 500, 1000)
         by_id = params.get("fromId") or params.get("orderId")
         began, end = span(params) if by_id else week(params, self.exchange.now)
         found = since(account.trades, began, lambda trade: trade.fill.time)
         found = [t for t in found if t.order.index == index and t.fill.time <= end]
-        if order_id := params.get("orderId"):
-            found = [t for t in found if t.order.id == int(order_id)]
-        if start := params.get("fromId"):
-            found = [t for t in found if t.fill.trade_id >= int(start)][:limit]
+        order_id, start = number(params, "orderId", 0), number(params, "fromId", 0)
+        if params.get("orderId"):
+            found = [t for t in found if t.order.id == order_id]
+        if params.get("fromId"):
+            found = [t for t in found if t.fill.trade_id >= start][:limit]
         elif "startTime" in params:
             found = found[:limit]
         return [self._trade(t) for t in found[-limit:]]

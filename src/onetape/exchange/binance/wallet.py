@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.terms import money_in, span
-from onetape.exchange.binance.wire import Refused, amount, ms
+from onetape.exchange.binance.wire import Refused, amount, ms, number, row_limit
 from onetape.exchange.exchange import SimExchange
 
 __all__ = ["WalletData"]
@@ -79,9 +79,9 @@ class WalletData:
 
     def transfer_rows(self, account: SimAccount, params: Params) -> dict[str, Any]:
         """Newest first."""
-        size = min(int(params.get("limit") or TRANSFERS_MAX), TRANSFERS_MAX)
-        page = max(int(params.get("page") or 1), 1)
-        start = int(params.get("startTime") or 0)
+        size = row_limit(params, TRANSFERS_MAX, TRANSFERS_MAX)
+        page = max(number(params, "page", 1), 1)
+        start = number(params, "startTime", 0)
         rows = [
             {
                 "tranId": row.id,
@@ -119,7 +119,7 @@ class WalletData:
         """Returns what a sub-account has got (type 1) and given (2), as it sees it itself; newest first."""
         if account is self.exchange.accounts[0]:
             raise Refused(-1002, status=401)
-        size = min(int(params.get("limit") or TRANSFERS_MAX), TRANSFERS_MAX)
+        size = row_limit(params, TRANSFERS_MAX, TRANSFERS_MAX)
         start, end = span(params)
         rows = []
         for row in reversed(self.exchange.accounts.account_transfers):
@@ -161,9 +161,9 @@ class WalletData:
     def history(self, account: SimAccount, params: Params) -> dict[str, Any]:
         """Newest first."""
         sign = _sign(params)
+        size = min(number(params, "size", SIZE[0]), SIZE[1])
+        page = max(number(params, "current", 1), 1)
         start, end = span(params)
-        size = min(int(params.get("size") or SIZE[0]), SIZE[1])
-        page = max(int(params.get("current") or 1), 1)
         rows = [
             {
                 "asset": self.exchange.currencies[row.currency],

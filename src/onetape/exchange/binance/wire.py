@@ -6,6 +6,7 @@ have no avgPrice, cumQuote and cumBase since 2026-07.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +24,7 @@ __all__ = [
     "amount",
     "average_price",
     "ms",
+    "number",
     "order_row",
     "order_type",
     "origin_of",
@@ -30,6 +32,7 @@ __all__ = [
     "position_side",
     "price_decimals",
     "price_text",
+    "row_limit",
     "size_text",
     "status_of",
     "tif_word",
@@ -54,6 +57,21 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
 
 def ms(time: int) -> int:
     return time // MS
+
+
+def number(params: Mapping[str, str], name: str, usual: int) -> int:
+    """Returns a whole number of a request. usual: where it is not sent. Raises Refused."""
+    text = params.get(name) or str(usual)
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
+        raise Refused(-1130, name)
+    return int(text)
+
+
+def row_limit(params: Mapping[str, str], usual: int, most: int) -> int:
+    """Returns how many rows a request wants. Raises Refused."""
+    if not (wanted := number(params, "limit", usual)):
+        raise Refused(-1130, "limit")
+    return min(wanted, most)
 
 
 def price_decimals(instrument: Instrument) -> int:
