@@ -21,6 +21,7 @@ from onetape.control import desk as desks
 from onetape.control import saga_run
 from onetape.control.call import Call
 from onetape.control.desk import Desk
+from onetape.control.desk_replies import Asking, Came, hedge_reply
 from onetape.control.models import DeltaControl, HedgeExecute, SystemCommand, UtilizationRebalance
 from onetape.control.operations import ControlTape
 from onetape.control.saga_run import SagaRun
@@ -29,7 +30,7 @@ from onetape.hedge.plan import Plan, Terms, leg_of
 from onetape.hedge.saga import Fills, Goal, Saga, Write
 from onetape.hedge.working import Work
 from onetape.ipc.system import CommandResult, IPCCommandSystem
-from onetape.model.errors import BlockedByRiskAlert, ProxyFailed
+from onetape.model.errors import BlockedByRiskAlert, PriceBand, ProxyFailed
 from onetape.model.sections import CONTROL
 from waiting import PATIENCE_S
 
@@ -132,6 +133,38 @@ def test_a_stop_that_comes_while_an_operation_waits_for_its_turn_keeps_it_from_b
     on(tmp_path, work, check=check)
 
 
+def test_a_slippage_beyond_a_price_band_is_halved_until_the_gateway_takes_it(tmp_path):
+    async def work(desk, tape, accounts):
+        prices = []
+
+        async def send(account: str, command: str, fields: dict[str, Any], *_: Any) -> CommandResult:
+            prices.append(Decimal(fields["price"]))
+            band = {"rule": "price band", "code": PriceBand.code, "reason": "too far", "name": PriceBand.name}
+            is_far = prices[-1] > 61_200
+            return CommandResult("", "applied", {"checks": [{**band, "passed": not is_far}]})
+
+        desk.send = send
+        request = HedgeExecute(symbol="BTC-USD", hedge_amount=1.0, side="buy", max_slippage=0.05, dry_run=True)
+        planned = await desk.hedge(structs.replace(request, target_accounts=["a"]), "x", "test")
+        mid = float(accounts.views["a"].bids[0].price + accounts.views["a"].asks[0].price) / 2
+        assert planned.success and planned.plan is not None
+        assert [each.limit for each in planned.plan.legs] == pytest.approx([mid * 1.0125], rel=0.001)
+
+    on(tmp_path, work)
+
+
+def test_a_dry_run_of_a_rebalance_says_what_its_legs_would_trade(tmp_path):
+    async def work(desk, tape, accounts):  # each lacks 7.5, and five stand within the slippage
+        for name, position in (("a", "0.1"), ("b", "-0.1")):
+            accounts.views[name] = replace(accounts.views[name], position=Decimal(position))
+        facts = {"target_utilization": 0.9, "symbol": "BTC-USD", "dry_run": True}
+        dry = await desk.rebalance(UtilizationRebalance(accounts=["a", "b"], **facts), "x", "test")
+        assert dry.plan is not None and {each.amount for each in dry.plan.legs} == {5}
+        assert [each.adjustment_amount for each in dry.rebalance_actions] == [5, 5]
+
+    on(tmp_path, work)
+
+
 @pytest.mark.parametrize("refused_by", ["alert", "stop", None])
 def test_a_dry_run_of_margin_that_would_move_says_what_refuses_it(tmp_path, refused_by):
     stop = [BlockedByRiskAlert("the system is stopped")] if refused_by == "stop" else []
@@ -171,6 +204,13 @@ def goal_of(operation: str, **facts: Any) -> Goal:
     usual = {"base": "BTC", "plan": Plan((leg,)), "bearers": ("a",), "positions": {"a": Decimal(0)}, "least": LOT}
     times = {"slippage": Decimal("0.005"), "begun": 1, "deadline": 1 + SECOND}
     return Goal(operation=operation, symbol="BTC-USD", **{**usual, **times, **facts})
+
+
+def test_a_hedge_that_had_no_time_says_so():
+    saga = Saga(goal_of("x"))
+    saga.is_over = True
+    done = hedge_reply(Asking("x", "test", 1, "BTC-USD", ("a",)), 2, Came(saga=saga, outcome=saga.outcome(2)))
+    assert done.error == "+0 of +1 was done: its time was over"
 
 
 def test_two_that_were_left_on_a_symbol_go_on_one_after_the_other_and_keep_nobody_from_starting(tmp_path):

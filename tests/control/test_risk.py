@@ -80,10 +80,10 @@ class Gateway:
         size = 10**self.instrument.size_decimals
         self.tape.append("quote", QUOTE.pack(now, now, *units, size, size, 0, 0), stream=1, time=now)
 
-    def stand(self, equity: str, qty: str = "0", unrealized: str = "0") -> None:
+    def stand(self, equity: str, qty: str = "0", unrealized: str = "0", side: PositionSide = PositionSide.BOTH) -> None:
         instrument, now = self.instrument, time.time_ns()
         units = [money_units(each) for each in (qty, "50000", "50000", unrealized)]
-        shown = PositionShown(TOTAL, instrument.symbol, PositionSide.BOTH, *units, 0, instrument.size_decimals, now)
+        shown = PositionShown(TOTAL, instrument.symbol, side, *units, 0, instrument.size_decimals, now)
         self.table.put_position(shown, sequence=self.tape.published)
         self.stand_by_money(equity, unrealized)
 
@@ -237,6 +237,14 @@ def test_a_fill_counts_once_whether_the_table_has_it_or_not(views, gateway):
     views.refresh()
     (leg,) = views.legs("binance:BTC/USDT:USDT", ["main"])
     assert not leg.position
+
+
+def test_both_sides_of_hedge_mode_take_margin(views, gateway):
+    gateway.quote("49999.9", "50000.1")
+    gateway.stand("100", "0.003", side=PositionSide.LONG)
+    gateway.stand("100", "-0.003", side=PositionSide.SHORT)
+    found = metrics(Risk(views), views)
+    assert (found.delta_deviation, found.leverage_ratio, found.utilization_rate) == (0, 3, 0.75)
 
 
 def test_a_mark_serves_while_it_is_told_and_a_market_is_as_old_as_its_quotes(views, gateway):

@@ -420,27 +420,30 @@ def booked(reference: str = "", amount: str = "5", at: int = 2, **fields) -> Boo
 )
 def test_what_the_source_has_booked_is_off_it_before_a_reply_says_so(as_of, source, debited, is_counted):
     found = moved().on_way(Books(as_of, source), NOTHING)
-    assert (found.debited, bool(found.due), found.credited) == (debited, is_counted, False)
+    assert (found.debited, bool(found.due), found.credited) == (debited, is_counted, 0)
 
 
 @pytest.mark.parametrize(
     ("steps", "at", "as_of", "target", "credited"),
     [
-        (3, 3, 7, [], False),
-        (3, 3, 7, [booked(IN)], True),
-        (3, 3, 6, [booked(IN)], False),
-        (3, 2, 7, [booked(at=2)], False),  # its last step has not begun
-        (2, 2, 7, [booked("transfer op.t1.2")], True),
-        (2, 2, 6, [booked("transfer op.t1.2")], False),
-        (2, 2, 6, [booked("transfer op.t1.2", by=Outside.WORLD)], True),  # the venue had said it before
-        (2, 2, 7, [booked("transfer op.t1.1"), booked("transfer x"), booked("op.t2.2/in")], False),
-        (2, 2, 7, [booked("venue's")], True),
-        (2, 2, 7, [booked(cause=Cause.CORRECTION, amount="6")], True),
-        (2, 2, 6, [booked("venue's")], False),
-        (2, 2, 7, [booked("venue's", at=0)], False),  # before it had begun
-        (2, 2, 7, [booked("venue's", amount="4.99")], False),
-        (2, 2, 7, [booked("venue's", currency="BTC"), booked("venue's", wallet="spot"), booked(by=-5)], False),
-        (2, 2, 7, [booked(cause=Cause.FUNDING)], False),
+        (3, 3, 7, [], "0"),
+        (3, 3, 7, [booked(IN)], "5"),
+        (3, 3, 6, [booked(IN)], "0"),
+        (3, 2, 7, [booked(at=2)], "0"),  # its last step has not begun
+        (2, 2, 7, [booked("transfer op.t1.2")], "5"),
+        (2, 2, 6, [booked("transfer op.t1.2")], "0"),
+        (2, 2, 6, [booked("transfer op.t1.2", by=Outside.WORLD)], "5"),  # the venue had said it before
+        (2, 2, 7, [booked("transfer op.t1.1"), booked("transfer x"), booked("op.t2.2/in")], "0"),
+        (2, 2, 7, [booked("venue's")], "5"),
+        (2, 2, 7, [booked(cause=Cause.CORRECTION, amount="6")], "5"),
+        (2, 2, 7, [booked(cause=Cause.CORRECTION, amount="4.9")], "4.9"),  # it, and a loss
+        (2, 2, 7, [booked(cause=Cause.CORRECTION, amount=each) for each in ("3", "-1", "1")], "4"),
+        (2, 2, 6, [booked(cause=Cause.CORRECTION, amount="4.9")], "0"),
+        (2, 2, 6, [booked("venue's")], "0"),
+        (2, 2, 7, [booked("venue's", at=0)], "0"),  # before it had begun
+        (2, 2, 7, [booked("venue's", amount="4.99")], "0"),
+        (2, 2, 7, [booked("venue's", currency="BTC"), booked("venue's", wallet="spot"), booked(by=-5)], "0"),
+        (2, 2, 7, [booked(cause=Cause.FUNDING)], "0"),
     ],
 )
 def test_what_the_target_has_booked_has_arrived_before_its_gateway_says_so(steps, at, as_of, target, credited):
@@ -448,7 +451,7 @@ def test_what_the_target_has_booked_has_arrived_before_its_gateway_says_so(steps
     for _ in range(at - 1):
         move.take(move.stepped(1))
     found = move.on_way(NOTHING, Books(as_of, target))
-    assert (found.credited, found.due, found.debited) == (credited, 9, at > 1)
+    assert (found.credited, found.due, found.debited) == (Decimal(credited), 9, at > 1)
 
 
 def test_what_is_left_of_a_pruned_tape_is_no_move():

@@ -82,7 +82,7 @@ def test_margin_moves_where_a_venue_allows_it_and_counts_once():
             replace(each, equity=each.equity + change[each.account], available=each.available + change[each.account])
             for each in views
         ]
-        on_way = [replace(moving[0], debited=debited, credited=credited)]
+        on_way = [replace(moving[0], debited=debited, credited=second if credited else Decimal(0))]
         assert {each.account: each.equity for each in in_transit(seen, on_way, 50)} == {
             "aster-a": 10000 - first,
             "pacifica-c": 10000 + second,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from long_form import examples
 from onetape.engine.loader import load_strategy
 from onetape.model.errors import BadConfig, NotAvailable, StrategyError
-from worlds.tapes import BTC, ETH, Market, play, records
+from worlds.tapes import BTC, ETH, SECOND, START, Market, play, records
 
 COIN = "binance:ETH/USD:ETH"
 MEMBERS = '''
@@ -216,6 +217,33 @@ def test_weights_follow_volatility(tmp_path):
     assert last[BTC] / last[ETH] == pytest.approx(0.5 / 2**0.5, rel=0.02)
     held = {symbol: played.loop.position(symbol, None).qty * 1000 / 10**5 for symbol in (BTC, ETH)}
     assert held == pytest.approx(last, rel=0.02)
+
+
+def test_a_rebalance_waits_for_the_bars_that_the_data_brings_at_its_moment(tmp_path):
+    made, closes = Market(tmp_path / "t"), {BTC: [1000.0], ETH: [1000.0]}
+    made.add(ETH)
+    for minute in range(1, 32):
+        for symbol, step in ((BTC, 3), (ETH, 5)):
+            closes[symbol].append(1000.0 + step * (minute * minute % 7))
+            made.quote(minute * 60 - 1, 999.9, 1000.1, symbol=symbol)
+        made.bar(minute * 60, "1m", (closes[BTC][-1],) * 4)
+        if minute != 30:  # of the twentieth minute it comes late, of the thirtieth never
+            late = 3 * (minute == 20)
+            made.bar(minute * 60, "1m", (closes[ETH][-1],) * 4, symbol=ETH, at=minute * 60 + late)
+        made.quote(minute * 60 + 15, 999.9, 1000.1)
+    text = 'weights = "inverse_volatility"\nreturns = "1m"\nwindow = 4\nrebalance = "10m"'
+    klass = portfolio(tmp_path / "p", text, a=section("Plan", (BTC, ETH), params="{ plan = [1.0] }"))
+    play(klass, made.done(), journal=tmp_path / "run", cash={"USDT": Decimal(10**5)}, leverage=3)
+    said = [each for each in records(tmp_path / "run", "log") if each.data["text"] == "weights"]
+    assert [(each.time - START) / SECOND for each in said[-3:]] == [600, 1203, 1810]
+
+    def expected(minute: int) -> float:
+        one, other = (np.log(closes[each][minute - 4 : minute + 1]) for each in (BTC, ETH))
+        return float(np.diff(other).std() / np.diff(one).std())
+
+    weights = [each.data["fields"]["symbols"] for each in said[-3:]]
+    shares = [each[BTC] / each[ETH] for each in weights]
+    assert shares[:2] == pytest.approx([expected(10), expected(20)])
 
 
 def test_a_member_that_raises_or_orders_stops_nobody_else(tmp_path):

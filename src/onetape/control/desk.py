@@ -10,6 +10,7 @@ import asyncio
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -50,7 +51,7 @@ from onetape.hedge.margin import Transfer
 from onetape.hedge.model import LegView, Resting
 from onetape.hedge.moves import Booked
 from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, least_of, legs_plan, middle, nearest, plan_change
-from onetape.hedge.saga import PACE, Effect, Goal, Outcome, Saga
+from onetape.hedge.saga import BANDS_MAX, PACE, Effect, Goal, Outcome, Saga
 from onetape.hedge.utilization import Rebalance, Target, rebalance
 from onetape.hedge.working import SCHEDULED, Work
 from onetape.ipc.system import CommandResult, IPCCommandSystem
@@ -61,6 +62,7 @@ from onetape.model.errors import (
     HedgeFailed,
     MarketDataUnavailable,
     OnetapeError,
+    PriceBand,
     ProxyFailed,
     ServiceTimeout,
 )
@@ -76,7 +78,7 @@ DRY_RUN_WITHIN_S: Final = 2.0
 READY_WITHIN_S: Final = 10.0  # of accounts whose margin has moved, and whose gateway may have ended on the way
 END_WITHIN_S: Final = 10.0  # until who ends an operation hears what is still open
 ENDED_MAX: Final = 1000  # sagas whose outcome a repeated call still gets
-REPLANS_MAX: Final = 4  # where a gateway would refuse an account's leg
+REPLANS_MAX: Final = 4 + BANDS_MAX  # where a gateway would refuse an account's leg
 RETRY_S: Final = (1.0, 60.0)  # until a saga that a fault stopped goes on, doubled
 _ZERO: Final = Decimal(0)
 
@@ -161,9 +163,7 @@ class Desk:
                 if abs(initial - target) <= tolerance:
                     reason = f"the net delta {initial:f} is within {tolerance:f} of the target {target:f}"
                     return delta_reply(call, request, self.now(), initial, Came(reason=reason))
-                plan, checks = await self._planned(
-                    lambda of: plan_change(of, target - initial, self._terms(CONTROL_SLIPPAGE)), views
-                )
+                plan, checks = await self._planned(partial(plan_change, change=target - initial), views)
                 errors = self._gated(request.accounts, reduces=abs(plan.expected) < abs(initial))
                 deviation = abs(plan.expected - target)
                 if not plan.legs or deviation > number(request.max_deviation):
@@ -189,11 +189,9 @@ class Desk:
             async with self._turn(call, request.on_busy, within) as lock:
                 views = self._reliable(request.symbol, accounts)
 
-                def plan_of(of: Sequence[LegView]) -> Plan:
-                    ways = {"strategy": request.hedge_strategy, "side": side, "parallel": request.parallel}
-                    return hedge_plan(of, amount, self._terms(slippage), **ways)  # type: ignore[arg-type]
-
-                plan, checks = await self._planned(plan_of, views)
+                strategy, parallel = request.hedge_strategy, request.parallel
+                plan_of = partial(hedge_plan, amount=amount, strategy=strategy, side=side, parallel=parallel)
+                plan, checks = await self._planned(plan_of, views, slippage)
                 errors = self._gated(accounts, reduces=abs(plan.expected) < abs(plan.before))
                 if not plan.legs or abs(plan.missing) >= least_of(views):
                     errors.append(_unborne(plan, views, HedgeFailed))
@@ -231,9 +229,7 @@ class Desk:
                 moved = self.now() - call.begun if moves else 0
                 views = self._reliable(request.symbol, request.accounts)
                 trades = {name: Decimal(each.numerator) / each.denominator for name, each in found.trades.items()}
-                plan, checks = await self._planned(
-                    lambda of: legs_plan(of, trades, self._terms(CONTROL_SLIPPAGE)), views
-                )
+                plan, checks = await self._planned(partial(legs_plan, trades=trades), views)
                 errors = refusals or self._gated(request.accounts, reduces=plan.reduces)
                 if not plan.legs:
                     errors.append(_unborne(plan, views, HedgeFailed))
@@ -310,7 +306,7 @@ class Desk:
                 if not trades:
                     return moves_reply(call, self.now(), await self.moves.ended(operation))
                 views = self._legs(symbol, accounts)
-                plan, _ = await self._planned(lambda of: legs_plan(of, trades, self._terms(slippage)), views)
+                plan, _ = await self._planned(partial(legs_plan, trades=trades), views, slippage)
                 errors = self._gated(accounts, reduces=plan.reduces or abs(plan.expected) < abs(plan.before))
                 if not plan.legs:
                     errors.append(_unborne(plan, views, HedgeFailed))
@@ -539,32 +535,42 @@ class Desk:
         return saga.ended
 
     async def _planned(
-        self, plan_of: Callable[[Sequence[LegView]], Plan], views: Sequence[LegView]
+        self, plan_of: Callable[..., Plan], views: Sequence[LegView], slippage: Decimal = CONTROL_SLIPPAGE
     ) -> tuple[Plan, Mapping[Leg, list[dict[str, Any]]]]:
-        """Returns a plan of which the gateways would refuse no leg, and what they have looked at. An
-        account whose gateway would is planned without."""
-        usable = list(views)
+        """Returns a plan of which the gateways would refuse no leg, and what they have looked at. An account at which
+        the slippage goes beyond a price band has half of it, again as often as it does; one whose gateway would refuse
+        its leg otherwise is planned without."""
+        usable, halvings = list(views), Counter[str]()
         for _ in range(REPLANS_MAX):
-            plan = plan_of(usable)
+            plan = plan_of(usable, terms=Terms(now=self.now(), slippage=slippage, halvings=dict(halvings)))
             found = await asyncio.gather(*(self._checked(leg) for leg in plan.legs))
-            refusals = {leg.account: why for leg, (_, why) in zip(plan.legs, found, strict=True) if why}
+            refusals = {leg.account: (code, why) for leg, (_, code, why) in zip(plan.legs, found, strict=True) if why}
             if not refusals:
                 break
+            beyond = {each for each, (code, _) in refusals.items() if code == PriceBand.code}
+            beyond = {each for each in beyond if halvings[each] < BANDS_MAX}
+            halvings.update(dict.fromkeys(beyond, 1))
             usable = [
-                replace(each, refusal=refusals[each.account]) if each.account in refusals else each for each in usable
+                replace(each, refusal=refusals[each.account][1])
+                if each.account in refusals and each.account not in beyond
+                else each
+                for each in usable
             ]
         else:
-            plan, found = plan_of(usable), []
-        return plan, {leg: checks for leg, (checks, _) in zip(plan.legs, found, strict=False)}
+            plan, found = plan_of(usable, terms=Terms(now=self.now(), slippage=slippage, halvings=dict(halvings))), []
+        return plan, {leg: checks for leg, (checks, _, _) in zip(plan.legs, found, strict=False)}
 
-    async def _checked(self, leg: Leg) -> tuple[list[dict[str, Any]], str]:
-        """Returns the checks of a leg's gateway, and why it would refuse it; "": it would not."""
+    async def _checked(self, leg: Leg) -> tuple[list[dict[str, Any]], int, str]:
+        """Returns the checks of a leg's gateway, and by which number and why it would refuse it; 0, "": it would
+        not."""
         answer = await self.send(leg.account, "check_order", order_fields(leg), uuid.uuid4().hex, DRY_RUN_WITHIN_S)
         if answer.error is not None:
-            return [], f"its gateway refuses: {answer.error['message']}"
+            return [], int(answer.error["code"]), f"its gateway refuses: {answer.error['message']}"
         checks: list[dict[str, Any]] = (answer.result or {}).get("checks", [])
         broken = next((each for each in checks if not each["passed"]), None)
-        return checks, "" if broken is None else f"its gateway refuses: {broken['reason']}"
+        if broken is None:
+            return checks, 0, ""
+        return checks, int(broken["code"]), f"its gateway refuses: {broken['reason']}"
 
     def _gated(self, accounts: Sequence[str], *, reduces: bool) -> list[OnetapeError]:
         """Returns what refuses to trade on the accounts: a stop of the system, an alert."""
@@ -591,9 +597,6 @@ class Desk:
                 )
                 errors.append(MarketDataUnavailable(what, location=leg.account, todo="say another algo"))
         return errors
-
-    def _terms(self, slippage: Decimal) -> Terms:
-        return Terms(now=self.now(), slippage=slippage)
 
     def _legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
         self._views.refresh()

@@ -52,6 +52,7 @@ __all__ = [
 ]
 
 TINY: Final = Decimal("1e-9")
+TIME_OVER: Final = "its time was over"  # where nothing else is the reason
 _ZERO: Final = Decimal(0)
 
 Checks = Mapping[Leg, list[dict[str, Any]]]
@@ -262,7 +263,7 @@ def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZER
     problem: OnetapeError | None = None
     words = _words(outcome, saga)
     if outcome.status != "completed" or not outcome.is_over:
-        problem = HedgeFailed(f"{outcome.change:+f} of {saga.wanted:+f} was done: {words}")
+        problem = HedgeFailed(f"{outcome.change:+f} of {saga.wanted:+f} was done: {words or TIME_OVER}")
     elif _slippage(saga) > slippage_max:
         problem = HedgeFailed(f"the slippage is {_slippage(saga):.5f}, at most {slippage_max:f} was allowed")
     result = _result(saga, outcome, (now - call.begun) / MS, problem)
@@ -331,12 +332,14 @@ def rebalance_reply(
     plan, errors, saga, outcome = came.plan, came.errors, came.saga, came.outcome
     target = request.target_utilization
     problem: OnetapeError | None = None
-    traded = {} if saga is None else {name: float(each) for name, each in saga.moved.items()}
+    traded: dict[str, Decimal] = {} if saga is None else dict(saga.moved)
+    for leg in plan.legs if plan is not None else ():  # what accounts can bear may be less than what they lack
+        traded[leg.account] = traded.get(leg.account, _ZERO) + leg.change
     reason = found.reason or ("" if found.needed or saga or came.moves else "every account is within the tolerance")
     if saga is not None and outcome is not None:
         reason = _words(outcome, saga)
         if outcome.status != "completed" or not outcome.is_over:
-            problem = HedgeFailed(f"it was done in part: {reason}")
+            problem = HedgeFailed(f"it was done in part: {reason or TIME_OVER}")
     if words := _unmoved(came.moves):
         problem = HedgeFailed(f"margin has not arrived, and nothing was traded: {words}")
     actions = [
@@ -345,7 +348,7 @@ def rebalance_reply(
             action=_action(saga, each),
             current_utilization=float(each.current),
             target_utilization=target,
-            adjustment_amount=abs(traded.get(each.account, 0.0 if saga else float(each.trade))),
+            adjustment_amount=float(abs(traded.get(each.account, _ZERO))),
         )
         for each in found.actions
     ]

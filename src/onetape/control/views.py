@@ -49,14 +49,15 @@ Key = tuple[str, PositionSide]
 
 @dataclass(slots=True)
 class AccountFigures:
-    """Holds one account's figures. qty: of its instruments' own units, signed; at: ns UTC, when its gateway stood by it
-    last; confirmed_at: when the venue last reported its balances, 0: never; why: the account cannot be relied on, "":
-    it can."""
+    """Holds one account's figures. sides, qty: of its instruments' own units, signed, by position side and in sum; at:
+    ns UTC, when its gateway stood by it last; confirmed_at: when the venue last reported its balances, 0: never; why:
+    the account cannot be relied on, "": it can."""
 
     at: int = 0
     confirmed_at: int = 0
     why: str = "its gateway does not run"
     positions: dict[Key, PositionShown] = field(default_factory=dict)
+    sides: dict[Key, Decimal] = field(default_factory=dict)
     qty: dict[str, Decimal] = field(default_factory=dict)
     margins: dict[str, Margin] = field(default_factory=dict)
     funding: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -192,8 +193,7 @@ class Views:
                 found.as_of[currency] = written[4] if (written := slots.all()) is not None else 0
         found.funding = table.fundings()
         found.positions = {(each.symbol, each.side): each for each in table.positions() if each.slot == TOTAL}
-        for (symbol, _), each in found.positions.items():
-            found.qty[symbol] = found.qty.get(symbol, _ZERO) + money(each.qty)
+        found.sides = {key: money(each.qty) for key, each in found.positions.items()}
         tape = self.tapes[account]
         for sequence, symbol, side, change in reversed(tape.fills):
             row = found.positions.get((symbol, side))
@@ -201,7 +201,9 @@ class Views:
                 break
             instrument = tape.instruments[symbol]
             if instrument.kind is not Kind.SPOT and (row is None or sequence > row.sequence):
-                found.qty[symbol] = found.qty.get(symbol, _ZERO) + instrument.size(change)
+                found.sides[symbol, side] = found.sides.get((symbol, side), _ZERO) + instrument.size(change)
+        for (symbol, _), qty in found.sides.items():
+            found.qty[symbol] = found.qty.get(symbol, _ZERO) + qty
         found.confirmed_at = max((each.reported_at or 0 for each in found.margins.values()), default=0)
         bound = self._bounds[account]
         if not found.why and found.confirmed_at and self.now - found.confirmed_at > bound:
@@ -329,9 +331,10 @@ class Views:
     def _in_use(
         self, account: str, found: AccountFigures, currency: str, config: AccountConfig
     ) -> tuple[Decimal, Decimal]:
-        """Returns the notional of all positions that settle in a currency, and the margin that they take."""
+        """Returns the notional of all positions that settle in a currency, and the margin that they take: of hedge mode
+        that of each side."""
         gross = initial = _ZERO
-        for symbol, qty in found.qty.items():
+        for (symbol, _), qty in found.sides.items():
             instrument = self.tapes[account].instruments.get(symbol)
             if not qty or instrument is None or instrument.settle != currency or instrument.kind is Kind.SPOT:
                 continue

@@ -65,6 +65,8 @@ POSITIONS_MAX: Final = 1000  # of members of a live portfolio: a robot's memory 
 _NET: Final = f"{PRIVATE_TIMER}portfolio"
 _REBALANCE: Final = f"{PRIVATE_TIMER}rebalance"
 _LOOK: Final = f"{PRIVATE_TIMER}volatility"
+_LATE: Final = f"{PRIVATE_TIMER}bars"
+BARS_WITHIN: Final = 10 * 10**9  # ns, of a bar that the data or the venue brings, from its end on
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,12 +264,13 @@ class Portfolio(Strategy):
         self._sizes: dict[str, dict[int, float]] = {symbol: {} for symbol in self._traded}  # units, not rounded
         self._changed: dict[str, set[int]] = {}  # members whose sizes are to be made anew
         self._volatilities: np.ndarray[Any, Any] | None = None  # of the returns that weights are of
+        self._awaited = 0  # end of the bars that a rebalance waits for, ns UTC; 0: of none
         self._children: list[Any] = []
         shares_equity = bool(config.weights or config.band) or self._caps != Caps()
         handlers = self._host.handlers_of(Strategy)
         handlers.on("fill", self._on_account_fill)
         handlers.on("timer", self._on_own_timer)
-        if config.volatility_change:
+        if self._measures:
             handlers.on("bar", self._on_own_bar)
         for symbol in self._traded:
             instrument = self.instrument(symbol)
@@ -415,18 +418,42 @@ class Portfolio(Strategy):
             self._want(member, old, 0.0, "touch", {})
 
     def _on_own_timer(self, name: str) -> None:
-        if name == _REBALANCE or (name == _LOOK and self._is_otherwise_volatile()):
+        if name == _NET:
+            if not (self._awaited and self._has_bars(self._awaited)):  # else all is sized anew at this moment
+                self._net(set(self._changed))
+            return
+        if name == _REBALANCE and self._measures and self._lacks_bars():
+            return
+        if name in (_REBALANCE, _LATE) or (name == _LOOK and self._is_otherwise_volatile()):
+            self._awaited = 0
             if self._measures:
                 self._measure()
             said = set(self._changed)
             self._changed = {symbol: set(signals) for symbol, signals in self._signals.items() if signals}
             self._net(said)
-        elif name == _NET:
-            self._net(set(self._changed))
+
+    def _lacks_bars(self) -> bool:
+        """Tells whether bars of `returns` end now that the data or the venue has yet to bring: then the rebalance comes
+        with the last of them, or without those that there are not."""
+        now, period = self._loop.now, parse_period(self._config.returns)
+        end = now // period * period
+        if now - end >= BARS_WITHIN or self._has_bars(end):
+            return False
+        self._awaited = end
+        self._loop.set_timer(_LATE, 0, end + BARS_WITHIN)
+        return True
+
+    def _has_bars(self, end: int) -> bool:
+        last = (self.bars(symbol, self._config.returns, 1) for symbol in self._traded)
+        return all(np.any(np.asarray(each.ts_close) >= end) for each in last)
 
     def _on_own_bar(self, bar: _core.Bar) -> None:
-        if _period(bar.period) == _period(self._config.returns):
+        if _period(bar.period) != _period(self._config.returns):
+            return
+        if self._config.volatility_change:
             self._loop.set_timer(_LOOK, 0, self._loop.now)  # once for all bars that close now
+        if self._awaited and self._has_bars(self._awaited):
+            self._loop.set_timer(_LATE, 0, self._loop.now)
 
     def _is_otherwise_volatile(self) -> bool:
         """A symbol's volatility is so far from that which the weights are of that they are made anew, or there are no

@@ -47,13 +47,13 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A transfer that has been sent. debited, credited: whether the source's, the target's figures show it. due: ns UTC
-    by when it is expected; later than that nothing is counted on."""
+    """A transfer that has been sent. debited: whether the source's figures show it; credited: how much of it the
+    target's may show. due: ns UTC by when it is expected; later than that nothing is counted on."""
 
     transfer: Transfer
     due: int
     debited: bool = False
-    credited: bool = False
+    credited: Decimal = Decimal(0)
 
 
 def shortfall(view: LegView, move: Fraction, position: Fraction | None = None) -> Fraction:
@@ -105,8 +105,9 @@ def in_transit(views: Sequence[LegView], moving: Iterable[InFlight], now: int) -
         route, amount = each.transfer.route, each.transfer.amount
         if not each.debited:
             change[route.source] = change.get(route.source, Decimal(0)) - amount
-        if not each.credited and now <= each.due:
-            change[route.target] = change.get(route.target, Decimal(0)) + amount - route.fee
+        coming = amount - route.fee - each.credited
+        if coming > 0 and now <= each.due:
+            change[route.target] = change.get(route.target, Decimal(0)) + coming
     return [
         replace(view, equity=view.equity + change[view.account], available=view.available + change[view.account])
         if view.account in change

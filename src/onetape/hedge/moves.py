@@ -16,7 +16,7 @@ import msgspec
 
 from onetape.accounts.entries import MAIN, TRANSFER_REPORTED, Cause, Entry, Outside
 from onetape.hedge.margin import InFlight, Route, Transfer
-from onetape.model.money import money_units
+from onetape.model.money import money, money_units
 from onetape.model.time import SECOND
 
 __all__ = ["NOTHING", "STEP_WITHIN", "Booked", "Books", "Margin", "Move", "Step", "ways"]
@@ -75,15 +75,18 @@ class Books(NamedTuple):
             for each in self.booked
         )
 
-    def may_have(self, currency: str, units: int, since: int) -> bool:
-        """Tells whether the figures have money that came without a name: by the venue's own word, or a correction."""
+    def nameless(self, currency: str, amount: Decimal, since: int) -> Decimal:
+        """Returns how much of an amount the figures may have without its name: a deposit of no less, by the venue's own
+        word, or corrections, which may be what is left of it beside a loss."""
+        whole, found = money_units(amount), 0
         for sequence, at, entry in self.booked:
             if sequence <= self.as_of and at >= since and entry.cause in (Cause.TRANSFER, Cause.CORRECTION):
                 into, out_of = entry.legs[:2]
                 is_new = into.holder == MAIN and not into.wallet and out_of.holder != Outside.TRANSIT
-                if is_new and into.currency == currency and into.amount >= units:
-                    return True
-        return False
+                least = whole if entry.cause is Cause.TRANSFER else 1
+                if is_new and into.currency == currency and into.amount >= least:
+                    found += into.amount
+        return money(min(found, whole))
 
 
 NOTHING: Final = Books(0, ())
@@ -176,17 +179,18 @@ class Move:
         is_back = source.have(Cause.TRANSFER, f"{first}/back")
         due = facts.due if self.state == "moving" and not is_back else 0
         debited = self.is_sent or is_back or source.have(Cause.TRANSFER, first)
-        return InFlight(Transfer(route, facts.amount), due, debited=debited, credited=self._has_arrived(target))
+        return InFlight(Transfer(route, facts.amount), due, debited=debited, credited=self._arrived(target))
 
-    def _has_arrived(self, target: Books) -> bool:
-        """Tells whether the target's figures have it. What comes without a name and is no less counts as it: money that
+    def _arrived(self, target: Books) -> Decimal:
+        """Returns how much of it the target's figures may have. What comes without a name counts as it: money that
         counts a moment later errs to the safe side."""
         if self.index + 1 != len(self.margin.steps):
-            return False
+            return Decimal(0)
+        facts = self.margin
         is_named = target.have(Cause.COMMAND, TRANSFER_REPORTED + self.id) or target.have(
             Cause.TRANSFER, f"{self.id}/in"
         )
-        return is_named or target.may_have(self.margin.currency, money_units(self.margin.amount), self.margin.begun)
+        return facts.amount if is_named else target.nameless(facts.currency, facts.amount, facts.begun)
 
     @property
     def words(self) -> str:
