@@ -13,7 +13,7 @@ so a command that comes again after a crash finds what it has placed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
@@ -508,12 +508,12 @@ class OrdersByHand:
         of = part.life.number, part.symbol
         return [each for each in self._works(command) if (each.robot, each.spec.symbol) == of and _yields(each)]
 
-    def _works(self, command: Command) -> list[Managed]:
+    def _works(self, command: Command) -> Iterable[Managed]:
         """Returns the orders that work; of a command that comes again those that worked when it came first, also those
         that have ended."""
         found, manager = found_by(command, self._tape.begun), self._manager
         if found is None:
-            return list(manager.open.values())
+            return manager.open.values()
         return [manager.orders[name] for name in found.orders if name in manager.orders]
 
     def _parts_for(self, command: Command, symbol: str, slot: int | None = None) -> list[Part]:

@@ -11,10 +11,10 @@ import msgspec
 from onetape.ipc.door import Command
 from onetape.model.enums import PositionSide
 
-__all__ = ["ACTING", "Found", "found_by", "is_dry_run", "part_key"]
+__all__ = ["Found", "acts_on_found", "found_by", "is_dry_run", "part_key"]
 
 # Commands that act on whatever works or is held.
-ACTING: Final = frozenset({"cancel", "cancel_all", "close", "flatten"})
+_ACTING: Final = frozenset({"cancel", "cancel_all", "close", "flatten"})
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -39,6 +39,11 @@ def part_key(slot: int, number: int, symbol: str, side: PositionSide) -> str:
 def is_dry_run(fields: Mapping[str, Any]) -> bool:
     """Tells whether a command only asks what it would do; the next life does not take it for done."""
     return str(fields.get("dry_run", "")).lower() in ("true", "yes")
+
+
+def acts_on_found(name: str, fields: Mapping[str, Any]) -> bool:
+    """Tells whether what a command does depends on what it finds: a cancel of one order names it."""
+    return name in _ACTING and not is_dry_run(fields) and (name != "cancel" or "symbol" in fields)
 
 
 def found_by(command: Command, begun: Mapping[str, Found]) -> Found | None:

@@ -21,7 +21,7 @@ import msgspec
 from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
 from onetape.accounts.sharing import split
-from onetape.gateway.found import ACTING, Found, is_dry_run, part_key
+from onetape.gateway.found import Found, acts_on_found, is_dry_run, part_key
 from onetape.gateway.kept_money import LEDGER, KeptMoney
 from onetape.gateway.order_frames import (
     FILL,
@@ -684,7 +684,7 @@ class GatewayTape:
             answer = {"id": record["id"], "status": "refused", "result": None, "error": refused}
             self.once.ended(record["id"], answer)
             return
-        if record.get("command") in ACTING and not is_dry_run(fields):
+        if acts_on_found(record.get("command", ""), fields):
             self.begun[record["id"]] = self._found(recovery.manager, kept)
         match record.get("command"):
             case "settle" if fields["as"] != "open":
