@@ -108,7 +108,7 @@ def binance_desk(
 
 def _size(instrument: Instrument, price: int) -> int:
     """In whole lots, worth three times the least that may be ordered."""
-    lot = int(instrument.lot.scaleb(instrument.size_decimals))
+    lot = instrument.lot_int
     worth = instrument.price(price) * instrument.lot
     lots = int(3 * instrument.notional_min / worth) + 1
     return lots * lot

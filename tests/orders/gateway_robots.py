@@ -35,7 +35,7 @@ class SimRobot:
         """A usual quantity, in units."""
         index = self.world.symbols.index(symbol)
         instrument = self.world.exchange.instruments[index]
-        lots = int(instrument.lot.scaleb(instrument.size_decimals))
+        lots = instrument.lot_int
         return max(int(instrument.size_int("0.01" if index == 0 else "0.2")), lots)
 
     def act(self) -> None:
@@ -148,7 +148,7 @@ class SimRobot:
             qty = world.money.own(slot, i.symbol, position_side)
             if i.kind is Kind.SPOT:
                 qty = world.money.ledger.balance(i.base, slot) // 10 ** (18 - i.size_decimals)
-            lot = int(i.lot.scaleb(i.size_decimals))
+            lot = i.lot_int
             size = min(abs(qty), 5 * self.usual(i.symbol)) // lot * lot
             if size <= 0 or (qty < 0 and (not at_once or i.kind is Kind.SPOT)):
                 continue
@@ -169,7 +169,7 @@ class SimRobot:
         free = max(accounts.available(i.settle, slot), 0)
         more = free * rng.uniform(0.9, 1.1) + each * rng.uniform(0, 4)
         size = min(max(int(more / each * self.usual(i.symbol)), 1), 5 * self.usual(i.symbol))
-        lot = int(i.lot.scaleb(i.size_decimals))
+        lot = i.lot_int
         position_side = PositionSide.LONG if world.account.hedge else PositionSide.BOTH
         terms = {"type": OrderType.MARKET} if rng.random() < 0.7 else {"price_int": listing.ask}
         size = max(size // lot * lot, lot)

@@ -218,7 +218,7 @@ class Booking:
             self._redo(after, key)
             return self.fill(fill, MAIN)  # more than anybody is known to hold: a foreign hand's
         self._recent_of(key).clear()  # who held what is shared by from here on
-        lot = max(int(terms.instrument.lot.scaleb(terms.instrument.size_decimals)), 1)
+        lot = max(terms.instrument.lot_int, 1)
         sizes = split(fill.size, held, lot)
         value = terms.value(fill.price, -sign * fill.size)
         values = shares(value, sizes, rest_to=max(sizes, key=lambda slot: sizes[slot]))

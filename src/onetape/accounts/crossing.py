@@ -104,7 +104,7 @@ class Crossing:
 
     def _lot(self, symbol: str) -> int:
         i = self._instruments[symbol]
-        return max(int(i.lot.scaleb(i.size_decimals)), 1)
+        return max(i.lot_int, 1)
 
     def hold(self, client_id: str, request: Request, matches: list[Match], now: int) -> Managed:
         """Takes the others off the venue, and the new order in."""

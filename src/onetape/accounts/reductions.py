@@ -230,7 +230,7 @@ class Reductions:
         if tried and now < tried + RETRY_NS:
             return
         i = self._instruments[order.spec.symbol]
-        lot = max(int(i.lot.scaleb(i.size_decimals)), 1)
+        lot = max(i.lot_int, 1)
         keep = keep // lot * lot
         can_shrink = (
             not tried

@@ -280,7 +280,7 @@ class Portfolio(Strategy):
                     location="[portfolio]",
                     todo="give it a portfolio of its own, or `lots` and no limits",
                 )
-            self._shared[symbol] = SharedPosition(int(instrument.lot.scaleb(instrument.size_decimals)))
+            self._shared[symbol] = SharedPosition(instrument.lot_int)
             if self._measures:
                 self.subscribe(symbol, bars=config.returns, history=config.window + 1)
         self._restore()

@@ -79,5 +79,5 @@ class Roll:
 def moved(position: int, old: Any, new: Any) -> int:
     """Returns as much of `new` as a position of `old` is, in whole lots towards zero; both in size units."""
     share = abs(position) * old.multiplier.scaleb(-old.size_decimals) / new.multiplier
-    lots: int = int(share / new.lot) * int(new.lot.scaleb(new.size_decimals))
+    lots: int = int(share / new.lot) * new.lot_int
     return lots if position > 0 else -lots

@@ -261,7 +261,7 @@ class Clearing:
         """Closes what is held as long as its margin is too little: at once, or a large position part by part."""
         i, held = self.instruments[index], abs(account.qty(index, side))
         above, count = self.parts
-        lot = int(i.lot.scaleb(i.size_decimals))
+        lot = i.lot_int
         value = abs(i.notional_units(self.listings[index].valuation, held))
         part = held // count // lot * lot if above and value >= money_units(above * i.leverage) else 0
         for _ in range(count - 1 if part else 0):

@@ -57,7 +57,7 @@ class TapeBook:
             ),
         )
         self.engine = _core.MatchingEngine(_core.InstrumentSpec(**free.spec()), market_events=True)
-        self.lot = int(instrument.lot.scaleb(instrument.size_decimals))
+        self.lot = instrument.lot_int
         self.tick = int(instrument.tick.scaleb(instrument.price_decimals))
         self.has_depth = False
         self.has_quotes = False

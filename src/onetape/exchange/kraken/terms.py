@@ -297,7 +297,7 @@ def quote_size(exchange: SimExchange, index: int, side: str, text: str) -> int:
         size, left = size + take, left - take * price
         if take < there:
             break
-    lot = int(i.lot.scaleb(i.size_decimals))
+    lot = i.lot_int
     size -= size % lot
     if size < int(i.size_min.scaleb(i.size_decimals)):
         raise Refused("EOrder:Order minimum not met")
