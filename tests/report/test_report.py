@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -201,26 +200,25 @@ def test_the_browser_check_sees_what_it_looks_for(tmp_path):
 
 
 @needs_chromium
-def test_the_largest_page_is_small_and_ready_within_a_second(tmp_path):
-    data = load_example()(100_000, points=1_000_000)
-    began = time.process_time()
-    page = write_report(data, tmp_path / "report.html")
-    assert time.process_time() - began < 3
+def test_the_largest_page_is_small_and_drawn_without_complaint(tmp_path):
+    # How soon it is made and drawn is measured in bench/report_page.py; what makes it so is here.
+    page = write_report(load_example()(100_000, points=1_000_000), tmp_path / "report.html")
     assert page.stat().st_size < 5_000_000
-    # From the start of navigation to the end of the script, charts drawn; a quarter of that on a
-    # free machine, and a busy one has several tries.
-    least = 10_000
-    for number in range(5):
-        scratch = tmp_path / str(number)
-        scratch.mkdir()
-        dom, console, _ = browse(page, scratch)
-        assert 'data-ready="yes"' in dom and console == ""
-        found = re.search(r'data-ready-ms="(\d+)"', dom)
-        assert found
-        least = min(least, int(found[1]))
-        if least < 1000:
-            break
-    assert least < 1000
+    value = embedded(page.read_text())
+    assert len(value["fills"]["ts"]) == 100_000
+    lengths = [longest(each) for key, each in value.items() if key != "fills"]
+    assert 1000 < max(lengths) <= 4 * 1360  # a few points for each pixel
+    dom, console, request = browse(page, tmp_path)
+    assert 'data-ready="yes"' in dom and console == "" and request == []
+
+
+def longest(value) -> int:
+    """Of the columns in it."""
+    if isinstance(value, dict):
+        return max(map(longest, value.values()), default=0)
+    if isinstance(value, list):
+        return max([len(value), *map(longest, value)])
+    return 0
 
 
 @needs_chromium
