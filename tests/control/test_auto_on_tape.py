@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from hedge.leg_views import view
-from onetape.control.auto import LATE, Automatic
+from onetape.control.auto import LATE, Automatic, settings_of
 from onetape.control.call import Call
 from onetape.control.models import AutoState, DeltaAuto, ExecutedOrder, HedgeReply
 from onetape.control.operations import ControlTape, Operations
@@ -399,3 +399,16 @@ def test_decisions_that_take_turns_do_not_fill_the_tape_and_their_counts_are_the
     decided = [each.record for each in tape.read() if each.record.get("kind") == "auto_decided"]
     tape.close()
     assert len(decided) <= 5, "each when it came, and its count at the end"
+
+
+@pytest.mark.parametrize(
+    "fields, name",
+    [
+        ({"max_cost": 4e-19}, "maxCost"),
+        ({"target_utilization": 0.3, "max_rebalance_amount": 1e-30}, "maxRebalanceAmount"),
+    ],
+)
+def test_a_limit_too_small_for_money_is_refused_and_not_taken_for_none(fields, name):
+    with pytest.raises(BadInput) as caught:
+        settings_of(DeltaAuto(symbol="BTC-USD", band=0.05, **fields))
+    assert caught.value.location == name

@@ -159,3 +159,21 @@ def test_orders_that_follow_a_childs_own_have_its_place(tmp_path, entry):
     requests = [r.data for r in records(tmp_path / "j", "order_request") if r.data["kind"] == "place"]
     assert len(requests) >= 5 and {(r.get("more") or {}).get("location") for r in requests} == {"/tall/a"}
     assert played.robot.position(BTC).qty == 0
+
+
+class Keeps(Strategy):
+    seen: list[int] = []  # noqa: RUF012 - as people write it
+
+    def on_start(self):
+        self.seen.append(1)
+
+
+class TwoThatKeep(Strategy):
+    def on_start(self):
+        self.kept = [self.child(Keeps, "a"), self.child(Keeps, "b")]
+
+
+def test_children_share_no_list_that_is_a_default(tmp_path):
+    made = play(TwoThatKeep, tape(tmp_path))
+    assert [each.seen for each in made.robot.kept] == [[1], [1]]
+    assert Keeps.seen == []

@@ -220,3 +220,18 @@ def test_parameters_describe_themselves():
     assert (reported["needed"]["default"], reported["needed"]["help"]) == (None, "which")
     json.dumps(reported)
     assert described(Mine, {})["mood"]["choices"] == ["calm", "wild"]
+
+
+class Remembers(Strategy):
+    seen: list[int] = []  # noqa: RUF012 - as people write it
+    at: dict[str, list[int]] = {"a": []}  # noqa: RUF012
+
+
+def test_what_one_run_does_to_a_list_is_not_there_in_the_next():
+    options = {"seen": [1]}
+    for _ in range(2):
+        for chosen, first in (({}, []), (options, [1])):
+            values = resolve(Remembers, chosen)
+            assert values == {"seen": first, "at": {"a": []}}
+            values["seen"].append(2)
+            values["at"]["a"].append(3)

@@ -295,6 +295,11 @@ def settings_of(request: DeltaAuto) -> AutoSettings:
     ):
         if is_said and not is_there:
             raise BadInput("nothing uses it", location=name, todo=f"say {needed}, too")
+    for name, most in (("maxCost", request.max_cost), ("maxRebalanceAmount", request.max_rebalance_amount)):
+        if most and not number(most):  # as 0 it would be no limit
+            raise BadInput(
+                f"{most} has more decimals than money", location=name, todo="at least 1e-18, or leave it out"
+            )
     try:
         keep = number(request.utilization_band), number(request.max_rebalance_amount or 0)
         return AutoSettings(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
 from onetape.engine.handlers import KINDS
-from onetape.engine.parameters import coerced, parameters_of
+from onetape.engine.parameters import parameters_of, resolve
 from onetape.model.symbol import at_exchange
 
 __all__ = ["Child", "location_of", "make_child"]
@@ -111,11 +111,10 @@ def make_child(
     made._location, made._number = f"{location_of(parent)}/{name}", number
     made._symbols = set()
     made.random, made.resumed = parent.random, parent.resumed
-    values = coerced(kind, params)
     for parameter in parameters_of(kind).values():
-        if parameter.is_required and parameter.name not in values:
+        if parameter.is_required and parameter.name not in params:
             raise TypeError(f"{made._location} needs the parameter {parameter.name!r}")
-    for key, value in values.items():
+    for key, value in resolve(kind, params).items():
         setattr(made, key, value)
     for heard in _heard(kind, base):
         made._hears(heard, on)

@@ -10,13 +10,14 @@ import re
 import sys
 import tomllib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import msgspec
+from msgspec import Meta
 
 from onetape.engine.strategy import Strategy
 from onetape.hedge import saga as steps
@@ -55,7 +56,7 @@ class DeltaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     symbols: list[str]
     band: Decimal
     positions: dict[str, Decimal] = {}
-    leverage: int = 1
+    leverage: Annotated[int, Meta(ge=1)] = 1
     target: Decimal = _ZERO
     release: Decimal = Decimal("0.5")
     interval: str = "10s"
@@ -77,10 +78,20 @@ class DeltaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             raise ValueError(f"positions: {unknown[0]} is not among the symbols")
         fields = {name: getattr(self, name) for name in _SETTINGS}
         fields |= {name: parse_duration(getattr(self, name)) for name in ("interval", "cooldown", "patience")}
-        parse_duration(self.stale)
+        if not parse_duration(self.stale):
+            raise ValueError('stale: no time, as "2s"')
         named = {"symbol": parse_symbol(self.symbols[0]).base, "accounts": venues}
         named["spared"] = [parse_symbol(symbol).venue for symbol in self.positions]
         return from_builtins(msgspec.to_builtins({**named, **fields}), AutoSettings, strict=False)
+
+
+def _no_numbers(table: Mapping[str, Any]) -> Iterator[str]:
+    """Returns the keys of what stands for a number and is none, which Decimal would take: nan, inf."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from (f"{name}.{key}" for key in _no_numbers(value))
+        elif isinstance(value, float | str) and str(value).lower().lstrip("+-") in ("nan", "inf", "infinity"):
+            yield name
 
 
 def is_delta(path: Path) -> bool:
@@ -107,6 +118,8 @@ def delta_class(path: Path) -> type[Strategy]:
         line = line_of(lines, (more[0],))
         raise BadConfig(f"section [{more[0]}] beside [delta]", location=f"{path}:{line}", todo="leave it out")
     section = {key: None if key == "margin" and value is False else value for key, value in table["delta"].items()}
+    if wrong := list(_no_numbers(section)):
+        raise bad(f"{wrong[0]} is no number", wrong[0].split(".")[0])
     try:
         file = from_builtins(section, DeltaFile, strict=False)
         settings = file.settings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import enum
 import inspect
 import io
@@ -250,7 +251,7 @@ def _is_union(kind: Any) -> bool:
 
 def _bounded(value: Any, parameter: Parameter, owner: str) -> Any:
     """`value`, if it and all of its items keep the bounds: NaN keeps none, and a whole number has 64 bits as the tape
-    has it."""
+    has it. What can be changed is a copy: a default is the class's, and one run must not leave its list to the next."""
     low, high = parameter.facts.min, parameter.facts.max
     for each in value if isinstance(value, (list, tuple, set, frozenset)) else (value,):
         if isinstance(each, bool) or not isinstance(each, (int, float, Decimal)):
@@ -263,7 +264,7 @@ def _bounded(value: Any, parameter: Parameter, owner: str) -> Any:
             f"at {word} {bound}" for word, bound in (("least", low), ("most", high)) if bound is not None
         )
         raise BadConfig(f"parameter {parameter.name!r} is {each}, and must be {bounds}", location=owner)
-    return value
+    return copy.deepcopy(value) if isinstance(value, (list, dict, set)) else value
 
 
 def _as(value: Any, kind: Any) -> Any:

@@ -525,8 +525,13 @@ def _check_control(config: Config, source: _Source) -> None:
     control = config.control
     for key in ("market_age", "account_age"):
         _check_text((CONTROL, key), getattr(control, key), parse_duration, source)
-        if not getattr(control, key):
+        if not getattr(control, key) or not parse_duration(getattr(control, key)):
             raise source.bad((CONTROL, key), "no time", 'as "2s"')
+    for section in (CONTROL, "dashboard"):
+        for host in getattr(config, section).hosts:
+            if not _HOST_NAME.fullmatch(host):
+                words = f"{host[:80]!r} is no name of a host"
+                raise source.bad((section, "hosts"), words, 'as "my.name" or "10.0.0.7"')
     if config.has(CONTROL) and control.enabled:
         _check_common_names(config, source)
     for key, most in (("port", 65535), ("calls_per_second", 1_000_000)):
@@ -551,6 +556,12 @@ def _check_proxies(config: Config, source: _Source) -> None:
     for section, name, wanted in users:
         if wanted and wanted not in config.proxies:
             raise source.bad((section, name, "proxy"), f"no proxy `{wanted}`", "add it to [proxies]")
+
+
+# As a browser sends it.
+_HOST_NAME: Final = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:[0-9]+)?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
+)
 
 
 # Names of files are made of them.
