@@ -13,7 +13,9 @@ from exchange.venue_client import served
 from onetape.engine.tape_facts import contents_of
 from onetape.model.errors import BadInput, UnknownSymbol, UsageError, VenueUnavailable
 from onetape.model.time import DAY, HOUR, MINUTE
+from onetape.tape.journal import JournalReader
 from onetape.tape.prune import parse_keep, pin
+from onetape.tape.schema import built_in
 from onetape.tape.segments import is_tape, list_segments
 from onetape.tape.verify import verify
 from waiting import wait_for
@@ -48,6 +50,26 @@ def events(tape: Path) -> int:
     return sum(sum(each.values()) for each in contents_of(tape).counts.values()) if is_tape(tape) else 0
 
 
+def all_have_quotes(tape: Path, symbols: int) -> bool:
+    quote = next(each.id for each in built_in().values() if each.name == "quote")
+    return sum(quote in each for each in contents_of(tape).counts.values()) == symbols
+
+
+def recorded(folder: Path, tape: Path, *words: object) -> dict:
+    """What a recording says that went on until there was something of it."""
+
+    def end() -> int:
+        if not is_tape(tape):
+            return 0
+        with JournalReader(tape) as reader:
+            return reader.last_sequence
+
+    before, process = end(), begin(folder, *words, "--out", tape)
+    wait_for(lambda: end() > before + 30)
+    process.send_signal(signal.SIGINT)
+    return ended(process)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_recording_ends_well_is_gone_on_with_and_is_data_afterwards(how, tmp_path):
     tape = tmp_path / "market.tape"
@@ -59,7 +81,10 @@ def test_a_recording_ends_well_is_gone_on_with_and_is_data_afterwards(how, tmp_p
         found = ended(first)
         assert found.keys() >= KEYS and found["symbols"] == [BTC] and found["events"] > 50
         assert found["gb_a_day"] > 0 and found["days_left"] > 0
-        second = run(tmp_path, *line, "--seconds", 2)
+        other = begin(tmp_path, *line)
+        wait_for(lambda: all_have_quotes(tape, 3))
+        other.send_signal(signal.SIGINT)
+        second = ended(other)
         assert second["events"] > found["events"] and second["first_ts"] == found["first_ts"]
         assert second["symbols"] == [BTC, ETH, "binance:SOL/USDT:USDT"]
         assert {"quote", "trade", "mark"} == second["by_type"].keys() - {"bar"}  # where a minute ends in it
@@ -75,20 +100,20 @@ def test_a_recording_ends_well_is_gone_on_with_and_is_data_afterwards(how, tmp_p
 def test_with_a_rule_the_oldest_segments_go_by_themselves(tmp_path):
     tape = tmp_path / "market.tape"
     with served("binance-usdm", rate=20) as (_, port):
-        line = ("record", "binance", "--exchange", f"http://127.0.0.1:{port}", "--out", tape, "--symbols", BTC)
+        line = ("record", "binance", "--exchange", f"http://127.0.0.1:{port}", "--symbols", BTC)
         for _ in range(2):
-            whole = run(tmp_path, *line, "--seconds", 1)
+            whole = recorded(tmp_path, tape, *line)
             assert whole["pruned"] == 0
-        kept = run(tmp_path, *line, "--seconds", 1, "--keep", "30d,100GB")
+        kept = recorded(tmp_path, tape, *line, "--keep", "30d,100GB")
         assert kept["pruned"] == 0 and kept["first_ts"] == whole["first_ts"]
         sealed = len(list_segments(tape))
-        short = run(tmp_path, *line, "--seconds", 1, "--keep", "1KB")
+        short = recorded(tmp_path, tape, *line, "--keep", "1KB")
         # The last of those that were sealed stays: a writer continues from it.
         assert short["pruned"] == sealed - 1 and short["days_left"] is None
         assert short["first_ts"] > kept["first_ts"] and short["symbols"] == [BTC]
         assert verify(tape).ok
         pin(tape, "mine", 1)
-        pinned = run(tmp_path, *line, "--seconds", 1, "--keep", "1ms")
+        pinned = recorded(tmp_path, tape, *line, "--keep", "1ms")
         assert pinned["pruned"] == 0
 
 

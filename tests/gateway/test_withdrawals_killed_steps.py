@@ -217,7 +217,7 @@ def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, en
             "amount": str(money(amount)),
             "from": end.wallet or "trading",
             "to": other(end).place,
-            "deadline": "900ms",
+            "deadline": "900ms" if "expired" in states else "30s",
         }
         home = tmp_path / str(steps)
         both = Both(world, home)

@@ -109,7 +109,10 @@ class Killer:
         name = self._next(shown)
         if name is None:  # all that is left was killed too often just now
             return
-        os.kill(shown[name], signal.SIGKILL)
+        try:
+            os.kill(shown[name], signal.SIGKILL)
+        except ProcessLookupError:  # it has ended by itself since
+            return
         self.killed[name] += 1
         self._lately.setdefault(name, deque()).append(time.monotonic())
         if name == SUPERVISOR:
