@@ -103,6 +103,10 @@ def read_only(desk):
     desk.manager.hear([AccountModeReport(False, False, can_trade=False, can_withdraw=False)], NOW)
 
 
+def in_hedge_mode(desk):
+    desk.manager.hear([AccountModeReport(True, False, can_trade=True, can_withdraw=False)], NOW)
+
+
 def taken() -> FirstRequests[str]:
     keys = FirstRequests[str](lambda name: OrderStatus(OrderState.FILLED, f"order {name}, FILLED"))
     keys.claim(KEY, 1, "a-1", 2, NOW)
@@ -131,6 +135,7 @@ ROWS = {
     "client id": Row(OrderInvalid, "37", "36", view={"client_id": "x" * 37}),
     "request key": Row(DuplicateCommand, None, None, terms={"once": KEY},
                        view={"keys": taken(), "slot": 1}, says=("order a-1, FILLED",)),
+    "position side": Row(AccountMode, "both", "long or short", before=in_hedge_mode),
     "kill switch": Row(Killed, "on: lunch", "off", before=on_gate(killed="lunch")),
     "journal": Row(DiskFull, "full", "has room", before=on_gate(disk_full=True)),
     "danger": Row(BannedSymbol, "3", "2", order=("sell", 5), says=("danger 3",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from onetape.model.enums import PositionSide
 from onetape.model.errors import (
     AccountMode,
     BannedSymbol,
@@ -28,8 +29,13 @@ from onetape.orders.pre_trade.view import View
 
 
 def may_be_wrong(view: View) -> bool:
-    chars = view.state.manager.venue.client_id_chars
-    return view.instrument is None or len(view.client_id) > chars or view.spec.once is not None
+    spec, manager = view.spec, view.state.manager
+    return (
+        view.instrument is None
+        or len(view.client_id) > manager.venue.client_id_chars
+        or spec.once is not None
+        or (manager.mode is not None and manager.mode.hedge is (spec.position_side is PositionSide.BOTH))
+    )
 
 
 def unlisted(view: View) -> Refusal | None:
@@ -60,6 +66,21 @@ def taken(view: View) -> Refusal | None:
     if key is None or view.keys is None or view.old is not None:
         return None
     return view.keys.refusal(key, view.slot, view.now)
+
+
+def of_other_side(view: View) -> Refusal | None:
+    """The venue would refuse it, after other orders of the same decision may have filled. Where the mode was
+    changed `account mode` speaks."""
+    mode, side = view.state.manager.mode, view.spec.position_side
+    if mode is None or mode.hedge is not (side is PositionSide.BOTH) or other_mode(view) is not None:
+        return None
+    wanted = "long or short" if mode.hedge else "both"
+    return Refusal.of(AccountMode, f"{side}: the account is in {_mode(mode.hedge)} mode, whose sides are {wanted}")
+
+
+def position_side(view: View) -> Measure:
+    mode = view.state.manager.mode
+    return view.spec.position_side.value, None if mode is None else "long or short" if mode.hedge else "both"
 
 
 def may_be_halted(view: View) -> bool:

@@ -154,6 +154,7 @@ RULES: Final = (
         Rule("instrument", (UnknownSymbol,), readiness.unlisted, readiness.symbol),
         Rule("client id", (OrderInvalid,), readiness.long_id, readiness.id_chars),
         Rule("request key", (DuplicateCommand, OrderInvalid, OrderRate), readiness.taken, _not_measured),
+        Rule("position side", (AccountMode,), readiness.of_other_side, readiness.position_side),
     ),
     *_together(
         readiness.may_be_halted,
