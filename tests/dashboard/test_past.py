@@ -47,6 +47,12 @@ def onetape(folder: Path, *call: str) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A page does not wait as long as a test on a busy machine has to."""
+    monkeypatch.setattr("onetape.dashboard.trials.PARAMS_WITHIN_S", PATIENCE_S)
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
     """A folder with a strategy, a market and a run of it."""
