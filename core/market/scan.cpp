@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "market/earliest.hpp"
@@ -23,6 +24,12 @@ constexpr std::int64_t slots = static_cast<std::int64_t>(scan_slots);
 
 [[nodiscard]] double truth(bool is) noexcept {
     return is ? 1.0 : 0.0;
+}
+
+// Two figures are the same that differ by less than the rounding of a few steps: 3 * 0.1 is 0.3.
+[[nodiscard]] bool same(double a, double b) noexcept {
+    constexpr double rounding = 8 * std::numeric_limits<double>::epsilon();
+    return a == b || std::abs(a - b) <= rounding * std::min(std::abs(a), std::abs(b));
 }
 
 [[nodiscard]] double combined(ScanOp op, double a, double b) noexcept {
@@ -49,17 +56,17 @@ constexpr std::int64_t slots = static_cast<std::int64_t>(scan_slots);
         case ScanOp::most:
             return std::max(a, b);
         case ScanOp::less:
-            return truth(a < b);
+            return truth(a < b && !same(a, b));
         case ScanOp::less_equal:
-            return truth(a <= b);
+            return truth(a <= b || same(a, b));
         case ScanOp::more:
-            return truth(a > b);
+            return truth(a > b && !same(a, b));
         case ScanOp::more_equal:
-            return truth(a >= b);
+            return truth(a >= b || same(a, b));
         case ScanOp::equal:
-            return truth(a == b);
+            return truth(same(a, b));
         case ScanOp::not_equal:
-            return truth(a != b);
+            return truth(!same(a, b));
         default:
             return unknown;
     }
@@ -189,6 +196,7 @@ double ScanWindow::figure(ScanFigure figure, double mid, const ScanTerms& terms)
 Scan::Symbol::Symbol() noexcept
     : bid(unknown),
       ask(unknown),
+      spread(unknown),
       bid_size(unknown),
       ask_size(unknown),
       last(unknown),
@@ -207,7 +215,7 @@ double Scan::Symbol::field(ScanField field, std::int64_t now) const noexcept {
         case ScanField::mid:
             return mid();
         case ScanField::spread:
-            return ask - bid;
+            return spread;
         case ScanField::bid_size:
             return bid_size;
         case ScanField::ask_size:
@@ -360,6 +368,9 @@ void Scan::on_quote(std::uint32_t symbol, std::int64_t time, const QuotePayload&
     const double scale = own.terms.price_scale;
     own.bid = quote.bid > 0 ? static_cast<double>(quote.bid) / scale : unknown;
     own.ask = quote.ask > 0 ? static_cast<double>(quote.ask) / scale : unknown;
+    // Of whole ticks: the difference of two prices is not the double nearest to theirs.
+    own.spread = quote.bid > 0 && quote.ask > 0 ? static_cast<double>(quote.ask - quote.bid) / scale
+                                                : unknown;
     own.bid_size = static_cast<double>(quote.bid_size) / own.terms.size_scale;
     own.ask_size = static_cast<double>(quote.ask_size) / own.terms.size_scale;
     own.quoted_at = time_;

@@ -182,7 +182,8 @@ class Scan {
                          std::size_t symbols);
     struct Symbol {
         ScanTerms terms;
-        double bid, ask, bid_size, ask_size, last, last_size, mark, index, funding, open_interest;
+        double bid, ask, spread, bid_size, ask_size, last, last_size, mark, index, funding,
+            open_interest;
         std::int64_t quoted_at = std::numeric_limits<std::int64_t>::min();
         bool meets = false;
         bool is_referred_to = false;  // by the condition, for all others
