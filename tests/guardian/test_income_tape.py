@@ -30,7 +30,7 @@ from onetape.model.errors import BannedSymbol, LossHalt
 from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.money import money_units
 from onetape.model.sections import GUARDIAN, HaltsConfig
-from onetape.model.time import HOUR, SECOND
+from onetape.model.time import DAY, HOUR, SECOND
 from onetape.orders.halts import Scope
 from onetape.risk.halts import HaltDecisions, IncomeCame, Priced, Send, TimePassed, Unrealized
 from onetape.risk.income_windows import IncomeWindows
@@ -308,6 +308,20 @@ def test_a_watch_that_begins_anew_keeps_the_halts_of_open_losses_until_it_knows_
         write(halts)
     assert watch.look(NOW + 4 * SECOND, [open_._replace(amount=None)]) == []
     assert [each.command for each in watch.look(NOW + 5 * SECOND, [open_._replace(amount=0)])] == ["lift_halt"] * 2
+    watch.close()
+
+
+def test_a_day_that_was_lost_while_no_guardian_lived_halts_after_midnight(tmp_path):
+    midnight = NOW // DAY * DAY
+    path = gateway_journal(tmp_path, "main")
+    with JournalWriter(path, process="gateway:main", account="main") as writer:
+        writer.append_instrument(1, midnight - DAY, catalogue.find(SYMBOL).to_msgpack())
+        for number, (time, amount) in enumerate(((midnight - DAY, "3"), (midnight - 1, "2"))):
+            lost = entry(number, (MAIN, "USDT", f"-{amount}"), (MARKET, "USDT", amount), time=time)
+            writer.append("entry", pack(lost), time=time)
+    watch = HaltWatch(tmp_path, {"main": {}}, HaltsConfig(day="5 USDT"))
+    (sent,) = watch.look(midnight + HOUR - SECOND)
+    assert (sent.command, sent.fields["loss"]) == ("halt", "5 USDT") and "until" not in sent.fields
     watch.close()
 
 

@@ -22,7 +22,7 @@ from onetape.model.sections import HaltsConfig
 from onetape.model.time import DAY, SECOND
 from onetape.orders.halts import Scope
 from onetape.risk.halts import Effect, HaltDecisions, Send, TimePassed, Unrealized
-from onetape.risk.income_windows import IncomeWindows
+from onetape.risk.income_windows import HEARD_WITHIN, IncomeWindows
 from onetape.tape.segments import is_tape
 
 __all__ = ["HaltWatch"]
@@ -106,7 +106,7 @@ class HaltWatch:
         path = gateway_journal(self._home, account)
         if account not in self._tapes and is_tape(path):
             slots = {slot: name for name, slot in self._accounts[account].items()}
-            since = now - max((limit.window or DAY) for _, limit in self._limits)
+            since = now - max((limit.window or DAY + HEARD_WITHIN) for _, limit in self._limits)
             currency = self.decisions.windows.currency
             with suppress(OnetapeError):  # it is being made just now
                 self._tapes[account] = IncomeTape(path, account, currency, slots, since=since)
