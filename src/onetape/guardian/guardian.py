@@ -270,6 +270,8 @@ class Guardian:
                 refused = error
                 state = f"refused: {error}" if error else "held"
                 self._say(Record("lease", account, state, {}, "critical" if error else ""))
+            if (result := answer.result) is not None:
+                self.core.protection_listed(account, result.get("unprotected", ()))
             await asyncio.sleep(LEASE_EVERY_S if is_there else LEASE_RETRY_S)
 
     async def _keep(self) -> None:
