@@ -299,7 +299,9 @@ class Guardian:
             for effect in effects:
                 self._carry_out_halt(effect)
             await asyncio.sleep(TICK_S)
-            effects = self._halts.look(time.time_ns(), self._open_positions())
+            followers, of = self._followers.values(), (self._halts.assets, self._halts.currency)
+            prices = [price for follower in followers for price in follower.prices(*of)]
+            effects = self._halts.look(time.time_ns(), self._open_positions(), prices)
 
     def _open_positions(self) -> Iterable[Unrealized] | None:
         """Returns what they would bring now; None: of an account it is not known which it has."""

@@ -185,6 +185,7 @@ class IncomeWindows:
         self._windows: dict[str, tuple[Subject, Window]] = {}  # by the id of its halt
         self._unrealized: dict[tuple[str, str, str], int] = {}  # account, sub-account, symbol
         self._unpriced: dict[tuple[str, str, str], None] = {}  # the same, open, and without a figure so far
+        self.assets: set[str] = set()  # beside the currency, in which something came
         self._prices: dict[str, Fraction] = {}  # of assets, in the currency
         self._waiting: dict[str, deque[Income]] = {}  # by asset
         self._lifted: dict[str, int] = {}  # until when nothing counts, by the id of the halt
@@ -237,6 +238,7 @@ class IncomeWindows:
         """Returns units of the currency; None while the asset's price is unknown."""
         if asset == self.currency:
             return amount
+        self.assets.add(asset)
         price = self._prices.get(asset)
         return None if price is None else _worth(amount, price)
 
@@ -250,8 +252,11 @@ class IncomeWindows:
 
     @property
     def uncounted(self) -> dict[str, int]:
-        """Returns the assets whose price is unknown, and the sum of what came in them, units."""
-        return {asset: sum(each.amount for each in waiting) for asset, waiting in self._waiting.items()}
+        """Returns the assets whose price is unknown, and the sum of what came in them to accounts, units; what of that
+        is whose sub-account's came beside it."""
+        return {
+            asset: sum(each.amount for each in waiting if each.of_account) for asset, waiting in self._waiting.items()
+        }
 
     def breaches(self) -> list[Breach]:
         """Returns the limits that are reached, in the order in which their subjects came."""
