@@ -16,6 +16,7 @@ from onetape.gateway.halts_client import halts, lift, merged, past_halts, set_da
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.stops import Stops
 from onetape.ipc import operator
+from onetape.ipc.command_tape import CommandTape
 from onetape.ipc.names import process_socket
 from onetape.model.enums import Side
 from onetape.model.errors import BannedSymbol, LossHalt, NoGuardian, NotProtected, OrderRate, ServiceTimeout, UsageError
@@ -300,6 +301,23 @@ def test_halts_are_listed_and_lifted_where_a_gateway_answers_and_that_others_do_
     assert say(tmp_path, gateway, "halts")["result"]["halts"] == []
     with pytest.raises(ServiceTimeout):  # it may be there
         lift(tmp_path, config, "h1", "looked at it")
+
+
+def test_the_history_has_what_a_gateway_did_that_was_killed_before_its_reply(tmp_path):
+    with JournalWriter(gateway_journal(tmp_path, "main"), process="gateway:main", account="main") as writer:
+        tape = CommandTape(writer)
+        for id_, command, fields, is_refused in (
+            ("1", "halt", {"symbol": SYMBOL, "reason": "news"}, False),
+            ("2", "halt", {"symbol": SYMBOL, "until": 1}, True),
+            ("3", "lift_halt", {"id": f"symbol:{SYMBOL}:ban", "reason": "old news"}, False),
+        ):
+            record = {"id": id_, "actor": "operator", "target": "gateway:main", "command": command, "fields": fields}
+            tape.command(record | ({"refused": {"code": 4602}} if is_refused else {}), NOW)
+    rows = past_halts(tmp_path, Config(accounts={"main": AccountConfig(venue="x")}))
+    assert [(each["event"], each["subject"], each["reason"]) for each in rows] == [
+        ("begun", SYMBOL, "news"),
+        ("lifted", SYMBOL, "old news"),
+    ]
 
 
 def test_a_level_is_lifted_of_one_subject_at_a_time(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from onetape.gateway.options import gateway_journal
-from onetape.ipc.command_tape import commands_in
+from onetape.ipc.command_tape import PastCommand, commands_in
 from onetape.ipc.once import Once
 from onetape.ipc.operator import glance, send_command
 from onetape.model.errors import (
@@ -21,7 +21,7 @@ from onetape.model.errors import (
     UsageError,
 )
 from onetape.model.sections import Config
-from onetape.orders.halts import Level, Scope, danger_id
+from onetape.orders.halts import Level, Scope, danger_id, halt_of
 
 __all__ = ["HeldHalts", "halts", "lift", "merged", "past_halts", "set_danger", "stops_now"]
 
@@ -135,12 +135,26 @@ def past_halts(home: Path, config: Config) -> list[dict[str, Any]]:
     `event` begun or lifted, `actor` and `reason` of that. One with an end that was not lifted ended at `until`."""
     rows = []
     for account in config.accounts:
+        begun: dict[str, dict[str, Any]] = {}
         for each in commands_in(gateway_journal(home, account), Once()):
-            if each.command in _EVENTS and each.status == "applied":
-                by = {"actor": each.actor, "reason": str(each.fields.get("reason") or "")}
-                of = {"ts": each.time, "account": account, "event": _EVENTS[each.command]}
-                rows.append({"level": int(Level.REDUCE), **of, **each.result, **by})
+            if each.command not in _EVENTS or each.status not in ("applied", ""):
+                continue
+            halt = each.result if each.result is not None else _done(each, account, begun)
+            if halt is None:
+                continue
+            begun[halt["id"]] = halt
+            by = {"actor": each.actor, "reason": str(each.fields.get("reason") or "")}
+            of = {"ts": each.time, "account": account, "event": _EVENTS[each.command]}
+            rows.append({"level": int(Level.REDUCE), **of, **halt, **by})
     return sorted(rows, key=lambda row: (row["ts"], row["account"]))
+
+
+def _done(command: PastCommand, account: str, begun: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """Returns what a gateway has begun or lifted that was killed before its reply: its next life has done it. begun: by
+    id; None: of one that is no longer on the tape."""
+    if command.command != "halt":
+        return begun.get(str(command.fields["id"]))
+    return halt_of(command.fields, actor=command.actor, account=account, time=command.time).as_json()
 
 
 def _answer(home: Path, account: str, command: str, fields: dict[str, Any]) -> Any:
