@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 import uuid
 
@@ -11,11 +12,14 @@ import pytest
 
 import copied_process
 from onetape.gateway.gateway_tape import GatewayTape
-from onetape.gateway.halts_client import merged, past_halts
+from onetape.gateway.halts_client import halts, lift, merged, past_halts, set_danger
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.stops import Stops
+from onetape.ipc import operator
+from onetape.ipc.command_tape import CommandTape
+from onetape.ipc.names import process_socket
 from onetape.model.enums import Side
-from onetape.model.errors import BannedSymbol, LossHalt, NoGuardian, NotProtected, OrderRate
+from onetape.model.errors import BannedSymbol, LossHalt, NoGuardian, NotProtected, OrderRate, ServiceTimeout, UsageError
 from onetape.model.sections import GUARDIAN, AccountConfig, Config
 from onetape.model.time import SECOND
 from onetape.security.tokens import make_token, read_token
@@ -150,15 +154,35 @@ def test_a_level_that_takes_the_place_of_another_ends_what_was_said_of_it(tmp_pa
 
 def test_a_position_without_protection_is_not_added_to(world, tmp_path):
     _, listing, start = world
-    gateway, robot = start()
-    since = time.time_ns()
+    gateway, robot = start(is_guarded=True)
+
+    def unprotected() -> list[str]:
+        until = time.time_ns() + 50 * SECOND
+        return say(tmp_path, gateway, "guardian_lease", until_ns=until)["result"]["unprotected"]
+
+    assert unprotected() == []
+    since = str(time.time_ns())  # as the command line has it
     assert say(tmp_path, gateway, "unprotected", symbol=SYMBOL, since=since)["status"] == "applied"
+    assert say(tmp_path, gateway, "unprotected", symbol=SYMBOL, since="soon")["status"] == "refused"
     assert refused_with(tmp_path, robot, listing) == NotProtected.code
     gateway.kill()
     gateway.start()
+    assert unprotected() == [SYMBOL]
     assert refused_with(tmp_path, robot, listing) == NotProtected.code
     assert say(tmp_path, gateway, "unprotected", symbol=SYMBOL, since=0)["status"] == "applied"
     assert refused_with(tmp_path, robot, listing) == 0
+
+
+@pytest.mark.parametrize("is_guarded", [False, True])
+def test_a_gateway_that_has_no_guardian_any_more_holds_nothing_back_for_its_word(is_guarded, tmp_path):
+    desk, said = Desk(), []
+    desk.gate.is_guarded = is_guarded
+    desk.gate.halts.protect(SYMBOL, NOW)
+    with JournalWriter(tmp_path / "tape", durable=False) as writer:
+        stops = Stops(desk.gate, GatewayTape(writer, []), options_of(), say=said.append, wall=lambda: NOW)
+        stops.open(NOW)
+    assert [each.subject for each in said] == [SYMBOL] * is_guarded
+    assert list(stops.status()["unprotected"]) == [SYMBOL] * is_guarded
 
 
 def test_more_executions_than_a_strategy_may_have_halt_it_until_somebody_has_looked(world, tmp_path):
@@ -206,6 +230,9 @@ def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue
         return json.loads(done.stdout)
 
     assert answer_of("halts") == []
+    for of in ("symbol=typo", "strategy=typo"):
+        answer = answer_of("send", "gateway:main", "halt", of, "reason=news", code=2)
+        assert "is traded here" in answer["error"]["message"]
     assert answer_of("send", "gateway", "halt", f"symbol={SYMBOL}", "until=4h", "reason=news")["status"] == "applied"
     (row,) = answer_of("halts")
     assert row["until"] - row["since"] == 4 * 3600 * SECOND
@@ -255,6 +282,47 @@ def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue
         ("lifted", "operator", "deep again", SYMBOL),
     ]
     assert {each["id"] for each in past[:2]} == {row["id"]} and past[0]["ts"] < past[1]["ts"]
+
+
+def test_halts_are_listed_and_lifted_where_a_gateway_answers_and_that_others_do_not_is_said(
+    world, tmp_path, monkeypatch
+):
+    _, _, start = world
+    gateway, _ = start()
+    monkeypatch.setattr(operator, "WITHIN_S", 1.0)
+    config = Config(accounts={name: AccountConfig(venue="x") for name in ("dead", "main")})
+    assert halts(tmp_path, Config(accounts={"main": AccountConfig(venue="x")})) == ([], None)
+    with socket.socket(socket.AF_UNIX) as left:  # its process was killed
+        left.bind(str(process_socket(tmp_path, "gateway:dead")))
+    say(tmp_path, gateway, "halt", symbol=SYMBOL, id="h1")
+    for found in (halts(tmp_path, config), lift(tmp_path, config, "h1", "looked at it")):
+        assert [(row["id"], row["accounts"]) for row in found.rows] == [("h1", ["main"])]
+        assert "gateway-dead" in found.away.message and found.away.exit_code == 6
+    assert say(tmp_path, gateway, "halts")["result"]["halts"] == []
+    with pytest.raises(ServiceTimeout):  # it may be there
+        lift(tmp_path, config, "h1", "looked at it")
+
+
+def test_the_history_has_what_a_gateway_did_that_was_killed_before_its_reply(tmp_path):
+    with JournalWriter(gateway_journal(tmp_path, "main"), process="gateway:main", account="main") as writer:
+        tape = CommandTape(writer)
+        for id_, command, fields, is_refused in (
+            ("1", "halt", {"symbol": SYMBOL, "reason": "news"}, False),
+            ("2", "halt", {"symbol": SYMBOL, "until": 1}, True),
+            ("3", "lift_halt", {"id": f"symbol:{SYMBOL}:ban", "reason": "old news"}, False),
+        ):
+            record = {"id": id_, "actor": "operator", "target": "gateway:main", "command": command, "fields": fields}
+            tape.command(record | ({"refused": {"code": 4602}} if is_refused else {}), NOW)
+    rows = past_halts(tmp_path, Config(accounts={"main": AccountConfig(venue="x")}))
+    assert [(each["event"], each["subject"], each["reason"]) for each in rows] == [
+        ("begun", SYMBOL, "news"),
+        ("lifted", SYMBOL, "old news"),
+    ]
+
+
+def test_a_level_is_lifted_of_one_subject_at_a_time(tmp_path):
+    with pytest.raises(UsageError, match="one of symbol and strategy"):
+        set_danger(tmp_path, Config(), 0, {"symbol": SYMBOL, "strategy": "main", "reason": "x"}, "")
 
 
 def test_only_operator_and_guardian_may_and_a_guardian_no_more_than_that(world, tmp_path):

@@ -22,6 +22,7 @@ from onetape.guardian.events import (
     StopRow,
     Unprotected,
 )
+from onetape.guardian.kept import PositionNotes
 from onetape.model import catalogue
 from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.model.time import SECOND
@@ -225,6 +226,27 @@ def test_the_hard_stop_is_at_seven_percent_to_the_tick(is_mark, sign, beyond):
     assert any(isinstance(each, Flatten) for each in world.core.effects) is bool(beyond)
 
 
+@pytest.mark.parametrize("is_another", [False, True])
+def test_a_flatten_is_gone_on_with_by_the_next_life_and_not_of_a_position_that_was_opened_since(is_another):
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    world.gateway_up = False  # it is not flat yet
+    world.resting.clear()
+    world.move(START * 92 // 100)
+    world.run(0.2)
+    (said,) = [each for each in world.records if each.kind == "hard stop"]
+    notes = PositionNotes(ACCOUNT, SYMBOL, BOTH)
+    notes.take(said.kind, said.state, dict(said.about), is_wrong=True)
+    world.kill_guardian()
+    if is_another:  # while nobody watched
+        world.trade(-world.qty)
+        world.trade(1000)
+    world.begin_guardian()
+    notes.resume(world.core)
+    assert bool(world.guard.flattening) is not is_another
+
+
 def test_beyond_a_level_without_a_stop_its_share_is_closed_here():
     world = GuardedWorld(faults=Faults(refused=1.0))
     world.trade(1000)
@@ -422,6 +444,20 @@ def test_what_the_gateway_knows_of_protection_is_said_anew_after_an_earlier_life
     world.core.remember_protection(ACCOUNT, SYMBOL, PositionSide.BOTH, is_lost=False)
     world.run(1)
     assert world.bare == 0 and len(kinds(world, Unprotected)) == 1
+
+
+def test_what_a_gateway_knows_of_protection_is_ended_by_a_life_that_has_no_word_of_it():
+    """Its journal is new. Of one of the positions nothing is held any more, and nobody knows of it."""
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    others = "binance:ETH/USDT:USDT"
+    world.core.protection_listed(ACCOUNT, [SYMBOL, others])
+    world.run(1)
+    assert {(each.symbol, each.since) for each in kinds(world, Unprotected)} == {(SYMBOL, 0), (others, 0)}
+    world.core.protection_listed(ACCOUNT, [])
+    world.run(2)
+    assert len(kinds(world, Unprotected)) == 2
 
 
 def test_what_is_still_wrong_is_said_again_after_an_earlier_life():

@@ -51,6 +51,11 @@ def held(home: Home) -> float:
 def test_a_limit_that_is_lost_halts_by_itself_and_until_it_is_lifted_only_reductions_pass(tmp_path):
     with Home(tmp_path, CONFIG, IDLE) as home:
         home.run("up")
+        wait_for(lambda: "has made 0 USDT" in table(home.run("status")))
+        home.run("send", "gateway:main", "kill", "reason=lunch")
+        wait_for(lambda: "account main  kill switch on: lunch" in table(home.run("status")))
+        home.run("send", "gateway:main", "unkill")
+        wait_for(lambda: home.run("status")["killed"] == {})
         home.buy(SYMBOL, "0.05")  # its fee is more than may be lost
         halts = wait_for(lambda: both if len(both := home.run("halts", "ls")) == 2 else None)
         assert {each["scope"] for each in halts} == {"symbol", "system"}

@@ -30,9 +30,9 @@ from onetape.model.errors import BannedSymbol, LossHalt
 from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.money import money_units
 from onetape.model.sections import GUARDIAN, HaltsConfig
-from onetape.model.time import HOUR, SECOND
+from onetape.model.time import DAY, HOUR, SECOND
 from onetape.orders.halts import Scope
-from onetape.risk.halts import HaltDecisions, IncomeCame, Priced, Send, TimePassed, Unrealized
+from onetape.risk.halts import HaltDecisions, IncomeCame, NotCounted, Priced, Send, TimePassed, Unrealized
 from onetape.risk.income_windows import IncomeWindows
 from onetape.risk.income_windows import Kind as IncomeKind
 from onetape.security.tokens import read_token
@@ -311,6 +311,20 @@ def test_a_watch_that_begins_anew_keeps_the_halts_of_open_losses_until_it_knows_
     watch.close()
 
 
+def test_a_day_that_was_lost_while_no_guardian_lived_halts_after_midnight(tmp_path):
+    midnight = NOW // DAY * DAY
+    path = gateway_journal(tmp_path, "main")
+    with JournalWriter(path, process="gateway:main", account="main") as writer:
+        writer.append_instrument(1, midnight - DAY, catalogue.find(SYMBOL).to_msgpack())
+        for number, (time, amount) in enumerate(((midnight - DAY, "3"), (midnight - 1, "2"))):
+            lost = entry(number, (MAIN, "USDT", f"-{amount}"), (MARKET, "USDT", amount), time=time)
+            writer.append("entry", pack(lost), time=time)
+    watch = HaltWatch(tmp_path, {"main": {}}, HaltsConfig(day="5 USDT"))
+    (sent,) = watch.look(midnight + HOUR - SECOND)
+    assert (sent.command, sent.fields["loss"]) == ("halt", "5 USDT") and "until" not in sent.fields
+    watch.close()
+
+
 @pytest.mark.parametrize("accounts", [("a", "b"), ("b", "a")])
 def test_a_fee_is_worth_the_price_of_its_time_by_whichever_tape_also_after_a_restart(accounts, tmp_path):
     btc = catalogue.find(SYMBOL)
@@ -336,6 +350,18 @@ def test_a_fee_is_worth_the_price_of_its_time_by_whichever_tape_also_after_a_res
         assert [each.fields["loss"] for each in effects] == ["190 USDT"] * 2
     for each in (live, anew, *writers.values()):
         each.close()
+
+
+def test_a_fee_is_worth_the_hubs_price_where_a_gateway_has_no_marks_on_its_tape(tmp_path):
+    path = gateway_journal(tmp_path, "main")
+    with JournalWriter(path, process="gateway:main", account="main") as writer:
+        writer.append("entry", pack(entry(1, (MAIN, "BNB", "-0.1"), (FEES, "BNB", "0.1"))), time=NOW)
+    watch = HaltWatch(tmp_path, {"main": {}}, HaltsConfig(system=["4h 60 USDT"]))
+    assert watch.look(NOW) == [NotCounted({"BNB": money_units("-0.1")})]
+    assert (watch.assets, watch.currency) == ({"BNB"}, "USDT")
+    counted, halt = watch.look(NOW + 1, prices=[Priced("BNB", Fraction(600))])
+    assert (halt.fields["loss"], counted) == ("60 USDT", NotCounted({}))
+    watch.close()
 
 
 def test_without_limits_nothing_is_followed(tmp_path):

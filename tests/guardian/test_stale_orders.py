@@ -30,6 +30,7 @@ from onetape.model.enums import OrderState, OrderType, PositionSide, RequestKind
 from onetape.model.errors import BadConfig
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
+from onetape.risk.halts import Priced
 from onetape.store.config import parse_config
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.wait import Waiter
@@ -130,6 +131,9 @@ def test_prices_that_a_hub_brings_count_while_they_are_fresh(tmp_path, age, is_f
     follower.look_at_hub(SECOND)
     (guard,) = core.guards.values()
     assert bool(guard.mid) is (SYMBOL in follower.tops) is is_fresh
+    middle = Priced("BTC", Fraction(1_000_005, 10**BTC.price_decimals))
+    assert list(follower.prices({"BTC", "BNB"}, "USDT")) == [middle] * is_fresh
+    assert list(follower.prices({"BNB"}, "USDT")) == list(follower.prices({"BTC"}, "USD")) == []
     top = follower.tops.get(SYMBOL)  # no later than when it was looked at
     assert bool(due(view(order("b")), ((top.at if top else at) + SECOND) / SECOND, tops=follower.tops)) is is_fresh
     follower.leave(waiter)

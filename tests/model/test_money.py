@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onetape._core import InstrumentSpec
-from onetape.model.decimals import canonical, decimal_text, decimals_of, to_decimal, to_units
+from onetape.model.decimals import canonical, decimal_text, decimals_of, to_decimal, to_units, whole_number
 from onetape.model.enums import Kind
 from onetape.model.errors import InvalidAmount
 from onetape.model.money import (
@@ -159,3 +159,14 @@ def test_units_are_whole_or_an_error() -> None:
     assert to_units(D("0.25"), 2) == 25
     with pytest.raises(ValueError, match="more than 1 decimals"):
         to_units(D("0.25"), 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        *((each, int(each)) for each in (0, 5, "5", "007", 2**63 - 1, str(2**63 - 1))),
+        *((each, None) for each in (-1, "-1", 2**63, "9" * 90, True, 5.0, "5.0", "", " 5", "\u0665", None, [5])),
+    ],
+)
+def test_a_whole_number_may_come_as_its_digits(value, number):
+    assert whole_number(value) == number

@@ -34,9 +34,9 @@ def came(amount, *, time=NOW, symbol=BTC, account="main", asset="USDT"):
 class Desk:
     """Decisions, and gateways that do what is sent: each command once, by its id."""
 
-    def __init__(self, *limits, accounts=("main", "other"), since: Desk | None = None) -> None:
+    def __init__(self, *limits, accounts=("main", "other"), unrealized=False, since: Desk | None = None) -> None:
         parsed = [(scope, parse_loss_limit(text)) for scope, text in limits or LIMITS]
-        self.core = HaltDecisions(IncomeWindows(parsed, "USDT"), accounts)
+        self.core = HaltDecisions(IncomeWindows(parsed, "USDT", counts_unrealized=unrealized), accounts)
         self.now = NOW
         self.halts = since.halts if since else {account: Halts() for account in accounts}
         self.done = since.done if since else set()
@@ -164,6 +164,16 @@ def test_what_cannot_be_counted_is_said_once_and_when_it_is_over():
 
 def open_(amount, symbol=BTC, account="main") -> Unrealized:
     return Unrealized(account, "", symbol, "USDT", None if amount is None else money_units(amount))
+
+
+def test_an_end_that_comes_back_with_the_market_is_sent_again():
+    desk = Desk((Scope.SYSTEM, "4h 150 USDT"), accounts=("main",), unrealized=True)
+    ends = []
+    for at, amount in enumerate((-60, -160, -60)):  # the middle of the market is where it was before
+        desk.now = NOW + at
+        desk.hear(*[came(-100)][at:], open_(amount))
+        ends.append(desk.held())
+    assert ends == [{"4h 150 USDT": NOW + 4 * HOUR}, {"4h 150 USDT": 0}, {"4h 150 USDT": NOW + 4 * HOUR}]
 
 
 def halted_by_open_losses(*events: HaltReported | HaltLifted | IncomeCame) -> tuple[HaltDecisions, dict[str, str]]:

@@ -118,7 +118,35 @@ def test_a_day_ends_at_midnight_utc_and_begins_with_it():
     (breach,) = made.breaches()
     assert breach.until == 0  # until it is lifted
     assert made.next_change() == midnight + DAY
-    made.advance(midnight + DAY)
+    made.advance(midnight + DAY + HOUR)
+    assert not made.breaches()
+
+
+def test_what_is_heard_of_a_day_in_the_first_hour_of_the_next_one_counts_to_it():
+    """A guardian that begins anew at midnight would miss it, and its halt stays until it is lifted."""
+    midnight = NOW // DAY * DAY
+    for seconds, is_reached in ((0, True), (3599, True), (3600, False)):
+        now = midnight + seconds * 10**9
+        made = windows((Scope.SYSTEM, "day 500 USDT"), now=now)
+        made.income(income(-400, time=midnight - DAY))
+        made.income(income(-600, time=midnight - DAY - 1))  # of the day before that
+        made.income(income(900, time=midnight))  # of this one
+        assert not made.breaches()
+        made.income(income(-100, time=midnight - 1))
+        assert [each.total for each in made.breaches()] == [money_units(-500)] * is_reached
+        assert made.next_change() == (midnight + HOUR if is_reached else midnight + DAY)
+        made.advance(midnight + HOUR)
+        assert not made.breaches()
+
+
+def test_a_day_that_was_lifted_after_its_end_counts_no_more():
+    midnight = NOW // DAY * DAY
+    made = windows((Scope.SYSTEM, "day 500 USDT"), now=midnight - HOUR)
+    made.income(income(-500, time=midnight - HOUR))
+    made.advance(midnight + 1)
+    (breach,) = made.breaches()
+    made.lift(breach.id, midnight + 1)
+    made.income(income(-600, time=midnight - 1))
     assert not made.breaches()
 
 
@@ -224,7 +252,7 @@ def test_sums_are_those_of_a_slow_model(seed):
             limit = parse_loss_limit(text)
             for name in (BTC, ETH) if scope is Scope.SYMBOL else ("",):
                 breach = found.pop((scope, name, limit.text), None)
-                total = plain_sum(rows, limit, name, now)
+                total = plain_lost(rows, limit, name, now)
                 assert (breach is not None) == (total <= -limit.most)
                 assert breach is None or breach.total == total
                 if breach is not None and breach.until:
@@ -238,3 +266,11 @@ def test_sums_are_those_of_a_slow_model(seed):
 def plain_sum(rows, limit, symbol: str, now: int) -> int:
     start = now - limit.window if limit.window else now // DAY * DAY - 1
     return sum(r.amount for r in rows if start < r.time <= now and symbol in ("", r.symbol))
+
+
+def plain_lost(rows, limit, symbol: str, now: int) -> int:
+    """Of a day also that of the day before, in its first hour, where it lost more."""
+    total = plain_sum(rows, limit, symbol, now)
+    if limit.window or now % DAY >= HOUR:
+        return total
+    return min(total, plain_sum(rows, limit, symbol, now // DAY * DAY - 1))

@@ -97,6 +97,22 @@ def test_a_total_loss_is_of_a_currency_that_something_settles_in(tmp_path: Path,
         ]
 
 
+@pytest.mark.parametrize(
+    ("currency", "more", "words"),
+    [
+        ("USDT", "", None),
+        ("EUR", "", "halts is of EUR, and what is traded settles in USDT"),
+        ("BTC", OTHER, None),
+        ("USD", OTHER, None),  # a coin's price in it is the contract's
+        ("EUR", OTHER, "settles in BTC, USD, USDT"),
+    ],
+)
+def test_limits_of_losses_are_of_a_currency_that_can_be_counted_in(tmp_path: Path, currency, more, words):
+    found = findings(tmp_path, f'{CONFIG}{more}[guardian.halts]\nday = "100 {currency}"\n')
+    found = [each for each in found if "does not trade" not in each]
+    assert [words is not None and words in each and "onetape.toml:" in each for each in found] == [True] * bool(words)
+
+
 def test_a_total_loss_is_not_judged_where_robots_run_or_were_added(tmp_path: Path):
     config = f'{CONFIG}[guardian]\ntotal_loss = "100 USDC"\n'
     assert findings(tmp_path, config, running=["robot:mm"]) == []

@@ -45,7 +45,7 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of
             past = load("onetape.gateway.halts_client", "past_halts", what="halts")(shell.home, shell.config)
             shown = [{**row, "ts": moment(row["ts"]), "until": row["until"] and moment(row["until"])} for row in past]
             return Answer(past, listing(shown, PAST, nothing="nothing was halted"))
-        rows = load("onetape.gateway.halts_client", "halts", what="halts")(shell.home, shell.config)
+        found = load("onetape.gateway.halts_client", "halts", what="halts")(shell.home, shell.config)
     elif action == "level":
         if id_ not in ("0", "1", "2", "3") or not reason or is_all:
             raise UsageError("level takes 0, 1, 2 or 3 and --reason", location="halts level")
@@ -53,11 +53,12 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of
             raise UsageError("level 0 lifts at once: --until goes with 1, 2 or 3", location="halts level")
         fields = {"reason": reason, **{name: text for name, text in of.items() if text and name != "account"}}
         set_danger = load("onetape.gateway.halts_client", "set_danger", what="halts")
-        rows = set_danger(shell.home, shell.config, int(id_), fields, of["account"])
+        found = set_danger(shell.home, shell.config, int(id_), fields, of["account"])
     else:
         if not id_ or not reason or is_all:
             raise UsageError("lift takes an ID and --reason", location="halts lift")
-        rows = load("onetape.gateway.halts_client", "lift", what="halts")(shell.home, shell.config, id_, reason)
+        found = load("onetape.gateway.halts_client", "lift", what="halts")(shell.home, shell.config, id_, reason)
+    rows, away = found
     cells = [
         [
             row["id"],
@@ -74,4 +75,5 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of
         for row in rows
     ]
     text = "\n".join(aligned([HEADS, *cells])) if cells else "nothing is halted"
-    return Answer(rows, text if action != "lift" or not rows else f"lifted:\n{text}")
+    text = text if action != "lift" else f"lifted:\n{text}"
+    return Answer(rows, text, away.exit_code if away is not None else 0, away)

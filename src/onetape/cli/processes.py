@@ -89,14 +89,14 @@ def _state(shell: Shell) -> dict[str, Any]:
     status_of = load("onetape.supervisor.client", "status_of", what="the supervisor")
     views = load("onetape.gateway.account_views", "summary", what="accounts")
     robots_now = load("onetape.ipc.operator", "robots_now", what="robots")
-    halts_now = load("onetape.gateway.halts_client", "halts_now", what="halts")
+    stops_now = load("onetape.gateway.halts_client", "stops_now", what="halts")
     state = status_of(shell.home)
     robots = robots_now(shell.home) if state["running"] else {}
     rows = [
         {**each, "robot": robots.get(each["name"])} if each["kind"] == "robot" else each for each in state["processes"]
     ]
-    halts = halts_now(shell.home) if state["running"] else []
-    return {**state, "processes": rows, "halts": halts, **views(shell.home, shell.config)}
+    halts, killed = stops_now(shell.home) if state["running"] else ([], {})
+    return {**state, "processes": rows, "halts": halts, "killed": killed, **views(shell.home, shell.config)}
 
 
 def table(state: dict[str, Any]) -> str:
@@ -110,6 +110,7 @@ def table(state: dict[str, Any]) -> str:
     if "orders" in state:
         count = state["orders"]
         shown.append(f"{count} working order{'s' if count != 1 else ''}")
+    shown += (f"account {account}  kill switch on: {why}" for account, why in state.get("killed", {}).items())
     return "\n".join([*shown, *_danger_lines(state.get("halts", ()))])
 
 

@@ -26,6 +26,7 @@ from onetape.gateway.found import found_by, part_key
 from onetape.gateway.gateway_tape import RobotLife, kill_reason
 from onetape.gateway.parts import Part
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
+from onetape.model.decimals import whole_number
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import (
     NotAvailable,
@@ -143,7 +144,7 @@ class OrdersByHand:
         ]
         is_dry = _flag(fields, "dry_run")
         until = fields.get("until_ns")
-        if until is not None and (isinstance(until, bool) or not isinstance(until, int)):
+        if until is not None and (until := whole_number(until)) is None:
             raise UsageError("until_ns is a time, ns UTC: later it is not placed")
 
         def do() -> Any:

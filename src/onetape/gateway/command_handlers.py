@@ -19,13 +19,14 @@ from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions
 from onetape.ipc.door import OPERATOR, Command, Do, Door, Handler, Repeated
 from onetape.ipc.once import Once
+from onetape.model.decimals import whole_number
 from onetape.model.errors import BadInput, NotAvailable, UsageError
 from onetape.model.money import money
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN
 from onetape.model.symbol import exchange_of
 from onetape.model.time import MS
-from onetape.orders.halts import HALT_FIELDS
+from onetape.orders.halts import HALT_FIELDS, Scope
 from onetape.orders.resolve import resolution_of
 
 __all__ = ["Commands", "Desk", "Money", "names_of", "venues_of"]
@@ -153,9 +154,9 @@ class Commands:
         return do
 
     def _reconcile(self, command: Command) -> Do:
-        within = command.fields.get("within_ms", 0)
-        if not isinstance(within, int):
-            raise BadInput(f"within_ms is a whole number, not {within!r}"[:200])
+        within = whole_number(command.fields.get("within_ms", 0))
+        if within is None:
+            raise BadInput(f"within_ms is a whole number, not {command.fields['within_ms']!r}"[:200])
         return lambda: self._trading().reconcile(within * MS)
 
     def _reconciled(self) -> dict[str, Any]:
@@ -209,14 +210,16 @@ class Commands:
         core = self._trading()
         stops = core.stops
         halt = stops.wanted(command.fields, actor=command.actor, time=command.time)
-        if "level" in command.fields:  # by hand: who errs in a name believes that it holds
+        # Who errs in a name believes that it holds. What goes to several gateways, one of them trades.
+        if "level" in command.fields or (command.actor != GUARDIAN and command.target in self.door.names[:1]):
             names = {
-                "symbol": [each.symbol for each in core.instruments],
-                "strategy": ["main", *core.options.subaccounts],
+                Scope.SYMBOL: [each.symbol for each in core.instruments],
+                Scope.STRATEGY: ["main", *core.options.subaccounts],
             }
-            for scope, traded in names.items():
-                if (subject := str(command.fields.get(scope) or "")) and subject not in traded:
-                    raise UsageError(f"no {scope} {subject[:80]!r} is traded here, but {', '.join(traded)[:400]}")
+            traded = names.get(halt.scope, [halt.subject])
+            if halt.subject not in traded:
+                others = ", ".join(traded)[:400]
+                raise UsageError(f"no {halt.scope} {halt.subject[:80]!r} is traded here, but {others}")
 
         def do() -> dict[str, Any]:
             return stops.begin(halt, self._now())
@@ -233,14 +236,14 @@ class Commands:
 
     def _unprotected(self, command: Command) -> Do:
         fields = command.fields
-        symbol, since = str(fields.get("symbol") or ""), fields.get("since", 0)
-        if not symbol or isinstance(since, bool) or not isinstance(since, int) or since < 0:
+        symbol, since = str(fields.get("symbol") or ""), whole_number(fields.get("since", 0))
+        if not symbol or since is None:
             raise UsageError("unprotected takes a symbol, and since when, ns; 0: it is protected")
         return lambda: self._trading().stops.protect(symbol, since)
 
     def _lease(self, command: Command) -> Do:
-        until, epoch = command.fields.get("until_ns"), command.fields.get("epoch", 0)
-        if not isinstance(until, int) or not isinstance(epoch, int) or isinstance(until, bool):
+        until, epoch = whole_number(command.fields.get("until_ns")), whole_number(command.fields.get("epoch", 0))
+        if until is None or epoch is None:
             raise UsageError("a lease has until_ns, ns UTC, and the epoch of who holds it")
 
         def do() -> dict[str, Any]:

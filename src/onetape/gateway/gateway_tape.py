@@ -705,7 +705,7 @@ class GatewayTape:
             case "lift_halt":
                 self.halts.lift(fields["id"])
             case "unprotected":
-                self.halts.protect(fields["symbol"], fields.get("since", 0))
+                self.halts.protect(fields["symbol"], int(fields.get("since", 0)))
             case "end_cycle":
                 key, name = RequestKey(str(fields.get("key", ""))), fields.get("subaccount")
                 if name is None:

@@ -5,30 +5,57 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from onetape.gateway.options import gateway_journal
-from onetape.ipc.command_tape import commands_in
+from onetape.ipc.command_tape import PastCommand, commands_in
 from onetape.ipc.once import Once
 from onetape.ipc.operator import glance, send_command
-from onetape.model.errors import BY_CODE, BadConfig, OnetapeError, PermissionDenied, ProcessDown, UsageError
+from onetape.model.errors import (
+    BY_CODE,
+    BadConfig,
+    OnetapeError,
+    PermissionDenied,
+    ProcessDown,
+    ServiceTimeout,
+    UsageError,
+)
 from onetape.model.sections import Config
-from onetape.orders.halts import Level, Scope, danger_id
+from onetape.orders.halts import Level, Scope, danger_id, halt_of
 
-__all__ = ["halts", "halts_now", "lift", "merged", "past_halts", "set_danger"]
+__all__ = ["HeldHalts", "halts", "lift", "merged", "past_halts", "set_danger", "stops_now"]
 
 _EVENTS: Final = {"halt": "begun", "lift_halt": "lifted"}  # by command
 
 
-def halts(home: Path, config: Config) -> list[dict[str, Any]]:
-    """Returns the halts that hold, the oldest first; `accounts`: where. Raises ProcessDown where no gateway answers."""
-    return merged(_queried(home, config))
+class HeldHalts(NamedTuple):
+    """Holds halts, each once, the oldest first, `accounts`: where. away: why a gateway does not answer, whose halts are
+    not among them."""
+
+    rows: list[dict[str, Any]]
+    away: OnetapeError | None = None
 
 
-def halts_now(home: Path) -> list[dict[str, Any]]:
-    """Returns the same of the gateways that answer within a second."""
+def halts(home: Path, config: Config) -> HeldHalts:
+    """Returns the halts that hold. Raises ProcessDown or ServiceTimeout where no gateway answers."""
+    answers: dict[str, list[dict[str, Any]]] = {}
+    away: OnetapeError | None = None
+    for account in config.accounts:
+        try:
+            answers[account] = _answer(home, account, "halts", {})["halts"]
+        except (ProcessDown, ServiceTimeout) as error:  # others may be there
+            away = error
+    if not answers and away is not None:
+        raise away
+    return HeldHalts(merged(answers), away)
+
+
+def stops_now(home: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Returns the same rows of the gateways that answer within a second, and by account why its kill switch is on."""
     answers = {each["process"].partition(":")[2]: each["result"] for each in glance(home, "gateway", "halts")}
-    return merged({account: result["halts"] for account, result in answers.items() if result})
+    there = {account: result for account, result in answers.items() if result}
+    killed = {account: result["killed"] for account, result in sorted(there.items()) if result.get("killed")}
+    return merged({account: result["halts"] for account, result in there.items()}), killed
 
 
 def merged(by_account: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
@@ -43,23 +70,38 @@ def merged(by_account: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[s
     return sorted(found.values(), key=lambda row: (row["since"], row["id"]))
 
 
-def lift(home: Path, config: Config, id_: str, reason: str) -> list[dict[str, Any]]:
-    """Lifts a halt at each gateway that has it; what is lifted, as `halts` gives it. Raises UsageError for one that
-    nobody has, and what a gateway refuses with."""
-    lifted = [row for row in halts(home, config) if row["id"] == id_]
+def lift(home: Path, config: Config, id_: str, reason: str) -> HeldHalts:
+    """Lifts a halt at each gateway that has it and returns what is lifted. Raises UsageError for one that nobody has,
+    and what a gateway refuses with, once all have been asked."""
+    found, away = halts(home, config)
+    lifted = [row for row in found if row["id"] == id_]
     if not lifted:
-        raise UsageError(f"no halt {id_[:80]!r} holds", location="halts lift", todo="onetape halts lists them")
+        raise away or UsageError(f"no halt {id_[:80]!r} holds", location="halts lift", todo="onetape halts lists them")
+    failed: OnetapeError | None = None
+    gone: BadConfig | None = None  # where it has ended meanwhile
+    done = False
     for account in (account for row in lifted for account in row["accounts"]):
-        _answer(home, account, "lift_halt", {"id": id_, "reason": reason})
-    return lifted
+        try:
+            _answer(home, account, "lift_halt", {"id": id_, "reason": reason})
+            done = True
+        except BadConfig as error:
+            gone = error
+        except OnetapeError as error:
+            failed = error
+    if failed is not None:
+        raise failed
+    if gone is not None and not done:
+        raise gone
+    return HeldHalts(lifted, away)
 
 
-def set_danger(home: Path, config: Config, level: int, fields: Mapping[str, str], account: str) -> list[dict[str, Any]]:
+def set_danger(home: Path, config: Config, level: int, fields: Mapping[str, str], account: str) -> HeldHalts:
     """Sets the danger level of a subject at the gateway of `account`, "": of each, and lists what holds there. level 0
     lifts it. Raises what a gateway refuses with, once all have been asked; UsageError where none had it to lift."""
-    scope, subject = next(
-        ((Scope(name), fields[name]) for name in ("symbol", "strategy") if fields.get(name)), (None, "")
-    )
+    named = [(Scope(name), fields[name]) for name in ("symbol", "strategy") if fields.get(name)]
+    if len(named) > 1:
+        raise UsageError("a level is of one of symbol and strategy", location="halts level")
+    scope, subject = named[0] if named else (None, "")
     if account and account not in config.accounts:
         raise UsageError(f"no account {account[:80]!r}, but {', '.join(config.accounts)}", location="halts level")
     failed: OnetapeError | None = None
@@ -93,25 +135,26 @@ def past_halts(home: Path, config: Config) -> list[dict[str, Any]]:
     `event` begun or lifted, `actor` and `reason` of that. One with an end that was not lifted ended at `until`."""
     rows = []
     for account in config.accounts:
+        begun: dict[str, dict[str, Any]] = {}
         for each in commands_in(gateway_journal(home, account), Once()):
-            if each.command in _EVENTS and each.status == "applied":
-                by = {"actor": each.actor, "reason": str(each.fields.get("reason") or "")}
-                of = {"ts": each.time, "account": account, "event": _EVENTS[each.command]}
-                rows.append({"level": int(Level.REDUCE), **of, **each.result, **by})
+            if each.command not in _EVENTS or each.status not in ("applied", ""):
+                continue
+            halt = each.result if each.result is not None else _done(each, account, begun)
+            if halt is None:
+                continue
+            begun[halt["id"]] = halt
+            by = {"actor": each.actor, "reason": str(each.fields.get("reason") or "")}
+            of = {"ts": each.time, "account": account, "event": _EVENTS[each.command]}
+            rows.append({"level": int(Level.REDUCE), **of, **halt, **by})
     return sorted(rows, key=lambda row: (row["ts"], row["account"]))
 
 
-def _queried(home: Path, config: Config) -> dict[str, list[dict[str, Any]]]:
-    answers: dict[str, list[dict[str, Any]]] = {}
-    down: ProcessDown | None = None
-    for account in config.accounts:
-        try:
-            answers[account] = _answer(home, account, "halts", {})["halts"]
-        except ProcessDown as error:  # others may be there
-            down = error
-    if not answers and down is not None:
-        raise down
-    return answers
+def _done(command: PastCommand, account: str, begun: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """Returns what a gateway has begun or lifted that was killed before its reply: its next life has done it. begun: by
+    id; None: of one that is no longer on the tape."""
+    if command.command != "halt":
+        return begun.get(str(command.fields["id"]))
+    return halt_of(command.fields, actor=command.actor, account=account, time=command.time).as_json()
 
 
 def _answer(home: Path, account: str, command: str, fields: dict[str, Any]) -> Any:

@@ -52,6 +52,8 @@ class Stops:
         self._halts.expire(now)
         for halt in self._halts:
             self._say(_begun(halt))
+        if not self._gate.is_guarded:  # the guardian that has said so is gone, and nobody says when it is over
+            self._halts.unprotected.clear()
         for symbol, since in self._halts.unprotected.items():
             self._say(_bare(symbol, since))
         self._lease_due = now + FIRST_LEASE_MAX if self._gate.is_guarded else 0
@@ -153,7 +155,7 @@ class Stops:
             self._tape.guardian(self._account, epoch, wall)
         self._halts.epoch, self._halts.lease_until = epoch, now + until - wall
         self._is_watched, self._lease_due = True, 0
-        return {"until_ns": until, "epoch": epoch}
+        return {"until_ns": until, "epoch": epoch, "unprotected": list(self._halts.unprotected)}
 
     @property
     def is_watched(self) -> bool:

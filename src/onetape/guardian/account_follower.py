@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -32,6 +32,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
 from onetape.orders.recover import Openings
 from onetape.orders.reports import FillReport
+from onetape.risk.halts import Priced
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.pruned import read_pruned
 from onetape.tape.segments import is_tape
@@ -147,6 +148,14 @@ class AccountFollower:
                 bid, ask, *_ = self._hub.top(symbol)
                 self.tops[symbol] = Top(bid, ask, time.time_ns() - self._hub.age_ns(symbol))
                 self._core.quote(self.account, symbol, bid, ask, now)
+
+    def prices(self, assets: Collection[str], currency: str) -> Iterator[Priced]:
+        """Yields what assets are worth by the hub's market: a gateway that reads it has no marks on its journal."""
+        for symbol in self._hub.symbols if self._hub is not None and assets else ():
+            instrument, top = self.view.instruments[symbol], self.tops.get(symbol)
+            is_of = instrument.quote == currency and instrument.base in assets
+            if is_of and top is not None and top.bid > 0 and top.ask > 0:
+                yield Priced(instrument.base, Fraction(top.bid + top.ask, 2 * 10**instrument.price_decimals))
 
     def take(self, now: int) -> None:
         """What has come since."""

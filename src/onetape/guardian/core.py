@@ -34,6 +34,7 @@ from onetape.guardian.events import (
 from onetape.guardian.position_guard import COVERED, LadderState, Placement, PositionGuard, unrealized_of
 from onetape.guardian.stop_slots import NO_BOUND, SharedSlots
 from onetape.guardian.sub_accounts import SubAccountStop
+from onetape.guardian.unprotected import UnprotectedSymbols
 from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
@@ -99,10 +100,7 @@ class GuardianCore:
         self._sent: dict[str, tuple[PositionGuard, LadderState, Placement]] = {}
         self._closes: dict[str, PositionGuard] = {}  # by command, closes at the market that have no answer yet
         self._queried: dict[tuple[str, str], int] = {}  # of reads
-        # By account and symbol: whether its gateway knows it as unprotected (None: nobody knows), and when it
-        # was told last.
-        self._bare: dict[tuple[str, str], bool | None] = {}
-        self._bare_at: dict[tuple[str, str], int] = {}
+        self._unprotected = UnprotectedSymbols()
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -281,7 +279,7 @@ class GuardianCore:
     def tick(self, now: int) -> None:
         """Does what is due by time; to be called some twenty times a second."""
         for account in sorted(self._ready):
-            self._look_at_bare(account, now)
+            self._look_at_unprotected(account, now)
             guards = [each for each in self._of(account) if each.qty or each.rows]
             pace = self._paces.get(account, SECOND) if account in self._alone else 0
             self.effects += self._slots.share(account, self._of(account))
@@ -630,9 +628,12 @@ class GuardianCore:
             part.refused, part.refusals = refused, part.refusals + 1 if refused else 0
 
     def _begin_flatten(self, guard: PositionGuard, reason: str, now: int) -> None:
-        guard.flattening = reason
-        self._say("hard stop", guard, "flattening", {"reason": reason}, severity="critical")
+        self._say_flattening(guard, reason)
         self._flatten(guard, now)
+
+    def _say_flattening(self, guard: PositionGuard, reason: str) -> None:
+        guard.flattening, about = reason, {"reason": reason, "opened": guard.opened}
+        self._say("hard stop", guard, "flattening", about, severity="critical")
 
     def _flatten(self, guard: PositionGuard, now: int) -> None:
         """Until it is flat: what other orders work to take off is not taken off twice, the gateway
@@ -689,11 +690,12 @@ class GuardianCore:
             shares.base, shares.left = base, Fraction(left)
             shares.hold(part.qty, part.qty)
 
-    def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str) -> None:
-        """An earlier life had begun to flatten a position, and had not seen it flat."""
+    def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str, *, opened: str = "") -> None:
+        """An earlier life had begun to flatten a position, and had not seen it flat. opened: as of `position`; what
+        was opened since, while nobody watched, is another one."""
         guard = self._guard(account, symbol, side)
-        guard.flattening = reason
-        self._say("hard stop", guard, "flattening", {"reason": reason}, severity="critical")
+        if not (opened and guard.opened) or guard.opened == opened:
+            self._say_flattening(guard, reason)
 
     # --- protection, measured ---------------------------------------------------------------------
 
@@ -723,25 +725,26 @@ class GuardianCore:
         it nobody knows."""
         guard = self._guard(account, symbol, side)
         guard.is_lost = guard.says_anew = is_lost  # the alert of that life ended with it
-        self._bare[account, symbol] = None
+        self._unprotected.reported(account, symbol, None)
 
     def protection_reported(self, effect: Unprotected) -> None:
         """The gateway has taken it in."""
-        self._bare[effect.account, effect.symbol] = effect.since > 0
+        self._unprotected.reported(effect.account, effect.symbol, effect.since > 0)
 
-    def _look_at_bare(self, account: str, now: int) -> None:
+    def protection_listed(self, account: str, symbols: Collection[str]) -> None:
+        """Takes in which symbols the gateway has as unprotected."""
+        self._unprotected.listed(account, symbols)
+
+    def _look_at_unprotected(self, account: str, now: int) -> None:
         """Where a venue takes no stops, local ones are all there is, and nothing is refused for it."""
         if account not in self._watched:
             return
-        lost: dict[str, list[PositionGuard]] = {}
+        lost: dict[str, int] = {}
         for guard in self._of(account):
-            lost.setdefault(guard.instrument.symbol, []).extend([guard] if guard.is_lost else [])
-        for symbol, guards in lost.items():
-            key = account, symbol
-            if self._bare.get(key, False) is bool(guards) or now < self._bare_at.get(key, -REPEAT) + REPEAT:
-                continue
-            self._bare_at[key] = now
-            since = min((each.unprotected_since or now for each in guards), default=0)
+            if guard.is_lost:
+                symbol, since = guard.instrument.symbol, guard.unprotected_since or now
+                lost[symbol] = min(lost.get(symbol, since), since)
+        for symbol, since in self._unprotected.due(account, lost, now):
             self.effects.append(Unprotected(self._next_id(), account, symbol, since))
 
     # --- effects ----------------------------------------------------------------------------------

@@ -270,6 +270,8 @@ class Guardian:
                 refused = error
                 state = f"refused: {error}" if error else "held"
                 self._say(Record("lease", account, state, {}, "critical" if error else ""))
+            if (result := answer.result) is not None:
+                self.core.protection_listed(account, result.get("unprotected", ()))
             await asyncio.sleep(LEASE_EVERY_S if is_there else LEASE_RETRY_S)
 
     async def _keep(self) -> None:
@@ -297,7 +299,9 @@ class Guardian:
             for effect in effects:
                 self._carry_out_halt(effect)
             await asyncio.sleep(TICK_S)
-            effects = self._halts.look(time.time_ns(), self._open_positions())
+            followers, of = self._followers.values(), (self._halts.assets, self._halts.currency)
+            prices = [price for follower in followers for price in follower.prices(*of)]
+            effects = self._halts.look(time.time_ns(), self._open_positions(), prices)
 
     def _open_positions(self) -> Iterable[Unrealized] | None:
         """Returns what they would bring now; None: of an account it is not known which it has."""

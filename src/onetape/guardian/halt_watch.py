@@ -21,8 +21,8 @@ from onetape.model.errors import OnetapeError
 from onetape.model.sections import HaltsConfig
 from onetape.model.time import DAY, SECOND
 from onetape.orders.halts import Scope
-from onetape.risk.halts import Effect, HaltDecisions, Send, TimePassed, Unrealized
-from onetape.risk.income_windows import IncomeWindows
+from onetape.risk.halts import Effect, HaltDecisions, Priced, Send, TimePassed, Unrealized
+from onetape.risk.income_windows import HEARD_WITHIN, IncomeWindows
 from onetape.tape.segments import is_tape
 
 __all__ = ["HaltWatch"]
@@ -62,9 +62,21 @@ class HaltWatch:
         """Returns those whose tapes it follows."""
         return self._tapes.keys()
 
-    def look(self, now: int, unrealized: Iterable[Unrealized] | None = None) -> list[Effect]:
-        """Reads what has come. now: ns UTC; unrealized: of open positions, None: it is not known which there are. Gives
-        what is to be sent, and what cannot be counted. Raises what a damaged journal raises."""
+    @property
+    def assets(self) -> Collection[str]:
+        """Returns those, beside the limits' currency, in which something came."""
+        return self.decisions.windows.assets
+
+    @property
+    def currency(self) -> str:
+        return self.decisions.windows.currency
+
+    def look(
+        self, now: int, unrealized: Iterable[Unrealized] | None = None, prices: Iterable[Priced] = ()
+    ) -> list[Effect]:
+        """Reads what has come. now: ns UTC; unrealized: of open positions, None: it is not known which there are;
+        prices: of `assets`, that no gateway's tape has. Gives what is to be sent, and what cannot be counted. Raises
+        what a damaged journal raises."""
         if self.is_idle:
             return []
         if any(tape.is_gone for tape in self._tapes.values()):
@@ -75,6 +87,8 @@ class HaltWatch:
         tapes = (tape.events() for _, tape in sorted(self._tapes.items()))
         for _, event in heapq.merge(*tapes, key=itemgetter(0)):
             self.decisions.handle(event)
+        for price in prices:
+            self.decisions.handle(price)
         for event in unrealized or ():
             self.decisions.handle(event)
         effects: list[Effect] = []
@@ -106,7 +120,7 @@ class HaltWatch:
         path = gateway_journal(self._home, account)
         if account not in self._tapes and is_tape(path):
             slots = {slot: name for name, slot in self._accounts[account].items()}
-            since = now - max((limit.window or DAY) for _, limit in self._limits)
+            since = now - max((limit.window or DAY + HEARD_WITHIN) for _, limit in self._limits)
             currency = self.decisions.windows.currency
             with suppress(OnetapeError):  # it is being made just now
                 self._tapes[account] = IncomeTape(path, account, currency, slots, since=since)

@@ -21,18 +21,15 @@ from onetape.accounts.explain import groups_of
 from onetape.model.enums import EventType, Kind
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
-from onetape.model.time import HOUR
 from onetape.orders.halts import halt_of
 from onetape.risk.halts import Event, HaltLifted, HaltReported, IncomeCame, Priced
-from onetape.risk.income_windows import Income
+from onetape.risk.income_windows import HEARD_WITHIN, Income
 from onetape.risk.income_windows import Kind as IncomeKind
 from onetape.tape.journal import Frame, JournalReader
 
 __all__ = ["IncomeTape", "incomes_of"]
 
 _WANTED: Final = ("instrument", "entry", "mark", "command")
-# How much later than its venue's time an entry may be on the tape, and by how much clocks may differ.
-HEARD_WITHIN: Final = HOUR
 _KINDS: Final = {
     int(Outside.MARKET): IncomeKind.REALIZED,
     int(Outside.FEES): IncomeKind.FEE,

@@ -23,7 +23,7 @@ from onetape.tape.segments import is_tape, list_segments
 
 __all__ = ["EVERY", "Checkpoint", "Kept", "Recovered", "checkpoint_file", "recover", "write_checkpoint"]
 
-FORMAT: Final = 1  # of the records below; a test holds it to their shape
+FORMAT: Final = 2  # of the records below; a test holds it to their shape
 MADE_BY: Final = f"{FORMAT} {onetape.__version__}"
 EVERY: Final = 20_000  # frames
 _PIN: Final = "notes"  # of the frames that no checkpoint has
@@ -34,13 +34,15 @@ _FRAMES: Final = ("health", "command", "reply")
 
 class PositionNotes(msgspec.Struct):
     """What was written down last of a position. flattening: why it was being flattened and had not been seen flat, ""
-    else; levels: of the last ladder, as `GuardianCore.remember` takes them; shares: by kind of local rule, as
-    `remember_shares` does; is_lost: its protection was, None: nothing was said of it."""
+    else; flattened: which position that was, as `opened` has it; levels: of the last ladder, as `GuardianCore.remember`
+    takes them; shares: by kind of local rule, as `remember_shares` does; is_lost: its protection was, None: nothing was
+    said of it."""
 
     account: str
     symbol: str
     side: PositionSide
     flattening: str = ""
+    flattened: str = ""
     levels: dict[str, Any] = {}
     shares: dict[str, dict[str, Any]] = {}
     is_lost: bool | None = None
@@ -48,9 +50,9 @@ class PositionNotes(msgspec.Struct):
     def take(self, kind: str, state: str, about: dict[str, Any], *, is_wrong: bool) -> None:
         match kind, state:
             case "hard stop", "flattening":
-                self.flattening = about["reason"]
+                self.flattening, self.flattened = about["reason"], about.get("opened", "")
             case "hard stop", _:
-                self.flattening = ""
+                self.flattening = self.flattened = ""
             case "protection", _:
                 self.is_lost = is_wrong
             case "ladder" | "take-profits", "placing":
@@ -70,7 +72,7 @@ class PositionNotes(msgspec.Struct):
         for kind, shares in self.shares.items():
             core.remember_shares(*key, kind, **shares)
         if self.flattening:
-            core.resume_flatten(*key, self.flattening)
+            core.resume_flatten(*key, self.flattening, opened=self.flattened)
 
 
 class Kept(msgspec.Struct):

@@ -126,6 +126,16 @@ def scaled(units: int, decimals: int) -> Decimal:
     return EXACT.scaleb(Decimal(text[:-zeros] if zeros else text), zeros - decimals)
 
 
+def whole_number(value: object) -> int | None:
+    """Reads a whole number, 0 or more and less than 2**63, also as the command line has it, in digits; None: it is
+    none."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= DIGITS_MAX:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value < 2**63 else None
+
+
 def to_units(value: Decimal, decimals: int, *, what: str = "value") -> int:
     """value * 10**decimals where that is whole. Raises ValueError where it is not."""
     units = EXACT.scaleb(value, decimals)
@@ -148,4 +158,5 @@ __all__ = [
     "to_fraction",
     "to_ratio",
     "to_units",
+    "whole_number",
 ]

@@ -1,8 +1,8 @@
 """Which halts begin, change and end: the decisions of a guardian about what was lost.
 
 Pure: events in, effects out. Incomes come from the tapes of gateways, which also say what was lifted by hand; effects
-are commands to gateways. A guardian that starts anew feeds the tapes in once more and comes to the same: its commands
-have ids that follow from what they say, so a gateway that has done one does it no second time.
+are commands to gateways, each with an id of the moment that it was decided at: a gateway does it once, and what comes
+to the same words again is another one. A guardian that starts anew feeds the tapes in once more and comes to the same.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class HaltDecisions:
                     and (_is_later(breach.until, cached.until) or self._may_loosen(id_, has_positions))
                 ):
                     self._cached[account, id_] = _Cached(since, breach.until)
-                    effects.append(_begin(account, breach, since))
+                    effects.append(_begin(account, breach, since, now))
         for (account, id_), cached in list(self._cached.items()):
             if id_ in reached or not (cached.until or self.windows.slides(id_)):
                 continue  # a day's halt stays until somebody lifts it
@@ -191,7 +191,7 @@ def _is_later(until: int, than: int) -> bool:
     return than != 0 and (not until or until > than)
 
 
-def _begin(account: str, breach: Breach, since: int) -> Send:
+def _begin(account: str, breach: Breach, since: int, now: int) -> Send:
     fields: dict[str, Any] = {
         "id": breach.id,
         "scope": str(breach.subject.scope),
@@ -203,7 +203,7 @@ def _begin(account: str, breach: Breach, since: int) -> Send:
     }
     if breach.until:
         fields["until"] = breach.until
-    return Send(account, f"{breach.id}.{since}.{breach.until}.{breach.total}", "halt", fields)
+    return Send(account, f"{breach.id}.{now}.{breach.until}", "halt", fields)
 
 
 def _lift(account: str, id_: str, now: int) -> Send:

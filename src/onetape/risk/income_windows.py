@@ -2,7 +2,8 @@
 system, exact to 1e-18 of one currency.
 
 Pure. Each income is fed in once, with its venue's time; it counts at `now` where now - window < its time <= now, so it
-has left at the nanosecond time + window. Of a UTC day all count that the day has seen. An income in another asset is
+has left at the nanosecond time + window. Of a UTC day all count that the day has seen, also what is heard of it in the
+first hour of the next one. An income in another asset is
 worth what that asset was worth when it came, and the asset is kept; while its price is unknown it waits, and is
 reported as not counted.
 """
@@ -22,11 +23,14 @@ from typing import Final, NamedTuple
 
 from onetape.model.loss_limit import LossLimit
 from onetape.model.money import divide_half_even
-from onetape.model.time import DAY
+from onetape.model.time import DAY, HOUR
 from onetape.orders.halts import Scope
 
-__all__ = ["Breach", "Income", "IncomeWindows", "Kind", "Subject", "Window", "halt_id"]
+__all__ = ["HEARD_WITHIN", "Breach", "Income", "IncomeWindows", "Kind", "Subject", "Window", "halt_id"]
 
+# How much later than its venue's time an income may be heard of, and by how much clocks may differ. A day's halt stays
+# until it is lifted, so it must not be missed for a guardian that begins anew at midnight.
+HEARD_WITHIN: Final = HOUR
 WAITING_MAX: Final = 100_000  # incomes without a price; beyond it the oldest are lost, and reported
 
 
@@ -85,23 +89,27 @@ class Breach(NamedTuple):
 class Window:
     """One limit of one subject: its incomes by time, and their sum as of `now`.
 
-    since: what came until then does not count, for the limit was lifted then.
+    since: what came until then does not count, for the limit was lifted then. before: the sum of the day before, while
+    something of it may still be heard of.
     """
 
     limit: LossLimit
     since: int = 0
     total: int = 0
+    before: int = 0
     _in: deque[tuple[int, int]] = field(default_factory=deque)  # (time, amount), counted
+    _before: deque[tuple[int, int]] = field(default_factory=deque)
     _ahead: deque[tuple[int, int]] = field(default_factory=deque)  # of a time that has not come
 
     def add(self, time: int, amount: int, now: int) -> None:
         if time > now:
             _put(self._ahead, (time, amount))
-            return
-        if time <= max(self.since, self._start(now)):
-            return
-        _put(self._in, (time, amount))
-        self.total += amount
+        elif time > max(self.since, self._start(now)):
+            _put(self._in, (time, amount))
+            self.total += amount
+        elif time > max(self.since, self._start_before(now)):
+            _put(self._before, (time, amount))
+            self.before += amount
 
     def slide(self, now: int) -> None:
         """Moves the window to now, which never goes back."""
@@ -109,14 +117,23 @@ class Window:
             self.add(*self._ahead.popleft(), now)
         start = max(self.since, self._start(now))
         while self._in and self._in[0][0] <= start:
-            self.total -= self._in.popleft()[1]
+            self.total -= self._in[0][1]
+            self.before += self._in[0][1]
+            self._before.append(self._in.popleft())
+        start = max(self.since, self._start_before(now))
+        while self._before and self._before[0][0] <= start:
+            self.before -= self._before.popleft()[1]
 
     def lift(self, time: int, now: int) -> None:
         self.since = max(self.since, time)
         self.slide(now)
 
+    def lost(self, unrealized: int = 0) -> int:
+        """Returns what was lost, below 0: while the sum of either day may reach the limit, the lower one."""
+        return min(self.total + min(unrealized, 0), self.before)
+
     def is_reached(self, unrealized: int = 0) -> bool:
-        return self.total + min(unrealized, 0) <= -self.limit.most
+        return self.lost(unrealized) <= -self.limit.most
 
     def until(self, unrealized: int = 0) -> int:
         """Returns when a limit that is reached is so no longer by the passing of time; 0: not by itself."""
@@ -136,11 +153,18 @@ class Window:
         if self._in:
             first = self._in[0][0]
             due.append(first + self.limit.window if self.limit.window else (now // DAY + 1) * DAY)
+        if self._before:
+            due.append(now // DAY * DAY + HEARD_WITHIN)
         return min(due, default=0)
 
     def _start(self, now: int) -> int:
         """Returns what is not later than this does not count."""
         return now - self.limit.window if self.limit.window else now // DAY * DAY - 1
+
+    def _start_before(self, now: int) -> int:
+        """Returns the same of the day before."""
+        start = self._start(now)
+        return start if self.limit.window or now - start > HEARD_WITHIN else start - DAY
 
 
 class IncomeWindows:
@@ -161,6 +185,7 @@ class IncomeWindows:
         self._windows: dict[str, tuple[Subject, Window]] = {}  # by the id of its halt
         self._unrealized: dict[tuple[str, str, str], int] = {}  # account, sub-account, symbol
         self._unpriced: dict[tuple[str, str, str], None] = {}  # the same, open, and without a figure so far
+        self.assets: set[str] = set()  # beside the currency, in which something came
         self._prices: dict[str, Fraction] = {}  # of assets, in the currency
         self._waiting: dict[str, deque[Income]] = {}  # by asset
         self._lifted: dict[str, int] = {}  # until when nothing counts, by the id of the halt
@@ -213,6 +238,7 @@ class IncomeWindows:
         """Returns units of the currency; None while the asset's price is unknown."""
         if asset == self.currency:
             return amount
+        self.assets.add(asset)
         price = self._prices.get(asset)
         return None if price is None else _worth(amount, price)
 
@@ -226,8 +252,11 @@ class IncomeWindows:
 
     @property
     def uncounted(self) -> dict[str, int]:
-        """Returns the assets whose price is unknown, and the sum of what came in them, units."""
-        return {asset: sum(each.amount for each in waiting) for asset, waiting in self._waiting.items()}
+        """Returns the assets whose price is unknown, and the sum of what came in them to accounts, units; what of that
+        is whose sub-account's came beside it."""
+        return {
+            asset: sum(each.amount for each in waiting if each.of_account) for asset, waiting in self._waiting.items()
+        }
 
     def breaches(self) -> list[Breach]:
         """Returns the limits that are reached, in the order in which their subjects came."""
@@ -235,8 +264,7 @@ class IncomeWindows:
         for id_, (subject, window) in self._windows.items():
             unrealized = self._open_loss(subject)
             if window.is_reached(unrealized):
-                total = window.total + min(unrealized, 0)
-                found.append(Breach(id_, subject, window.limit, total, window.until(unrealized)))
+                found.append(Breach(id_, subject, window.limit, window.lost(unrealized), window.until(unrealized)))
         return found
 
     def slides(self, id_: str) -> bool:

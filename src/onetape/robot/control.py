@@ -20,6 +20,7 @@ from onetape.ipc.beside import Beside
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.names import encoded, process_socket
 from onetape.ipc.server import Stream
+from onetape.model.decimals import decimal_text
 from onetape.model.errors import StrategyError, UsageError
 from onetape.robot.control_tape import RobotTape
 from onetape.robot.robot_run import RobotRun
@@ -168,7 +169,7 @@ class RobotControl:
             "symbol": main,
             **shown,
             "symbols": symbols,
-            "profit": str(session.profit),
+            "profit": decimal_text(session.profit),
             "currency": session.plan.currency,
             "status": self._status(),
             "total_trades": session.fills,

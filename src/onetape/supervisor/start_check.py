@@ -96,7 +96,7 @@ def check_start(
     yield from _accounts(config)
     robots = [name for name in config.robots if f"robot:{name}" not in running]
     checked = yield from _robots(config, robots, folder, home)
-    yield from _total_loss(config, checked, home)
+    yield from _loss_currencies(config, checked, home)
 
 
 def refuse(findings: Iterator[Finding], verb: str = "up") -> None:
@@ -378,9 +378,11 @@ def _symbols(config: Config, checked: dict[str, Checked], folder: Path) -> Itera
             yield _at(f"robot {name}", unlisted, config.location("robots", name, "params"))
 
 
-def _total_loss(config: Config, checked: dict[str, Checked], home: Path) -> Iterator[Finding]:
-    """Whether something settles in the currency of the guardian's limit, where it is known what all accounts trade."""
-    if not has_guardian(config) or not (text := config.guardian.total_loss):
+def _loss_currencies(config: Config, checked: dict[str, Checked], home: Path) -> Iterator[Finding]:
+    """Whether something settles in the currency of the guardian's limits, or has its price in it, where it is known
+    what all accounts trade."""
+    total, halts = config.guardian.total_loss, config.guardian.halts.limits
+    if not has_guardian(config) or not (total or halts):
         return
     is_listed = config.robots.keys() == checked.keys() and all(each.symbols for each in checked.values())
     traded_on = {account for robot in config.robots.values() for account in robot.traded_on}
@@ -389,15 +391,20 @@ def _total_loss(config: Config, checked: dict[str, Checked], home: Path) -> Iter
     symbols = [symbol for each in checked.values() for symbol in each.symbols]
     symbols += [each for listed in config.symbols.values() for each in listed] if has_control(config) else []
     try:
-        settles = {each.settle for each in map(parse_symbol, symbols) if each.kind is not Kind.SPOT}
-        currency = parse_amount(text).currency
-        if settles & {currency, UNKNOWN_CURRENCY} or added_at(home, Once()):  # a journal is read to refuse alone
+        traded = [parse_symbol(symbol) for symbol in symbols]
+        settles = {each.settle for each in traded if each.kind is not Kind.SPOT}
+        limits = [("total_loss", parse_amount(total).currency, settles)] if total else []
+        # What is lost in a coin is worth what its contract says.
+        limits += [("halts", limit.currency, settles | {each.quote for each in traded}) for _, limit in halts[:1]]
+        wrong = [each for each in limits if not each[2] & {each[1], UNKNOWN_CURRENCY}]
+        if not wrong or added_at(home, Once()):  # a journal is read to refuse alone
             return
     except OnetapeError:  # of a symbol, which has a finding of its own, or of a journal that the supervisor will name
         return
-    words = f"total_loss is of {currency}, and what is traded settles in {', '.join(sorted(settles)) or 'nothing'}"
-    wrong = BadConfig(words, todo="write the limit in a currency in which contracts settle, or leave it out")
-    yield _at(GUARDIAN, wrong, config.location(GUARDIAN, "total_loss"))
+    for name, currency, counted in wrong:
+        words = f"{name} is of {currency}, and what is traded settles in {', '.join(sorted(counted)) or 'nothing'}"
+        error = BadConfig(words, todo="write the limit in a currency in which contracts settle, or leave it out")
+        yield _at(GUARDIAN, error, config.location(GUARDIAN, name))
 
 
 def _unlisted(config: Config, account: AccountConfig, symbols: list[str], folder: Path) -> Collection[str]:

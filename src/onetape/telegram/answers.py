@@ -46,7 +46,7 @@ def _status(options: TelegramOptions) -> str:
             killed = f"not known: {error.message}"
         lines += [f"! {account}: kill switch {killed}"] if killed else []
     lines += [f"{name[6:]}: {each['status']}, {each['orders']} working" for name, each in robots_now(home).items()]
-    lines.append(f"{len(halts(home, config))} halts, {len(alerts_now(home, config))} alerts")
+    lines.append(f"{len(halts(home, config).rows)} halts, {len(alerts_now(home, config))} alerts")
     return "\n".join(lines)
 
 
@@ -82,10 +82,9 @@ def _positions(options: TelegramOptions) -> str:
 
 
 def _halts(options: TelegramOptions) -> str:
-    return "\n".join(
-        f"{row['id']}: {row['scope']} {row['subject']} {row['rule']} {row['loss']}".rstrip()
-        for row in halts(Path(options.home), options.config)
-    )
+    rows, away = halts(Path(options.home), options.config)
+    lines = [f"{row['id']}: {row['scope']} {row['subject']} {row['rule']} {row['loss']}".rstrip() for row in rows]
+    return "\n".join([*lines, *([f"! not all: {away.message}"] if away is not None else [])])
 
 
 async def supervisor_status(home: Path) -> dict[str, Any]:
