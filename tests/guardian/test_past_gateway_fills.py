@@ -1,4 +1,5 @@
-"""What the guardian's own closings past a dead gateway have filled: off the position at once, and once."""
+"""What the guardian's own orders past a dead gateway come to: what closings have filled is off the position at once,
+and once."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ import pytest
 from exchange.venue_client import served
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.guardian.core import SETTLES, GuardianCore
-from onetape.guardian.events import GuardianSettings
+from onetape.guardian.events import GuardianSettings, StopRow
 from onetape.guardian.options import AccountOptions
 from onetape.guardian.past_gateway import ORDER, PLACING, OrderNumbers, PastGateway
 from onetape.guardian.venue_reader import VenueReader
@@ -42,12 +43,13 @@ class Desk:
         view = SimpleNamespace(
             robots={1: RobotLife(1, "mm", 1, "")}, parts={}, instruments={SYMBOL: BTC, ETH.symbol: ETH}
         )
+        self.follower = SimpleNamespace(view=view)
         self.past = PastGateway(
             "main",
             home,
             reader,
             self.core,
-            SimpleNamespace(view=view),
+            self.follower,
             say=self.records.append,
             spawn=lambda work: self.tasks.append(asyncio.ensure_future(work)),
             ids=OrderNumbers(0, lambda until: None),
@@ -188,6 +190,29 @@ def test_orders_that_open_are_listed_until_a_listing_says_that_there_are_none(tm
 
         await desk.canceled([name])
         assert refused and await desk.working() == set()
+
+    played(tmp_path, play)
+
+
+def test_a_stop_that_arrives_after_its_cancel_has_found_none_is_listed_and_believed(tmp_path):
+    """Its gateway died as it was on its way: that the venue does not have it proves nothing yet."""
+
+    async def play(desk: Desk) -> None:
+        (guard,) = desk.core.guards.values()
+        name = client_id(robot_tag("mm"), epoch=1, ordinal=9)
+        side, state = PositionSide.BOTH, OrderState.SUBMITTED
+        stop = StopRow(name, "", SYMBOL, side, Side.SELL, 500_000, QTY, state)
+        desk.follower.stop_named = lambda of: stop if of == name else None
+        desk.core.stop("main", stop, time.monotonic_ns())
+        before = time.monotonic_ns()
+        desk.past.cancel({name: SYMBOL})
+        await asyncio.gather(*desk.tasks)
+        assert not guard.rows
+        row = OrderStatusReport(SYMBOL, name, "1", OrderState.ACCEPTED, 0, side=Side.SELL, position_side=side)
+        desk.past.stops_listed([row], before)
+        assert not guard.rows
+        desk.past.stops_listed([row], time.monotonic_ns())
+        assert guard.rows == {name: stop}
 
     played(tmp_path, play)
 

@@ -41,6 +41,7 @@ __all__ = ["AccountFollower"]
 
 FOLDED: Final = (*READ, "entry")
 LIVE: Final = (*FOLDED, "quote", "mark")
+RECONCILED: Final = "reconciled"  # the record that a comparison ends with
 _MARK: Final = struct.Struct("<4q")  # MarkPayload of core/journal/events.hpp
 
 Key = tuple[int, int]  # robot, order id
@@ -72,6 +73,7 @@ class AccountFollower:
         self._others: dict[Key, str] = {}  # symbols of other orders that wait for a trigger
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
         self.tops: dict[str, Top] = {}  # by symbol
+        self.comparisons = 0  # of the gateway with its venue that were over while it was followed
         self._has_parts = True
         self._hub_options = hub
         self._hub: HubMarket | None = None
@@ -148,6 +150,10 @@ class AccountFollower:
                 self.tops[symbol] = Top(bid, ask, time.time_ns() - self._hub.age_ns(symbol))
                 self._core.quote(self.account, symbol, bid, ask, now)
 
+    def stop_named(self, name: str) -> StopRow | None:
+        """Returns a protective order that the gateway's journal has and that has not ended, by its client id."""
+        return next((self._stop(key, row) for key, (each, row) in self._stops.items() if each == name), None)
+
     def take(self, now: int) -> None:
         """What has come since."""
         if self.reader is None:
@@ -222,6 +228,8 @@ class AccountFollower:
                 self._say_position(self.view.streams[frame.stream], fill.position_side, now)
                 self._say_order((fill.robot, fill.order_id), now)
             case EventType.POSITION.id | EventType.HEALTH.id:
+                if frame.type == EventType.HEALTH.id:
+                    self.comparisons += msgspec.msgpack.decode(frame.payload)["kind"] == RECONCILED
                 for symbol, side in dict.fromkeys((*self.view.held, *self._held)):
                     self._say_position(symbol, side, now)
 

@@ -8,7 +8,6 @@ The client ids say that a guardian has placed them while no gateway ran; the nex
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -82,23 +81,38 @@ class PastGateway:
     ) -> None:
         self._account, self._core, self._follower = account, core, follower
         self._line, self._protocol, self._now = reader.line, reader.protocol, reader.clock.now
-        self._say, self._spawn = say, spawn
+        self._say, self._spawn, self._steady = say, spawn, reader.steady
         self._fence = Fence(home, account, holder=GUARDIAN)
         self._under_way = 0  # calls
         self._ids = ids
         self._flattening: set[tuple[str, PositionSide]] = set()
+        self._stops: set[str] = set()
+        self._handed: dict[str, int] = {}  # stops that a gateway is to take over, since how many of its comparisons
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """The gateway knows of all that was placed, from here on."""
+        """The gateway takes over all that was placed, from here on."""
+        for name in self._stops:
+            self._handed[name] = self._follower.comparisons
+        self._stops.clear()
+        self._absent: dict[str, int] = {}  # stops of the gateway's that the venue did not have, as they were canceled
         self._manager = OrderManager(self._protocol)
         self._manager.owner_of = self._owner_of
         self._manager.is_adopted = is_past_gateway
-        self._stops: set[str] = set()
         self._closings: dict[str, tuple[int, int]] = {}  # when each was sent, ns of a steady clock, and what it filled
         self._unsure: dict[PositionGuard, tuple[int, int]] = {}  # filled as a listing was on its way: when known, size
         self._flattening.clear()
         self._list_at = 0  # when orders that would open them again are listed next; 0: the last list had none
+
+    def look_at_handed(self) -> None:
+        """A stop that a gateway does not have once it has compared itself with the venue has ended meanwhile: nobody
+        else says so."""
+        for name, compared in list(self._handed.items()):
+            if self._follower.stop_named(name) is not None:
+                del self._handed[name]
+            elif self._follower.comparisons > compared:
+                del self._handed[name]
+                self._core.stop_ended(self._account, name, self._steady())
 
     # --- the fence --------------------------------------------------------------------------------
 
@@ -185,7 +199,7 @@ class PastGateway:
         """What a closing has filled is off the position at once: a listing may be long in coming, and nothing is closed
         twice. Not so where the position is from a listing that was asked for since the order left: it may have it."""
         sent, counted = self._closings[order.client_id]
-        new, now, spec = order.life.filled - counted, time.monotonic_ns(), order.spec
+        new, now, spec = order.life.filled - counted, self._steady(), order.spec
         self._closings[order.client_id] = sent, order.life.filled
         held = (each for each in self._core.held(self._account, spec.symbol) if each.side is spec.position_side)
         guard = next(held, None)
@@ -251,7 +265,7 @@ class PastGateway:
         order_id = past_gateway_id(self._ids.next(self._now()))
         name = self._client_id(robot, order_id)
         if spec.trigger_by is TriggerBy.NONE:
-            self._closings[name] = time.monotonic_ns(), 0
+            self._closings[name] = self._steady(), 0
         self._manager.submit(name, Request(robot, RequestKind.PLACE, order_id, spec), self._now())
         return name
 
@@ -323,8 +337,14 @@ class PastGateway:
             self._manager.place_uncertain(name, request, self._now())
         self._carry_out()
 
-    def stops_listed(self, rows: list[OrderStatusReport]) -> None:
-        """The venue's listing of stops: those of its own that it has not placed in this life are among them."""
+    def stops_listed(self, rows: list[OrderStatusReport], queried_at: int) -> None:
+        """The venue's listing of stops: those of its own that it has not placed in this life are among them, and those
+        that were on their way as their gateway died. queried_at: ns of the steady clock."""
+        for row in rows:
+            if queried_at > self._absent.get(row.client_id, queried_at):
+                del self._absent[row.client_id]
+                if (stop := self._follower.stop_named(row.client_id)) is not None:
+                    self._core.stop(self._account, stop, self._steady())
         own = [row for row in rows if (of := self._owner_of(row.client_id)) and is_past_gateway(of[1])]
         self._manager.hear(own, self._now(), source="rest")
         self._carry_out()
@@ -362,7 +382,7 @@ class PastGateway:
         self._end()
 
     def _stop_changed(self, order: Managed) -> None:
-        now = time.monotonic_ns()
+        now = self._steady()
         if order.is_protective and order.is_open:
             self._stops.add(order.client_id)
             self._core.stop(self._account, _row(order), now)
@@ -381,8 +401,10 @@ class PastGateway:
             self._under_way -= 1
         name = call.subject.client_id if call.subject is not None else ""
         if call.purpose is Purpose.CANCEL and name not in self._manager.orders:
+            if answer.not_found:
+                self._absent[name] = self._steady()
             if answer.not_found or answer.outcome in (Outcome.DONE, Outcome.SETTLED):
-                self._core.stop_ended(self._account, name, time.monotonic_ns())
+                self._core.stop_ended(self._account, name, self._steady())
         else:
             self._manager.answered(call, answer, self._now())
         self._carry_out()
