@@ -222,7 +222,7 @@ class GuardianLife:
         if effect.symbol:
             rows = [row for row in rows if isinstance(row, OrderStatusReport)]
             if self.takeover is not None:
-                self.takeover.stops_listed(rows, sent)
+                self.takeover.stops_listed(rows)
             names = {row.client_id for row in rows}
             self.core.stops_read(ACCOUNT, effect.symbol, names, sent, self.world.now)
         else:

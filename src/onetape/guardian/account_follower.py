@@ -150,9 +150,9 @@ class AccountFollower:
                 self.tops[symbol] = Top(bid, ask, time.time_ns() - self._hub.age_ns(symbol))
                 self._core.quote(self.account, symbol, bid, ask, now)
 
-    def stop_named(self, name: str) -> StopRow | None:
-        """Returns a protective order that the gateway's journal has and that has not ended, by its client id."""
-        return next((self._stop(key, row) for key, (each, row) in self._stops.items() if each == name), None)
+    def has_stop(self, name: str) -> bool:
+        """Tells whether the gateway has a protective order of that client id that has not ended."""
+        return any(name == each for each, _ in self._stops.values())
 
     def take(self, now: int) -> None:
         """What has come since."""

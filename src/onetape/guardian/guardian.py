@@ -376,7 +376,7 @@ class Guardian:
             stops = await reader.stops(effect.symbol)
             if stops is not None:
                 if effect.account in self._takeovers:
-                    self._takeovers[effect.account].stops_listed(stops[1], stops[0])
+                    self._takeovers[effect.account].stops_listed(stops[1])
                 names = {row.client_id for row in stops[1]}
                 self.core.stops_read(effect.account, effect.symbol, names, stops[0], time.monotonic_ns())
         else:

@@ -28,6 +28,7 @@ from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Outcome
+from onetape.orders.queries import ABSENT_AFTER
 from onetape.orders.reports import OrderStatusReport
 from onetape.risk.stop_ladder import Rung, pieces
 
@@ -84,6 +85,7 @@ class PastGateway:
         self._say, self._spawn, self._steady = say, spawn, reader.steady
         self._fence = Fence(home, account, holder=GUARDIAN)
         self._under_way = 0  # calls
+        self._began = 0  # when it found its gateway dead, ns of the steady clock
         self._ids = ids
         self._flattening: set[tuple[str, PositionSide]] = set()
         self._stops: set[str] = set()
@@ -95,7 +97,6 @@ class PastGateway:
         for name in self._stops:
             self._handed[name] = self._follower.comparisons
         self._stops.clear()
-        self._absent: dict[str, int] = {}  # stops of the gateway's that the venue did not have, as they were canceled
         self._manager = OrderManager(self._protocol)
         self._manager.owner_of = self._owner_of
         self._manager.is_adopted = is_past_gateway
@@ -108,11 +109,15 @@ class PastGateway:
         """A stop that a gateway does not have once it has compared itself with the venue has ended meanwhile: nobody
         else says so."""
         for name, compared in list(self._handed.items()):
-            if self._follower.stop_named(name) is not None:
+            if self._follower.has_stop(name):
                 del self._handed[name]
             elif self._follower.comparisons > compared:
                 del self._handed[name]
                 self._core.stop_ended(self._account, name, self._steady())
+
+    def begin_alone(self) -> None:
+        """Its gateway is dead, from here on."""
+        self._began = self._steady()
 
     # --- the fence --------------------------------------------------------------------------------
 
@@ -337,14 +342,8 @@ class PastGateway:
             self._manager.place_uncertain(name, request, self._now())
         self._carry_out()
 
-    def stops_listed(self, rows: list[OrderStatusReport], queried_at: int) -> None:
-        """The venue's listing of stops: those of its own that it has not placed in this life are among them, and those
-        that were on their way as their gateway died. queried_at: ns of the steady clock."""
-        for row in rows:
-            if queried_at > self._absent.get(row.client_id, queried_at):
-                del self._absent[row.client_id]
-                if (stop := self._follower.stop_named(row.client_id)) is not None:
-                    self._core.stop(self._account, stop, self._steady())
+    def stops_listed(self, rows: list[OrderStatusReport]) -> None:
+        """The venue's listing of stops: those of its own that it has not placed in this life are among them."""
         own = [row for row in rows if (of := self._owner_of(row.client_id)) and is_past_gateway(of[1])]
         self._manager.hear(own, self._now(), source="rest")
         self._carry_out()
@@ -401,9 +400,9 @@ class PastGateway:
             self._under_way -= 1
         name = call.subject.client_id if call.subject is not None else ""
         if call.purpose is Purpose.CANCEL and name not in self._manager.orders:
-            if answer.not_found:
-                self._absent[name] = self._steady()
-            if answer.not_found or answer.outcome in (Outcome.DONE, Outcome.SETTLED):
+            # What was on its way as its gateway died may come yet: it is canceled anew until then.
+            is_absent = answer.not_found and self._steady() >= self._began + ABSENT_AFTER
+            if is_absent or (not answer.not_found and answer.outcome in (Outcome.DONE, Outcome.SETTLED)):
                 self._core.stop_ended(self._account, name, self._steady())
         else:
             self._manager.answered(call, answer, self._now())

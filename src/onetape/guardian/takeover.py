@@ -41,6 +41,7 @@ class Takeover:
             self._say(Record("gateway", self._account, "dead: the guardian acts past it", {}, "critical"))
             self._core.gateway_dead(self._account)
             placed, self._placed = self._placed, {}
+            self._past.begin_alone()
             self._past.recall(placed)
         elif (self.is_dead or self._placed) and heartbeat and not is_silent:
             self.is_dead, self._placed = False, {}  # it takes over what earlier lives have placed, too
@@ -70,10 +71,10 @@ class Takeover:
                 self._past.flatten(self._core.held(effect.account, effect.symbol))
         return True
 
-    def stops_listed(self, rows: list[OrderStatusReport], queried_at: int) -> None:
-        """Takes in the venue's listing of stops. queried_at: ns of the steady clock."""
+    def stops_listed(self, rows: list[OrderStatusReport]) -> None:
+        """Takes in the venue's listing of stops."""
         if self.is_dead:
-            self._past.stops_listed(rows, queried_at)
+            self._past.stops_listed(rows)
 
     def close(self) -> None:
         self._past.close()
