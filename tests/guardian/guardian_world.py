@@ -35,7 +35,6 @@ from onetape.guardian.guardian import close_fields, placed_of, stops_fields
 from onetape.guardian.kept import checkpoint_file, recover, write_checkpoint
 from onetape.guardian.position_guard import COVERED, PositionGuard
 from onetape.guardian.takeover import Takeover
-from onetape.guardian.venue_reader import FRESH
 from onetape.ipc.once import Once
 from onetape.ipc.system import CommandResult
 from onetape.model.enums import PositionSide, Side, TriggerKind
@@ -343,12 +342,8 @@ class GuardianWorld(World):
         return self.symbols
 
     def marked(self, rows: list[Any]) -> list[Any]:
-        """Positions, with the mark prices of the market where they have none."""
-        if self.venue.marks is None:
-            return rows
-        body = self.http(self.venue.marks.call).body
-        marks = self.venue.marks.read(body, self.now - FRESH)
-        return [row._replace(mark=marks.get(row.symbol)) if isinstance(row, PositionReport) else row for row in rows]
+        """Positions, as the guardian has them."""
+        return rows
 
     # --- what is promised -------------------------------------------------------------------------
 

@@ -24,12 +24,14 @@ from onetape.guardian.events import Record
 from onetape.guardian.guardian import LEASE_NS
 from onetape.guardian.past_gateway import NUMBERS, ORDER, PLACING, OrderNumbers, PastGateway
 from onetape.guardian.takeover import Takeover
+from onetape.guardian.venue_reader import FRESH
 from onetape.model.enums import OrderState, PositionSide, RequestKind, Side
 from onetape.model.ids import robot_tag
 from onetape.model.sections import GUARDIAN
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import IntentOut, Out
 from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.reports import PositionReport
 from onetape.venues.pacifica.words import client_id_of
 from orders.gateway_faults import SPEECHLESS
 from orders.gateway_invariants import check, is_handed_over
@@ -235,6 +237,14 @@ class PastWorld(GuardianWorld):
 
     def quoted(self) -> list[str]:
         return self.symbols if self.has_hub or not self.is_dead else []
+
+    def marked(self, rows: list[Any]) -> list[Any]:
+        """Positions, with the mark prices of the market where they have none."""
+        if self.venue.marks is None or not any(getattr(row, "qty", 0) for row in rows):
+            return rows
+        body = self.http(self.venue.marks.call).body
+        marks = self.venue.marks.read(body, self.now - FRESH)
+        return [row._replace(mark=marks.get(row.symbol)) if isinstance(row, PositionReport) else row for row in rows]
 
     def rise(self) -> None:
         self.life.end()
