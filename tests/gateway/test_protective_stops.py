@@ -118,6 +118,20 @@ def test_stops_are_the_guardians_alone(world):
     assert done["error"]["name"] == "NOT_OWNER"
 
 
+def test_a_name_that_is_no_stop_any_more_does_not_keep_the_others(world):
+    """What a guardian placed past a dead gateway may have fired, or ended, before a gateway knew of it."""
+    a, _ = world.robots
+    hold(world, a)
+    (row,) = placed(world, stop(world, "0.010"))
+    wait_for(lambda: stops_of(world) == [row["client_id"]])
+    order = world.rest(a, Side.BUY, world.bid - 3000)
+    names = ["TaX1000Xzz3bw9r", world.client_id(a, order), row["client_id"]]
+    done = send(world, "cancel_stops", orders=names)
+    assert [each["client_id"] for each in done["result"]["orders"]] == [row["client_id"]]
+    wait_for(lambda: not stops_of(world))
+    assert send(world, "cancel_stops", orders=names[:2])["error"]["name"] == "NOT_OWNER"
+
+
 def lose_power(world) -> None:
     """As the disk has it: nothing from the command that placed stops on, or from where stops were taken over."""
     world.gateway.kill()

@@ -34,6 +34,7 @@ from onetape.guardian.events import (
 from onetape.guardian.guardian import close_fields, placed_of, stops_fields
 from onetape.guardian.kept import checkpoint_file, recover, write_checkpoint
 from onetape.guardian.position_guard import COVERED, PositionGuard
+from onetape.guardian.takeover import Takeover
 from onetape.ipc.once import Once
 from onetape.ipc.system import CommandResult
 from onetape.model.enums import PositionSide, Side, TriggerKind
@@ -98,6 +99,7 @@ class GuardianLife:
         self.core = GuardianCore(world.settings, epoch=str(world.now), watched=watched, bounds=bounds)
         self.follower = AccountFollower(ACCOUNT, world.home.path, self.core, SLOTS)
         self.waiter = Waiter()
+        self.takeover: Takeover | None = None
 
     def begin(self) -> None:
         assert self.follower.follow(self.waiter, self.world.now, self._resume)
@@ -109,6 +111,8 @@ class GuardianLife:
     def end(self) -> None:
         self.follower.leave(self.waiter)
         self.writer.leave()
+        if self.takeover is not None:
+            self.takeover.close()
 
     def take(self) -> None:
         self.follower.take(self.world.now)
@@ -116,7 +120,9 @@ class GuardianLife:
 
     def beat(self) -> None:
         world = self.world
-        for symbol in world.symbols:
+        if self.takeover is not None:
+            self.takeover.look(world.heartbeat, world.now)
+        for symbol in world.quoted():
             self.core.quote(ACCOUNT, symbol, *world.best(symbol), world.now)
         self.core.tick(world.now)
         self._effect()
@@ -125,17 +131,23 @@ class GuardianLife:
         effects, self.core.effects = self.core.effects, []
         for effect in effects:
             if isinstance(effect, Record):
-                words = {"kind": effect.kind, "state": effect.state, "about": dict(effect.about)}
-                words |= {"severity": effect.severity} if effect.severity else {}
-                try:
-                    self.writer.append("health", msgspec.msgpack.encode(words), time=self.world.now)
-                except Died:
-                    raise _Died from None
-                self.world.seen[f"guardian: {effect.kind} {effect.state.split(':')[0]}"[:40]] += 1
+                self.say(effect)
         for effect in effects:
             if not isinstance(effect, Record):
                 self.world.leaves(effect)
-                self.world.at(self.world.now + self.world.way(), self._arrive, effect, self.world.now)
+                if self.takeover is None or not self.takeover.does(effect):
+                    self.world.at(self.world.now + self.world.way(), self._arrive, effect, self.world.now)
+        if self.core.effects:  # of what was done at once
+            self._effect()
+
+    def say(self, record: Record) -> None:
+        words = {"kind": record.kind, "subject": record.subject, "state": record.state, "about": dict(record.about)}
+        words |= {"severity": record.severity} if record.severity else {}
+        try:
+            self.writer.append("health", msgspec.msgpack.encode(words), time=self.world.now)
+        except Died:
+            raise _Died from None
+        self.world.said(record)
 
     def _arrive(self, effect: Effect, sent: int) -> None:
         """At the venue, or at the gateway, which may die of it; then it is sent again."""
@@ -149,7 +161,8 @@ class GuardianLife:
         answer = None
         if world.now < sent + TIMEOUT:
             world.at(world.now + SECOND // 2, self._arrive_anew, effect, sent)
-            answer = world.command(effect.id, *self._command(effect))
+            if not world.is_dead:
+                answer = world.command(effect.id, *self._command(effect))
         if answer is not None and world.chance("lose_answer"):
             return
         self.ids_done.add(effect.id)
@@ -199,13 +212,17 @@ class GuardianLife:
         answer = self.protocol.answer(call, reply.status, reply.headers, reply.body, world.now)
         if answer.outcome is Outcome.DONE and not world.chance("lose_answer"):
             rows = [row for row in answer.reports if getattr(row, "client_id", "") not in world.hidden()]
+            rows = world.marked(rows)
             world.at(world.now + world.way(), self._listed, effect, sent, rows)
 
     def _listed(self, effect: ReadVenue, sent: int, rows: list[Any]) -> None:
         if self.world.guardian is not self:
             return
         if effect.symbol:
-            names = {row.client_id for row in rows if isinstance(row, OrderStatusReport)}
+            rows = [row for row in rows if isinstance(row, OrderStatusReport)]
+            if self.takeover is not None:
+                self.takeover.stops_listed(rows)
+            names = {row.client_id for row in rows}
             self.core.stops_read(ACCOUNT, effect.symbol, names, sent, self.world.now)
         else:
             rows = [row for row in rows if isinstance(row, PositionReport)]
@@ -219,6 +236,7 @@ class GuardianWorld(World):
 
     settings: GuardianSettings = TIGHT
     guardian: GuardianLife | None = None
+    guardian_away: float = 3  # seconds from its death on, at most
     began: int = 0  # the guardian, or the gateway; since when both are there
     wrong: dict[tuple[str, PositionSide, str], int] = field(default_factory=dict)  # since when
     levels: dict[tuple[str, Side, str], dict[int, int]] = field(default_factory=dict)  # of each position
@@ -253,8 +271,11 @@ class GuardianWorld(World):
     def begin_guardian(self) -> None:
         if self.guardian is None:
             self.began = self.now
-            self.guardian = GuardianLife(self)
+            self.guardian = self.new_guardian()
             self.alive(self.guardian.begin)
+
+    def new_guardian(self) -> GuardianLife:
+        return GuardianLife(self)
 
     def end_guardian(self) -> None:
         if self.guardian is not None:
@@ -274,7 +295,7 @@ class GuardianWorld(World):
         except _Died:
             self.seen["guardian dies"] += 1
             self.end_guardian()
-            self.at(self.now + int(self.random.uniform(0.2, 3) * SECOND), self.begin_guardian)
+            self.at(self.now + int(self.random.uniform(0.2, self.guardian_away) * SECOND), self.begin_guardian)
 
     def step(self, what=None, *args) -> None:
         if what is not None and isinstance(getattr(what, "__self__", None), GuardianLife):
@@ -311,6 +332,19 @@ class GuardianWorld(World):
         self.seen[f"{command} {answer['status']}"] += 1
         return answer
 
+    @property
+    def heartbeat(self) -> int:
+        """The gateway's last."""
+        return self.now
+
+    def quoted(self) -> list[str]:
+        """Symbols of which the guardian has the market."""
+        return self.symbols
+
+    def marked(self, rows: list[Any]) -> list[Any]:
+        """Positions, as the guardian has them."""
+        return rows
+
     # --- what is promised -------------------------------------------------------------------------
 
     def waiting(self, *at: int) -> list[Any]:
@@ -325,6 +359,10 @@ class GuardianWorld(World):
                 late = self.chance("slow")
                 self.shown_at[order.client_id] = self.now + (int(self.random.uniform(0.1, 4) * SECOND) if late else 0)
         return {name for name, at in self.shown_at.items() if self.now < at}
+
+    def said(self, record: Record) -> None:
+        """It stands on the guardian's journal."""
+        self.seen[f"guardian: {record.kind} {record.state.split(':')[0]}"[:40]] += 1
 
     def guards(self) -> list[PositionGuard]:
         guards = self.guardian.core.guards.values() if self.guardian is not None else ()
@@ -400,7 +438,9 @@ class GuardianWorld(World):
             orphans = any(o.side.sign * held >= 0 for o in (*stops, *targets))
             taken = sum(o.size for o in targets if o.side.sign * held < 0)
             is_worked = guard.cancels or any(o.placement or o.backoff > BACKOFF for o in (guard.stops, guard.targets))
-            over = max(covered, taken) * 100 > max(abs(held), guard.target) * 106 and not (is_said or is_worked)
+            over = max(covered, 0 if self.is_dead else taken) * 100 > max(abs(held), guard.target) * 106 and not (
+                is_said or is_worked
+            )
             for what, is_wrong in (("bare", bare), ("orphans", orphans), ("over", over)):
                 since = self.wrong.setdefault((*key, what), self.now) if is_wrong else self.wrong.pop((*key, what), 0)
                 if is_wrong and self.now - max(since, self.began) > BOUND:

@@ -201,6 +201,20 @@ def test_a_cancel_that_does_nothing_is_repeated_more_and_more_seldom():
     assert 4 <= len(kinds(world, CancelStops)) <= 8
 
 
+@pytest.mark.parametrize("event", ["gateway_dead", "gateway_back"])
+def test_a_cancel_that_did_nothing_is_repeated_at_once_where_another_one_carries_it_out(event):
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    world._cancel = world.check = lambda *_: None
+    world.trade(-1000)
+    world.run(40)
+    before = len(kinds(world, CancelStops))
+    getattr(world.core, event)(ACCOUNT)
+    world.run(0.2)
+    assert len(kinds(world, CancelStops)) == before + 1
+
+
 def test_beyond_the_hard_stop_all_is_closed():
     world = GuardedWorld(settings=GuardianSettings())
     world.trade(-1000)

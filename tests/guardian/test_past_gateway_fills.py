@@ -1,4 +1,5 @@
-"""What the guardian's own closings past a dead gateway have filled: off the position at once, and once."""
+"""What the guardian's own orders past a dead gateway come to: what closings have filled is off the position at once,
+and once."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ import pytest
 from exchange.venue_client import served
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.guardian.core import SETTLES, GuardianCore
-from onetape.guardian.events import GuardianSettings
+from onetape.guardian.events import GuardianSettings, StopRow
 from onetape.guardian.options import AccountOptions
 from onetape.guardian.past_gateway import ORDER, PLACING, OrderNumbers, PastGateway
 from onetape.guardian.venue_reader import VenueReader
@@ -25,6 +26,7 @@ from onetape.model.ids import client_id, robot_tag
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.queries import ABSENT_AFTER
 from onetape.orders.reports import OrderStatusReport, PositionReport
 from waiting import wait_in_loop
 
@@ -188,6 +190,26 @@ def test_orders_that_open_are_listed_until_a_listing_says_that_there_are_none(tm
 
         await desk.canceled([name])
         assert refused and await desk.working() == set()
+
+    played(tmp_path, play)
+
+
+def test_a_stop_may_arrive_after_a_cancel_has_not_found_it(tmp_path):
+    """Its gateway died as it was on its way: that the venue does not have it proves nothing for a while."""
+
+    async def play(desk: Desk) -> None:
+        (guard,) = desk.core.guards.values()
+        name = client_id(robot_tag("mm"), epoch=1, ordinal=9)
+        stop = StopRow(name, "", SYMBOL, PositionSide.BOTH, Side.SELL, 500_000, QTY, OrderState.SUBMITTED)
+        now = time.monotonic_ns()
+        desk.past._steady = lambda: now
+        desk.past.begin_alone()
+        desk.core.stop("main", stop, now)
+        for passed, is_believed in ((0, True), (ABSENT_AFTER - 1, True), (ABSENT_AFTER, False)):
+            desk.past._steady = lambda passed=passed: now + passed
+            desk.past.cancel({name: SYMBOL})
+            await asyncio.gather(*desk.tasks)
+            assert (name in guard.rows) is is_believed
 
     played(tmp_path, play)
 

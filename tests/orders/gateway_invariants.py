@@ -8,8 +8,11 @@ judges for a conclusion: what a position is, and what it may become, is summed u
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from itertools import islice, product
+from typing import Any
 
+from onetape.gateway.gateway_tape import is_past_gateway
 from onetape.model.enums import OrderState, PositionSide, RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.model.sections import GUARDIAN
@@ -53,6 +56,7 @@ class Invariants:
     def __init__(self, world, tags: tuple[str, ...]) -> None:
         self.world, self.tags = world, tags
         self.intents: dict[str, tuple] = {}  # what each client id stands for
+        self.intents_past: dict[str, tuple[str, Side, PositionSide, int, int]] = {}  # past a dead gateway
         self.placed: dict[str, Outcome | None] = {}  # the answer to the last placing of each
         self.booked: set = set()
         self.unproven: set = set()  # of these, until the exchange's trade has been seen
@@ -72,11 +76,21 @@ class Invariants:
             return
         name = call.subject.client_id
         check(name.startswith(self.tags), f"{call.purpose} of {name}, which is not ours")
-        check(name in self.intents, f"{call.purpose} of {name} without an intent on the journal")
+        is_intended = name in self.intents or name in self.intents_past
+        check(is_intended, f"{call.purpose} of {name} without an intent on the journal")
         if call.purpose is Purpose.PLACE:
             second = self.placed.get(name, Outcome.SAFE)
             check(second is Outcome.SAFE, f"{name} is sent again after {second}")
             self.placed[name] = None
+
+    def intends_past(self, about: Mapping[str, Any]) -> None:
+        """An order past a dead gateway is on the guardian's journal."""
+        name, size = about["order"], about["size"]
+        of = about["symbol"], Side(about["side"]), PositionSide(about["position_side"])
+        check(name not in self.intents or name in self.intents_past, f"{name} is intended twice")
+        # Another life asks for it by the same words.
+        before = self.intents_past.setdefault(name, (*of, size, about["trigger"]))
+        check(before[:3] == of and size <= before[3], f"{name} is intended twice")  # a venue may have cut it
 
     def answer(self, call: Call, outcome: Outcome) -> None:
         if call.purpose is Purpose.PLACE and call.subject is not None:
@@ -112,6 +126,12 @@ class Invariants:
         if out.kind is RequestKind.PLACE:
             check(order.client_id not in self.intents, f"{order.client_id} is intended twice")
             self.intents[order.client_id] = (order.robot, order.order_id, spec)
+            if is_past_gateway(order.order_id):
+                *of, size, _ = self.intents_past.get(order.client_id, (0, 0))
+                is_same = of == [spec.symbol, spec.side, spec.position_side] and spec.size_int <= size
+                check(is_same, f"{order.client_id} is taken over as {spec}, placed was {size} of {of}")
+                world.seen["taken over"] += 1
+                return
         check(order.client_id not in self.ended, f"{out.kind} of {order.client_id}, which has ended")
         if out.kind is RequestKind.CANCEL or world.gate.reduces(spec, order):
             return
@@ -145,8 +165,13 @@ class Invariants:
 
     def check(self) -> None:
         self.checks += 1
+        self._check_exchange()
+        if not self.world.is_dead:
+            self._check_gateway()
+
+    def _check_exchange(self) -> None:
         world = self.world
-        account, exchange, manager = world.account, world.exchange, world.manager
+        account, exchange = world.account, world.exchange
         new = len(account.trades) - self.trades_seen
         if new:
             for trade in islice(reversed(account.trades), new):
@@ -162,9 +187,15 @@ class Invariants:
                 if order.origin == "client" and not order.client_id.startswith("web_"):
                     name = client_id_of(order.client_id)  # those of other venues stay as they are
                     self.client_ids[name] += 1
-                    check(name in self.intents, f"nobody intended {name}")
+                    check(name in self.intents or name in self.intents_past, f"nobody intended {name}")
                     check(self.client_ids[name] == 1, f"{name} is two orders at the exchange")
             self.orders_seen += new
+        if not world.hands:
+            self._check_exposure()
+
+    def _check_gateway(self) -> None:
+        world = self.world
+        manager = world.manager
         if self.unproven:
             invented = {key for key in self.unproven if key not in self.traded}
             check(not invented, f"invented: {invented}")
@@ -188,11 +219,9 @@ class Invariants:
                     OrderSpec(symbol=symbol, side=side, size_int=1, position_side=position_side)
                     for symbol in world.limits
                     for side in (Side.BUY, Side.SELL)
-                    for position_side in account.sides
+                    for position_side in world.account.sides
                 ],
             )
-        if not world.hands:
-            self._check_exposure()
 
     def worst(self, symbol: str, side: Side, position_side: PositionSide) -> int:
         """By the gateway's books, everything that it has not seen the end of being filled."""

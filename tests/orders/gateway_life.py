@@ -15,6 +15,7 @@ from onetape.gateway.by_hand import OrdersByHand
 from onetape.gateway.checkpoint import Recovered, checkpoint_file, recover, write_checkpoint
 from onetape.gateway.command_handlers import Commands
 from onetape.gateway.core import GatewayCore
+from onetape.gateway.fence import Fence
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import gateway_journal
@@ -108,8 +109,11 @@ class Life:
             credit=world.credit,
             leverage=LEVERAGE,
             commands="process",
+            is_guarded=world.is_guarded,
             position_max={s: float(by_symbol[s].size(n)) for s, n in world.limits.items()},
         )
+        self._fence = Fence(home.path, "main", holder="gateway")
+        assert self._fence.take()
         self.core = GatewayCore(self.options, world.venue, world)
         self._kept = self.core.kept_money(world.instruments)
         self._recovered = Recovered.nothing(self.core.manager)
@@ -172,3 +176,4 @@ class Life:
         """Killed: its files stay as they are."""
         self.writer.leave()
         self.table._writer.close()
+        self._fence.release()

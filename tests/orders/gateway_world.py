@@ -60,6 +60,8 @@ class World:
     faults: Faults = field(default_factory=Faults)
     kind: str = "binance-usdm"
     crashes: bool = True  # the gateway is killed now and then
+    crash_every: int = 120  # seconds, about
+    is_guarded: bool = False  # nothing is opened but under a guardian's lease
     sells_to_buy: bool = False  # robots close one thing to open another
     seen: Counter = field(default_factory=Counter)
 
@@ -101,6 +103,7 @@ class World:
         self.stream: Connection | None = None
         self.frozen_until = 0
         self.is_quiet = self.stopping = False
+        self.is_dead = False  # the gateway is, and `life` its last one
         self.is_mortal = False  # it is killed before the next call leaves, or
         self.is_mortal_at_fill = False  # between the next fill and what follows from it
         self.kept_back: list[Call] | None = None  # calls, where somebody wants to answer them
@@ -235,7 +238,13 @@ class World:
             if self.sells_to_buy:
                 self.at(self.now + SECOND, robot.sell_to_buy)
         self.at(self.now + SECOND, self.owners.act)
-        chances = ((self.crash, 120), (self.throw_switch, 60), (self.meddle, 15), (self.pay, 40), (self.lose_robot, 80))
+        chances = (
+            (self.crash, self.crash_every),
+            (self.throw_switch, 60),
+            (self.meddle, 15),
+            (self.pay, 40),
+            (self.lose_robot, 80),
+        )
         for what, every in chances:
             self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), what, every)
         self.until(self.now + int(seconds * SECOND))
@@ -285,16 +294,30 @@ class World:
 
     def next_due(self) -> int:
         """When the core is due by its own clock."""
+        if self.is_dead:
+            return self.now + TURN
         return min(self.manager.next_due, self.reconciler.next_due)
 
     def step(self, what=None, *args) -> None:
         try:
-            if what is not None:
+            if what is not None and self.is_dead and self.is_of_gateway(what):
+                self.at(self.now + SECOND, what, *args)
+            elif what is not None:
                 what(*args)
                 self.venue_step()
             self.gateway_step()
         except Died:
             self.die()
+
+    def is_of_gateway(self, what) -> bool:
+        """What comes to nothing without one comes later."""
+        return isinstance(getattr(what, "__self__", None), SimRobot | Owners) or what in (
+            self.connect,
+            self.crash,
+            self.lose_robot,
+            self.miss_robot,
+            self.throw_switch,
+        )
 
     def venue_step(self) -> None:
         self.exchange.advance_unheard(self.now)  # nobody here reads its books
@@ -307,6 +330,9 @@ class World:
             self.carry(message)
 
     def gateway_step(self) -> None:
+        if self.is_dead:
+            self.invariants.check()
+            return
         self.core.tick(self.moment())
         self.invariants.check()
         self.money_invariants.check()
@@ -343,7 +369,6 @@ class World:
             self.is_mortal_at_fill = True
 
     def die(self) -> None:
-        """And begin anew, at the first try or a later one."""
         self.seen["crash"] += 1
         self.unanswered.clear()
         self.line.clear()
@@ -355,6 +380,7 @@ class World:
         self.rise()
 
     def rise(self) -> None:
+        """At the first try or a later one."""
         while True:
             self.life.end()
             frames = self.random.randrange(6) if self.random.random() < 0.3 else -1
@@ -405,7 +431,7 @@ class World:
 
     def meddle(self, every: int) -> None:
         """Other hands on the account, and the venue's own."""
-        if self.stopping or not self.hands or not self.reconciler.rounds:
+        if self.stopping or not self.hands or not (self.is_dead or self.reconciler.rounds):
             return self.at(self.now + SECOND, self.meddle, every) if self.hands else None
         self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), self.meddle, every)
         rng, account, exchange = self.random, self.account, self.exchange
@@ -575,7 +601,7 @@ class World:
             self.at(self.now + wait, self.hear, message, self.news, self.life)
 
     def hear(self, message: bytes, news: AccountStream, life: Life) -> None:
-        if life is not self.life:
+        if life is not self.life or self.is_dead:
             return  # what was on its way to a gateway ends with it
         was_live = news.is_live
         # That messages overtake each other does not break it here: the manager has to bear it.

@@ -374,9 +374,10 @@ class OrdersByHand:
         names = command.fields.get("orders")
         if not isinstance(names, list) or not 0 < len(names) <= STOPS_MAX:
             raise UsageError(f"orders is a list of 1 to {STOPS_MAX} names")
-        found = [self._found(str(name)) for name in names]
-        if others := [each.client_id for each in found if not each.is_protective]:
-            raise NotOwner(f"{', '.join(others)[:80]} is no stop of the guardian's")
+        orders = [self._manager.orders.get(str(name)) for name in names]
+        found = [each for each in orders if each is not None and each.is_protective]
+        if not found:  # one that is none, or not known any more, does not keep the others
+            raise NotOwner(f"{', '.join(map(str, names))[:80]}: no stop of the guardian's")
 
         def do() -> dict[str, Any]:
             self._cancel_all(found)

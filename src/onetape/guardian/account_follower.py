@@ -42,6 +42,7 @@ __all__ = ["AccountFollower"]
 
 FOLDED: Final = (*READ, "entry")
 LIVE: Final = (*FOLDED, "quote", "mark")
+RECONCILED: Final = "reconciled"  # the record that a comparison ends with
 _MARK: Final = struct.Struct("<4q")  # MarkPayload of core/journal/events.hpp
 
 Key = tuple[int, int]  # robot, order id
@@ -73,6 +74,7 @@ class AccountFollower:
         self._others: dict[Key, str] = {}  # symbols of other orders that wait for a trigger
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
         self.tops: dict[str, Top] = {}  # by symbol
+        self.comparisons = 0  # of the gateway with its venue that were over while it was followed
         self._has_parts = True
         self._hub_options = hub
         self._hub: HubMarket | None = None
@@ -157,6 +159,10 @@ class AccountFollower:
             if is_of and top is not None and top.bid > 0 and top.ask > 0:
                 yield Priced(instrument.base, Fraction(top.bid + top.ask, 2 * 10**instrument.price_decimals))
 
+    def has_stop(self, name: str) -> bool:
+        """Tells whether the gateway has a protective order of that client id that has not ended."""
+        return any(name == each for each, _ in self._stops.values())
+
     def take(self, now: int) -> None:
         """What has come since."""
         if self.reader is None:
@@ -231,6 +237,8 @@ class AccountFollower:
                 self._say_position(self.view.streams[frame.stream], fill.position_side, now)
                 self._say_order((fill.robot, fill.order_id), now)
             case EventType.POSITION.id | EventType.HEALTH.id:
+                if frame.type == EventType.HEALTH.id:
+                    self.comparisons += msgspec.msgpack.decode(frame.payload)["kind"] == RECONCILED
                 for symbol, side in dict.fromkeys((*self.view.held, *self._held)):
                     self._say_position(symbol, side, now)
 

@@ -204,9 +204,12 @@ class GuardianCore:
         self._alone.add(account)
         for guard in self._of(account):
             guard.mid_at = guard.mark_at = -STALE
+            guard.repeat_cancels()
 
     def gateway_back(self, account: str) -> None:
         self._alone.discard(account)
+        for guard in self._of(account):
+            guard.repeat_cancels()
 
     def quote(self, account: str, symbol: str, bid: int, ask: int, now: int) -> None:
         if bid > 0 and ask > 0:
@@ -755,7 +758,7 @@ class GuardianCore:
         if not names:
             return
         for name in names:
-            _, wait = guard.cancels.get(name, (0, REPEAT))
+            wait = guard.cancels.get(name, (0, 0))[1] or REPEAT
             guard.cancels[name] = now + wait, min(2 * wait, REPEAT_MAX)
         self.effects.append(CancelStops(self._next_id(), guard.account, names))
 

@@ -32,6 +32,7 @@ from onetape.guardian.kept import EVERY, checkpoint_file, recover, write_checkpo
 from onetape.guardian.options import GUARDIAN, GuardianOptions, guardian_journal
 from onetape.guardian.past_gateway import NUMBERS, OrderNumbers, PastGateway
 from onetape.guardian.stale_orders import StaleOrders
+from onetape.guardian.takeover import Takeover
 from onetape.guardian.venue_reader import VenueReader, can_watch, traits_of
 from onetape.ipc.command_tape import CommandTape
 from onetape.ipc.door import Command, Do, Door, Handler
@@ -101,20 +102,9 @@ class Guardian:
         }
         stale = {name: StaleOrders(name, options.stale, epoch=self.core.epoch) for name in options.accounts}
         self._stale = {name: each for name, each in stale.items() if not each.is_idle}
-        self._takeover_ns = options.takeover_ns
-        self._past: dict[str, PastGateway] = {}  # by account
-        self._dead: set[str] = set()  # accounts whose gateway is
-        for name, reader in self._readers.items() if self._takeover_ns else ():
-            self._past[name] = PastGateway(
-                name,
-                self._home,
-                reader,
-                self.core,
-                self._followers[name],
-                say=self._say,
-                spawn=self._spawn,
-                ids=OrderNumbers(self._kept.numbers.get(name, 0), partial(self._reserve, name)),
-            )
+        self._takeovers = {
+            name: self._takeover(name, options.takeover_ns) for name in self._readers if options.takeover_ns
+        }
         self._waiter = Waiter()
         self._watch: JournalWatch | None = None
         self._followed_at = 0
@@ -157,8 +147,8 @@ class Guardian:
         finally:
             self._commands.stop()
             self._halts.close()
-            for past in self._past.values():
-                past.close()
+            for takeover in self._takeovers.values():
+                takeover.close()
             for follower in self._followers.values():
                 follower.leave(self._waiter)
             self._writer.close()
@@ -211,30 +201,33 @@ class Guardian:
             self._writer.progress(self._writer.published)
             await asyncio.sleep(TICK_S)
 
+    def _takeover(self, account: str, after: int) -> Takeover:
+        past = PastGateway(
+            account,
+            self._home,
+            self._readers[account],
+            self.core,
+            self._followers[account],
+            say=self._say,
+            spawn=self._spawn,
+            ids=OrderNumbers(self._kept.numbers.get(account, 0), partial(self._reserve, account)),
+        )
+        placed = self._kept.placed.get(account, {})
+        return Takeover(account, past, self.core, after=after, placed=placed, say=self._say, steady=time.monotonic_ns)
+
     def _look_at_gateways(self) -> None:
-        """One is dead that shows no heartbeat and does not hold its account's fence."""
-        for name, past in self._past.items():
+        for name, takeover in self._takeovers.items():
             reader = self._followers[name].reader
-            heartbeat = reader.control.get("heartbeat", 0) if reader is not None else 0
-            is_silent = heartbeat > 0 and time.time_ns() - heartbeat > self._takeover_ns
-            if is_silent and name not in self._dead and past.is_alone:
-                self._dead.add(name)
-                self._say(Record("gateway", name, "dead: the guardian acts past it", {}, "critical"))
-                self.core.gateway_dead(name)
-                past.recall(self._kept.placed.pop(name, {}))
-            elif name in self._dead and heartbeat and not is_silent:
-                self._dead.discard(name)
-                self._say(Record("gateway", name, "back", {}))
-                self.core.gateway_back(name)
-                past.begin_anew()
-            if name in self._dead:
-                past.tick()
+            takeover.look(reader.control.get("heartbeat", 0) if reader is not None else 0, time.time_ns())
+
+    def _is_dead(self, account: str) -> bool:
+        return account in self._takeovers and self._takeovers[account].is_dead
 
     def _look_at_stale(self) -> None:
         """Past a gateway that is dead nobody knows which orders work."""
         for name, stale in self._stale.items():
             follower = self._followers[name]
-            if follower.reader is None or name in self._dead:
+            if follower.reader is None or self._is_dead(name):
                 continue
             for effect in stale.look(follower.view, follower.tops, time.time_ns()):
                 if isinstance(effect, Record):
@@ -250,11 +243,6 @@ class Guardian:
         answer = await self._send(effect.account, effect.id, "take_share", fields)
         for record in stale.answered(effect, *share_state(answer)):
             self._say(record)
-
-    def _acting(self, account: str) -> PastGateway | None:
-        """None: the gateway is there to do it, or on its way."""
-        past = self._past.get(account) if account in self._dead else None
-        return past if past is not None and past.begin() else None
 
     async def _renew(self, account: str) -> None:
         """The account's gateway opens nothing new while nobody renews the lease."""
@@ -345,16 +333,10 @@ class Guardian:
                 self._spawn(self._do(effect))
 
     async def _do(self, effect: Effect) -> None:
-        past = None
-        if isinstance(effect, CancelStops | Flatten) or (isinstance(effect, PlaceStops) and not effect.is_target):
-            past = self._acting(effect.account)
+        if any(takeover.does(effect) for takeover in self._takeovers.values()):
+            self._carry_out()
+            return
         match effect:
-            case PlaceStops() if past is not None:
-                self.core.answered(effect.id, past.place(effect), {}, time.monotonic_ns())
-            case CancelStops() if past is not None:
-                past.cancel(self.core.symbols_of(effect.account, effect.orders))
-            case Flatten() if past is not None:
-                past.flatten(self.core.held(effect.account, effect.symbol))
             case PlaceStops():
                 instrument = self._followers[effect.account].view.instruments[effect.symbol]
                 stops = stops_fields(effect, instrument, self.core.settings.trigger_by)
@@ -397,8 +379,8 @@ class Guardian:
         if effect.symbol:
             stops = await reader.stops(effect.symbol)
             if stops is not None:
-                if effect.account in self._dead:
-                    self._past[effect.account].stops_listed(stops[1])
+                if effect.account in self._takeovers:
+                    self._takeovers[effect.account].stops_listed(stops[1])
                 names = {row.client_id for row in stops[1]}
                 self.core.stops_read(effect.account, effect.symbol, names, stops[0], time.monotonic_ns())
         else:

@@ -8,7 +8,6 @@ The client ids say that a guardian has placed them while no gateway ran; the nex
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +28,7 @@ from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Outcome
+from onetape.orders.queries import ABSENT_AFTER
 from onetape.orders.reports import OrderStatusReport
 from onetape.risk.stop_ladder import Rung, pieces
 
@@ -82,23 +82,42 @@ class PastGateway:
     ) -> None:
         self._account, self._core, self._follower = account, core, follower
         self._line, self._protocol, self._now = reader.line, reader.protocol, reader.clock.now
-        self._say, self._spawn = say, spawn
+        self._say, self._spawn, self._steady = say, spawn, reader.steady
         self._fence = Fence(home, account, holder=GUARDIAN)
         self._under_way = 0  # calls
+        self._began = 0  # when it found its gateway dead, ns of the steady clock
         self._ids = ids
         self._flattening: set[tuple[str, PositionSide]] = set()
+        self._stops: set[str] = set()
+        self._handed: dict[str, int] = {}  # stops that a gateway is to take over, since how many of its comparisons
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """The gateway knows of all that was placed, from here on."""
+        """The gateway takes over all that was placed, from here on."""
+        for name in self._stops:
+            self._handed[name] = self._follower.comparisons
+        self._stops.clear()
         self._manager = OrderManager(self._protocol)
         self._manager.owner_of = self._owner_of
         self._manager.is_adopted = is_past_gateway
-        self._stops: set[str] = set()
         self._closings: dict[str, tuple[int, int]] = {}  # when each was sent, ns of a steady clock, and what it filled
         self._unsure: dict[PositionGuard, tuple[int, int]] = {}  # filled as a listing was on its way: when known, size
         self._flattening.clear()
         self._list_at = 0  # when orders that would open them again are listed next; 0: the last list had none
+
+    def look_at_handed(self) -> None:
+        """A stop that a gateway does not have once it has compared itself with the venue has ended meanwhile: nobody
+        else says so."""
+        for name, compared in list(self._handed.items()):
+            if self._follower.has_stop(name):
+                del self._handed[name]
+            elif self._follower.comparisons > compared:
+                del self._handed[name]
+                self._core.stop_ended(self._account, name, self._steady())
+
+    def begin_alone(self) -> None:
+        """Its gateway is dead, from here on."""
+        self._began = self._steady()
 
     # --- the fence --------------------------------------------------------------------------------
 
@@ -185,7 +204,7 @@ class PastGateway:
         """What a closing has filled is off the position at once: a listing may be long in coming, and nothing is closed
         twice. Not so where the position is from a listing that was asked for since the order left: it may have it."""
         sent, counted = self._closings[order.client_id]
-        new, now, spec = order.life.filled - counted, time.monotonic_ns(), order.spec
+        new, now, spec = order.life.filled - counted, self._steady(), order.spec
         self._closings[order.client_id] = sent, order.life.filled
         held = (each for each in self._core.held(self._account, spec.symbol) if each.side is spec.position_side)
         guard = next(held, None)
@@ -251,7 +270,7 @@ class PastGateway:
         order_id = past_gateway_id(self._ids.next(self._now()))
         name = self._client_id(robot, order_id)
         if spec.trigger_by is TriggerBy.NONE:
-            self._closings[name] = time.monotonic_ns(), 0
+            self._closings[name] = self._steady(), 0
         self._manager.submit(name, Request(robot, RequestKind.PLACE, order_id, spec), self._now())
         return name
 
@@ -362,7 +381,7 @@ class PastGateway:
         self._end()
 
     def _stop_changed(self, order: Managed) -> None:
-        now = time.monotonic_ns()
+        now = self._steady()
         if order.is_protective and order.is_open:
             self._stops.add(order.client_id)
             self._core.stop(self._account, _row(order), now)
@@ -381,8 +400,10 @@ class PastGateway:
             self._under_way -= 1
         name = call.subject.client_id if call.subject is not None else ""
         if call.purpose is Purpose.CANCEL and name not in self._manager.orders:
-            if answer.not_found or answer.outcome in (Outcome.DONE, Outcome.SETTLED):
-                self._core.stop_ended(self._account, name, time.monotonic_ns())
+            # What was on its way as its gateway died may come yet: it is canceled anew until then.
+            is_absent = answer.not_found and self._steady() >= self._began + ABSENT_AFTER
+            if is_absent or (not answer.not_found and answer.outcome in (Outcome.DONE, Outcome.SETTLED)):
+                self._core.stop_ended(self._account, name, self._steady())
         else:
             self._manager.answered(call, answer, self._now())
         self._carry_out()

@@ -96,7 +96,8 @@ class PositionGuard:
         self._canceled: dict[str, tuple[StopRow, int]] = {}  # by other hands, since when; nothing was said of it
         self._is_canceled = False  # that was said, and what stands has not been whole since
         self._fired: dict[str, tuple[int, int]] = {}  # what was left of it, and since when
-        self.cancels: dict[str, tuple[int, int]] = {}  # when it is asked for anew, and how long after that
+        # When each is sent anew, and how long after that; 0: the first time.
+        self.cancels: dict[str, tuple[int, int]] = {}
         self.is_dust = self.has_looked_back = self.is_blind = False
         self.look_back_at = 0
         # What is done beside them.
@@ -282,6 +283,10 @@ class PositionGuard:
         for kept in (self.rows, self.verified, self.missing, self.cancels, self._fired):
             kept.pop(name, None)
         self.is_missing.discard(name)
+
+    def repeat_cancels(self) -> None:
+        """Another one carries them out from now on: those that did nothing are sent anew at once."""
+        self.cancels = dict.fromkeys(self.cancels, (0, 0))
 
     def look_at_canceled(self, now: int, *, after: int) -> CanceledStops | None:
         """Returns what is to be said of stops that other hands have canceled while their position lasts. after: so long

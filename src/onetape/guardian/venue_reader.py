@@ -58,6 +58,7 @@ class VenueReader:
     def __init__(self, options: AccountOptions, home: Path, say: Callable[[HealthOut], None]) -> None:
         venue = _venue(options)
         self.protocol, self.clock, self._say = venue.protocol, VenueClock(), say
+        self.steady = time.monotonic_ns  # the core's clock
         self._marks = venue.marks
         keep_nonces(self.protocol, home)
         file = budget_file(home, options.rest, options.api_config_key)
@@ -146,7 +147,7 @@ class VenueReader:
         return min((bar.low for bar in bars), default=0), max((bar.high for bar in bars), default=0)
 
     async def _rows(self, call: Call) -> tuple[int, Sequence[object]] | None:
-        queried = time.monotonic_ns()
+        queried = self.steady()
         self.weight += call.weight
         answer = await self.line.answer(call)
         return (queried, answer.reports) if answer.outcome is Outcome.DONE else None

@@ -1,0 +1,80 @@
+"""When the guardian acts past one account's gateway, and what it does then by itself: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from onetape.guardian.core import GuardianCore
+from onetape.guardian.events import CancelStops, Effect, Flatten, PlaceStops, Record
+from onetape.guardian.past_gateway import PastGateway
+from onetape.orders.reports import OrderStatusReport
+
+__all__ = ["Takeover"]
+
+
+class Takeover:
+    """Watches one gateway. after: it is dead that shows no heartbeat for so long, ns, and does not hold its account's
+    fence; placed: what earlier lives have placed past it and did not see the end of, by client id; steady: ns."""
+
+    def __init__(
+        self,
+        account: str,
+        past: PastGateway,
+        core: GuardianCore,
+        *,
+        after: int,
+        placed: Mapping[str, Mapping[str, Any]],
+        say: Callable[[Record], None],
+        steady: Callable[[], int],
+    ) -> None:
+        self._account, self._past, self._core = account, past, core
+        self._after, self._placed = after, placed
+        self._say, self._steady = say, steady
+        self.is_dead = False  # its gateway is
+
+    def look(self, heartbeat: int, now: int) -> None:
+        """To be called some twenty times a second. heartbeat: the gateway's last, 0: none is known; now: ns UTC."""
+        is_silent = heartbeat > 0 and now - heartbeat > self._after
+        if is_silent and not self.is_dead and self._past.is_alone:
+            self.is_dead = True
+            self._say(Record("gateway", self._account, "dead: the guardian acts past it", {}, "critical"))
+            self._core.gateway_dead(self._account)
+            placed, self._placed = self._placed, {}
+            self._past.begin_alone()
+            self._past.recall(placed)
+        elif (self.is_dead or self._placed) and heartbeat and not is_silent:
+            self.is_dead, self._placed = False, {}  # it takes over what earlier lives have placed, too
+            self._say(Record("gateway", self._account, "back", {}))
+            self._core.gateway_back(self._account)
+            self._past.begin_anew()
+        if self.is_dead:
+            self._past.tick()
+        else:
+            self._past.look_at_handed()
+
+    def does(self, effect: Effect) -> bool:
+        """Carries out what the gateway would, were it there. False: it is, or on its way, or it is not for the
+        guardian to do."""
+        if not isinstance(effect, PlaceStops | CancelStops | Flatten):
+            return False
+        if not self.is_dead or effect.account != self._account:
+            return False
+        if (isinstance(effect, PlaceStops) and effect.is_target) or not self._past.begin():
+            return False
+        match effect:
+            case PlaceStops():
+                self._core.answered(effect.id, self._past.place(effect), {}, self._steady())
+            case CancelStops():
+                self._past.cancel(self._core.symbols_of(effect.account, effect.orders))
+            case Flatten():
+                self._past.flatten(self._core.held(effect.account, effect.symbol))
+        return True
+
+    def stops_listed(self, rows: list[OrderStatusReport]) -> None:
+        """Takes in the venue's listing of stops."""
+        if self.is_dead:
+            self._past.stops_listed(rows)
+
+    def close(self) -> None:
+        self._past.close()
