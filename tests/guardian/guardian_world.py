@@ -131,7 +131,7 @@ class GuardianLife:
         effects, self.core.effects = self.core.effects, []
         for effect in effects:
             if isinstance(effect, Record):
-                self.say(effect)
+                self.write_down(effect)
         for effect in effects:
             if not isinstance(effect, Record):
                 self.world.leaves(effect)
@@ -140,7 +140,7 @@ class GuardianLife:
         if self.core.effects:  # of what was done at once
             self._effect()
 
-    def say(self, record: Record) -> None:
+    def write_down(self, record: Record) -> None:
         words = {"kind": record.kind, "subject": record.subject, "state": record.state, "about": dict(record.about)}
         words |= {"severity": record.severity} if record.severity else {}
         try:

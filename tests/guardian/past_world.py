@@ -68,13 +68,13 @@ class PastLife(GuardianLife):
             reader,
             self.core,
             self.follower,
-            say=self.say,
+            say=self.write_down,
             spawn=partial(self._go_on, value=None),
             ids=OrderNumbers(self.kept.numbers.get(ACCOUNT, 0), self._reserve),
         )
         self.past = past
         placed = self.kept.placed.get(ACCOUNT, {})
-        after, of = world.takeover_after, {"say": self.say, "steady": lambda: world.now}
+        after, of = world.takeover_after, {"say": self.write_down, "steady": lambda: world.now}
         self.takeover = Takeover(ACCOUNT, past, self.core, after=after, placed=placed, **of)
 
     def beat(self) -> None:
@@ -96,7 +96,7 @@ class PastLife(GuardianLife):
             work.close()
 
     def _reserve(self, until: int) -> None:
-        self.say(Record(NUMBERS, ACCOUNT, f"until {until}", {"account": ACCOUNT, "until": until}))
+        self.write_down(Record(NUMBERS, ACCOUNT, f"until {until}", {"account": ACCOUNT, "until": until}))
 
     # --- its line ---------------------------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class Closings:
         self.believed: dict[tuple[str, PositionSide], int] = {}  # as a gateway died, by the guardian
         self.could: dict[tuple[str, PositionSide, Side], deque[tuple[int, int]]] = {}  # be taken off, and what was
 
-    def look(self) -> None:
+    def count_trades(self) -> None:
         """The exchange's trades and positions."""
         world = self.world
         new = len(world.account.trades) - self.trades
@@ -188,7 +188,7 @@ class Closings:
 
     def leaves(self, call: Call) -> None:
         assert call.subject is not None
-        self.look()
+        self.count_trades()
         name, now = call.subject.client_id, self.world.now
         symbol, side, position_side, size, trigger = self.world.invariants.intents_past[name]
         if trigger:
@@ -316,7 +316,7 @@ class PastWorld(GuardianWorld):
         if not self.is_dead and not self.reconciler.rounds:  # it takes stops over by its first look at the venue
             self.began = self.now
         super().check_stops()
-        self.closings.look()
+        self.closings.count_trades()
         at_venue = {order.client_id for order in self.waiting()}
         for guard in self.guards():
             key = guard.instrument.symbol, guard.side

@@ -54,8 +54,6 @@ MISSING_AFTER: Final = 3 * SECOND  # a stop that was verified and that listings 
 STUCK_AFTER: Final = 5 * SECOND  # a stop that has fired, and of which nothing is filled
 BACKOFF: Final = 250 * MS  # after a placement that failed, doubled up to
 BACKOFF_MAX: Final = 5 * SECOND
-REPEAT: Final = SECOND  # a cancel that did nothing, doubled up to
-REPEAT_MAX: Final = 16 * SECOND
 FLATTEN_EVERY: Final = SECOND // 2  # a flatten that left something
 CLOSE_EVERY: Final = SECOND // 2
 POSITIONS_EVERY: Final = 5 * SECOND
@@ -754,13 +752,8 @@ class GuardianCore:
 
     def _cancel(self, guard: PositionGuard, rows: Iterable[StopRow], now: int) -> None:
         """What nobody knows the outcome of may take the gateway a while to find out."""
-        names = tuple(row.client_id for row in rows if now >= guard.cancels.get(row.client_id, (0, 0))[0])
-        if not names:
-            return
-        for name in names:
-            wait = guard.cancels.get(name, (0, 0))[1] or REPEAT
-            guard.cancels[name] = now + wait, min(2 * wait, REPEAT_MAX)
-        self.effects.append(CancelStops(self._next_id(), guard.account, names))
+        if names := guard.cancels_due(rows, now):
+            self.effects.append(CancelStops(self._next_id(), guard.account, names))
 
     def _next_id(self) -> str:
         self._count += 1

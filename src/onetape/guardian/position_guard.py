@@ -21,6 +21,8 @@ from onetape.risk.stop_ladder import LevelShares, Rung, distance_of, levels_of, 
 __all__ = ["COVERED", "Placement", "PositionGuard", "unrealized_of"]
 
 _UNANSWERED: Final = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED})
+REPEAT: Final = SECOND  # a cancel that did nothing, doubled up to
+REPEAT_MAX: Final = 16 * SECOND
 COVERED: Final = Fraction(95, 100)  # from here on a position is protected
 ADOPT_WITHIN: Final = 2 * SECOND  # the venue says by then which of the stops it still has
 
@@ -283,6 +285,14 @@ class PositionGuard:
         for kept in (self.rows, self.verified, self.missing, self.cancels, self._fired):
             kept.pop(name, None)
         self.is_missing.discard(name)
+
+    def cancels_due(self, rows: Iterable[StopRow], now: int) -> tuple[str, ...]:
+        """Returns those whose cancel is sent now: not yet, or long enough ago without an end."""
+        names = tuple(row.client_id for row in rows if now >= self.cancels.get(row.client_id, (0, 0))[0])
+        for name in names:
+            wait = self.cancels.get(name, (0, 0))[1] or REPEAT
+            self.cancels[name] = now + wait, min(2 * wait, REPEAT_MAX)
+        return names
 
     def repeat_cancels(self) -> None:
         """Another one carries them out from now on: those that did nothing are sent anew at once."""
