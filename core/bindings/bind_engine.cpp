@@ -366,6 +366,8 @@ void bind_engine(nb::module_& m) {
              nb::arg("reduce_only") = false, nb::arg("more") = nb::none(),
              nb::sig("def set_target(self, symbol: str, qty: object, reduce_only: bool = False, "
                      "more: bytes | None = None) -> Order | None"))
+        .def("note_target_below_lot", &PyTradingLoop::note_target_below_lot, nb::arg("symbol"),
+             "A target that an algorithm is to work is less than one lot.")
         .def_prop_ro("targets_below_lot",
                      [](const PyTradingLoop& s) { return s.below_lot.targets; })
         .def_prop_ro("levels_below_lot", [](const PyTradingLoop& s) { return s.below_lot.levels; })

@@ -254,6 +254,10 @@ class PyTradingLoop {
         return sent;
     }
 
+    void note_target_below_lot(nb::handle symbol) {
+        note_below_lot(below_lot.targets, "set_target", find(symbol));
+    }
+
     // A ladder of (price, size): prices passive for their side, sizes down.
     void set_quotes(nb::handle symbol, nb::handle bids, nb::handle asks, std::int64_t keep_within) {
         Instrument& instrument = find(symbol);

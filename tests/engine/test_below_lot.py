@@ -55,6 +55,16 @@ class CompiledTargets(Strategy):
         self.set_target(BTC, self.size)
 
 
+class WorkedTargets(Strategy):
+    size: float = 0.0004
+
+    def on_start(self):
+        self.subscribe(BTC, quotes=True)
+
+    def on_quote(self, quote):
+        self.set_target(BTC, self.size, algo="twap", minutes=1)
+
+
 def three_quotes(tmp_path: Path) -> Path:
     market = Market(tmp_path / "t")
     for second in range(3):
@@ -73,6 +83,7 @@ def said(journal: Path) -> list[str]:
         (CompiledQuotes, "set_quotes", 6),
         (Targets, "set_target", 3),
         (CompiledTargets, "set_target", 3),
+        (WorkedTargets, "set_target", 3),
     ],
 )
 def test_wishes_below_one_lot_are_said_once_and_counted(tmp_path, strategy, service, wishes):
@@ -94,6 +105,7 @@ def test_no_size_at_all_is_a_wish_for_nothing(tmp_path, nothing):
         def on_quote(self, quote):
             self.set_quotes(BTC, [(quote.bid, nothing)], [])
             self.set_target(BTC, nothing)
+            self.set_target(BTC, nothing, algo="join", minutes=1)
 
     session = play(Mine, three_quotes(tmp_path), journal=tmp_path / "run").session
     assert said(tmp_path / "run") == []

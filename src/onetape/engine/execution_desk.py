@@ -145,6 +145,8 @@ class ExecutionDesk:
             )
         instrument = self._host.instrument_of(symbol)
         wanted = instrument.lots(qty) * instrument.lot_int
+        if not wanted and float(qty):
+            self._loop.note_target_below_lot(symbol)
         missing = wanted - self._loop.position(symbol, None).qty_int
         lots, chosen = abs(missing) // instrument.lot_int, dict(options)
         parent = self.tried(symbol, 1 if missing > 0 else -1, lots, name, chosen) if lots else None
