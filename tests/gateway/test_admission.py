@@ -15,7 +15,7 @@ from accounts.funded_account import A, B, Funded
 from long_form import examples
 from onetape.gateway.admission import Admission
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife
-from onetape.model.enums import OrderState, OrderType, Side, TriggerBy, TriggerKind
+from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TriggerBy, TriggerKind
 from onetape.model.ids import EPOCH_MAX
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
@@ -143,6 +143,8 @@ class Desk(Funded):
             terms["trigger_kind"] = TriggerKind.STOP
         if rng.random() < 0.1:
             terms["once"] = RequestKey(f"k{rng.randrange(9)}", within=rng.choice(SCOPES))
+        if rng.random() < 0.02:
+            terms["position_side"] = PositionSide.LONG
         return OrderSpec(
             symbol=self.symbols[coin],
             side=side,

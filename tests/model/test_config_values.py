@@ -97,6 +97,7 @@ def test_nothing_at_all_is_a_configuration():
         ("[robots.mm]", '[control]\nhosts = [""]\n[robots.mm]', "'' is no name of a host", 8),
         ("[robots.mm]", '[dashboard]\nhosts = ["a.b", "*"]\n[robots.mm]', "'*' is no name of a host", 8),
         ("[robots.mm]", '[control]\nhosts = ["a b"]\n[robots.mm]', "'a b' is no name of a host", 8),
+        ('venue = "kraken"', 'venue = "kraken"\nposition_mode = "hedge"', "kraken is not traded in hedge mode", 6),
         ('venue = "kraken"', 'venue = "kraken"\nmaster = "boss"', "no other account `boss`", 6),
         ('venue = "kraken"', 'venue = "kraken"\nmaster = "main"', "no other account `main`", 6),
     ],

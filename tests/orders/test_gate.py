@@ -539,3 +539,12 @@ def test_a_rebate_is_no_money_to_spend():
     rebate = structs.replace(desk.instrument, maker_fee=Decimal("-0.001"))
     spec = desk.spec("buy", BTC, 60_000, post_only=True)
     assert spending(rebate, spec, BTC, desk.price(60_000)).amount == 60_000 * UNIT
+
+
+def test_the_mode_is_that_of_the_configuration_and_not_the_one_that_is_found():
+    desk = Desk()
+    desk.gate.hedge = True
+    desk.manager.hear([AccountModeReport(False, False, can_trade=True, can_withdraw=False)], NOW)
+    refusal = desk.gate.refusal(desk.spec("buy", 10, 59_000, position_side=LONG), NOW)
+    assert refusal is not None and refusal.code == AccountMode.code
+    assert "one-way mode, not in hedge mode" in refusal.reason

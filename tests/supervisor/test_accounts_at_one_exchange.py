@@ -13,6 +13,7 @@ from onetape.preflight.findings import ERROR
 from onetape.robot.live import LiveOptions, options_at
 from onetape.store.config import load_config
 from onetape.supervisor.start_check import check_start
+from worlds.supervised import Home
 
 CONFIG = """
 [venues.binance]
@@ -68,3 +69,29 @@ def test_an_account_has_the_keys_of_the_one_that_is_called_so(tmp_path):
     assert found["third"].key == keys["main"]  # alone it would have the first
     assert found["main"].siblings == {"second": "second", "third": "third"}
     assert found["second"].siblings == {"main": MASTER, "third": "third"}
+
+
+def test_an_account_of_a_simulated_exchange_begins_in_the_mode_that_the_configuration_says(tmp_path):
+    two = CONFIG[: CONFIG.index("[accounts.third]")]
+    hedge = two.replace("master", 'position_mode = "hedge"\nmaster')
+    symbol = "binance:BTC/USDT:USDT"
+    with Home(tmp_path, hedge) as home:
+        home.run("up")
+        for side, of in (("buy", "long"), ("sell", "short")):
+            home.run(side, symbol, "0.01", "--account", "second", "--position-side", of)
+        refused = home.run("buy", symbol, "0.01", "--account", "second", code=5)
+        assert "second" not in refused and "position side: both" in str(refused)
+        home.run("buy", symbol, "0.01", "--account", "main")
+        home.kill("venue:binance")
+
+        def held() -> list[tuple[str, str, str]]:
+            return [(each["account"], each["side"], each["qty"]) for each in home.run("positions")]
+
+        assert sorted(held()) == [("main", "both", "0.010"), ("second", "long", "0.010"), ("second", "short", "-0.010")]
+        home.run("down")
+    # What is held keeps its mode: the other one is refused, in its own words.
+    with Home(tmp_path, two) as home:
+        home.run("up")
+        refused = home.run("buy", symbol, "0.01", "--account", "second", code=5)
+        assert "the account is in hedge mode, not in one-way mode" in str(refused)
+        home.run("down")

@@ -6,20 +6,25 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["ACCOUNTS", "VenueOptions"]
+__all__ = ["ACCOUNTS", "VenueOptions", "simulated_account"]
 
 ACCOUNTS: Final = ("main", "second")  # that each exchange begins with
+
+
+def simulated_account(name: str) -> str:
+    """Returns what an exchange calls the account that a configuration has by this name."""
+    return name if name in ACCOUNTS else ACCOUNTS[0]
 
 
 class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Holds what a simulated exchange is started with; paths as text, "": none.
 
     port: 0: a free one. state: where the exchange keeps what it has been told, so that it comes back as it was. chain:
-    the folder by which withdrawals go to other exchanges. withdraw: the keys that accounts are opened with may. limits:
-    who asks too much is refused. faults: a file of rules. tape: a recorded market, at `speed` times life, begun again
-    (`loop`) when it is over. control: the port of the control endpoint, None: there is none. unrouted: stream addresses
-    without a category carry every stream (Binance). speed_bumps: orders that may take wait (Pacifica). home: whose runs
-    find its keys.
+    the folder by which withdrawals go to other exchanges. withdraw: the keys that accounts are opened with may. hedged:
+    accounts that begin in hedge mode. limits: who asks too much is refused. faults: a file of rules. tape: a recorded
+    market, at `speed` times life, begun again (`loop`) when it is over. control: the port of the control endpoint,
+    None: there is none. unrouted: stream addresses without a category carry every stream (Binance). speed_bumps: orders
+    that may take wait (Pacifica). home: whose runs find its keys.
     """
 
     kind: str
@@ -29,6 +34,7 @@ class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     state: str = ""
     chain: str = ""
     withdraw: bool = False
+    hedged: list[str] = []
     limits: bool = True
     faults: str = ""
     tape: str = ""

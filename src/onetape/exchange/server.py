@@ -11,7 +11,7 @@ import asyncio
 import struct
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -429,6 +429,17 @@ def let_withdraw(dialect: Dialect) -> None:
             exchange.accounts.change_key(account.key, can_withdraw=True)
 
 
+def begin_hedged(dialect: Dialect, names: Collection[str], now: int) -> None:
+    """Puts accounts into hedge mode, as their holders would. One that has a position or an order stays as it is."""
+    exchange = dialect.exchange
+    for account in exchange.accounts:
+        if account.name not in names or account.hedge:
+            continue
+        is_held = any(account.has_position(at) for at in range(len(exchange.instruments)))
+        if not (is_held or account.open_orders or exchange.conditionals.open_of(account)):
+            exchange.accounts.set_hedge(account, True, now)
+
+
 def push_unrouted(dialect: Faulty) -> None:
     """For clients that know nothing of categories. Raises UsageError where there are none."""
     if dialect.kind != "binance-usdm":
@@ -456,6 +467,7 @@ def opened(options: VenueOptions) -> tuple[Faulty, VenueState | None]:
     dialect.add(rules, now, since=now if kept is None else kept.start)
     if options.withdraw:
         let_withdraw(dialect)
+    begin_hedged(dialect, options.hedged, now)
     if options.unrouted:
         push_unrouted(dialect)
     if options.speed_bumps:

@@ -197,6 +197,7 @@ class GatewayCore:
         listed = {i.symbol: i for i in self.instruments}
         gate = self.gate = Gate(manager, listed, limits)
         gate.killed, gate.halts, gate.is_guarded = before.killed, before.halts, options.is_guarded
+        gate.hedge = options.hedge
         names = {slot: name for name, slot in options.subaccounts.items()}
         gate.strategy_of = lambda robot: names.get(slot_of(robot), "main")
         reductions = self.money.reductions

@@ -92,6 +92,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     proxy: Proxy | None = None  # by which it reaches its venue
     bridge: BridgeOptions | None = None  # of kinds `ccxt:`; rest is "" then, or another address
     hub: HubOfGateway | None = None  # whose market it reads; None: it follows the venue's itself
+    hedge: bool | None = None  # the mode that the account has to be in; None: that in which it is found
     is_guarded: bool = False  # nothing new is opened but while a guardian watches
     is_new: bool = False  # the exchange began with this gateway: nothing of an earlier life is there
 

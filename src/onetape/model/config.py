@@ -104,6 +104,7 @@ SYMBOLS = "symbols"
 SECRET_KEYS = ("key", "secret", "password", "api_config_key")
 OPEN_SINKS = ("json://", "jsons://", "xml://", "form://", "syslog://", "dbus://")
 SECRET_FORMS = ("env:", "file:", "fd:")
+HEDGES: Final = ("binance-usdm", "aster")  # kinds of venues whose accounts may hold both sides
 PROXIED: Final = ("venue", "websocket", "http", "rss")  # kinds of collectors
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -659,6 +660,9 @@ def _check_accounts(config: Config, source: _Source) -> None:
         kind = config.venues[account.venue].kind
         if account.password and not kind.startswith("ccxt:"):
             raise source.bad((*path, "password"), "no venue but those behind ccxt takes a password", "leave it out")
+        if account.position_mode == "hedge" and kind not in HEDGES:
+            todo = f"leave it out; {', '.join(HEDGES)} have one"
+            raise source.bad((*path, "position_mode"), f"{kind} is not traded in hedge mode", todo)
         if account.api_config_key and kind != "pacifica":
             raise source.bad((*path, "api_config_key"), "no venue but pacifica has API config keys", "leave it out")
 

@@ -111,7 +111,7 @@ class TradingState:
     # What the book has at better prices than one, by symbol and side; 0: none is known.
     in_front: Callable[[str, Side, int], int] = lambda *_: 0
     rates: Rates = field(default_factory=Rates)
-    _hedge: bool | None = None  # the mode that the account was found in
+    hedge: bool | None = None  # the mode that the account has to be in; None: that in which it is found
 
     def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
         """Tells whether an order can only take off a position: by its flag, or on spot, where there is none, by what
@@ -147,8 +147,8 @@ class TradingState:
         return bool(owner) and not (self.adds_to_own(owner, spec) or self.takes_off_own(owner, spec, left, old))
 
     def hedge_wanted(self, found: bool) -> bool:
-        """Tells whether the account is to be in hedge mode: as it was when its mode was first asked for. found: as it
-        is."""
-        if self._hedge is None:
-            self._hedge = found
-        return self._hedge
+        """Tells whether the account is to be in hedge mode: as configured, else as it was when its mode was first
+        asked for. found: as it is."""
+        if self.hedge is None:
+            self.hedge = found
+        return self.hedge

@@ -18,7 +18,7 @@ import msgspec
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.control.options import CONTROL, ControlOptions, control_options, has_control
 from onetape.dashboard.options import DASHBOARD, DashboardOptions, dashboard_options, has_dashboard
-from onetape.exchange.options import VenueOptions
+from onetape.exchange.options import VenueOptions, simulated_account
 from onetape.gateway.hub_market import HubOfGateway
 from onetape.gateway.options import GatewayOptions, gateway_journal
 from onetape.guardian.options import GUARDIAN, STANDBY, GuardianOptions, guarded_account, guardian_options, has_guardian
@@ -211,6 +211,7 @@ class Starter:
         from onetape.gateway.bridge_options import simulated_kind
 
         venue = self.config.venues[name]
+        accounts = {of: each for of, each in self.config.accounts.items() if each.venue == name}
         state = process_journal(self.home, f"venue:{name}")
         kind = simulated_kind(venue.kind)
         if is_first and (why := _put_aside(state, kind, venue.seed)):
@@ -223,7 +224,8 @@ class Starter:
             port=port,
             state=str(state),
             chain=str(self.home / "chain"),
-            withdraw=any(account.allow_withdraw for account in self.config.accounts.values() if account.venue == name),
+            withdraw=any(each.allow_withdraw for each in accounts.values()),
+            hedged=[simulated_account(of) for of, each in accounts.items() if each.position_mode == "hedge"],
         )
 
     def starts_within(self, child: Child) -> float:
