@@ -88,7 +88,8 @@ class TradingLoop final {
     // What came to the robot's account otherwise than by what it did, since it began: all of it at
     // what it was worth then, and what the equity in one currency changed by.
     [[nodiscard]] Money moved_in() const { return moved_in_; }
-    void carry_moved(Money amount) { moved_in_ = amount; }  // what lives before had moved in
+    // Of a run's later life: what had moved in before its seat, and what has until it begins.
+    void carry_moved(Money amount) { moved_in_ = amount + moved_early_; }
     [[nodiscard]] Money moved_in(std::uint32_t currency) const {
         return currency < moved_.size() ? moved_[currency] : 0;
     }
@@ -498,7 +499,7 @@ class TradingLoop final {
     Writer* writer_ = nullptr;
     bool follows_ledger_ = false;
     UnbookedFills unbooked_;
-    Money moved_in_ = 0;
+    Money moved_in_ = 0, moved_early_ = 0;
     std::vector<Money> moved_;  // by currency
     bool counts_ = false;       // fees and volume, which are the run's own
     std::vector<std::pair<std::uint32_t, std::variant<OrderEventPayload, FillPayload>>> missed_;

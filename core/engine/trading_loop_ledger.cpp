@@ -70,7 +70,12 @@ void TradingLoop::move_money(std::span<const LedgerLeg> legs) {
     const auto deposit = [&] {
         for (const LedgerLeg& leg : legs) robot_account_.deposit(leg.currency, leg.amount);
     };
-    if (!started_) return deposit();
+    if (!started_) {
+        const Money worth_before = sum_of_equities();
+        deposit();
+        moved_early_ += sum_of_equities() - worth_before;
+        return;
+    }
     const Money worth_before = worth();
     if (options_.sample_every > 0) note_equity(worth_before);
     std::vector<Money> before(robot_account_.currency_count());

@@ -198,7 +198,8 @@ class Session:
         assert self.started_at is not None
         if self.plan.live is not None and self.plan.live.stopped:
             self.loop.allow_trading(False)
-        self.loop.carry_moved(decimal_text(Decimal(self.spec.moved_before)))
+        if self.spec.began_with is not None:
+            self.loop.carry_moved(decimal_text(Decimal(self.spec.moved_before)))
         self.loop.begin(self.started_at)
         self.host.missed = self.loop.write_missed()
         if self.spec.attributes:
