@@ -19,7 +19,7 @@ from onetape.tape.schema import built_in
 from onetape.tape.segments import is_tape, list_segments
 from onetape.tape.verify import verify
 from waiting import wait_for
-from worlds.command_lines import begin, command_line, ended
+from worlds.command_lines import begin, command_line, ended, stopped_once
 from worlds.supervised import Home
 
 BTC, ETH = "binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT"
@@ -64,10 +64,8 @@ def recorded(folder: Path, tape: Path, *words: object) -> dict:
         with JournalReader(tape) as reader:
             return reader.last_sequence
 
-    before, process = end(), begin(folder, *words, "--out", tape)
-    wait_for(lambda: end() > before + 30)
-    process.send_signal(signal.SIGINT)
-    return ended(process)
+    before = end()
+    return stopped_once(lambda: end() > before + 30, folder, *words, "--out", tape)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -81,10 +79,7 @@ def test_a_recording_ends_well_is_gone_on_with_and_is_data_afterwards(how, tmp_p
         found = ended(first)
         assert found.keys() >= KEYS and found["symbols"] == [BTC] and found["events"] > 50
         assert found["gb_a_day"] > 0 and found["days_left"] > 0
-        other = begin(tmp_path, *line)
-        wait_for(lambda: all_have_quotes(tape, 3))
-        other.send_signal(signal.SIGINT)
-        second = ended(other)
+        second = stopped_once(lambda: all_have_quotes(tape, 3), tmp_path, *line)
         assert second["events"] > found["events"] and second["first_ts"] == found["first_ts"]
         assert second["symbols"] == [BTC, ETH, "binance:SOL/USDT:USDT"]
         assert {"quote", "trade", "mark"} == second["by_type"].keys() - {"bar"}  # where a minute ends in it

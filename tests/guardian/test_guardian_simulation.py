@@ -16,7 +16,7 @@ from onetape.model.enums import OrderType, Side
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
-from orders.gateway_seeds import Seed, play
+from orders.gateway_seeds import Seed
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 SEEDS = 1000 if LONG else 12
@@ -28,11 +28,7 @@ EVERY = 1 if LONG else 5  # of the frames of a replacement
     [*(("binance-usdm", number) for number in range(SEEDS)), *(("aster", number) for number in range(SEEDS // 3))],
 )
 def test_protection_is_not_withdrawn_before_its_replacement_stands(kind, number):
-    seed = Seed("GuardianWorld", kind, number, 120)
-    try:
-        play(seed.begun(), seed.seconds)
-    except Exception as error:
-        raise AssertionError(f"{seed.command}: {type(error).__name__}: {error}") from error
+    Seed("GuardianWorld", kind, number, 120).played()
 
 
 def placed(world: GuardianWorld, qty: str, side: str = "buy") -> None:

@@ -65,6 +65,13 @@ class Seed(NamedTuple):
     def begun(self) -> World:
         return WORLDS[self.world](self.number, kind=self.kind)
 
+    def played(self) -> World:
+        """As `play` does it. Raises AssertionError with the command that repeats what broke."""
+        try:
+            return play(self.begun(), self.seconds)
+        except Exception as error:
+            raise AssertionError(f"{self.command}: {type(error).__name__}: {error}") from error
+
 
 def drawn(rng: random.Random, seconds: float, pairs: Sequence[tuple[str, str]] = PAIRS) -> Iterator[Seed]:
     """Without end: every world at every venue in turn, from a drawn one on, so that short draws reach them all."""

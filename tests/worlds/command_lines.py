@@ -39,7 +39,12 @@ def begin(folder: Path, *words: object) -> subprocess.Popen:
 
 def run_until(is_done: Callable[[], object], folder: Path, *words: object) -> dict:
     """What `onetape run … --json` says that is stopped by Ctrl-C once that is so."""
-    process = begin(folder, "run", *words)
+    return stopped_once(is_done, folder, "run", *words)
+
+
+def stopped_once(is_done: Callable[[], object], folder: Path, *words: object) -> dict:
+    """The same of any command."""
+    process = begin(folder, *words)
     try:
         wait_for(lambda: is_done() or process.poll() is not None)
         process.send_signal(signal.SIGINT)

@@ -118,8 +118,8 @@ def delta_class(path: Path) -> type[Strategy]:
         line = line_of(lines, (more[0],))
         raise BadConfig(f"section [{more[0]}] beside [delta]", location=f"{path}:{line}", todo="leave it out")
     section = {key: None if key == "margin" and value is False else value for key, value in table["delta"].items()}
-    if wrong := list(_no_numbers(section)):
-        raise bad(f"{wrong[0]} is no number", wrong[0].split(".")[0])
+    if wrong := next(_no_numbers(section), ""):
+        raise bad(f"{wrong} is no number", wrong.split(".")[0])
     try:
         file = from_builtins(section, DeltaFile, strict=False)
         settings = file.settings()

@@ -332,6 +332,10 @@ class SimAccount:
     def has_position(self, index: int) -> bool:
         return any(self.qty(index, side) for side in self.sides)
 
+    @property
+    def has_positions(self) -> bool:
+        return any(map(self.has_position, range(len(self.instruments))))
+
     def remember(self, order: SimOrder) -> None:
         """A new order, open or refused at the door."""
         self.by_id[order.id] = order

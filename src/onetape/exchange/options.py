@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -11,9 +12,10 @@ __all__ = ["ACCOUNTS", "VenueOptions", "simulated_account"]
 ACCOUNTS: Final = ("main", "second")  # that each exchange begins with
 
 
-def simulated_account(name: str) -> str:
-    """Returns what an exchange calls the account that a configuration has by this name."""
-    return name if name in ACCOUNTS else ACCOUNTS[0]
+def simulated_account(name: str, names: Sequence[str] = ACCOUNTS) -> str:
+    """Returns what an exchange calls the account that a configuration has by this name: so, else its first. names: of
+    its accounts."""
+    return name if name in names else names[0]
 
 
 class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):

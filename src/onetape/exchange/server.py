@@ -435,8 +435,7 @@ def begin_hedged(dialect: Dialect, names: Collection[str], now: int) -> None:
     for account in exchange.accounts:
         if account.name not in names or account.hedge:
             continue
-        is_held = any(account.has_position(at) for at in range(len(exchange.instruments)))
-        if not (is_held or account.open_orders or exchange.conditionals.open_of(account)):
+        if not (account.has_positions or account.open_orders or exchange.conditionals.open_of(account)):
             exchange.accounts.set_hedge(account, True, now)
 
 

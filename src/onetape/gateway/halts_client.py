@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -77,21 +77,12 @@ def lift(home: Path, config: Config, id_: str, reason: str) -> HeldHalts:
     lifted = [row for row in found if row["id"] == id_]
     if not lifted:
         raise away or UsageError(f"no halt {id_[:80]!r} holds", location="halts lift", todo="onetape halts lists them")
-    failed: OnetapeError | None = None
-    gone: BadConfig | None = None  # where it has ended meanwhile
-    done = False
-    for account in (account for row in lifted for account in row["accounts"]):
-        try:
-            _answer(home, account, "lift_halt", {"id": id_, "reason": reason})
-            done = True
-        except BadConfig as error:
-            gone = error
-        except OnetapeError as error:
-            failed = error
-    if failed is not None:
-        raise failed
-    if gone is not None and not done:
-        raise gone
+
+    def do(account: str) -> bool:
+        _answer(home, account, "lift_halt", {"id": id_, "reason": reason})
+        return True
+
+    _at_each([account for row in lifted for account in row["accounts"]], do)
     return HeldHalts(lifted, away)
 
 
@@ -104,28 +95,18 @@ def set_danger(home: Path, config: Config, level: int, fields: Mapping[str, str]
     scope, subject = named[0] if named else (None, "")
     if account and account not in config.accounts:
         raise UsageError(f"no account {account[:80]!r}, but {', '.join(config.accounts)}", location="halts level")
-    failed: OnetapeError | None = None
-    unknown: BadConfig | None = None  # of gateways that do not trade it
-    done = False
-    for name in [account] if account else config.accounts:
+
+    def do(name: str) -> bool:
         id_ = danger_id(scope or Scope.ACCOUNT, subject or name)
-        try:
-            if level:
-                _answer(home, name, "halt", {**fields, "level": level})
-            elif any(each["id"] == id_ for each in _answer(home, name, "halts", {})["halts"]):
-                _answer(home, name, "lift_halt", {"id": id_, "reason": fields["reason"]})
-            else:
-                continue
-            done = True
-        except BadConfig as error:
-            unknown = error
-        except OnetapeError as error:
-            failed = error
-    if failed is not None:
-        raise failed
-    if unknown is not None and not done:
-        raise unknown
-    if not done:
+        if level:
+            _answer(home, name, "halt", {**fields, "level": level})
+        elif any(each["id"] == id_ for each in _answer(home, name, "halts", {})["halts"]):
+            _answer(home, name, "lift_halt", {"id": id_, "reason": fields["reason"]})
+        else:
+            return False
+        return True
+
+    if not _at_each([account] if account else config.accounts, do):
         raise UsageError("no danger level of it is set", location="halts level", todo="onetape halts lists them")
     return halts(home, config)
 
@@ -147,6 +128,26 @@ def past_halts(home: Path, config: Config) -> list[dict[str, Any]]:
             of = {"ts": each.time, "account": account, "event": _EVENTS[each.command]}
             rows.append({"level": int(Level.REDUCE), **of, **halt, **by})
     return sorted(rows, key=lambda row: (row["ts"], row["account"]))
+
+
+def _at_each(accounts: Iterable[str], do: Callable[[str], bool]) -> bool:
+    """Tells whether one gateway has done it, whatever another refuses. do: at one of them; False: there was nothing to
+    do. Raises what one refuses with, BadConfig (it has none of it) where no other has done it."""
+    failed: OnetapeError | None = None
+    lacking: BadConfig | None = None
+    done = False
+    for account in accounts:
+        try:
+            done = do(account) or done
+        except BadConfig as error:
+            lacking = error
+        except OnetapeError as error:
+            failed = error
+    if failed is not None:
+        raise failed
+    if lacking is not None and not done:
+        raise lacking
+    return done
 
 
 def _done(command: PastCommand, account: str, begun: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:

@@ -333,7 +333,8 @@ class Guardian:
                 self._spawn(self._do(effect))
 
     async def _do(self, effect: Effect) -> None:
-        if any(takeover.does(effect) for takeover in self._takeovers.values()):
+        takeover = None if isinstance(effect, Record) else self._takeovers.get(effect.account)
+        if takeover is not None and takeover.does(effect):
             self._carry_out()
             return
         match effect:

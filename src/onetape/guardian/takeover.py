@@ -54,13 +54,11 @@ class Takeover:
             self._past.look_at_handed()
 
     def does(self, effect: Effect) -> bool:
-        """Carries out what the gateway would, were it there. False: it is, or on its way, or it is not for the
-        guardian to do."""
+        """Carries out an effect of the account as its gateway would, were it there. False: it is, or on its way, or it
+        is not for the guardian to do."""
         if not isinstance(effect, PlaceStops | CancelStops | Flatten):
             return False
-        if not self.is_dead or effect.account != self._account:
-            return False
-        if (isinstance(effect, PlaceStops) and effect.is_target) or not self._past.begin():
+        if not self.is_dead or (isinstance(effect, PlaceStops) and effect.is_target) or not self._past.begin():
             return False
         match effect:
             case PlaceStops():

@@ -25,7 +25,7 @@ from onetape.engine.parameters import coerced, parameters_of
 from onetape.engine.plan import History
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
-from onetape.exchange.options import VenueOptions
+from onetape.exchange.options import VenueOptions, simulated_account
 from onetape.gateway.bridge_options import bridge_of, simulated_kind
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.options import FeeAssetOptions, GatewayOptions, WithdrawalTarget
@@ -245,7 +245,8 @@ def _withdrawal_targets(config: Config, account: AccountConfig) -> dict[str, Wit
 
 def _account_there(accounts: list[dict[str, Any]], name: str) -> dict[str, Any]:
     """Returns that of a simulated exchange which is called so, else its first."""
-    return next((each for each in accounts if each["name"] == name), accounts[0])
+    by_name = {each["name"]: each for each in accounts}
+    return by_name[simulated_account(name, list(by_name))]
 
 
 def _socket(rest: str) -> str:

@@ -271,7 +271,7 @@ class AccountData:
             raise Refused(-4059)
         if account.open_orders or self.exchange.conditionals.open_of(account):
             raise Refused(-4067)
-        if any(account.has_position(at) for at in range(len(self.exchange.instruments))):
+        if account.has_positions:
             raise Refused(-4068)
         self.exchange.accounts.set_hedge(account, wanted == "true", now)
         return {"code": 200, "msg": "success"}

@@ -74,13 +74,13 @@ def of_other_side(view: View) -> Refusal | None:
     mode, side = view.state.manager.mode, view.spec.position_side
     if mode is None or mode.hedge is not (side is PositionSide.BOTH) or other_mode(view) is not None:
         return None
-    wanted = "long or short" if mode.hedge else "both"
-    return Refusal.of(AccountMode, f"{side}: the account is in {_mode(mode.hedge)} mode, whose sides are {wanted}")
+    text = f"{side}: the account is in {_mode(mode.hedge)} mode, whose sides are {_sides(mode.hedge)}"
+    return Refusal.of(AccountMode, text)
 
 
 def position_side(view: View) -> Measure:
     mode = view.state.manager.mode
-    return view.spec.position_side.value, None if mode is None else "long or short" if mode.hedge else "both"
+    return view.spec.position_side.value, None if mode is None else _sides(mode.hedge)
 
 
 def may_be_halted(view: View) -> bool:
@@ -290,3 +290,7 @@ def account_mode(view: View) -> Measure:
 
 def _mode(is_hedge: bool) -> str:
     return "hedge" if is_hedge else "one-way"
+
+
+def _sides(is_hedge: bool) -> str:
+    return "long or short" if is_hedge else "both"
