@@ -21,7 +21,6 @@ import msgspec
 from page_home import CONFIG, FIRST, Pages, Tape, figure, instruments, journal_of, pages_of, run, streaming
 
 from onetape.accounts.entries import MAIN, TOTAL
-from onetape.gateway.gateway_tape import EPOCH_BITS
 from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.model.enums import (
     Liquidity,
@@ -34,6 +33,7 @@ from onetape.model.enums import (
     TimeInForce,
     TriggerBy,
 )
+from onetape.model.ids import EPOCH_BITS
 from onetape.model.time import DAY, MINUTE
 from onetape.store.records import Records, metadata
 
@@ -46,12 +46,12 @@ TOPICS = ("market|{}", "bars|{}|1s", "lines|{}", "trades|{}")
 class Looking(asyncio.Protocol):
     """A page as its server sees it: it says what it shows, and takes what comes."""
 
-    def __init__(self, address: str, cookie: str, shown: list[str]) -> None:
+    def __init__(self, address: str, own: dict[str, str], shown: list[str]) -> None:
         host = urlsplit(address).netloc
         self.head = (
             f"GET /ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Cookie: {cookie}\r\n"
-            f"Origin: {address}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            + "".join(f"{name}: {value}\r\n" for name, value in own.items())
+            + f"Origin: {address}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
             "Sec-WebSocket-Version: 13\r\n\r\n"
         ).encode()
         body = json.dumps({"show": shown, "since": {}}).encode()
@@ -68,19 +68,19 @@ class Looking(asyncio.Protocol):
         self.messages += data.count(b'{"topic"')
 
 
-async def opened(address: str, cookie: str, shown: list[str]) -> Looking:
+async def opened(address: str, own: dict[str, str], shown: list[str]) -> Looking:
     server = urlsplit(address)
     loop = asyncio.get_running_loop()
-    _, made = await loop.create_connection(lambda: Looking(address, cookie, shown), server.hostname, server.port)
+    _, made = await loop.create_connection(lambda: Looking(address, own, shown), server.hostname, server.port)
     return made
 
 
 async def looked_at(pages: Pages, account: str, seconds: float, pause: float = 3.0) -> dict[str, float]:
     """Opens the pages; what they cost once they are all there."""
-    cookie, made = pages.cookie(), []
+    own, made = pages.login(), []
     for each in instruments(PAGES):
         shown = [topic.format(f"{account}|{each.symbol}") for topic in TOPICS]
-        made.append(await opened(pages.address, cookie, ["symbols", *shown]))
+        made.append(await opened(pages.address, own, ["symbols", *shown]))
     await asyncio.sleep(pause)
     cpu, began, messages = pages.cpu_s, time.monotonic(), sum(each.messages for each in made)
     await asyncio.sleep(seconds)
@@ -113,12 +113,12 @@ def start(_: argparse.Namespace) -> list[dict[str, Any]]:
         tape = Tape(journal_of(folder), SYMBOLS, began=time.time_ns() - 22 * DAY)
         trading(tape, ORDERS, EVENTS - 3 * ORDERS)
         with pages_of(folder) as made:
-            cookie, symbol = made.cookie(), f"main|{instruments(1)[0].symbol}"
+            own, symbol = made.login(), f"main|{instruments(1)[0].symbol}"
             took = {}
             history = (f"history|{symbol}|{each}|600" for each in ("1s", "1d"))
             for topic in (f"market|{symbol}", f"lines|{symbol}", "overview", *history):
                 began = time.perf_counter()
-                made.read(topic, cookie)
+                made.read(topic, own)
                 took[topic] = time.perf_counter() - began
             return [
                 figure("pages: start over 10 M events", made.ready_s, "s", 2),
@@ -154,10 +154,10 @@ def lines(_: argparse.Namespace) -> list[dict[str, Any]]:
         home.mkdir()
         year_of_equity(home)
         with pages_of(folder, CONFIG + "[recorder]\n", records="sqlite:///store.db") as made:
-            cookie, took = made.cookie(), {}
+            own, took = made.login(), {}
             for look in ("first", "second"):
                 began = time.perf_counter()
-                made.read("equity_lines|all|all", cookie)
+                made.read("equity_lines|all|all", own)
                 took[look] = time.perf_counter() - began
             return [
                 figure("pages: equity of a year of three accounts, first look", took["first"], "s", None),

@@ -36,7 +36,6 @@ from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.market_feed import MarketFeed
 from onetape.gateway.checkpoint import Recovered
 from onetape.gateway.core import GatewayCore, Moment
-from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.options import GatewayOptions, gateway_journal
 from onetape.gateway.robot_requests import Robots
 from onetape.model.catalogue import find
@@ -112,15 +111,9 @@ class Inside:
         )
         table = AccountTable(home, venue="x", account="main", kind=self.kind, names={"a": 2})
         self.best, self.silent_ns, self.silent_max_ns = self.market.best, self.market.silent_ns, lambda _: 0
-        self.core.open(
-            [instrument],
-            self,
-            GatewayTape(self.writer, [instrument]),
-            table,
-            self.core.kept_money([instrument]),
-            Recovered.nothing(self.manager),
-            moment(),
-        )
+        begun = Recovered.nothing(self.manager)
+        begun.tape.writer, begun.tape.instruments = self.writer, [instrument]
+        self.core.open([instrument], self, table, self.core.kept_money([instrument]), begun, moment())
         self.core.gate.ready = True
         balances = {self.currency: BalanceReport(self.currency, 10**23, time.time_ns())}
         self.core.money.begin(balances, is_other=False)

@@ -22,6 +22,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 import msgspec
 import numpy as np
 
+from onetape.dashboard.access import KEY_HEADER
 from onetape.dashboard.options import dashboard_options, link_of
 from onetape.gateway.options import gateway_journal
 from onetape.model.catalogue import find
@@ -138,18 +139,20 @@ class Pages:
     def link(self) -> str:
         return link_of(self.home)
 
-    def cookie(self) -> str:
+    def login(self) -> dict[str, str]:
+        """Returns the headers of a page that is logged in."""
+
         class Stays(HTTPRedirectHandler):
             def http_error_303(self, _request, answer, *_):  # type: ignore[no-untyped-def]
                 return answer
 
         answer = build_opener(Stays).open(self.link)
         name, value = next(iter(SimpleCookie(answer.headers["Set-Cookie"]).items()))
-        return f"{name}={value.value}"
+        return {"Cookie": f"{name}={value.value}", KEY_HEADER: answer.headers["Location"].removeprefix("/#key=")}
 
-    def read(self, topic: str, cookie: str) -> bytes:
+    def read(self, topic: str, own: dict[str, str]) -> bytes:
         """Returns a topic's answer. Raises SystemExit where it is refused."""
-        wanted = Request(f"{self.address}/read?topic={quote(topic)}", headers={"Cookie": cookie})
+        wanted = Request(f"{self.address}/read?topic={quote(topic)}", headers=own)
         try:
             body: bytes = build_opener().open(wanted).read()
         except HTTPError as error:

@@ -43,7 +43,10 @@ TIMEOUTS_S = {
     "gateway_memory": 1_800,  # a million orders
 }
 # Places that hold no program of their own.
-NOT_FIGURES = {"run.py", "bare_venue.py", "market_tapes.py", "loop.py", "l2_strategies.py", "whole.py", "page_home.py"}
+NOT_FIGURES = {
+    f"{name}.py"
+    for name in ["run", "turn", "gate", "bare_venue", "market_tapes", "loop", "l2_strategies", "whole", "page_home"]
+}
 
 
 @dataclass
@@ -134,16 +137,18 @@ def find(names: list[str]) -> list[Path]:
     return [every[name] for name in names] if names else [*every.values()]
 
 
-def run(program: Path, figures: dict[str, Figure], tables: dict[str, list[str]] | None = None) -> bool:
+def run(
+    program: Path, figures: dict[str, Figure], tables: dict[str, list[str]] | None = None, python: str = sys.executable
+) -> bool:
     """Run once and add what it measured. False if it failed; it says why on standard error.
 
-    tables: by program, of its last run.
+    tables: by program, of its last run. python: the interpreter whose `onetape` is measured.
     """
     limit = TIMEOUTS_S.get(program.stem, TIMEOUT_S)
     # Supervisors are sessions of their own and outlive a process group: what a program has begun is known by its mark.
     mark = str(uuid.uuid4())
     with subprocess.Popen(
-        [sys.executable, str(program)], stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, MARK: mark}
+        [python, str(program)], stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, MARK: mark}
     ) as process:
         try:
             output, _ = process.communicate(timeout=limit)

@@ -30,7 +30,7 @@ STAGE, PAGES, REACH = "socket", 20, 5.0
 DASHBOARD = "[dashboard]\nport = 0\n"
 
 
-def looking(address: str, cookie: str) -> None:
+def looking(address: str, own: dict[str, str]) -> None:
     """Looks until it is ended; says how many messages came. Browsers have machines of their own: what these do here
     is done when nobody else has work."""
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
@@ -38,7 +38,7 @@ def looking(address: str, cookie: str) -> None:
     async def work() -> None:
         symbol = instruments(1)[0].symbol
         shown = ["overview", "symbols", *(topic.format(f"main|{symbol}") for topic in TOPICS)]
-        made = [await opened(address, cookie, shown) for _ in range(PAGES)]
+        made = [await opened(address, own, shown) for _ in range(PAGES)]
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
         print(min(each.messages for each in made), flush=True)
 
@@ -55,7 +55,7 @@ class Watched:
     def beside(self, folder: Path) -> Iterator[None]:
         config = CONFIG.format(rest="http://127.0.0.1:1", entry="socket", intents="process") + DASHBOARD
         with pages_of(folder, config) as made:
-            command = [sys.executable, __file__, "--look", made.address, made.cookie()]
+            command = [sys.executable, __file__, "--look", made.address, json.dumps(made.login())]
             child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             try:
                 yield
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--look", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.look:
-        looking(*options.look)
+        looking(options.look[0], json.loads(options.look[1]))
         return
     own_cores()
     print(json.dumps({"load_average": os.getloadavg()[0], "figures": measure(options)}))

@@ -1,0 +1,276 @@
+"""Holds this tree to the ratios of `gate.toml`: some programs of this folder, each in turn with a floor that does the
+least of the same work, in one process.
+
+    python bench/gate.py [NAME...] [--write]
+
+A ratio is processor time of ours over that of the floor: other work of the machine, and much of what machine it is, is
+in both. One that is a quarter worse than its line in each of three measurements fails the gate. A change that means to
+cost moves the line (--write) and says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import json
+import statistics
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from struct import Struct
+from urllib.parse import parse_qsl
+
+import msgspec
+import numpy as np
+from backtest_bars import BarsOnly
+from backtest_quotes import Arithmetic, Empty, python_calls
+from compiled_quotes import Cross
+from compiled_quotes import Empty as CompiledEmpty
+from decode import _Depth, _Ticker, by_msgspec
+from loop import run_once
+from maker_taker import MakerTaker
+from market_tapes import instrument, walk_tape
+from order_inside import Inside, measure, percent
+from sim_venues import measure as exchange_us
+
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.venues.binance.market import MARKET
+
+LINES = Path(__file__).with_name("gate.toml")
+WORSE = 1.25  # of a line: a gate that fails
+ROUNDS, TRIES = 9, 3
+QUOTES, APPENDS, MESSAGES, TICKS, ORDERS = 500_000, 50_000, 10_000, 800, 600
+RECEIVED = 1_723_161_255_030_314_667
+
+Work = Callable[[], float]  # returns processor seconds of one unit
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is held, and what it is held to. floor: None where `ours` measures both and returns their ratio."""
+
+    name: str
+    ours: Work
+    floor: Work | None
+    of: str
+
+
+def timed(work: Callable[[], object], units: int) -> float:
+    began = time.process_time()
+    work()
+    return (time.process_time() - began) / units
+
+
+# --- journal ----------------------------------------------------------------------------------------
+
+
+def append() -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        writer = JournalWriter(Path(folder) / "j", segment_bytes_first=64 << 20, durable=False)
+        quote = writer.append_quote
+
+        def work() -> None:
+            for at in range(APPENDS):
+                quote(1, at, at, 100, 101, 5, 6)
+
+        try:
+            return timed(work, APPENDS)
+        finally:
+            writer.close()
+
+
+def packed() -> float:
+    pack, buffer = Struct("<8q").pack_into, bytearray(64)
+
+    def work() -> None:
+        for at in range(APPENDS):
+            pack(buffer, 0, at, at, 100, 101, 5, 6, 0, 0)
+
+    return timed(work, APPENDS)
+
+
+def read() -> float:
+    reader = JournalReader(walk_tape(QUOTES))
+    try:
+        return timed(lambda: reader.columns("quote"), QUOTES)
+    finally:
+        reader.close()
+
+
+@cache
+def tape_bytes() -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(walk_tape(QUOTES).rglob("*")) if path.is_file())
+
+
+def by_numpy() -> float:
+    """The same columns of rows as wide as frames are on the tape."""
+    width = len(tape_bytes()) // QUOTES // 8
+    rows = np.frombuffer(tape_bytes(), np.int64, QUOTES * width).reshape(QUOTES, width)
+
+    def work() -> None:
+        for column in range(width):
+            np.ascontiguousarray(rows[:, column])
+
+    return timed(work, QUOTES)
+
+
+# --- messages of a venue ----------------------------------------------------------------------------
+
+
+@cache
+def tickers() -> list[bytes]:
+    return [
+        b'{"e":"bookTicker","u":%d,"s":"BTCUSDT","b":"%d.10","B":"1.234","a":"%d.20","A":"0.567","T":%d,"E":%d}'
+        % (at, 60_000 + at % 97, 60_000 + at % 97, 1_723_161_255_000 + at, 1_723_161_255_001 + at)
+        for at in range(MESSAGES)
+    ]
+
+
+@cache
+def depths() -> list[bytes]:
+    """The first is a snapshot."""
+    levels = b",".join(b'["%d.10","%d.123"]' % (59_000 + at, at % 9) for at in range(30))
+    whole = b'{"lastUpdateId":1,"E":1723161255000,"T":1723161255000,"bids":[%b],"asks":[["70000.00","1.000"]]}' % levels
+    changes = (
+        b'{"e":"depthUpdate","E":%d,"T":%d,"s":"BTCUSDT","U":%d,"u":%d,"pu":%d,"b":[%b],"a":[["70000.00","%d.000"]]}'
+        % (1_723_161_255_000 + at, 1_723_161_255_000 + at, at + 1, at + 1, at, levels, at % 7 + 1)
+        for at in range(1, MESSAGES // 5)
+    )
+    return [whole, *changes]
+
+
+def read_by_ours(messages: list[bytes]) -> float:
+    facts = instrument()
+    reader = MARKET.live([(facts.raw_symbol, facts)])
+    with tempfile.TemporaryDirectory() as folder, JournalWriter(Path(folder) / "j", durable=False) as writer:
+        take, core = reader.take, writer.core
+
+        def work() -> None:
+            for message in messages:
+                take(message, RECEIVED, core)
+
+        found = timed(work, len(messages))
+    if reader.rejected:
+        raise SystemExit(f"{reader.rejected} messages were not read")
+    return found
+
+
+def read_by_msgspec(messages: list[bytes], form: type) -> float:
+    run = by_msgspec(messages, form)
+    return timed(lambda: run(Path()), len(messages))
+
+
+# --- a backtest's loop ------------------------------------------------------------------------------
+
+
+def over_quotes(strategy: type) -> Work:
+    return lambda: run_once(strategy, walk_tape(QUOTES)).seconds / QUOTES
+
+
+def called() -> float:
+    return 1 / python_calls()
+
+
+# --- orders -----------------------------------------------------------------------------------------
+
+
+def inside() -> float:
+    """The ratio of the median order to the parts that it cannot do without."""
+    samples, _, alone = asyncio.run(measure(TICKS, profile=False, at=Inside))
+    return percent(samples, 50) / percent(alone, 50)
+
+
+def at_exchange() -> float:
+    return exchange_us("binance-usdm", ORDERS) / 1e6
+
+
+def verified() -> float:
+    query = b"symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.010&price=30000.0&recvWindow=60000"
+    text, row = query.decode(), {f"field{at}": "30000.0" for at in range(20)}
+
+    def work() -> None:
+        for _ in range(ORDERS):
+            hmac.digest(b"s" * 64, query, hashlib.sha256)
+            parse_qsl(text)
+            msgspec.json.encode(row)
+
+    return timed(work, ORDERS)
+
+
+PAIRS = [
+    Pair("journal: append of a quote", append, packed, "struct.pack_into"),
+    Pair("journal: columns of a tape", read, by_numpy, "numpy"),
+    Pair("decode: a quote", lambda: read_by_ours(tickers()), lambda: read_by_msgspec(tickers(), _Ticker), "msgspec"),
+    Pair(
+        "decode: depth of 30 levels",
+        lambda: read_by_ours(depths()),
+        lambda: read_by_msgspec(depths()[1:], _Depth),
+        "msgspec",
+    ),
+    Pair("backtest: empty on_quote", over_quotes(Empty), called, "a bare loop of calls"),
+    Pair("backtest: on_quote that computes", over_quotes(Arithmetic), called, "a bare loop of calls"),
+    Pair("backtest: an order each hundred quotes", over_quotes(MakerTaker), called, "a bare loop of calls"),
+    Pair("backtest: bars alone", over_quotes(BarsOnly), called, "a bare loop of calls"),
+    Pair("backtest: compiled, empty", over_quotes(CompiledEmpty), called, "a bare loop of calls"),
+    Pair("backtest: compiled, averages that cross", over_quotes(Cross), called, "a bare loop of calls"),
+    Pair("gateway: an order inside", inside, None, "decode, four frames, a signature"),
+    Pair("exchange: a signed order", at_exchange, verified, "hmac, parse, encode"),
+]
+
+
+def ratio(pair: Pair) -> float:
+    """Of the fastest rounds: what disturbs only adds."""
+    ours, floors = [], []
+    for _ in range(ROUNDS):
+        if pair.floor is not None:
+            floors.append(pair.floor())
+        ours.append(pair.ours())
+    return min(ours) / min(floors, default=1.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Hold this tree to its ratios.")
+    parser.add_argument("names", nargs="*", help="beginnings of names, all without")
+    parser.add_argument("--write", action="store_true", help="make what is measured the lines")
+    options = parser.parse_args()
+    lines: dict[str, float] = tomllib.loads(LINES.read_text()) if LINES.exists() else {}
+    failed = []
+    print(f"{'':42} {'ratio':>8} {'line':>8}  to")
+    for pair in PAIRS:
+        if options.names and not any(pair.name.startswith(name) for name in options.names):
+            continue
+        began, line = time.monotonic(), lines.get(pair.name)
+        tries = [ratio(pair)]
+        while len(tries) < TRIES and (line is None or options.write or tries[-1] > line * WORSE):
+            tries.append(ratio(pair))
+        found = statistics.median(tries) if line is None or options.write else min(tries)
+        is_worse = line is not None and found > line * WORSE
+        verdict = "  WORSE" if is_worse else ""
+        shown = "-" if line is None else f"{line:.2f}"
+        print(f"{pair.name:42} {found:8.2f} {shown:>8}  {pair.of}{verdict}  ({time.monotonic() - began:.1f} s)")
+        if is_worse or line is None:
+            failed.append(pair.name)
+        if options.write:
+            lines[pair.name] = round(found, 2)
+    if options.write:
+        rows = "".join(f"{json.dumps(pair.name)} = {lines[pair.name]}\n" for pair in PAIRS if pair.name in lines)
+        LINES.write_text(HEAD + rows)
+    elif failed:
+        print(f"FAILED: a quarter worse than its line in bench/gate.toml, or without one: {', '.join(failed)}")
+        sys.exit(1)
+
+
+HEAD = """# Processor time of ours over that of a floor, in one process: python bench/gate.py. --write moves the
+# lines, and the commit says why.
+"""
+
+
+if __name__ == "__main__":
+    main()
