@@ -305,8 +305,12 @@ void bind_engine(nb::module_& m) {
             "The market of a stream is that of another account's instrument, too.")
         .def("deposit", [](PyTradingLoop& s, std::uint32_t currency,
                            nb::handle amount) { s.core->deposit(currency, money_from(amount)); })
-        .def("carry_moved",
-             [](PyTradingLoop& s, nb::handle amount) { s.core->carry_moved(money_from(amount)); })
+        .def("carry_brought",
+             [](PyTradingLoop& s, nb::handle worth) { s.core->carry_brought(money_from(worth)); })
+        .def("carry_earned",
+             [](PyTradingLoop& s, std::uint32_t currency, nb::handle amount) {
+                 s.core->carry_earned(currency, money_from(amount));
+             })
         .def("set_report_currencies",
              [](PyTradingLoop& s, std::vector<std::uint32_t> currencies) {
                  s.core->set_report_currencies(std::move(currencies));
@@ -574,6 +578,8 @@ void bind_engine(nb::module_& m) {
                  d["trades_beyond_display"] = x.trades_beyond_display;
                  d["ambiguous_bars"] = x.ambiguous_bars;
                  d["ambiguous_fills"] = x.ambiguous_fills;
+                 d["gapped_limits"] = x.gapped_limits;
+                 d["late_stops"] = x.late_stops;
                  d["impact_fills"] = x.impact_fills;
                  d["impact_unmeasured"] = x.impact_unmeasured;
                  d["settlements"] = x.settlements;
@@ -645,6 +651,14 @@ void bind_engine(nb::module_& m) {
                 return decimal_text(venue ? venue->impact_cost(index) : 0, money_decimals);
             },
             nb::arg("index"), "What own impact has cost takers, in the settle currency.")
+        .def(
+            "gapped_gain",
+            [](const PyTradingLoop& s, std::uint32_t index) {
+                const RecordedExchange* venue = s.core->exchange().matching();
+                return decimal_text(venue ? venue->gapped_gain(index) : 0, money_decimals);
+            },
+            nb::arg("index"),
+            "What resting limits got beyond their own price at opens, in the settle currency.")
         .def(
             "fee_changes",
             [](const PyTradingLoop& s) {

@@ -56,6 +56,7 @@ bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
     Instrument* instrument = nullptr;
     switch (kind) {
         case CallKind::place:
+        case CallKind::place_attached:
         case CallKind::deny:
         case CallKind::target:
         case CallKind::ladder:
@@ -72,6 +73,15 @@ bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
     switch (kind) {
         case CallKind::place: {
             const OrderSpec spec = facts.order();
+            if (!facts.whole()) return false;
+            played(core->place(*instrument, spec));
+            return true;
+        }
+        case CallKind::place_attached: {
+            OrderSpec spec = facts.order();
+            spec.attached.entry = facts.number<std::uint64_t>();
+            spec.attached.share = facts.number<std::int64_t>();
+            spec.attached.distance = facts.number<std::int64_t>();
             if (!facts.whole()) return false;
             played(core->place(*instrument, spec));
             return true;

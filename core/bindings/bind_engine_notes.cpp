@@ -1,6 +1,7 @@
 // What a strategy says beside its orders, and who hears of its events.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 
 #include "bindings/py_trading_loop.hpp"
 
@@ -12,8 +13,17 @@ void bind_notes(nb::class_<PyTradingLoop>& loop) {
              nb::arg("price").none(), nb::arg("post_only"), nb::arg("reduce_only"), nb::arg("tif"),
              nb::arg("trigger").none(), nb::arg("trigger_by"), nb::arg("trigger_kind").none(),
              nb::arg("position_side").none(), nb::arg("expire").none(), nb::arg("tag"),
+             nb::arg("attached") = std::tuple(0, 0, 0),
              "As place, with further facts (a MessagePack map) for its frame on the tape. refusal: "
-             "a code that it is denied with, 0: none.")
+             "a code that it is denied with, 0: none. attached: (id of its entry, share, distance) "
+             "of a stop or take-profit that is sent together with it: see attachment.hpp.")
+        .def(
+            "fills_bars",
+            [](PyTradingLoop& s, nb::handle symbol) {
+                return s.core->exchange().fills_bars(s.find(symbol));
+            },
+            nb::arg("symbol"),
+            "Orders meet bars alone, or nothing yet: protective ones go with their entry.")
         .def(
             "append_with_actions",
             [](PyTradingLoop& s, int type, const nb::bytes& payload) {

@@ -25,7 +25,8 @@ void bind_exchange_ports(nb::module_& m) {
             [](RecordedVenue* self, const AccountOptions& account, const LatencyOptions& latency,
                int queue_model, double queue_exponent, bool queue_by_order, bool fuse,
                std::int64_t bar_volume_share,
-               const std::tuple<double, double, std::int64_t, std::int64_t>& impact) {
+               const std::tuple<double, double, std::int64_t, std::int64_t>& impact,
+               bool limits_at_limit) {
                 if (queue_model < 0 || queue_model >= queue_model_count || !(queue_exponent > 0))
                     throw nb::value_error("no such queue model");
                 RecordedVenueOptions options;
@@ -37,12 +38,15 @@ void bind_exchange_ports(nb::module_& m) {
                 options.exchange.bar_volume_share = bar_volume_share;
                 const auto& [coefficient, permanent, half_life, window] = impact;
                 options.exchange.impact = {coefficient, permanent, half_life, window};
+                options.exchange.limits_at_limit = limits_at_limit;
                 new (self) RecordedVenue(options);
             },
             nb::kw_only(), nb::arg("account"), nb::arg("latency"), nb::arg("queue_model"),
             nb::arg("queue_exponent"), nb::arg("queue_by_order"), nb::arg("fuse"),
             nb::arg("bar_volume_share"), nb::arg("impact") = std::tuple(0.0, 0.0, 1, 1),
-            "impact: coefficient (0: off), share that is permanent, half-life and window in ns.");
+            nb::arg("limits_at_limit") = false,
+            "impact: coefficient (0: off), share that is permanent, half-life and window in ns. "
+            "limits_at_limit: a limit that a bar opens beyond fills at its own price.");
     nb::class_<GatewayPort, ExchangePort>(
         m, "GatewayPort",
         "Requests leave with the run's journal; reports come with its first tapes.")

@@ -131,7 +131,7 @@ void bind_live(nb::module_& m, nb::class_<PyTradingLoop>& loop) {
              })
         .def_prop_ro(
             "moved_in_text", [](PyTradingLoop& s) { return text_of(s.core->moved_in()); },
-            "What came to the account otherwise than by trading, at what it was worth then.")
+            "What equity has changed by since the run began, otherwise than by own trading.")
         .def("moved_in_of_text", [](PyTradingLoop& s, std::uint32_t currency) {
             return text_of(s.core->moved_in(currency));
         });

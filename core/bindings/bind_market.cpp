@@ -1,8 +1,11 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "bindings/bars_view.hpp"
 #include "bindings/bind.hpp"
@@ -11,6 +14,7 @@
 #include "market/bars.hpp"
 #include "market/book.hpp"
 #include "market/mbo_book.hpp"
+#include "market/tick_filter.hpp"
 
 using namespace onetape;
 
@@ -260,6 +264,52 @@ void bind_bars(nb::module_& m) {
         .def_prop_ro("ts_close", column(7));
 }
 
+template <class Payload>
+Payload payload_of(const nb::bytes& raw) {
+    if (raw.size() != sizeof(Payload)) throw nb::value_error("a payload of another length");
+    Payload payload;
+    std::memcpy(&payload, raw.data(), sizeof payload);
+    return payload;
+}
+
+// A type of its own: the tests' module binds the core's.
+struct PyTickFilter {
+    TickFilter filter;
+};
+
+void bind_tick_filter(nb::module_& m) {
+    const auto make = [](PyTickFilter* self, const std::vector<std::string>& off) {
+        TickFilterOptions options;
+        for (const std::string& name : off) {
+            const auto at = std::find(tick_rule_names.begin(), tick_rule_names.end(), name);
+            if (at == tick_rule_names.end()) throw nb::value_error("no such rule of bad ticks");
+            options.rules &= ~(1u << static_cast<unsigned>(at - tick_rule_names.begin()));
+        }
+        new (self) PyTickFilter{TickFilter(options)};
+    };
+    const auto judge = [](PyTickFilter& self, std::uint32_t symbol, int type, std::int64_t time,
+                          const nb::bytes& payload) {
+        TickRule rule = TickRule::none;
+        if (type == static_cast<int>(EventType::quote))
+            rule = self.filter.on_quote(0, symbol, time, payload_of<QuotePayload>(payload));
+        else if (type == static_cast<int>(EventType::trade))
+            rule = self.filter.on_trade(0, symbol, time, payload_of<TradePayload>(payload));
+        else if (type == static_cast<int>(EventType::mark))
+            rule = self.filter.on_mark(0, symbol, payload_of<MarkPayload>(payload));
+        else
+            throw nb::value_error("only quotes, trades and marks are judged");
+        return static_cast<int>(rule);
+    };
+    nb::class_<PyTickFilter>(m, "TickFilter", "Judges the market messages of one source.")
+        .def("__init__", make, nb::arg("off") = std::vector<std::string>{},
+             nb::sig("def __init__(self, off: Sequence[str] = ...) -> None"),
+             "off: names of rules, as TICK_RULES has them, that are not applied.")
+        .def("judge", judge, nb::arg("symbol"), nb::arg("type"), nb::arg("time"),
+             nb::arg("payload"),
+             "Return the rule that a quote, trade or mark breaks, by its number in TICK_RULES; 0: "
+             "none. symbol: any number; time: of the frame, ns.");
+}
+
 }  // namespace
 
 void bind_market(nb::module_& m) {
@@ -271,4 +321,5 @@ void bind_market(nb::module_& m) {
     bind_book(m);
     bind_mbo_book(m);
     bind_bars(m);
+    bind_tick_filter(m);
 }

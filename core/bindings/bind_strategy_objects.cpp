@@ -7,6 +7,7 @@
 #include "bindings/int128_cast.hpp"
 #include "bindings/robot.hpp"
 #include "engine/reasons.hpp"
+#include "exchange/forced.hpp"
 
 namespace onetape {
 namespace {
@@ -46,11 +47,13 @@ nb::object optional_price(const Instrument& instrument, std::int64_t units) {
                       : nb::object(nb::float_(price_of(instrument, units)));
 }
 
-// The form of ids has its home in onetape/model/ids.py.
+// The form of ids has its home in onetape/model/ids.py. Where no gateway gives ids, a run is the
+// first incarnation of its robot.
 nb::object client_id_of(const Order& order) {
+    constexpr std::uint64_t first = std::uint64_t{1} << epoch_bits;
     return nb::module_::import_("onetape.model.ids")
-        .attr("client_id")(order.instrument->robot_tag, nb::arg("epoch") = 1,
-                           nb::arg("ordinal") = order.id);
+        .attr("client_id_of_order")(order.instrument->robot_tag,
+                                    order.id < first ? first | order.id : order.id);
 }
 
 nb::object level_of(const BookView& view, BookLevel level) {

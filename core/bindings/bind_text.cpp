@@ -261,7 +261,8 @@ void bind_text(nb::module_& m) {
                const std::string& separator, int skip_lines,
                const std::vector<std::pair<std::int64_t, std::int64_t>>& zone,
                std::int64_t period_ns, bool time_is_close, int implied_decimals, int stream,
-               std::uint32_t source, bool measuring, bool reversed) {
+               std::uint32_t source, bool measuring, bool reversed, bool by_zone, int months,
+               std::vector<std::int64_t> starts, std::vector<std::uint64_t> wanted) {
                 TableConfig config;
                 config.kind = static_cast<TableKind>(index_of(table_kinds, kind));
                 config.form = static_cast<RowForm>(index_of(row_forms, form));
@@ -299,6 +300,9 @@ void bind_text(nb::module_& m) {
                 config.source = source;
                 config.measuring = measuring;
                 config.reversed = reversed;
+                config.clock = {by_zone, months};
+                config.starts = std::move(starts);
+                config.wanted = std::move(wanted);
                 self.begin(std::move(config));
             },
             nb::kw_only(), nb::arg("kind"), nb::arg("form") = "lines", nb::arg("columns"),
@@ -309,7 +313,12 @@ void bind_text(nb::module_& m) {
             nb::arg("zone") = std::vector<std::pair<std::int64_t, std::int64_t>>{},
             nb::arg("period_ns") = 0, nb::arg("time_is_close") = false,
             nb::arg("implied_decimals") = 0, nb::arg("stream") = 0, nb::arg("source") = 0,
-            nb::arg("measuring") = false, nb::arg("reversed") = false)
+            nb::arg("measuring") = false, nb::arg("reversed") = false, nb::arg("by_zone") = false,
+            nb::arg("months") = 0, nb::arg("starts") = std::vector<std::int64_t>{},
+            nb::arg("wanted") = std::vector<std::uint64_t>{},
+            "by_zone, months: when bars end, by the zone's clocks, after calendar months. starts: "
+            "the "
+            "second and third stamp of all. wanted: rows that are given as rejects, and no others.")
         .def(
             "begin_hft",
             [](TableImport& self, int stream, std::uint32_t source, bool measuring) {
@@ -369,6 +378,26 @@ void bind_text(nb::module_& m) {
                                       facts.ascending, facts.descending, steps);
             },
             "Of this source: (rows, first, last, ascending, descending, {step: count}).")
+        .def(
+            "bar_facts",
+            [](const TableImport& self) {
+                const BarFacts& facts = self.facts().bars;
+                nb::dict shifts;
+                for (const auto& [steps, count] : facts.shifts) {
+                    shifts[nb::make_tuple(steps.first, steps.second)] = count;
+                }
+                nb::list offsets;
+                for (const auto& each : facts.offsets) {
+                    offsets.append(nb::make_tuple(each.offset, each.first, each.last));
+                }
+                return nb::make_tuple(shifts, facts.month_starts_utc, facts.month_starts_wall,
+                                      offsets, nb::cast(facts.head), nb::cast(facts.tail),
+                                      facts.first_wall);
+            },
+            "Of this source's bars: ({(step in UTC, on the clock): count}, month starts in UTC and "
+            "on "
+            "the clock, [(offset, first, last)], the first and the last three stamps, the first "
+            "on the clock).")
         .def(
             "numbers",
             [](const TableImport& self, std::size_t index) {

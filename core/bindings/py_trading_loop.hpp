@@ -195,7 +195,11 @@ class PyTradingLoop {
                             decimal_text(lot_of(instrument.spec, order.type),
                                          instrument.spec.size_decimals) +
                             ")");
-        note_call(CallKind::place, instrument.index, order);
+        if (order.attached.entry != 0)
+            note_call(CallKind::place_attached, instrument.index, order, order.attached.entry,
+                      order.attached.share, order.attached.distance);
+        else
+            note_call(CallKind::place, instrument.index, order);
         return core->place(instrument, order);
     }
 
@@ -214,13 +218,17 @@ class PyTradingLoop {
                             trigger, trigger_by, trigger_kind, position_side, expire, tag);
     }
 
-    // With further facts for the tape. refusal: it is denied for this, and never leaves.
+    // With further facts for the tape. refusal: it is denied for this, and never leaves. attached:
+    // the id of its entry, a share and a distance (exchange/attachment.hpp).
     OrderRef place_with(const nb::bytes& more, std::uint16_t refusal, std::string reason,
                         nb::handle symbol, int side_number, nb::handle qty, nb::handle price,
                         bool post_only, bool reduce_only, const std::string& tif,
                         nb::handle trigger, const std::string& trigger_by, nb::handle trigger_kind,
-                        nb::handle position_side, nb::handle expire, const std::string& tag) {
+                        nb::handle position_side, nb::handle expire, const std::string& tag,
+                        const std::tuple<std::uint64_t, std::int64_t, std::int64_t>& attached) {
         WantedOrder wanted;
+        wanted.spec.attached = {std::get<0>(attached), std::get<1>(attached),
+                                std::get<2>(attached)};
         wanted.spec.more.assign(more.c_str(), more.size());
         wanted.refusal = refusal;
         wanted.reason = std::move(reason);

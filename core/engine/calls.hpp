@@ -38,6 +38,7 @@ enum class CallKind : std::uint8_t {  // the numbers are in files: new ones come
     beside = 15,
     scan = 16,
     end_targets = 17,
+    place_attached = 18,
 };
 
 namespace call_facts {

@@ -69,6 +69,12 @@ class ExchangePort {
     // --- requests ---
     [[nodiscard]] bool trades(const Instrument& instrument) const;
     [[nodiscard]] bool checks_funds() const noexcept { return !has_gateway(); }
+    // Orders meet bars alone, or nothing yet: what protects an entry is then sent together with it,
+    // because it would come too late for the bar that fills it. Venues have no such bars.
+    [[nodiscard]] bool fills_bars(Instrument& instrument) const noexcept {
+        const MarketView& view = instrument.fill_view();
+        return !has_gateway() && !view.has_quote && !view.has_trade && !view.has_book();
+    }
     // Before a request is written: whose it is, and whether the robot itself has denied it.
     void sign(OrderRequestPayload& request, const Instrument& instrument,
               bool is_denied) const noexcept {
@@ -76,6 +82,8 @@ class ExchangePort {
         request.robot = seats_.robots[instrument.is_traded() ? instrument.gateway : 0];
         if (is_denied) request.flags |= order_denied;
     }
+    // An order that is about to be sent is attached to another; see fills_bars.
+    virtual void attach(std::uint64_t /*order_id*/, const Attachment& /*attached*/) {}
     virtual void send(const Instrument& /*instrument*/, std::int64_t /*now*/,
                       const OrderRequestPayload& /*request*/) {}
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/money.hpp"
+#include "exchange/attachment.hpp"
 #include "journal/events.hpp"
 
 namespace onetape {
@@ -99,6 +100,7 @@ struct Order {
     std::string reason;
     std::shared_ptr<const void> owner;             // keeps `instrument` alive with the order
     std::vector<std::shared_ptr<Order>> children;  // those that protect what this one has filled
+    Attachment attached;                           // sent together with what it protects
 
     // A word about it has its own code and reason, or none: those of an earlier word end with it.
     void take_code(OrderNews news, std::uint16_t said) noexcept {

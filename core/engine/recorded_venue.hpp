@@ -52,11 +52,18 @@ class RecordedVenue final : public ExchangePort, private ExchangeSink {
     void begin_orders(Instrument& instrument) override { exchange_.begin_orders(instrument.index); }
     void begin(std::int64_t now) override;
 
+    void attach(std::uint64_t order_id, const Attachment& attached) override {
+        exchange_.attach(order_id, attached);
+    }
     void send(const Instrument& instrument, std::int64_t now,
               const OrderRequestPayload& request) override;
     [[nodiscard]] std::int64_t next_due() override;
     bool run_due(std::int64_t time) override;
-    void end_input(std::int64_t until) override { routes_.know_until(until); }
+    void end_input(std::int64_t until) override {
+        routes_.know_until(until);
+        reply_base_ = 0;  // each payment has a moment of its own
+        exchange_.end_data();
+    }
     // What was paid is the exchange's to say: with latency it may hold fills that the robot has not
     // heard of. The robot's books follow when the report reaches it.
     void settle_funding(Instrument& instrument, std::int64_t time,

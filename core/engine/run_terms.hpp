@@ -39,6 +39,7 @@ struct OrderSpec {  // what a strategy asks for, in units
     std::int64_t price = 0, size = 0, trigger = 0, expire_ns = 0;
     std::string tag;
     std::string more;  // further facts for the tape, MessagePack; most have none
+    Attachment attached;
 };
 
 // A switch of trading: from `time` on the robot trades, or does not.

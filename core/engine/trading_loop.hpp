@@ -85,14 +85,15 @@ class TradingLoop final {
     // it is, -1 where nobody says.
     void post(std::uint32_t gateway, EntryKind kind, std::uint64_t of, std::int64_t instrument,
               std::span<const LedgerLeg> legs);
-    // What came to the robot's account otherwise than by what it did, since it began: all of it at
-    // what it was worth then, and what the equity in one currency changed by.
-    [[nodiscard]] Money moved_in() const { return moved_in_; }
-    // Of a run's later life: what had moved in before its seat, and what has until it begins.
-    void carry_moved(Money amount) { moved_in_ = amount + moved_early_; }
-    [[nodiscard]] Money moved_in(std::uint32_t currency) const {
-        return currency < moved_.size() ? moved_[currency] : 0;
-    }
+    // What the money in the robot's account that is not of its own fills, funding and interest has
+    // changed by since the run began: deposits, the fills of others who trade with the same money,
+    // and the prices of coins that it did not buy. Equity less this is what the robot has made.
+    [[nodiscard]] Money moved_in();
+    [[nodiscard]] Money moved_in(std::uint32_t currency);
+    // Of a run's later life, before it begins: what such money was worth when the run began, and
+    // what funding and interest have brought until now. Own fills are taken over with their orders.
+    void carry_brought(Money worth) { brought_ = worth; }
+    void carry_earned(std::uint32_t currency, Money amount) { foreign_.deposit(currency, -amount); }
     // Before the tapes are read: orders and positions of earlier lives are taken over while the
     // loop warms up. Money is not: what there is now is deposited afterwards.
     void inherit(std::uint32_t gateway, const Inheritance& what) {
@@ -415,11 +416,15 @@ class TradingLoop final {
     void learn(const OrderRef& order, const OrderEventPayload& event);
     Money take_over(const Instrument& instrument, const FillPayload& fill, std::uint64_t sequence);
     void fill_order(const OrderRef& order, const FillPayload& fill);
+    void follow_entry(const Order& entry);
     OrderRef adopt(Instrument& instrument, const FillPayload& fill);
     bool tell_forced(const Instrument& instrument, const FillPayload& fill);
     void note_interest(const BorrowRate& borrow, Money amount);
     Money book_fill(const Instrument& instrument, const FillPayload& fill, std::uint64_t sequence);
     void move_money(std::span<const LedgerLeg> legs);
+    void begin_money();
+    void deposit_foreign(const LedgerLeg& leg);
+    [[nodiscard]] bool has_traded(std::uint32_t index) const;  // in this run, or it holds some
     bool fire_timers(std::int64_t now);
     void scan_instrument(std::size_t number, const Instrument& instrument);
     template <class Payload>
@@ -467,7 +472,7 @@ class TradingLoop final {
     void reserve(Order& order, std::int64_t price);
     std::int64_t unreserve(Order& order);  // the price that it was reserved at
     void note_equity(Money equity);
-    [[nodiscard]] Money sum_of_equities() const;
+    [[nodiscard]] Money sum_of_equities(const Account& account) const;
     using Texts = std::initializer_list<std::pair<std::string_view, std::string>>;
     void note(EventType type, std::uint32_t stream, Texts texts);  // a map of texts
     void write(EventType type, std::uint32_t instrument, const void* payload, std::uint32_t bytes,
@@ -499,15 +504,16 @@ class TradingLoop final {
     Writer* writer_ = nullptr;
     bool follows_ledger_ = false;
     UnbookedFills unbooked_;
-    Money moved_in_ = 0, moved_early_ = 0;
-    std::vector<Money> moved_;  // by currency
-    bool counts_ = false;       // fees and volume, which are the run's own
+    bool counts_ = false;  // fees and volume, which are the run's own
     std::vector<std::pair<std::uint32_t, std::variant<OrderEventPayload, FillPayload>>> missed_;
     std::vector<std::pair<OrderRef, FillPayload>> missed_fills_;
     std::uint64_t news_ = 0;            // order news and fills delivered
     std::uint64_t state_noted_at_ = 0;  // actions, at the last state hash on the tape
     RobotPort* robot_ = nullptr;
     Account robot_account_;
+    Account foreign_;  // money in the robot's account that is not of its own trading; no positions
+    std::optional<Money> brought_;   // what that was worth when the run began
+    std::vector<Money> brought_of_;  // by currency, when this life began
     OrderTable orders_;
     std::map<std::uint32_t, std::string> currency_names_;  // by currency
     std::map<std::uint32_t, BorrowRate> borrows_;          // by currency
@@ -554,6 +560,7 @@ class TradingLoop final {
     std::unique_ptr<TickFilter> filter_;  // null: nothing is kept back
     bool bars_held_ = false;              // bars of one moment are shown together: more may follow
     Money equity_peak_ = 0, drawdown_max_ = 0;
+    Money moved_ = 0;                   // moved_in() when equity was noted last
     std::optional<Money> earned_peak_;  // of equity less what was moved in
     double drawdown_max_ratio_ = 0;
     double peak_ratio_ = 1;  // equity's peak over equity, when money was moved last

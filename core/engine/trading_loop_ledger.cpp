@@ -34,26 +34,37 @@ Money TradingLoop::book_fill(const Instrument& instrument, const FillPayload& fi
     return profit;
 }
 
+bool TradingLoop::has_traded(std::uint32_t index) const {
+    if (robot_account_.volume(index) != 0) return true;
+    for (const PositionSide side : {PositionSide::both, PositionSide::long_, PositionSide::short_})
+        if (!robot_account_.position(index, side).flat()) return true;
+    return false;
+}
+
 void TradingLoop::post(std::uint32_t gateway, EntryKind kind, std::uint64_t of,
                        std::int64_t instrument, std::span<const LedgerLeg> legs) {
     switch (kind) {
         case EntryKind::fill:
             if (const auto reckoned = unbooked_.take({gateway, of})) {
+                // What the ledger says otherwise is not of this fill: it realizes profit by the
+                // position of the whole sub-account, in which others may trade, too.
                 for (const LedgerLeg& leg : std::span(reckoned->legs.data(), reckoned->count))
-                    robot_account_.deposit(leg.currency, -leg.amount);
-                for (const LedgerLeg& leg : legs) robot_account_.deposit(leg.currency, leg.amount);
+                    deposit_foreign({leg.currency, -leg.amount});
+                for (const LedgerLeg& leg : legs) deposit_foreign(leg);
                 return;
             }
             break;  // of somebody else's order, who trades with the same money
-        case EntryKind::funding:
+        case EntryKind::funding: {
+            const auto index = static_cast<std::uint32_t>(instrument);
+            if (instrument < 0 || !has_traded(index)) break;  // of what others hold
             for (const LedgerLeg& leg : legs) {
-                const auto index = static_cast<std::uint32_t>(instrument);
-                if (instrument >= 0 && robot_account_.settle(index) == leg.currency)
+                if (robot_account_.settle(index) == leg.currency)
                     robot_account_.credit_funding(index, PositionSide::both, leg.amount);
                 else
                     robot_account_.deposit(leg.currency, leg.amount);
             }
             return;
+        }
         case EntryKind::interest:
             for (const LedgerLeg& leg : legs)
                 robot_account_.credit_interest(leg.currency, leg.amount);
@@ -64,33 +75,39 @@ void TradingLoop::post(std::uint32_t gateway, EntryKind kind, std::uint64_t of,
     move_money(legs);
 }
 
-// What is moved in raises the equity and is no profit, and what is taken away is no drawdown: the
-// peak changes in proportion, as a time-weighted return has it, and a sample shows the moment.
+Money TradingLoop::moved_in() {
+    if (!follows_ledger_) return 0;
+    value_all(true);
+    return sum_of_equities(foreign_) - brought_.value_or(0);
+}
+
+Money TradingLoop::moved_in(std::uint32_t currency) {
+    if (!follows_ledger_) return 0;
+    value_all(true);
+    const Money brought = currency < brought_of_.size() ? brought_of_[currency] : 0;
+    return foreign_.equity(currency) - brought;
+}
+
+void TradingLoop::begin_money() {
+    value_all(true);
+    if (!brought_) brought_ = sum_of_equities(foreign_);
+    for (std::uint32_t i = 0; i < foreign_.currency_count(); ++i)
+        brought_of_.push_back(foreign_.equity(i));
+    moved_ = moved_in();
+}
+
+void TradingLoop::deposit_foreign(const LedgerLeg& leg) {
+    robot_account_.deposit(leg.currency, leg.amount);
+    foreign_.deposit(leg.currency, leg.amount);
+}
+
+// A sample shows the moment.
 void TradingLoop::move_money(std::span<const LedgerLeg> legs) {
-    const auto deposit = [&] {
-        for (const LedgerLeg& leg : legs) robot_account_.deposit(leg.currency, leg.amount);
-    };
-    if (!started_) {
-        const Money worth_before = sum_of_equities();
-        deposit();
-        moved_early_ += sum_of_equities() - worth_before;
-        return;
-    }
-    const Money worth_before = worth();
-    if (options_.sample_every > 0) note_equity(worth_before);
-    std::vector<Money> before(robot_account_.currency_count());
-    const auto count = [&] { return static_cast<std::uint32_t>(before.size()); };
-    for (std::uint32_t i = 0; i < count(); ++i) before[i] = robot_account_.equity(i);
-    deposit();
-    before.resize(robot_account_.currency_count());
-    moved_.resize(std::max(moved_.size(), before.size()));
-    for (std::uint32_t i = 0; i < count(); ++i) moved_[i] += robot_account_.equity(i) - before[i];
-    const Money worth_after = sum_of_equities();
-    moved_in_ += worth_after - worth_before;
-    if (worth_before > 0)
-        peak_ratio_ = static_cast<double>(equity_peak_) / static_cast<double>(worth_before);
-    equity_peak_ = static_cast<Money>(static_cast<double>(worth_after) * peak_ratio_);
-    if (options_.sample_every > 0 && worth_after != worth_before) sample(true);
+    const bool is_noted = started_ && options_.sample_every > 0;
+    const Money worth_before = is_noted ? worth() : 0;
+    if (is_noted) note_equity(worth_before);
+    for (const LedgerLeg& leg : legs) deposit_foreign(leg);
+    if (is_noted && worth() != worth_before) sample(true);
 }
 
 }  // namespace onetape

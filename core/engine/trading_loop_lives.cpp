@@ -91,8 +91,9 @@ void TradingLoop::take_over(Instrument& instrument, const OrderRequestPayload& r
     }
 }
 
-// The position, and not the money: that is in what the robot begins with. But what the ledger books
-// later than that comes as an entry of its own, and finds the fill here.
+// The position, and not the money: that is in what the robot begins with, and of a fill of this run
+// it is the robot's own. But what the ledger books later than that comes as an entry of its own,
+// and finds the fill here.
 Money TradingLoop::take_over(const Instrument& instrument, const FillPayload& fill,
                              std::uint64_t sequence) {
     if (follows_entry(instrument.gateway, sequence)) return book_fill(instrument, fill, sequence);
@@ -101,7 +102,9 @@ Money TradingLoop::take_over(const Instrument& instrument, const FillPayload& fi
     const Money profit = book_fill(instrument, fill, 0);
     for (std::uint32_t i = 0; i < robot_account_.currency_count(); ++i) {
         const Money was = i < before.size() ? before[i] : 0;
-        robot_account_.deposit(i, was - robot_account_.balance(i));
+        const Money change = robot_account_.balance(i) - was;
+        robot_account_.deposit(i, -change);
+        if (counts_) foreign_.deposit(i, -change);
     }
     return profit;
 }

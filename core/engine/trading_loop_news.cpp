@@ -239,7 +239,21 @@ void TradingLoop::fill_order(const OrderRef& order, const FillPayload& fill) {
     move(*order, order->filled < bound    ? OrderAct::fill_partial
                  : order->filled == bound ? OrderAct::fill_full
                                           : OrderAct::fill_excess);
+    follow_entry(*order);
     if (order->closed()) close_order(order);
+}
+
+// What was sent together with an entry stands as the exchange has it: by the entry's price, and of
+// what it holds back only once all of the entry is there.
+void TradingLoop::follow_entry(const Order& entry) {
+    for (const OrderRef& child : entry.children) {
+        if (child->attached.entry != entry.id || child->closed()) continue;
+        if (child->attached.follows_price())
+            child->trigger = child->attached.trigger_behind(
+                entry.cost, entry.filled, std::max<std::int64_t>(entry.instrument->spec.tick, 1));
+        if (entry.remaining() == 0 && child->reserve_price == 0)
+            reserve(*child, child->instrument->touch(child->side));
+    }
 }
 
 bool TradingLoop::deliver(Instrument& instrument, const FillPayload& news, std::uint64_t sequence) {

@@ -46,22 +46,23 @@ void TradingLoop::value_all(bool with_openings) {
         std::int64_t doubled = instrument->value_doubled();
         if (doubled == 0 && with_openings) doubled = instrument->opening_doubled;
         robot_account_.set_mark_doubled(instrument->index, doubled);
+        if (follows_ledger_) foreign_.set_mark_doubled(instrument->index, doubled);
     }
 }
 
 Money TradingLoop::equity() {
     value_all();
-    return sum_of_equities();
+    return sum_of_equities(robot_account_);
 }
 
 Money TradingLoop::worth() {
     value_all(true);
-    return sum_of_equities();
+    return sum_of_equities(robot_account_);
 }
 
-Money TradingLoop::sum_of_equities() const {
+Money TradingLoop::sum_of_equities(const Account& account) const {
     Money sum = 0;
-    for (const std::uint32_t currency : report_currencies_) sum += robot_account_.equity(currency);
+    for (const std::uint32_t currency : report_currencies_) sum += account.equity(currency);
     return sum;
 }
 
@@ -80,12 +81,22 @@ Money TradingLoop::gained(std::uint32_t index) {
     return sum;
 }
 
+// What is moved in raises the equity and is no profit, and what is taken away is no drawdown: the
+// peak changes in proportion, as a time-weighted return has it.
 void TradingLoop::note_equity(Money equity) {
+    if (const Money moved = moved_in(); moved != moved_) {
+        const Money before = equity - (moved - moved_);
+        if (before > 0)
+            peak_ratio_ =
+                static_cast<double>(std::max(equity_peak_, before)) / static_cast<double>(before);
+        if (has_peak_) equity_peak_ = static_cast<Money>(static_cast<double>(equity) * peak_ratio_);
+        moved_ = moved;
+    }
     if (!has_peak_ || equity > equity_peak_) {
         equity_peak_ = equity;
         has_peak_ = true;
     }
-    const Money earned = equity - moved_in_;
+    const Money earned = equity - moved_;
     earned_peak_ = std::max(earned_peak_.value_or(earned), earned);
     drawdown_max_ = std::max(drawdown_max_, *earned_peak_ - earned);
     if (equity_peak_ > 0) {
@@ -103,13 +114,19 @@ void TradingLoop::sample(bool kept) {
         balance += robot_account_.balance(currency);
     const std::string value_text = decimal_text(value, money_decimals);
     const std::string balance_text = decimal_text(balance, money_decimals);
-    if (moved_in_ == 0)
+    if (follows_ledger_ && sampled_ == 0)
+        note(EventType::balance, 0,
+             {{"equity", value_text},
+              {"balance", balance_text},
+              {"moved", decimal_text(moved_, money_decimals)},
+              {"brought", decimal_text(*brought_, money_decimals)}});
+    else if (moved_ == 0)
         note(EventType::balance, 0, {{"equity", value_text}, {"balance", balance_text}});
     else
         note(EventType::balance, 0,
              {{"equity", value_text},
               {"balance", balance_text},
-              {"moved", decimal_text(moved_in_, money_decimals)}});
+              {"moved", decimal_text(moved_, money_decimals)}});
     for (const AccountMoney& each : account_money_)
         note(EventType::balance, 0,
              {{"account", each.account},
@@ -118,7 +135,7 @@ void TradingLoop::sample(bool kept) {
               {"balance", decimal_text(robot_account_.balance(each.currency), money_decimals)}});
     if (sampled_++ % sample_stride_ != 0 && !kept) return;
     if (samples_.size() == samples_max) thin_samples();
-    samples_.push_back({now_, value, balance, moved_in_});
+    samples_.push_back({now_, value, balance, moved_});
     for (auto& instrument : instruments_) {
         sampled_prices_.push_back(static_cast<double>(instrument->value_doubled()) /
                                   (2 * instrument->price_scale));

@@ -273,7 +273,10 @@ OrderRef TradingLoop::place(Instrument& instrument, const OrderSpec& spec) {
     }
     if (code == 0) code = check_order(instrument.spec, request, reference);
     bool waits = false;
-    if (code == 0 && price != 0 && exchange_->checks_funds()) {
+    // What an attached order sells is not there yet.
+    const bool is_attached = spec.attached.entry != 0;
+    order->attached = spec.attached;
+    if (code == 0 && price != 0 && exchange_->checks_funds() && !is_attached) {
         value_all();
         code = funds_for(robot_account_, *order, price).code;
         if (code == error::insufficient_funds) {
@@ -293,7 +296,10 @@ OrderRef TradingLoop::place(Instrument& instrument, const OrderSpec& spec) {
         orders_.remove(order->id);
     } else {
         move(*order, OrderAct::submit);
-        reserve(*order, price);
+        if (is_attached)
+            exchange_->attach(order->id, spec.attached);
+        else
+            reserve(*order, price);
     }
     act(instrument, request, spec.more);
     return order;

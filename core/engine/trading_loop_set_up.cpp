@@ -9,7 +9,8 @@ TradingLoop::TradingLoop(const LoopOptions& options, std::shared_ptr<ExchangePor
     : options_(options),
       exchange_(std::move(exchange)),
       report_currencies_{options.report_currency},
-      robot_account_(options.account) {
+      robot_account_(options.account),
+      foreign_(options.account) {
     exchange_->bind(*this);
     orders_.begin_after(exchange_->seats().order_base);
 }
@@ -46,6 +47,7 @@ bool TradingLoop::update_instrument(std::uint32_t index, const InstrumentSpec& s
     with_reserves_anew(instrument, [&] {
         robot_account_.set_instrument(index, spec, instrument.settle, instrument.base);
     });
+    foreign_.set_instrument(index, spec, instrument.settle, instrument.base);
     return true;
 }
 
@@ -104,6 +106,7 @@ void TradingLoop::share_stream(std::uint32_t source, std::uint32_t stream, std::
 void TradingLoop::deposit(std::uint32_t currency, Money amount) {
     exchange_->deposit(currency, amount);
     robot_account_.deposit(currency, amount);
+    foreign_.deposit(currency, amount);
 }
 
 }  // namespace onetape

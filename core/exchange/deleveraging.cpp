@@ -10,11 +10,13 @@ std::int64_t RecordedExchange::deleverage(std::uint32_t index, PositionSide side
                                           std::int64_t price, std::int64_t now) noexcept {
     if (index >= markets_.size() || markets_[index].view == nullptr) return 0;
     if (markets_[index].spec.kind == ContractKind::spot) return 0;
+    pay_fundings(index, now - 1);
     const std::int64_t qty = account_->position(index, side).qty;
     size = std::min(size, qty < 0 ? -qty : qty);
     if (size <= 0 || price <= 0) return 0;
     ++counters_.deleveragings;
-    book_venue_fill(index, venue_fill(index, side, price, size, now, deleveraging_orders));
+    close_by_venue(index, side, venue_fill(index, side, price, size, now, deleveraging_orders),
+                   now);
     sweep_reduce_only(index, now);
     return size;
 }

@@ -13,14 +13,15 @@ inline constexpr std::uint64_t loan_orders = venue_orders + (std::uint64_t{1} <<
 inline constexpr std::uint64_t deleveraging_orders = venue_orders + (std::uint64_t{1} << 60);
 inline constexpr std::uint64_t settlement_orders = venue_orders + (std::uint64_t{1} << 61);
 
-// An order id is the epoch of its robot's life and a number in it. A gateway gives those that it
-// places for a robot without having been asked by it (HAND_EPOCH of gateway_tape.py) an epoch that
-// no life has.
+// An order id is the epoch of its robot's life and a number in it; `is_by_hand` of model/ids.py.
+// The orders that a gateway places for a robot without having been asked by it have a bit of their
+// own there, on tapes before November 2026 an epoch of their own.
 inline constexpr int epoch_bits = 32;
-inline constexpr std::uint64_t hand_epoch = 36 * 36 * 36;
+inline constexpr std::uint64_t by_hand = std::uint64_t{1} << 31;
+inline constexpr std::uint64_t counted_by_hand = 36 * 36 * 36;
 
 [[nodiscard]] constexpr bool is_by_hand(std::uint64_t order_id) noexcept {
-    return order_id >> epoch_bits == hand_epoch;
+    return (order_id & by_hand) != 0 || order_id >> epoch_bits == counted_by_hand;
 }
 
 [[nodiscard]] constexpr Forced forced_of(std::uint64_t order_id) noexcept {

@@ -115,6 +115,8 @@ void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
 // The position that ties up most goes first, by steps, until what is left is covered.
 void RecordedExchange::liquidate_cross(std::uint32_t currency, std::int64_t now) noexcept {
     if (!account_->below_maintenance(currency)) return;
+    for (std::uint32_t i = 0; i < markets_.size(); ++i)
+        if (account_->settle(i) == currency) pay_fundings(i, now - 1);
     cancel_where(now, error::insufficient_funds, [&](const Order& order) {
         return account_->settle(order.instrument) == currency;
     });
@@ -141,6 +143,7 @@ void RecordedExchange::liquidate_cross(std::uint32_t currency, std::int64_t now)
 void RecordedExchange::liquidate_isolated(std::uint32_t index, PositionSide side,
                                           std::int64_t now) noexcept {
     if (!account_->below_maintenance(index, side)) return;
+    pay_fundings(index, now - 1);
     cancel_where(now, error::insufficient_funds, [&](const Order& order) {
         return order.instrument == index &&
                (side == PositionSide::both || order.request.position_side == side);
@@ -169,13 +172,22 @@ void RecordedExchange::liquidate_step(std::uint32_t index, PositionSide side,
     fill.fee_high = high_half(fee);
     ++counters_.liquidations;
     if (market.view->mark == 0) ++counters_.liquidations_without_mark;
+    close_by_venue(index, side, fill, now);
+}
+
+// The insurance pays what a fill of the venue's costs beyond the money behind the position.
+// Isolated: each step gives its share of the margin back, and what is free never falls by it.
+// Cross: once nothing is held any more, the balance does not stay below zero.
+void RecordedExchange::close_by_venue(std::uint32_t index, PositionSide side,
+                                      const FillPayload& fill, std::int64_t now) noexcept {
+    const std::uint32_t currency = account_->settle(index);
+    const Money free_before = account_->free_of_isolated(currency);
     book_venue_fill(index, fill);
     Money covered = 0;
-    if (isolated) {
-        if (account_->position(index, side).flat()) covered = -left;
-    } else if (!account_->holds(currency) && !is_loan(currency)) {
+    if (account_->options().isolated)
+        covered = free_before - account_->free_of_isolated(currency);
+    else if (!account_->holds(currency) && !is_loan(currency))
         covered = -account_->balance(currency);
-    }
     if (covered <= 0) return;
     ++counters_.insurance_payments;
     account_->credit_insurance(index, covered);

@@ -52,8 +52,14 @@ void RecordedExchange::place(std::uint32_t index, std::int64_t now,
                              const OrderRequestPayload& wanted) noexcept {
     ++counters_.orders;
     OrderRequestPayload request = wanted;
+    Attachment attached;
+    if (!attachments_.empty()) {
+        if (const auto found = attachments_.extract(request.order_id)) attached = found.mapped();
+    }
+    const bool is_attached = attached.entry != 0;
     bool on_credit = false;
-    if (const std::uint16_t code = admit(index, now, request, on_credit); code != error::none) {
+    if (const std::uint16_t code = admit(index, now, request, is_attached, on_credit);
+        code != error::none) {
         ++counters_.rejected;
         refuse(index, now, wanted, OrderNews::rejected, code);
         return;
@@ -73,6 +79,7 @@ void RecordedExchange::place(std::uint32_t index, std::int64_t now,
     order.arrival = now;
     order.instrument = index;
     order.live = true;
+    order.attached = attached;
     order.on_credit = on_credit;
     on_credit_ += on_credit ? 1 : 0;
     ids_.insert(request.robot, request.order_id, slot);
@@ -89,14 +96,22 @@ void RecordedExchange::place(std::uint32_t index, std::int64_t now,
     }
     order.place = Place::trigger;
     market.triggers.push_back(slot);
-    const bool met = trigger_met(index, request, now);
+    const BarPayload& bar = market.view->bar;
+    if (!is_attached && market.filled_bar != 0 && market.filled_bar == bar.ts_close &&
+        trigger_kind_of(request.flags) == TriggerKind::stop && reducible(index, request) > 0 &&
+        market.view->goes_by_last(request.trigger_by) &&
+        (trigger_rises(request.side, request.flags) ? bar.high >= request.trigger
+                                                    : bar.low <= request.trigger))
+        ++counters_.late_stops;
+    const bool met = !is_attached && trigger_met(index, request, now);
     emit(order, now, OrderNews::accepted, OrderState::accepted, error::none);
     if (met) fire(slot, now, error::order_would_trigger);
 }
 
 // Everything that can be said against an order when it arrives; may cut a reduce-only size.
 std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
-                                      OrderRequestPayload& request, bool& on_credit) noexcept {
+                                      OrderRequestPayload& request, bool is_attached,
+                                      bool& on_credit) noexcept {
     if (index >= markets_.size() || markets_[index].view == nullptr) return error::order_invalid;
     const Market& market = markets_[index];
     const bool hedge = account_->options().hedge;
@@ -113,7 +128,8 @@ std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
         request.flags |= order_reduce_only;
     }
     if (request.trigger != 0) {  // the rest is asked when it fires
-        const bool refused = market.refuses_met_triggers && trigger_met(index, request, now);
+        const bool refused =
+            !is_attached && market.refuses_met_triggers && trigger_met(index, request, now);
         return refused ? error::order_would_trigger : error::none;
     }
     if (is_reduce_only(request)) {
@@ -213,6 +229,9 @@ std::int64_t RecordedExchange::fill(std::uint32_t slot, std::int64_t time, std::
     const std::int64_t reserved = order.reserved_price;
     unreserve(order);
     order.filled += size;
+    order.cost += static_cast<Int128>(price) * size;
+    if (!market.triggers.empty()) [[unlikely]]
+        cover_legs(order, size);
     FillPayload fill{};
     fill.order_id = request.order_id;
     fill.venue_id = order.venue_id;
@@ -246,6 +265,24 @@ std::int64_t RecordedExchange::fill(std::uint32_t slot, std::int64_t time, std::
         close(slot, time, OrderNews::canceled, error::reduce_only_violated);
     }
     return size;
+}
+
+// What an entry fills its stop and its take-profit have to close; what one of them fills is done
+// with for the other.
+void RecordedExchange::cover_legs(const Order& order, std::int64_t size) noexcept {
+    const Market& market = markets_[order.instrument];
+    for (const std::uint32_t slot : market.triggers) {
+        Order& leg = orders_[slot];
+        if (leg.attached.entry == 0 || leg.request.robot != order.request.robot) continue;
+        if (leg.attached.entry == order.attached.entry) {
+            leg.covers = std::max<std::int64_t>(leg.covers - size, 0);
+        } else if (leg.attached.entry == order.request.order_id) {
+            leg.covers += size;
+            if (leg.attached.follows_price())
+                leg.request.trigger = leg.attached.trigger_behind(
+                    order.cost, order.filled, std::max<std::int64_t>(market.spec.tick, 1));
+        }
+    }
 }
 
 // Units that an order could take off its position; 0 when it would open or increase one.
@@ -359,7 +396,10 @@ void RecordedExchange::release(std::uint32_t slot) noexcept {
     order.live = false;
     on_credit_ -= order.on_credit ? 1 : 0;
     order.on_credit = false;
-    --markets_[order.instrument].working;
+    Market& market = markets_[order.instrument];
+    // Nothing is left that the open of a bar could fill.
+    if (--market.working == 0 && !market.in_bar && !market.fundings.empty()) [[unlikely]]
+        pay_fundings(order.instrument, never);
     free_.push_back(slot);
     if (order.request.tif == TimeInForce::gtd && order.request.expire_ns == next_expiry_)
         find_next_expiry();
@@ -433,6 +473,7 @@ void RecordedExchange::expire(std::int64_t now) noexcept {
 }
 
 void RecordedExchange::finish(std::int64_t now) noexcept {
+    end_data();
     batch_.clear();
     for (std::uint32_t slot = 0; slot < orders_.size(); ++slot) {
         if (orders_[slot].live) batch_.push_back(slot);

@@ -14,6 +14,7 @@
 
 #include "base/id_map.hpp"
 #include "exchange/account.hpp"
+#include "exchange/attachment.hpp"
 #include "exchange/impact.hpp"
 #include "exchange/instrument.hpp"
 #include "exchange/queue.hpp"
@@ -163,6 +164,8 @@ struct RecordedOptions {
     std::int64_t bar_volume_share = 500'000;  // 1e-6 of a bar's volume that we may take
     bool check_funds = true;
     bool fuse = false;  // quotes move the book's touch between its own messages
+    // A resting limit that a bar opens beyond fills at its own price, and not at the open.
+    bool limits_at_limit = false;
     ImpactOptions impact;
 };
 
@@ -190,6 +193,9 @@ struct RecordedCounters {
     // Bars inside which own orders were reached both on the way up and on the way down from the
     // open: which came first is not in the data. And the fills inside such bars.
     std::uint64_t ambiguous_bars = 0, ambiguous_fills = 0;
+    std::uint64_t gapped_limits = 0;  // fills of resting limits at an open beyond their price
+    // Stops that came after the bar of the fill that they protect, and that it had reached.
+    std::uint64_t late_stops = 0;
     // Of takers, where own trades move the market: dearer for it, and before it was measured.
     std::uint64_t impact_fills = 0, impact_unmeasured = 0;
 };
@@ -275,6 +281,11 @@ class RecordedExchange {
     void request(std::uint32_t index, std::int64_t now,
                  const OrderRequestPayload& request) noexcept;
 
+    // The order of this id, which is about to arrive, is attached to another.
+    void attach(std::uint64_t order_id, const Attachment& attached) {
+        attachments_[order_id] = attached;
+    }
+
     // True when a market hook could do something for this instrument.
     [[nodiscard]] bool working(std::uint32_t index) const noexcept {
         return index < markets_.size() && markets_[index].working != 0;
@@ -316,13 +327,14 @@ class RecordedExchange {
     void measure(std::uint32_t index, std::int64_t now, bool is_trade) noexcept;
     void measure_bar(std::uint32_t index) noexcept;
     void on_mark(std::uint32_t index, std::int64_t now) noexcept;
-    // Settles funding on the account and returns what its balance changed by. Call it whether or
-    // not orders work.
-    Money on_funding(std::uint32_t index, std::int64_t now, const FundingPayload& funding) noexcept;
+    // Settles funding on the account, and says so. Call it whether or not orders work. With bars
+    // alone and an order that may fill at the open of the bar around it, it waits for that bar.
+    void on_funding(std::uint32_t index, std::int64_t now, const FundingPayload& funding) noexcept;
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
     [[nodiscard]] std::int64_t next_expiry() const noexcept { return next_expiry_; }
     void expire(std::int64_t now) noexcept;  // cancels what is good until `now` or earlier
-    void finish(std::int64_t now) noexcept;  // the data ended: cancels all that still works
+    void end_data() noexcept;                // what waits for a bar waits no longer
+    void finish(std::int64_t now) noexcept;  // the same, and cancels all that still works
 
     [[nodiscard]] const RecordedCounters& counters() const noexcept { return counters_; }
     // The first of them; `counters` has them all.
@@ -334,6 +346,10 @@ class RecordedExchange {
     // What own impact has cost takers of an instrument, in its settle currency.
     [[nodiscard]] Money impact_cost(std::uint32_t index) const noexcept {
         return index < markets_.size() ? markets_[index].impact_cost : 0;
+    }
+    // What resting limits have got beyond their own price at opens, in the settle currency.
+    [[nodiscard]] Money gapped_gain(std::uint32_t index) const noexcept {
+        return index < markets_.size() ? markets_[index].gapped_gain : 0;
     }
 
  private:
@@ -359,6 +375,15 @@ class RecordedExchange {
         // met offered it this.
         bool on_credit, has_offer;
         std::int64_t offer_time, offer_price;
+        Int128 cost;          // sum of price * size over its fills
+        Attachment attached;  // its entry, where it has one, and
+        std::int64_t covers;  // what of its fills this order has to close
+        [[nodiscard]] bool sleeps() const noexcept { return attached.entry != 0 && covers == 0; }
+    };
+
+    struct Funding {  // of a bar whose open is not known yet
+        std::int64_t time;
+        FundingPayload terms;
     };
 
     struct Taken {  // what we took of a displayed level within one version of the view
@@ -382,9 +407,12 @@ class RecordedExchange {
         std::int64_t print_left = 0;   // of the last trade
         std::uint64_t print_version = 0, bar_version = 0;
         bool bar_capped = false;
-        bool in_bar = false;         // while a bar is gone through, its close is not known:
-        std::int64_t bar_price = 0;  // this is
-        bool settled = false;        // its own end
+        bool in_bar = false;            // while a bar is gone through, its close is not known:
+        std::int64_t bar_price = 0;     // this is
+        std::vector<Funding> fundings;  // by time: they wait for the bar that they lie in
+        Money gapped_gain = 0;        // by limits that the open gapped over, beyond their own price
+        std::int64_t filled_bar = 0;  // end of the last bar that filled an order before its close
+        bool settled = false;         // its own end
         std::int64_t expiry = 0;
         std::uint32_t venue = 0;
         AmendTerms amend;
@@ -432,7 +460,9 @@ class RecordedExchange {
     void amend(std::uint32_t index, std::int64_t now, const OrderRequestPayload& request) noexcept;
     // on_credit: what else has arrived will have to pay for it.
     [[nodiscard]] std::uint16_t admit(std::uint32_t index, std::int64_t now,
-                                      OrderRequestPayload& request, bool& on_credit) noexcept;
+                                      OrderRequestPayload& request, bool is_attached,
+                                      bool& on_credit) noexcept;
+    void cover_legs(const Order& order, std::int64_t size) noexcept;
     [[nodiscard]] std::uint16_t check_market(std::uint32_t index,
                                              const OrderRequestPayload& request, std::int64_t size,
                                              std::int64_t now, bool* on_credit = nullptr) noexcept;
@@ -585,6 +615,8 @@ class RecordedExchange {
                                          std::int64_t size, std::int64_t now,
                                          std::uint64_t orders) noexcept;
     void book_venue_fill(std::uint32_t index, const FillPayload& fill) noexcept;
+    void close_by_venue(std::uint32_t index, PositionSide side, const FillPayload& fill,
+                        std::int64_t now) noexcept;
     template <class Which>
     void cancel_where(std::int64_t now, std::uint16_t code, const Which& which) noexcept;
 
@@ -621,11 +653,16 @@ class RecordedExchange {
     void bar_take(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
     void bar_fire(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
     void bar_triggered(std::uint32_t slot, std::int64_t time, std::int64_t price) noexcept;
-    void bar_at_price(std::uint32_t index, std::int64_t time, std::int64_t price,
-                      bool before_open) noexcept;
+    void pay_funding(std::uint32_t index, const Funding& funding) noexcept;
+    void pay_fundings(std::uint32_t index, std::int64_t until) noexcept;
+    void bar_open(std::uint32_t index) noexcept;
+    template <class Meets>
+    void bar_at_price(std::uint32_t index, std::int64_t time, std::int64_t price, bool at_open,
+                      const Meets& meets) noexcept;
     void bar_inside(std::uint32_t index, std::int64_t now) noexcept;
     [[nodiscard]] bool bar_ambiguous(std::uint32_t index) const noexcept;
-    [[nodiscard]] static bool bar_touches(const Market& market, const Order& order) noexcept;
+    [[nodiscard]] static bool bar_reaches(const Market& market, const Order& order) noexcept;
+    [[nodiscard]] bool bar_fills_entry(const Market& market, const Order& leg) const noexcept;
     void bar_stops(std::uint32_t index, std::int64_t now, bool adverse, bool limits_done) noexcept;
     void bar_limits(std::uint32_t index, std::int64_t now) noexcept;
 
@@ -635,6 +672,7 @@ class RecordedExchange {
     std::vector<Order> orders_;
     std::vector<std::uint32_t> free_;
     IdMap ids_;
+    std::map<std::uint64_t, Attachment> attachments_;  // by id, of orders on their way
     std::vector<Market> markets_;
     std::vector<RollingVolume> volumes_{1};  // by group
     TradedBefore before_;

@@ -160,6 +160,7 @@ std::int64_t RecordedExchange::bar_fill(std::uint32_t slot, std::int64_t time, s
     const std::int64_t size = fill_pushed(slot, at, price, paid, room, liquidity);
     if (size == 0) return 0;
     pool_of(market).bar_left -= size;
+    if (market.in_bar) market.filled_bar = market.view->bar.ts_close;
     if (!market.bar_capped) ++counters_.fills_without_volume;
     return size;
 }
@@ -212,29 +213,51 @@ void RecordedExchange::bar_triggered(std::uint32_t slot, std::int64_t time,
     }
 }
 
+// The open, for the orders that were there early in the bar. A fill there holds from then on, so
+// that funding inside the bar is due of what it has left; funding that was due before the bar, or
+// before an order came, is not.
+void RecordedExchange::bar_open(std::uint32_t index) noexcept {
+    const BarPayload& bar = markets_[index].view->bar;
+    const std::vector<Funding>& fundings = markets_[index].fundings;
+    pay_fundings(index, bar.ts_open);
+    std::int64_t from = std::numeric_limits<std::int64_t>::min();
+    for (bool is_last = false; !is_last;) {
+        is_last = fundings.empty() || fundings.front().time >= bar.ts_close;
+        const std::int64_t until = is_last ? never : fundings.front().time;
+        bar_at_price(index, bar.ts_open, bar.open, true, [&](const Order& order) {
+            return meets_open(bar, order.arrival) && order.arrival >= from && order.arrival < until;
+        });
+        if (!is_last) pay_fundings(index, until);
+        from = until;
+    }
+}
+
 // All that a single known price does: waiting orders take, triggers fire, limits that it lies
-// beyond fill at it. `before_open`: for orders that were there when the bar opened.
+// beyond fill at it.
+template <class Meets>
 void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std::int64_t price,
-                                    bool before_open) noexcept {
+                                    bool at_open, const Meets& is_there) noexcept {
     Market& market = markets_[index];
-    const BarPayload& bar = market.view->bar;
     const auto meets = [&](std::uint32_t slot) {
-        return orders_[slot].live && meets_open(bar, orders_[slot].arrival) == before_open;
+        return orders_[slot].live && is_there(orders_[slot]);
     };
     auto& batch = bar_batch_;
     batch.assign(market.waiting.begin(), market.waiting.end());
     for (const std::uint32_t slot : batch) {
         if (meets(slot)) bar_take(slot, time, price);
     }
-    batch.assign(market.triggers.begin(), market.triggers.end());
-    for (const std::uint32_t slot : batch) {
-        if (!meets(slot)) continue;
-        const Order& order = orders_[slot];
-        if (!market.view->goes_by_last(order.request.trigger_by)) continue;  // on_mark's
-        const bool fires =
-            rises(order.request) ? price >= order.request.trigger : price <= order.request.trigger;
-        if (fires) bar_fire(slot, time, price);
-    }
+    const auto fire_met = [&] {
+        batch.assign(market.triggers.begin(), market.triggers.end());
+        for (const std::uint32_t slot : batch) {
+            if (!meets(slot) || orders_[slot].sleeps()) continue;
+            const Order& order = orders_[slot];
+            if (!market.view->goes_by_last(order.request.trigger_by)) continue;  // on_mark's
+            const bool fires = rises(order.request) ? price >= order.request.trigger
+                                                    : price <= order.request.trigger;
+            if (fires) bar_fire(slot, time, price);
+        }
+    };
+    fire_met();
     batch.assign(market.bids.begin(), market.bids.end());
     batch.insert(batch.end(), market.asks.begin(), market.asks.end());
     for (const std::uint32_t slot : batch) {
@@ -244,24 +267,42 @@ void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std:
         if (!beyond(order.request.side, moved, order.request.price)) continue;
         // Inside a bar a resting order was passed at its own price; one that crossed when it
         // arrived, and any order at the open, trades at the price itself.
-        const bool at_price = before_open;
-        if (order.taker)
+        const std::int64_t own = order.request.price;
+        if (order.taker) {
             bar_fill(slot, time, price, Liquidity::taker);
-        else
-            bar_fill(slot, time, at_price ? moved : order.request.price, Liquidity::maker);
+        } else if (!at_open || options_.limits_at_limit) {
+            bar_fill(slot, time, own, Liquidity::maker);
+        } else if (const std::int64_t size = bar_fill(slot, time, moved, Liquidity::maker)) {
+            ++counters_.gapped_limits;
+            market.gapped_gain +=
+                absolute(market.spec.notional(own, size) - market.spec.notional(moved, size));
+        }
     }
     for (const std::uint32_t slot : batch) {
         if (orders_[slot].live && orders_[slot].instrument == index) orders_[slot].taker = false;
     }
+    fire_met();  // what the limits filled may lie beyond its stop already
 }
 
 // A trigger of ours that the bar reaches, of an order that was there early in it.
-bool RecordedExchange::bar_touches(const Market& market, const Order& order) noexcept {
+bool RecordedExchange::bar_reaches(const Market& market, const Order& order) noexcept {
     const BarPayload& bar = market.view->bar;
     return order.live && meets_open(bar, order.arrival) &&
            market.view->goes_by_last(order.request.trigger_by) &&
            (rises(order.request) ? bar.high >= order.request.trigger
                                  : bar.low <= order.request.trigger);
+}
+
+// A sleeping stop or take-profit of an entry that the bar may fill between open and close.
+bool RecordedExchange::bar_fills_entry(const Market& market, const Order& leg) const noexcept {
+    const std::uint32_t slot = ids_.find(leg.request.robot, leg.attached.entry);
+    if (slot == IdMap::absent) return false;
+    const Order& entry = orders_[slot];
+    const Side side = entry.request.side;
+    if (entry.place == Place::trigger) return bar_reaches(market, entry);
+    return entry.place == Place::resting && meets_open(market.view->bar, entry.arrival) &&
+           beyond(side, side == Side::buy ? market.view->bar.low : market.view->bar.high,
+                  entry.request.price);
 }
 
 // After the open: are there own orders that the bar reaches above its open and others below it?
@@ -283,8 +324,9 @@ bool RecordedExchange::bar_ambiguous(std::uint32_t index) const noexcept {
         }
     };
     for (const std::uint32_t slot : market.triggers) {
-        if (bar_touches(market, orders_[slot]))
-            reached(orders_[slot], rises(orders_[slot].request));
+        const Order& order = orders_[slot];
+        if (bar_reaches(market, order) && (!order.sleeps() || bar_fills_entry(market, order)))
+            reached(order, rises(order.request));
     }
     for (const auto* list : {&market.bids, &market.asks}) {
         for (const std::uint32_t slot : *list) {
@@ -323,7 +365,8 @@ void RecordedExchange::bar_stops(std::uint32_t index, std::int64_t now, bool adv
     bar_batch_.assign(market.triggers.begin(), market.triggers.end());
     for (const std::uint32_t slot : bar_batch_) {
         const Order& order = orders_[slot];
-        if (order.place != Place::trigger || !bar_touches(market, order)) continue;
+        if (order.place != Place::trigger || order.sleeps() || !bar_reaches(market, order))
+            continue;
         if ((trigger_kind_of(order.request.flags) == TriggerKind::stop) != adverse) continue;
         if (adverse && !limits_done && only_reduces(order.request) &&
             reducible(index, order.request) <= 0)
@@ -364,10 +407,11 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     if (market.working != 0) {
         market.in_bar = true;
         market.bar_price = bar.open;  // nothing later is known at the open
-        bar_at_price(index, bar.ts_open, bar.open, true);
+        bar_open(index);
         take_offers(now);
         bar_inside(index, now);
         market.in_bar = false;
+        if (market.working == 0) pay_fundings(index, never);
     }
     if (market.held) stress_bar(index, now);
     if (market.lent) stress_loans(index, now);
@@ -376,7 +420,8 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
         market.sweep = false;  // nothing to sweep
         return;
     }
-    bar_at_price(index, now, bar.close, false);
+    bar_at_price(index, now, bar.close, false,
+                 [&](const Order& order) { return !meets_open(bar, order.arrival); });
     take_offers(now);
     sweep_reduce_only(index, now);
 }

@@ -289,7 +289,8 @@ void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now, bool is_rep
     order.place = Place::waiting;
     OrderRequestPayload& request = order.request;
     const bool reduces = (request.flags & order_reduce_only) != 0;
-    const std::int64_t left = reduces ? reducible(index, request) : request.size;
+    std::int64_t left = reduces ? reducible(index, request) : request.size;
+    if (order.attached.entry != 0) left = std::min(left, order.covers);
     if (!is_reported) {
         if (left > 0) request.size = std::min(request.size, left);  // said with the news of it
         emit(order, now, OrderNews::triggered, OrderState::triggered, triggered);
@@ -315,7 +316,7 @@ void RecordedExchange::fire_triggers(std::uint32_t index, std::int64_t now) noex
     for (const std::uint32_t slot : market.triggers) {
         const Order& order = orders_[slot];
         const bool of_bars = bars && market.view->goes_by_last(order.request.trigger_by);
-        if (!of_bars && trigger_met(index, order.request, now))
+        if (!of_bars && !order.sleeps() && trigger_met(index, order.request, now))
             batch_.push_back(slot);  // else on_bar's
     }
     for (const std::uint32_t slot : batch_) fire(slot, now);
@@ -445,6 +446,7 @@ bool RecordedExchange::untouched(const Market& market, std::int64_t low,
 
 void RecordedExchange::on_quote(std::uint32_t index, std::int64_t now) noexcept {
     if (!working(index)) return;
+    pay_fundings(index, never);  // finer than a bar: none will say what the open fills
     Market& market = markets_[index];
     const QuotePayload& quote = market.view->quote;
     const auto [low, high] = std::minmax(quote.bid, quote.ask);
@@ -462,6 +464,7 @@ void RecordedExchange::on_book(std::uint32_t index, std::int64_t now) noexcept {
     if (!working(index)) return;
     Market& market = markets_[index];
     if (!has_book(market)) return;
+    pay_fundings(index, never);  // finer than a bar: none will say what the open fills
     const bool exact = by_order(market);
     if (!exact) limit_queues(market);
     take_waiting(index, now);
@@ -473,6 +476,7 @@ void RecordedExchange::on_book(std::uint32_t index, std::int64_t now) noexcept {
 
 void RecordedExchange::on_trade(std::uint32_t index, std::int64_t now) noexcept {
     if (!working(index)) return;
+    pay_fundings(index, never);  // finer than a bar: none will say what the open fills
     const std::int64_t price = markets_[index].view->trade.price;
     if (untouched(markets_[index], price, price)) return;
     take_waiting(index, now);
@@ -487,20 +491,41 @@ void RecordedExchange::on_mark(std::uint32_t index, std::int64_t now) noexcept {
     sweep_reduce_only(index, now);
 }
 
-Money RecordedExchange::on_funding(std::uint32_t index, std::int64_t now,
-                                   const FundingPayload& funding) noexcept {
-    if (index >= markets_.size() || markets_[index].view == nullptr) return 0;
+void RecordedExchange::on_funding(std::uint32_t index, std::int64_t now,
+                                  const FundingPayload& funding) noexcept {
+    if (index >= markets_.size() || markets_[index].view == nullptr) return;
+    Market& market = markets_[index];
+    Funding due{now, funding};
+    if (due.terms.mark == 0) due.terms.mark = reference(market);
+    if (bars_only(market) && market.working != 0)
+        market.fundings.push_back(due);
+    else
+        pay_funding(index, due);
+}
+
+void RecordedExchange::pay_funding(std::uint32_t index, const Funding& funding) noexcept {
     mark_account(index);
-    Money sum = 0;
     for (const PositionSide side :
          {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
-        const Money change = account_->funding_of(index, side, funding);
+        const Money change = account_->funding_of(index, side, funding.terms);
         if (change == 0) continue;
         account_->credit_funding(index, side, change);
-        sink_->on_cash(index, {now, change, CashKind::funding, side});
-        sum += change;
+        sink_->on_cash(index, {funding.time, change, CashKind::funding, side});
     }
-    return sum;
+}
+
+// Those that were due by then.
+void RecordedExchange::pay_fundings(std::uint32_t index, std::int64_t until) noexcept {
+    std::vector<Funding>& fundings = markets_[index].fundings;
+    while (!fundings.empty() && fundings.front().time <= until) {
+        const Funding due = fundings.front();
+        fundings.erase(fundings.begin());
+        pay_funding(index, due);
+    }
+}
+
+void RecordedExchange::end_data() noexcept {
+    for (std::uint32_t index = 0; index < markets_.size(); ++index) pay_fundings(index, never);
 }
 
 }  // namespace onetape

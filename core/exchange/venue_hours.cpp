@@ -130,6 +130,7 @@ void RecordedExchange::settle(std::uint32_t index, std::int64_t now) noexcept {
     if (!market.held) return;
     const std::int64_t price = market.view == nullptr ? 0 : reference(market);
     if (price == 0) return;  // nothing was ever seen of it: nothing can have been bought
+    pay_fundings(index, now - 1);
     account_->set_mark(index, price);
     for (const PositionSide side :
          {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
@@ -137,8 +138,9 @@ void RecordedExchange::settle(std::uint32_t index, std::int64_t now) noexcept {
         if (qty == 0) continue;
         ++counters_.settlements;
         if (market.view->mark == 0) ++counters_.settlements_without_mark;
-        book_venue_fill(
-            index, venue_fill(index, side, price, qty < 0 ? -qty : qty, now, settlement_orders));
+        close_by_venue(index, side,
+                       venue_fill(index, side, price, qty < 0 ? -qty : qty, now, settlement_orders),
+                       now);
     }
 }
 

@@ -274,3 +274,25 @@ TEST_CASE("rows stand in several lists, and a list has values at its places") {
         CHECK(scan(bad) != nullptr);
     }
 }
+
+TEST_CASE("a key that stands twice with one value has it, and with two it has none") {
+    for (const char* text : {R"({"e":"trade","s":"X","price":"1.5","s":"X"})",
+                             R"({"e":"t","e":"t","s":"X","price":"1.5"})",
+                             R"({"s":"\u0058","s":"X","price":"1.5","price":"1.5"})",
+                             R"({"data":{"s":"X","price":"1.5","k":{"t":7,"t":7}}})"}) {
+        CAPTURE(text);
+        Fixture f;
+        REQUIRE(f.scan(text) == nullptr);
+        CHECK(f.message.at(f.s).text == "X");
+        CHECK(f.message.at(f.p).text == "1.5");
+    }
+    for (const char* text :
+         {R"({"s":"X","s":"Y"})", R"({"price":1,"price":"1"})", R"({"s":"X","s":null})",
+          R"({"price":"1","price":"1.0"})", R"({"b":[["1","2"]],"b":[["1","2"]]})",
+          R"({"s":"X","s":[["1","2"]]})", R"({"data":{"s":"X"},"data":{"price":"1"}})",
+          R"({"data":{"k":{"t":7},"k":{"t":7}}})"}) {
+        CAPTURE(text);
+        Fixture f;
+        CHECK(f.scan(text) != nullptr);
+    }
+}

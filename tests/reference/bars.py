@@ -26,7 +26,11 @@ class Bars(Matching):
     """Part of Exchange."""
 
     bar_volume_share: int  # 1e-6
-    ambiguous_bars = ambiguous_fills = 0
+    limits_at_limit: bool
+    gapped_gains: list[int]
+    due: list[list[tuple[int, int, int]]]  # funding (time, rate, mark) by instrument: its bar is not known yet
+    ambiguous_bars = ambiguous_fills = gapped_limits = late_stops = 0
+    _filled_bars: dict[int, int]  # end of the last bar of each instrument that filled before its close
     _room: int | None = None  # of the bar in hand; None: it is not known
     _rooms: dict[int, int | None]  # what is left of each instrument's last bar
     periods: dict[int, int]
@@ -81,16 +85,20 @@ class Bars(Matching):
             return room
         return self.markets[o.index].room(o.side, price, 0, room, o.limit, max(time, o.arrival))
 
-    def bar_fill(self, o: Order, time: int, price: int, liquidity: str) -> None:
+    def bar_fill(self, o: Order, time: int, price: int, liquidity: str) -> int:
         takes = liquidity == "taker"
         room = self.taker_room(o, price, time) if takes else self.bar_room(o, o.left)
         if room <= 0:
-            return
+            return 0
         at = max(time, o.arrival)  # not before the order was there
         paid = self.markets[o.index].average(o.side, price, 0, room, o.limit, at) if takes else price
         size = self.fill_pushed(o, at, price, paid, room, liquidity)
         if self._room is not None:
             self._room -= size
+        bar = self.markets[o.index].bar
+        if size and bar and self.markets[o.index].bar_price is not None:
+            self._filled_bars[o.index] = bar.ts_close
+        return size
 
     def bar_take(self, o: Order, time: int, price: int) -> None:
         """Only a market order that may wait carries its rest to the next bar."""
@@ -119,43 +127,87 @@ class Bars(Matching):
             self.bar_fill(o, time, price, "taker")
         market.bar_price = before
 
-    def bar_at_price(self, index: int, time: int, price: int, *, at_open: bool) -> None:
-        """All that a single known price does."""
+    def bar_open(self, index: int, bar: Bar) -> None:
+        """A fill at the open holds from then on: funding that falls due in the bar is of what it has left. Who comes
+        after that funding has no part in it."""
+        self.pay_due(index, bar.ts_open)
+        moments = [time for time, *_ in self.due[index] if time < bar.ts_close]
+        since = 0
+        for moment in [*moments, None]:
+            self.bar_at_price(index, bar.ts_open, bar.open, at_open=True, came=(since, moment))
+            if moment is not None:
+                self.pay_due(index, moment)
+                since = moment
+
+    def bar_at_price(
+        self, index: int, time: int, price: int, *, at_open: bool, came: tuple[int, int | None] = (0, None)
+    ) -> None:
+        """All that a single known price does. came: of orders that came from the one moment to before the other."""
         market = self.markets[index]
         bar = market.bar
         assert bar is not None
 
         def meets(o: Order) -> bool:
-            return o.works and meets_open(bar, o) == at_open
+            is_early = came[0] <= o.arrival and (came[1] is None or o.arrival < came[1])
+            return o.works and is_early and meets_open(bar, o) == at_open
+
+        def fire_met() -> None:
+            for o in self.of(index, "trigger"):
+                met = price >= o.trigger if o.rises else price <= o.trigger
+                if meets(o) and not o.sleeps and market.goes_by_last(o.trigger_by) and met:
+                    self.bar_fire(o, time, price)
 
         for o in sorted(self.of(index, "waiting"), key=lambda o: o.rank):
             if meets(o):
                 self.bar_take(o, time, price)
-        for o in self.of(index, "trigger"):
-            met = price >= o.trigger if o.rises else price <= o.trigger
-            if meets(o) and market.goes_by_last(o.trigger_by) and met:
-                self.bar_fire(o, time, price)
+        fire_met()
         resting = self.resting(index, "buy") + self.resting(index, "sell")
         for o in resting:
             moved = price + market.moved(o.side, time)
             if meets(o) and beyond(o.side, moved, o.price):
                 if o.crossed:
                     self.bar_fill(o, time, price, "taker")
-                else:
-                    self.bar_fill(o, time, moved if at_open else o.price, "maker")
+                elif not at_open or self.limits_at_limit:
+                    self.bar_fill(o, time, o.price, "maker")
+                elif size := self.bar_fill(o, time, moved, "maker"):
+                    self.gapped_limits += 1
+                    facts = self.facts[index]
+                    self.gapped_gains[index] += abs(facts.value(o.price, size) - facts.value(moved, size))
         for o in resting:
             o.crossed = False
+        fire_met()  # a limit may have been filled beyond the stop that protects it
 
     # --- between open and close ---
 
-    def bar_touches(self, o: Order, bar: Bar) -> bool:
+    def bar_reaches(self, o: Order, bar: Bar) -> bool:
         reached = bar.high >= o.trigger if o.rises else bar.low <= o.trigger
         by_last = self.markets[o.index].goes_by_last(o.trigger_by)
         return o.place == "trigger" and meets_open(bar, o) and by_last and reached
 
+    def may_fill_inside(self, o: Order | None, bar: Bar) -> bool:
+        """An entry that the bar reaches between open and close."""
+        if o is None:
+            return False
+        if o.place == "trigger":
+            return self.bar_reaches(o, bar)
+        extreme = bar.low if o.side == "buy" else bar.high
+        return o.place == "resting" and meets_open(bar, o) and beyond(o.side, extreme, o.price)
+
+    def note_late(self, o: Order) -> None:
+        """A stop that comes when the bar of the fill that it protects is over, and had reached it."""
+        bar = self.markets[o.index].bar
+        if bar and not o.entry and self._filled_bars.get(o.index) == bar.ts_close and o.trigger_kind == "stop":
+            reached = bar.high >= o.trigger if o.rises else bar.low <= o.trigger
+            by_last = self.markets[o.index].goes_by_last(o.trigger_by)
+            self.late_stops += bool(self.reducible(o) and by_last and reached)
+
     def is_ambiguous(self, index: int, bar: Bar) -> bool:
         """Own orders are reached on both sides of the open: which came first nobody knows."""
-        reached = [(o, o.rises) for o in self.of(index, "trigger") if self.bar_touches(o, bar)]
+        reached = [
+            (o, o.rises)
+            for o in self.of(index, "trigger")
+            if self.bar_reaches(o, bar) and (not o.sleeps or self.may_fill_inside(self.find(o.entry), bar))
+        ]
         for o in self.of(index, "resting"):
             extreme = bar.low if o.side == "buy" else bar.high
             at_open = beyond(o.side, bar.open, o.price)  # filled there, or no room
@@ -170,7 +222,7 @@ class Bars(Matching):
         """Triggers at their own price. A stop that would find nothing to reduce waits for what the
         bar's limits open."""
         for o in self.of(index, "trigger"):
-            if not self.bar_touches(o, bar) or (o.rises == (o.side == "buy")) != losing:
+            if not self.bar_reaches(o, bar) or o.sleeps or (o.rises == (o.side == "buy")) != losing:
                 continue
             if losing and not after and o.reduce_only and not self.reducible(o):
                 continue
@@ -221,12 +273,13 @@ class Bars(Matching):
         share = bar.volume * self.bar_volume_share // 10**6
         self._room = share if market.bars_say_volume else None
         market.bar_price = bar.open  # nothing later is known
-        self.bar_at_price(index, bar.ts_open, bar.open, at_open=True)
+        self.bar_open(index, bar)
         self._rooms[index] = self._room
         self.take_offers(now)
         self._room = self._rooms[index]
         self.bar_inside(index, bar, now)
         market.bar_price = None
+        self.pay_if_idle(index, now)
         self.walk_margin(index, bar, now)
         self.walk_loans(index, bar, now)
         self.bar_at_price(index, now, bar.close, at_open=False)

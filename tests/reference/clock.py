@@ -156,13 +156,16 @@ class Clock(Forced):
         price = self.markets[index].reference
         if self.facts[index].is_spot or not price:
             return
+        self.pay_due(index, now - 1)
         self.mark_all()
         for side in SIDES:
             held = self.account.held.get((index, side))
             if held and held.qty:
                 way, size = "sell" if held.qty > 0 else "buy", abs(held.qty)
+                before = self.account.free_of_isolated(self.facts[index].settle)
                 self.account.fill(index, way, price, size, position_side=side)
                 self.say_venue_fill(index, side, way, price, size, 0, now, SETTLEMENTS)
+                self.insure(index, side, before, now)
 
     def take_over(self, fact: TakeOver, now: int) -> None:
         """At the price of somebody else's bankruptcy, free of fee, in whole lots."""
@@ -174,12 +177,16 @@ class Clock(Forced):
             size = size * fact.share // 10**6 // facts.lot * facts.lot
         price = fact.price or self.markets[index].reference
         fits = held > 0 if fact.is_long else held < 0
+        if fits and not facts.is_spot:
+            self.pay_due(index, now - 1)
         if facts.is_spot or not fits or not size or price <= 0:
             self.missed += 1
             return
         way = "sell" if held > 0 else "buy"
+        before = self.account.free_of_isolated(facts.settle)
         self.account.fill(index, way, price, size, position_side=side)
         self.say_venue_fill(index, side, way, price, size, 0, now, TAKE_OVERS)
+        self.insure(index, side, before, now)
         self.sweep(index, now)
 
     def charge_interest(self, now: int) -> None:

@@ -19,6 +19,7 @@ from reference.worlds import Step, World
 
 QUEUES = ("conservative", "power", "power2", "power3", "log", "log2")
 SNAPSHOT = 1  # flag of a frame
+COUNTED = ("ambiguous_bars", "ambiguous_fills", "gapped_limits", "late_stops")
 SPEC = (
     "kind", "price_decimals", "size_decimals", "tick", "lot", "size_min", "size_max", "market_lot",
     "market_size_min", "market_size_max", "notional_min", "maker_fee", "taker_fee", "band_up",
@@ -41,6 +42,7 @@ class Fast:
             queue_exponent=world.queue.exponent,
             queue_by_order=True,  # where there are orders
             **({"impact": tuple(world.impact)} if world.impact else {}),
+            limits_at_limit=world.limits_at_limit,
         )
         for index, facts in enumerate(world.facts):
             self.update(index, facts)
@@ -86,10 +88,12 @@ class Fast:
                 f"liquidation fees {i}": a.liquidation_fees(i),
                 f"insurance {i}": a.insurance(i),
                 f"impact {i}": self.core.impact_cost(i),
+                f"gapped {i}": self.core.gapped_gain(i),
             }
             for side in SIDES:
                 p = a.position(i, side)
                 result[f"position {i} {side}"] = (p.qty, p.cost, p.realized, a.allotted(i, side))
+        result |= {name: self.core.counters()[name] for name in COUNTED}
         return result | {f"interest {c}": a.interest(c) for c in world.money}
 
 
@@ -104,6 +108,7 @@ def slow_exchange(world: World) -> Exchange:
         bar_volume_share=world.bar_volume_share,
         check_funds=world.check_funds,
         impact=world.impact,
+        limits_at_limit=world.limits_at_limit,
     )
 
 
@@ -117,10 +122,12 @@ def slow_money(slow: Exchange, world: World) -> dict[str, Any]:
             f"liquidation fees {i}": a.liquidation_fees[i],
             f"insurance {i}": a.insurance[i],
             f"impact {i}": slow.impact_costs[i],
+            f"gapped {i}": slow.gapped_gains[i],
         }
         for side in SIDES:
             h = a.held.get((i, side))
             result[f"position {i} {side}"] = (h.qty, h.cost, h.realized, h.margin) if h else (0, 0, 0, 0)
+    result |= {name: getattr(slow, name) for name in COUNTED}
     return result | {f"interest {c}": a.interest[c] for c in world.money}
 
 
@@ -136,6 +143,10 @@ def play(step: Step, fast: Fast, slow: Exchange) -> tuple[list[Any], list[Any]]:
     if name == "finish":
         return before[0] + core.finish(now), before[1] + slow.finish(now)
     index, *cells = cells
+    if name == "attach":
+        core.attach(*cells)
+        slow.attach(*cells)
+        return before
     if name == "version":
         fast.update(index, cells[0])
         slow.update(index, cells[0])

@@ -35,6 +35,7 @@ class Exchange(Clock):
         check_funds: bool = True,
         fuse: bool = False,
         impact: Law | None = None,
+        limits_at_limit: bool = False,
         begin: int = 0,
     ) -> None:
         self.facts = list(facts)
@@ -50,6 +51,9 @@ class Exchange(Clock):
         self.rules = rules or Rules()
         self.account.may_borrow = frozenset(self.rules.borrow)
         self.fuse, self.fused_quotes = fuse, 0
+        self.limits_at_limit, self.gapped_gains = limits_at_limit, [0] * len(self.facts)
+        self.due: list[list[tuple[int, int, int]]] = [[] for _ in self.facts]
+        self.attached: dict[int, tuple[int, int, int]] = {}
         self.stamp: int | None = None  # the venue's time of the event in hand, where it has one
         self.trigger_delay = self.rules.trigger_delay
         self.levels, self.called = self.rules.loans, set()
@@ -57,6 +61,7 @@ class Exchange(Clock):
         self.events: list[dict[str, Any]] = []
         self.periods: dict[int, int] = {}
         self._rooms = {}
+        self._filled_bars = {}
         self.books: dict[int, Orders] = {}  # where the venue's orders are known one by one
         self.start_clock(begin)
 
@@ -74,7 +79,13 @@ class Exchange(Clock):
         self.request(now, index, **request)
         return self.reports()
 
+    def attach(self, order_id: int, entry: int, share: int = 0, distance: int = 0) -> None:
+        """The order of this id, which is about to come, protects what another one fills."""
+        self.attached[order_id] = entry, share, distance
+
     def finish(self, now: int) -> list[dict[str, Any]]:
+        for index in range(len(self.facts)):
+            self.pay_due(index, now)
         for o in list(self.orders):
             self.close(o, now)
         return self.reports()
@@ -151,14 +162,29 @@ class Exchange(Clock):
         return self.met(index, now, lambda: self.after_mark(index, now))
 
     def pay(self, now: int, rate: int, mark: int = 0, index: int = 0) -> list[dict[str, Any]]:
-        """Funding is paid also while the venue is closed."""
-        self.mark_all()
-        for side in SIDES if self.account.hedge else ("both",):
-            paid = self.account.funding_of(index, side, rate, mark)
-            if paid:
-                self.account.credit_funding(index, side, paid)
-                self.say_cash(index, "funding", side, paid, now)
+        """Funding is paid also while the venue is closed. Inside a bar it waits for the bar where an order may fill at
+        its open."""
+        market = self.markets[index]
+        self.due[index].append((now, rate, mark or market.reference))
+        if not market.has_bars_only:
+            self.pay_due(index, now)
+        self.pay_if_idle(index, now)
         return self.met(index, now, lambda: None)
+
+    def pay_if_idle(self, index: int, now: int) -> None:
+        """Outside a bar, where no order is left that the open of one could fill."""
+        if self.markets[index].bar_price is None and not any(o.index == index for o in self.orders):
+            self.pay_due(index, now)
+
+    def pay_due(self, index: int, until: int) -> None:
+        while self.due[index] and self.due[index][0][0] <= until:
+            time, rate, mark = self.due[index].pop(0)
+            self.mark_all()
+            for side in SIDES if self.account.hedge else ("both",):
+                paid = self.account.funding_of(index, side, rate, mark)
+                if paid:
+                    self.account.credit_funding(index, side, paid)
+                    self.say_cash(index, "funding", side, paid, time)
 
     def seen(self, index: int) -> Market:
         """What we took of a level is gone until the next event of its instrument."""

@@ -31,6 +31,7 @@ class Forced(Loans):
         for side in ("long", "short") if self.account.hedge else ("both",):
             if not self.account.is_short_alone(index, side):
                 continue
+            self.pay_due(index, now - 1)
             for o in list(self.orders):
                 if o.index == index and o.position_side == side:
                     self.close(o, now, FUNDS)
@@ -41,6 +42,9 @@ class Forced(Loans):
         account, currency = self.account, self.facts[index].settle
         if not account.is_short(currency):
             return
+        for i, facts in enumerate(self.facts):
+            if facts.settle == currency:
+                self.pay_due(i, now - 1)
         for o in list(self.orders):
             if self.facts[o.index].settle == currency:
                 self.close(o, now, FUNDS)
@@ -74,13 +78,19 @@ class Forced(Loans):
         account.balances[facts.settle] -= fee
         account.liquidation_fees[index] += fee
         self.say_venue_fill(index, side, way, price, size, fee, now, LIQUIDATIONS)
+        self.insure(index, side, before, now)
+
+    def insure(self, index: int, side: str, free_before: int, now: int) -> None:
+        """What a closing by the venue cost beyond the money behind the position. Isolated: what is free does not fall
+        by any step of it. Cross: where nothing is held any more, the balance is not below zero."""
+        account, currency = self.account, self.facts[index].settle
         covered = 0
         if account.isolated:
-            covered = -left if not held.qty else 0
-        elif not account.holds(facts.settle) and not self.is_loan(facts.settle):
-            covered = -account.balances[facts.settle]
+            covered = free_before - account.free_of_isolated(currency)
+        elif not account.holds(currency) and not self.is_loan(currency):
+            covered = -account.balances[currency]
         if covered > 0:
-            account.balances[facts.settle] += covered
+            account.balances[currency] += covered
             account.insurance[index] += covered
             self.say_cash(index, "insurance", side, covered, now)
 

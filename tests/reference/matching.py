@@ -69,7 +69,7 @@ class Matching(Requests):
         met = [
             o
             for o in self.of(index, "trigger")
-            if not (in_bars and market.goes_by_last(o.trigger_by)) and self.is_met(o, now)
+            if not (in_bars and market.goes_by_last(o.trigger_by)) and not o.sleeps and self.is_met(o, now)
         ]
         for o in met:
             self.fire(o, now)
@@ -87,6 +87,8 @@ class Matching(Requests):
         """The order behind a trigger meets the market."""
         o.arrival, o.place = now, "new"
         left = self.reducible(o) if o.reduce_only else o.size
+        if o.entry:
+            left = min(left, o.covers)
         if not reported:  # else its size was said, and the rest is canceled after the fill
             o.size = min(o.size, left) or o.size
             self.say(o, now, "triggered", "TRIGGERED", code)
@@ -155,6 +157,7 @@ class Matching(Requests):
     # --- the events, after the market has taken them in ---
 
     def after_quote(self, index: int, now: int) -> None:
+        self.pay_due(index, now)
         if self.markets[index].depth is None:  # with depth, its messages decide
             self.look_at_queues(index)
             self.take_waiting(index, now)
@@ -165,6 +168,7 @@ class Matching(Requests):
     def after_book(self, index: int, now: int) -> None:
         if self.markets[index].depth is None:
             return
+        self.pay_due(index, now)
         if index not in self.books:
             self.look_at_queues(index)
         self.take_waiting(index, now)
@@ -181,6 +185,7 @@ class Matching(Requests):
             self.after_book(index, now)
 
     def after_trade(self, index: int, trade: Trade, now: int) -> None:
+        self.pay_due(index, now)
         self.take_waiting(index, now)
         self.fill_traded(index, trade, now)
         self.fire_triggers(index, now)

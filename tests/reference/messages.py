@@ -42,6 +42,11 @@ def _trade(found: tuple[int, Instrument], time: int, price: Any, size: Any, side
     return ("trade", stream, time, _units(price, i.price_decimals), _units(size, i.size_decimals), side, number)
 
 
+def _side(is_sell: Any) -> str:
+    assert isinstance(is_sell, bool)
+    return "sell" if is_sell else "buy"
+
+
 def _mark(text: str, i: Instrument) -> int:
     return int(Decimal(text).scaleb(i.price_decimals).to_integral_value(ROUND_HALF_UP))
 
@@ -53,7 +58,7 @@ def binance(message: bytes, streams: Streams) -> list[Event]:
         case "bookTicker":
             return [_quote(found, parse_time(m["T"]), (m["b"], m["a"]), (m["B"], m["A"]), m["u"])]
         case "aggTrade":
-            return [_trade(found, parse_time(m["T"]), m["p"], m["q"], "sell" if m["m"] else "buy", m["a"])]
+            return [_trade(found, parse_time(m["T"]), m["p"], m["q"], _side(m["m"]), m["a"])]
         case "markPriceUpdate":
             return [("mark", found[0], parse_time(m["E"]), _mark(m["p"], found[1]), _mark(m["i"], found[1]))]
     raise AssertionError(m["e"])

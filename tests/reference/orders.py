@@ -44,11 +44,22 @@ class Order:
     # With bars: it waits for what other orders will free, and the last bar offered it this.
     on_credit: bool = False
     offer: tuple[int, int] | None = None  # time, price
+    # What it protects, how its trigger follows the price of that, and what it has to close of it.
+    entry: int = 0
+    share: int = 0  # 1e-9
+    distance: int = 0
+    covers: int = 0
+    cost: int = 0  # price * size of its own fills
 
     @property
     def rises(self) -> bool:
         """The trigger fires when the reference rises to it, else when it falls."""
         return (self.side == "buy") == (self.trigger_kind == "stop")
+
+    @property
+    def sleeps(self) -> bool:
+        """What it protects has not filled, or was closed."""
+        return bool(self.entry) and not self.covers
 
     @property
     def left(self) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 from reference.account import SlowAccount, Working
 from reference.by_order import ByOrder
-from reference.facts import Facts
+from reference.facts import Facts, half_even
 from reference.market import Market
 from reference.orders import (
     DUPLICATE,
@@ -37,6 +38,10 @@ class Requests(ByOrder):
     queue: QueueModel
     check_funds: bool
     is_pushed: bool  # own trades move the market
+    attached: dict[int, tuple[int, int, int]]
+    note_late: Callable[[Order], None]
+    pay_if_idle: Callable[[int, int], None]
+    pay_due: Callable[[int, int], None]
     _tickets = _trades = _ranks = 0
 
     # Other parts of it.
@@ -95,6 +100,7 @@ class Requests(ByOrder):
     def close(self, o: Order, now: int, code: int = 0, news: str = "canceled") -> None:
         o.place = "gone"
         self.orders.remove(o)
+        self.pay_if_idle(o.index, now)
         self.say(o, now, news, news.upper(), code)
 
     # --- requests ---
@@ -118,6 +124,7 @@ class Requests(ByOrder):
         o = Order(index, **r)
         if o.trigger and o.trigger_by == "none":
             o.trigger_by = "last"
+        o.entry, o.share, o.distance = self.attached.pop(o.order_id, (0, 0, 0))
         code = self.admit(o, now)
         if code == FUNDS and self.markets[index].has_bars_only:
             code = self.funds_on_credit(o, self.worst(o, now))
@@ -135,7 +142,8 @@ class Requests(ByOrder):
             self.activate(o, now)
             return
         o.place = "trigger"
-        is_met = self.is_met(o, now)
+        is_met = not o.entry and self.is_met(o, now)
+        self.note_late(o)
         self.say(o, now, "accepted", "ACCEPTED")
         if is_met:
             self.fire(o, now, WOULD_TRIGGER)
@@ -153,7 +161,8 @@ class Requests(ByOrder):
         if (o.position_side, o.side) in (("long", "sell"), ("short", "buy")):
             o.reduce_only = True
         if o.trigger:  # the rest is asked when it fires
-            return WOULD_TRIGGER if self.facts[o.index].refuses_met_triggers and self.is_met(o, now) else 0
+            refuses = self.facts[o.index].refuses_met_triggers and not o.entry
+            return WOULD_TRIGGER if refuses and self.is_met(o, now) else 0
         if o.reduce_only:
             o.size = min(o.size, self.reducible(o))
             if o.size <= 0:
@@ -306,6 +315,8 @@ class Requests(ByOrder):
         facts = self.fee_facts(o.index, now)
         fee = facts.fee(liquidity, price, size)
         o.filled += size
+        o.cost += price * size
+        self.cover(o, size)
         self._trades += 1
         self.account.fill(o.index, o.side, price, size, fee=fee, position_side=o.position_side)
         if liquidity == "taker":
@@ -314,10 +325,24 @@ class Requests(ByOrder):
         if not o.left:
             o.place = "gone"
             self.orders.remove(o)
+            self.pay_if_idle(o.index, now)
         self.say_fill(o, now, price, size, fee, liquidity)
         if o.works and o.reduce_only and not self.reducible(o):
             self.close(o, now, REDUCE_ONLY)
         return size
+
+    def cover(self, o: Order, size: int) -> None:
+        """What an entry fills its legs have to close; what one of them fills is done with for the others."""
+        for leg in self.of(o.index, "trigger"):
+            if leg.entry and leg.entry == o.entry:
+                leg.covers = max(leg.covers - size, 0)
+            elif leg.entry == o.order_id:
+                leg.covers += size
+                if leg.share or leg.distance:
+                    average = Fraction(o.cost, o.filled)
+                    price = average * (10**9 + leg.share) / 10**9 + leg.distance
+                    tick = self.facts[o.index].tick
+                    leg.trigger = max(half_even(price / tick), 1) * tick
 
     def fill_pushed(self, o: Order, now: int, recorded: int, paid: int, size: int, liquidity: str) -> int:
         """One whose recorded price own trades have made worse: what that cost is counted."""

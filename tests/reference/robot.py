@@ -89,7 +89,7 @@ class Loop:
         for frame in self.frames[:first]:
             self.show(frame)  # from before the run
         for number, frame in enumerate(self.frames[first:], first):
-            if self.bars and (frame.event != "bar" or frame.time != self.now):
+            if self.bars and frame.time != self.now:
                 self.bars_due = self.now
             self.receive(frame)
             self.drain(frame.time)
@@ -107,6 +107,9 @@ class Loop:
         self.bars_due = self.now if self.bars else None
         for way in self.ways.values():
             way.know(self.now + 1)
+        for index in range(len(self.exchange.facts)):
+            self.exchange.pay_due(index, self.now)
+        self.answer(self.exchange.reports(), 0)
         self.drain(self.now)
 
     def act(self, requests: Iterable[Request]) -> None:

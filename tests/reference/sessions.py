@@ -90,7 +90,7 @@ class Chance:
         for step in steps:
             name, now, *cells = step
             if name != "place" or r.random() < 0.6:
-                if name not in ("deposit", "finish", "mbo"):  # orders: the exchange's duel alone
+                if name not in ("deposit", "finish", "mbo", "attach"):  # orders: the exchange's duel alone
                     found.append(step)
                 continue
             index, order = cells

@@ -47,6 +47,7 @@ class World:
     volume: int = 0  # traded before
     period: int = 20  # of bars
     impact: Law | None = None
+    limits_at_limit: bool = False
     apart: bool = False  # each venue has an account of its own
     steps: list[Step] = field(default_factory=list)
 
@@ -118,6 +119,8 @@ class Maker:
             if r.random() < 0.5:
                 self.world.steps.append(("mark", 0, index, 1000, 0))
         self.world.impact = self.impact(seed)
+        self.protects = random.Random(f"protects {seed}")  # worlds without it are as they were
+        self.world.limits_at_limit = self.protects.random() < 0.3
         for _ in range(steps):
             self.step()
         self.world.steps.append(("finish", self.now))
@@ -298,6 +301,32 @@ class Maker:
         if self.world.hedge and r.random() < 0.97:
             o["position_side"] = r.choice(["long", "short"])
         self.add("place", index, {k: v for k, v in o.items() if v})
+        if self.world.data[index] == "bars" and not o["reduce_only"] and self.protects.random() < 0.4:
+            self.protect(index, o)
+
+    def protect(self, index: int, entry: dict[str, Any]) -> None:
+        """A stop and a take-profit that are sent together with an entry."""
+        r, tick = self.protects, self.world.facts[index].tick
+        away = 1 if entry["side"] == "buy" else -1
+        for kind, sign in (("stop", -away), ("take_profit", away)):
+            if r.random() < 0.2:
+                continue
+            self.number += 1
+            share, distance = r.choice([(0, 0), (sign * r.randint(1, 20) * 10**6, 0), (0, sign * r.randint(1, 12))])
+            near = entry.get("price", self.price[index]) + sign * r.randint(0, 10)
+            leg = {
+                "order_id": self.number,
+                "side": "sell" if away > 0 else "buy",
+                "size": entry["size"],
+                "type": "market",
+                "trigger": near // tick * tick,
+                "trigger_by": "last",
+                "trigger_kind": kind,
+                "reduce_only": not self.world.facts[index].is_spot,
+                "position_side": entry.get("position_side", ""),
+            }
+            self.add("attach", index, self.number, entry["order_id"], share, distance)
+            self.add("place", index, {k: v for k, v in leg.items() if v})
 
     def market(self, index: int) -> None:
         r, data = self.r, self.world.data[index]

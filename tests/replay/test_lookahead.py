@@ -122,3 +122,69 @@ def test_a_strategy_without_orders_has_nothing_to_check(tmp_path):
     text = "from onetape import Strategy\n\nclass Quiet(Strategy):\n    pass\n"
     result = check(tmp_path, market.done(), text, name="quiet_one")
     assert result.lookahead == {"cuts": 0, "decisions": 0, "differing": 0}
+
+
+READS = {
+    "copy": ("self.rows = open(OTHER).read()", "copy.csv"),
+    "numpy": ("import numpy as np; self.rows = np.fromfile(OTHER, dtype=np.uint8)", "copy.csv"),
+    "tape": ("from onetape.tape.journal import JournalReader; JournalReader(OTHER_TAPE).close()", "copy.tape"),
+    "folder": ("import os; self.rows = os.listdir(os.path.dirname(OTHER))", "reads.py:"),
+    "socket": ("import socket; socket.socket().connect_ex(('127.0.0.1', 9))", "socket."),
+    "database": ("import sqlite3; sqlite3.connect(OTHER + '.db').close()", "copy.csv.db"),
+    "clock": ("import time; self.rows = time.time()", "a clock, time"),
+    "calendar": ("import datetime; self.rows = datetime.datetime.now()", "a clock, now"),
+}
+READER = """
+from onetape import Strategy
+
+OTHER, OTHER_TAPE = {other!r}, {tape!r}
+
+
+class Reads(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.count = 0
+        {start}
+
+    def on_quote(self, q):
+        self.count += 1
+        if self.count == 5:
+            {quote}
+            self.buy(self.symbol, 0.1)
+"""
+
+
+@pytest.mark.parametrize("callback", ["start", "quote"])
+@pytest.mark.parametrize("read", READS)
+def test_what_a_strategy_reads_beside_the_tape_is_named(tmp_path, read, callback):
+    """A copy of the data knows the future as well as the data does."""
+    line, named = READS[read]
+    market = Market(tmp_path / "t")
+    for step in range(20):
+        market.quote(step, 99.9, 100.1)
+    tape = market.done()
+    (tmp_path / "copy.csv").write_text("the future")
+    Market(tmp_path / "copy.tape").quote(0, 1, 2).done()
+    lines = {"start": "pass", "quote": "pass", callback: line}
+    text = READER.format(other=str(tmp_path / "copy.csv"), tape=str(tmp_path / "copy.tape"), **lines)
+    with pytest.raises(Divergence, match="not on the tape") as caught:
+        check(tmp_path, tape, text, name="reads")
+    assert named in str(caught.value) and "reads.py:" in str(caught.value)
+
+
+def test_imports_zones_and_writing_are_no_reads_and_the_result_says_what_it_proves(tmp_path):
+    market = Market(tmp_path / "t")
+    for step in range(20):
+        market.quote(step, 99.9, 100.1)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "module_of_lookahead.py").write_text("SIZE = 0.1\n")
+    line = (
+        "import csv, json, module_of_lookahead, zoneinfo; zoneinfo.ZoneInfo.no_cache('Europe/Berlin'); "
+        "open(OTHER + '.log', 'w').write('x')"
+    )
+    text = READER.format(other=str(tmp_path / "x"), tape="", start="pass", quote=line)
+    found = check(tmp_path, market.done(), text, name="honest_reads").lookahead
+    assert found["differing"] == 0 and found["cuts"] == 1
+    assert "no file" in found["proven"] and "source" in found["not_proven"]

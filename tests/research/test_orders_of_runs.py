@@ -51,3 +51,19 @@ def test_orders_that_were_changed_end_as_the_robot_knew_them(tmp_path):
     assert run.orders.select("state", "filled").rows() == heard
     states = ["CANCELED", "FILLED", "FILLED", "DENIED", "ACCEPTED", "PARTIALLY_FILLED"]
     assert [state for state, _ in heard] == states
+
+
+class Waiting(Strategy):
+    def on_start(self):
+        self.buy(BTC, 0.9, 99.9)
+
+
+def test_what_was_filled_in_parts_is_their_sum_without_an_error_of_its_own(tmp_path):
+    market = Market(tmp_path / "a.tape")
+    for second in range(6):
+        market.quote(second, 99.9, 100.1, 0.001, 5)
+        if second:
+            market.trade(second + 0.5, 99.9, 0.1 * second, "sell")
+    run = onetape.backtest(Waiting, data=market.done(), cash="10000 USDT", home=tmp_path, report=False)
+    assert len(run.fills) > 2 and sum(run.fills["qty"]) != 0.9  # as binary fractions
+    assert run.orders.select("filled", "average_price", "state").rows() == [(0.9, 99.9, "FILLED")]

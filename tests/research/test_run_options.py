@@ -185,6 +185,9 @@ ROWS = [
     Row(("--fuse",), deep, "if self.n == 1: self.buy(self.symbol, 4)", "fees", "4.04", "4.09"),
     Row(("--bar-volume", "5%"), bars, "if self.n == 1: self.buy(self.symbol, 60)", "fills", 2, 12,
         feed=("bars='1m'", "bar")),
+    # The fourth minute ends at most at 103.5, the fifth opens at 104.
+    Row(("--limit-fills", "at-limit"), bars, "if self.n == 1: self.sell(self.symbol, 1, 103.7)", "fees",
+        "0.052", "0.05185", base=("--fee", "0.0005"), feed=("bars='1m'", "bar")),
     # 36 at the open of 112; moves of 1 and 100 traded in each of 12 bars but the first, which has no move:
     # 10 sqrt(11 / 1200) 2/3 sqrt(36) = 3.83.
     Row(("--impact", "coefficient=10"), bars, "if self.n == 12: self.buy(self.symbol, 36)", "fees",

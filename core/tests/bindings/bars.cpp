@@ -61,12 +61,17 @@ void bind_bars(nb::module_& m) {
                 return ticks[static_cast<int>(stream.on_quote(time, bid, ask))];
             },
             nb::arg("time"), nb::arg("bid"), nb::arg("ask"))
-        .def("on_bar",
-             [](BarStream& stream, std::int64_t ts_open, std::int64_t ts_close, std::int64_t open,
-                std::int64_t high, std::int64_t low, std::int64_t close, std::int64_t volume) {
-                 return ticks[static_cast<int>(stream.on_bar(
-                     bar_payload(ts_open, ts_close, open, high, low, close, volume), 0))];
-             })
+        .def(
+            "on_bar",
+            [](BarStream& stream, std::int64_t ts_open, std::int64_t ts_close, std::int64_t open,
+               std::int64_t high, std::int64_t low, std::int64_t close, std::int64_t volume,
+               std::int64_t period) {
+                BarPayload bar = bar_payload(ts_open, ts_close, open, high, low, close, volume);
+                if (period != 0) bar.period_ns = period;
+                return ticks[static_cast<int>(stream.on_bar(bar, 0))];
+            },
+            nb::arg("ts_open"), nb::arg("ts_close"), nb::arg("open"), nb::arg("high"),
+            nb::arg("low"), nb::arg("close"), nb::arg("volume"), nb::arg("period") = 0)
         .def(
             "take",
             [](BarStream& stream, std::int64_t now, std::size_t limit) {

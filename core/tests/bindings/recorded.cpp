@@ -28,12 +28,14 @@ class PyRecorded final : public ExchangeSink {
     PyRecorded& operator=(const PyRecorded&) = delete;
     PyRecorded(bool hedge, std::int64_t leverage, std::int64_t bar_volume_share, bool check_funds,
                bool isolated, int queue_model, double queue_exponent, bool queue_by_order,
-               const std::tuple<double, double, std::int64_t, std::int64_t>& impact)
+               const std::tuple<double, double, std::int64_t, std::int64_t>& impact,
+               bool limits_at_limit)
         : account_({.hedge = hedge, .isolated = isolated, .leverage = leverage}),
           exchange_(
               {.queue = {static_cast<QueueModel>(queue_model), queue_exponent, queue_by_order},
                .bar_volume_share = bar_volume_share,
                .check_funds = check_funds,
+               .limits_at_limit = limits_at_limit,
                .impact = {std::get<0>(impact), std::get<1>(impact), std::get<2>(impact),
                           std::get<3>(impact)}},
               account_, *this) {}
@@ -232,6 +234,8 @@ class PyRecorded final : public ExchangeSink {
         result["trades_beyond_display"] = c.trades_beyond_display;
         result["ambiguous_bars"] = c.ambiguous_bars;
         result["ambiguous_fills"] = c.ambiguous_fills;
+        result["gapped_limits"] = c.gapped_limits;
+        result["late_stops"] = c.late_stops;
         result["settlements"] = c.settlements;
         result["rate_limited"] = c.rate_limited;
         result["fee_tier_changes"] = c.fee_tier_changes;
@@ -286,12 +290,12 @@ void bind_recorded(nb::module_& m) {
                            "Own orders against a recorded market. Every call gives the list of "
                            "what it caused, in order.")
         .def(nb::init<bool, std::int64_t, std::int64_t, bool, bool, int, double, bool,
-                      const std::tuple<double, double, std::int64_t, std::int64_t>&>(),
+                      const std::tuple<double, double, std::int64_t, std::int64_t>&, bool>(),
              nb::arg("hedge") = false, nb::arg("leverage") = 1,
              nb::arg("bar_volume_share") = 500'000, nb::arg("check_funds") = true,
              nb::arg("isolated") = false, nb::arg("queue_model") = 0,
              nb::arg("queue_exponent") = 1.0, nb::arg("queue_by_order") = false,
-             nb::arg("impact") = std::tuple(0.0, 0.0, 1, 1))
+             nb::arg("impact") = std::tuple(0.0, 0.0, 1, 1), nb::arg("limits_at_limit") = false)
         .def("add_instrument", &PyRecorded::add_instrument, nb::arg("index"), nb::arg("spec"),
              nb::arg("settle"), nb::arg("base"))
         .def(
@@ -345,6 +349,19 @@ void bind_recorded(nb::module_& m) {
              nb::arg("index") = 0)
         .def("mark", &PyRecorded::mark, nb::arg("now"), nb::arg("mark"), nb::arg("index_price") = 0,
              nb::arg("index") = 0)
+        .def(
+            "attach",
+            [](PyRecorded& self, std::uint64_t order_id, std::uint64_t entry, std::int64_t share,
+               std::int64_t distance) {
+                self.exchange_.attach(order_id, {entry, share, distance});
+            },
+            nb::arg("order_id"), nb::arg("entry"), nb::arg("share") = 0, nb::arg("distance") = 0)
+        .def(
+            "gapped_gain",
+            [](const PyRecorded& self, std::uint32_t index) {
+                return money_to_python(self.exchange_.gapped_gain(index));
+            },
+            nb::arg("index") = 0)
         .def("request", &PyRecorded::request, nb::arg("now"), nb::arg("index") = 0,
              nb::arg("request"))
         .def("funding", &PyRecorded::funding, nb::arg("now"), nb::arg("rate"), nb::arg("mark") = 0,

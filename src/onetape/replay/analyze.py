@@ -122,7 +122,7 @@ def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) ->
     counts: dict[str, Any] = dict.fromkeys(("events", "decisions", "orders", "fills"), 0)
     plan, facts = read_plan(run) if (run / "run.toml").is_file() else (None, {})
     incarnations = incarnations_of(run / "journal") if plan and plan.live else []
-    is_over = plan is not None and (not incarnations or incarnations[-1].has_ended)
+    is_over = plan is not None and (not incarnations or incarnations[-1].taken > 0)
     rows = _Rows(run.name, sink, counts, progress)
     for number, each in enumerate(plan.inputs if plan else ()):
         first, last = each.first_sequence, each.last_sequence

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import sys
+import sysconfig
 import tempfile
+import time
+import zoneinfo
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Final
 
 import numpy as np
 
+import onetape
 from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.run_spec import RunSpec
@@ -27,44 +33,153 @@ __all__ = ["CUTS", "check_lookahead", "cut_tape"]
 CUTS = 8  # cuts are spread evenly over the decisions; each repeats the run up to there
 
 
-# What is watched now, resolved, and what was opened of it. Audit hooks cannot be taken out again,
-# so there is one, made when it is first needed, and it does nothing while nothing is watched.
-_watched: list[str] = []
-_opened: list[str] = []
+PROVEN: Final = (
+    "at each cut, all decisions up to it were the same on a tape that ends there; "
+    "the strategy opened no file, folder, database, socket or process of its own, and read no clock"
+)
+NOT_PROVEN: Final = (
+    "decisions between the cuts; data that are written in the source; what libraries in other languages "
+    "open by themselves (polars, DuckDB); parameters and models that were chosen on this data"
+)
+_READS: Final = (
+    "open",
+    "onetape.open",
+    "os.listdir",
+    "os.scandir",
+    "sqlite3.connect",
+    "subprocess.Popen",
+    "os.system",
+    "os.posix_spawn",
+    "os.fork",
+    "os.exec",
+    "mmap.__new__",
+    "shelve.open",
+    "dbm.open",
+)
+_CLOCKS: Final = frozenset(
+    getattr(time, name)
+    for name in (
+        "time",
+        "time_ns",
+        "monotonic",
+        "monotonic_ns",
+        "perf_counter",
+        "perf_counter_ns",
+        "process_time",
+        "process_time_ns",
+        "localtime",
+        "gmtime",
+        "clock_gettime",
+        "clock_gettime_ns",
+    )
+    if hasattr(time, name)
+) | {datetime.datetime.now, datetime.datetime.utcnow, datetime.datetime.today, datetime.date.today}
+_PACKAGE: Final = str(Path(onetape.__file__).resolve().parent) + os.sep
+_LIBRARIES: Final = tuple(
+    os.path.realpath(each) + os.sep
+    for each in (*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix, *zoneinfo.TZPATH)
+)
+
+
+class _Watch:
+    """What is watched while a run is repeated. forbidden: the data it is tested on. own: what the repetition itself
+    reads and writes."""
+
+    def __init__(self, forbidden: Sequence[Path], own: Sequence[Path]) -> None:
+        self.forbidden = [os.path.realpath(path) for path in forbidden]
+        self.own = [os.path.realpath(path) for path in own]
+        self.opened: list[str] = []  # of the data
+        self.outside: list[str] = []  # anything else, with the line of the strategy
+
+    def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in _READS and not event.startswith("socket."):
+            return
+        path = None
+        if arguments and isinstance(arguments[0], (str, bytes, os.PathLike)) and not event.startswith("socket."):
+            path = os.path.realpath(os.fsdecode(arguments[0]))
+            if _is_in(path, self.forbidden):
+                self.opened.append(path)
+                return
+            if _is_in(path, self.own) or path.startswith((_PACKAGE, *_LIBRARIES)):
+                return
+            if event == "open" and _only_writes(arguments):
+                return
+        place = _strategys_line(sys._getframe(2))
+        if place is not None:
+            self.outside.append(f"{path or event} ({place})")
+
+    def profile(self, frame: FrameType, event: str, called: Any) -> None:
+        """Clocks have no audit event."""
+        if event == "c_call" and called in _CLOCKS and _is_strategys(frame.f_code.co_filename):
+            self.outside.append(f"a clock, {called.__name__} ({_place(frame)})")
+
+
+def _is_in(path: str, folders: Sequence[str]) -> bool:
+    return any(path == each or path.startswith(each + os.sep) for each in folders)
+
+
+def _only_writes(arguments: tuple[Any, ...]) -> bool:
+    mode = arguments[1] if len(arguments) > 1 else None
+    if isinstance(mode, str):
+        return "+" not in mode and mode[:1] in ("w", "a", "x")
+    flags = arguments[2] if len(arguments) > 2 else 0
+    return isinstance(flags, int) and flags & os.O_ACCMODE == os.O_WRONLY
+
+
+def _is_strategys(file: str) -> bool:
+    return not file.startswith("<frozen") and not os.path.realpath(file).startswith((_PACKAGE, *_LIBRARIES))
+
+
+def _place(frame: FrameType) -> str:
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def _strategys_line(frame: FrameType | None) -> str | None:
+    """The innermost line of the strategy's own code that led here; None where the engine or an import reads."""
+    while frame is not None and frame.f_code is not check_lookahead.__code__:
+        file = frame.f_code.co_filename
+        if file.startswith("<frozen importlib") or Path(file).name == "linecache.py":
+            return None
+        if _is_strategys(file):
+            return _place(frame)
+        frame = frame.f_back
+    return None
+
+
+# Audit hooks cannot be taken out again, so there is one, made when it is first needed, and it does
+# nothing while nothing is watched.
+_watches: list[_Watch] = []
 _hooks: list[object] = []
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _watched or event not in ("open", "onetape.open"):
-        return
-    if arguments and isinstance(arguments[0], (str, bytes, os.PathLike)):
-        path = os.path.realpath(os.fsdecode(arguments[0]))
-        if any(path == each or path.startswith(each + os.sep) for each in _watched):
-            _opened.append(path)
+    for watch in _watches:
+        watch.audit(event, arguments)
 
 
 @contextmanager
-def watched(paths: Sequence[Path]) -> Iterator[list[str]]:
-    """Yields a list that has, at the end, each opening of one of `paths` or of a file in it.
+def watched(forbidden: Sequence[Path], own: Sequence[Path] = ()) -> Iterator[_Watch]:
+    """Notes each opening of the data of a test, and what the strategy's own code reads besides, clocks included.
 
     Does not see what other processes and foreign libraries open by themselves.
     """
     if not _hooks:
         sys.addaudithook(_hook)
         _hooks.append(_hook)
-    opened: list[str] = []
-    _watched[:] = [os.path.realpath(path) for path in paths]
+    watch = _Watch(forbidden, own)
+    _watches.append(watch)
+    before = sys.getprofile()
+    sys.setprofile(watch.profile)
     try:
-        yield opened
+        yield watch
     finally:
-        _watched.clear()
-        opened += _opened
-        _opened.clear()
+        sys.setprofile(before)
+        _watches.remove(watch)
 
 
 def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequence[Path] = ()) -> dict[str, Any]:
     """Repeats the run on tapes that really end after a decision. Raises Divergence with the first
-    decision that needed the future, or with the data that the strategy read by itself.
+    decision that needed the future, or with what the strategy read by itself: data, files, sockets, clocks.
 
     actions: how many there were before on_stop, which knows that the run is over.
     forbidden: data beside the tapes that only the engine may read: what they were imported from.
@@ -82,15 +197,23 @@ def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequen
                 cut_tape(Path(each.path), target, moment)
                 inputs.append(TapeInput(str(target), role=each.role))
             cut = replace(plan, inputs=inputs)
-            with watched([*(Path(each.path) for each in plan.inputs), *forbidden]) as opened:
+            own = [Path(scratch), run]
+            with watched([*(Path(each.path) for each in plan.inputs), *forbidden], own) as watch:
                 # Loaded anew: what a module reads when it is imported counts, too.
-                spec = RunSpec(cut, strategy_of(run, plan), instruments=instrument_overrides(run))
+                journal = Path(scratch) / "journal"
+                spec = RunSpec(cut, strategy_of(run, plan), journal, instruments=instrument_overrides(run))
                 repetition = repeat(Recording(spec), Until(moment=moment))
-        if opened:
+        if watch.opened:
             raise Divergence(
-                f"the strategy itself reads the data it is tested on: {opened[0]}",
+                f"the strategy itself reads the data it is tested on: {watch.opened[0]}",
                 location="--check-lookahead",
                 todo="a strategy may know only what its callbacks and services tell it",
+            )
+        if watch.outside:
+            raise Divergence(
+                f"the strategy reads what is not on the tape, and may know the future from it: {watch.outside[0]}",
+                location="--check-lookahead",
+                todo="bring it in as a tape or a parameter, and use self.now as the clock",
             )
         expected = full.where(full.columns["time"] <= moment)
         got = repetition.actions.where(repetition.actions.columns["time"] <= moment)
@@ -101,7 +224,7 @@ def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequen
                 location="--check-lookahead",
                 todo="the strategy sees the future: look for files, globals or whole-tape reads",
             )
-    return {"cuts": len(picked), "decisions": len(full), "differing": 0}
+    return {"cuts": len(picked), "decisions": len(full), "differing": 0, "proven": PROVEN, "not_proven": NOT_PROVEN}
 
 
 def cut_tape(source: Path, target: Path, last_time: int) -> None:

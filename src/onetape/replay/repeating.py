@@ -46,8 +46,8 @@ INSTRUMENTS_FILE = "instruments.toml"  # what --instruments gave, kept in the ru
 class Repeated:
     """One repetition: its actions, its hashes and how far it went.
 
-    cut: up to this time, inclusive, it did all that the whole run did. sure: so many of its actions
-    answer frames that the run is known to have dealt with. attributes: of the strategy, at its end.
+    cut: up to this time, inclusive, it did all that the whole run did and that can be done again. sure: so many of its
+    actions answer frames that the run is known to have dealt with. attributes: of the strategy, at its end.
     """
 
     actions: Actions
@@ -148,7 +148,7 @@ def _repeated(repetition: Repetition, killed_at: int | None, until: Until, watch
         return cut, sure
     if until.moment is not None:
         # Timers and answers that were due by then did not wait for a later frame.
-        session.loop.advance(until.moment)
+        repetition.advance(until.moment)
         cut = until.moment
     elif not until.is_whole:
         cut -= 1  # further frames may have this last one's time
@@ -212,9 +212,11 @@ def repeat_incarnations(
                 numbers = recorded.columns["sequence"]
                 written = int(((numbers > life.first) & (numbers <= life.last)).sum())
                 part.actions = part.actions.head(max(part.sure, written))
-                part.states = part.states[: len(read_states(path / "journal", life))]
+                part.states = part.states[: len(read_states(path / "journal", *life.frames))]
             assert own.journal is not None
             before = [*before, *islice(actions_of(own.journal, SEQUENCE_NEVER), len(part.actions))]
+            if life.broken_off:  # the next life has its orders, too
+                before += (each for each in actions_of(path / "journal", life.last) if each[1] >= life.broken_off.since)
             whole = part if whole is None else _joined(whole, part)
     assert whole is not None
     return whole
@@ -271,12 +273,12 @@ def check_inputs(plan: RunPlan) -> None:
                 )
 
 
-def read_states(journal: Path, life: Life | None = None) -> list[str]:
-    """Returns the state hashes on a run's tape, in order: all, or those of one life."""
+def read_states(journal: Path, first: int = 0, last: int = SEQUENCE_NEVER) -> list[str]:
+    """Returns the state hashes on a run's tape, in order: all, or those between two of its frames."""
     found = []
     with JournalReader(journal) as reader:
         for frame in reader.frames(types=["health"]):
-            if life is not None and not life.first < frame.sequence <= life.last:
+            if not first < frame.sequence <= last:
                 continue
             record = reader.schemas.of(frame.type).decode(frame.payload)
             if record.get("kind") == "state":

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from onetape import _core
-from onetape.engine.incarnations import Life, plan_of
+from onetape.engine.incarnations import Life, broken_off_of, plan_of
 from onetape.engine.plan import SEQUENCE_NEVER
 from onetape.engine.robot_commands import RobotCommand, commands_of
 from onetape.engine.run_spec import RunSpec
@@ -29,7 +29,7 @@ class Recording:
     spec: how it began; limits are those of its plan.
     commands: what was asked of the robot from outside while it ran.
     position: the last frame before a life began; None: the run has one life.
-    killed_at: time (ns) of the last thing that it did; None: it had an end.
+    killed_at: time (ns) of the last thing that it did, or that can be repeated; None: it had an end.
     """
 
     spec: RunSpec
@@ -40,10 +40,16 @@ class Recording:
 
 def recording_of(spec: RunSpec, journal: Path, life: Life | None = None) -> Recording:
     """Returns the run whose own tape is `journal`, or one life of it. spec: of the whole run."""
+    broken_off = life.broken_off if life is not None else broken_off_of(journal)
+    if broken_off is not None:  # what hung would hang again
+        end = min(broken_off.since, spec.plan.end or TIME_MAX)
+        spec = replace(spec, plan=replace(spec.plan, end=end))
     if life is None:
-        return Recording(spec, commands_of(journal))
-    killed_at = None if life.has_ended else life.time
-    commands = commands_of(journal, life.first, life.last)
+        if broken_off is None:
+            return Recording(spec, commands_of(journal))
+        commands = commands_of(journal, last=broken_off.sequence)
+        return Recording(spec, commands, killed_at=broken_off.since - 1)
+    killed_at, commands = None if life.has_ended else life.time, commands_of(journal, *life.frames)
     return Recording(replace(spec, plan=plan_of(spec.plan, life)), commands, life.position, killed_at)
 
 
@@ -52,6 +58,7 @@ class Repetition:
 
     def __init__(self, recording: Recording, *, progress: Callable[[float, float | None], None] | None = None) -> None:
         self.plan = plan = recording.spec.plan
+        self.killed_at = recording.killed_at
         position = recording.position
         # Of a tape without a known end all is taken; a life that took nothing ends at its start.
         no_end = SEQUENCE_NEVER if position is None else 0
@@ -97,8 +104,8 @@ class Repetition:
 
     @property
     def is_whole(self) -> bool:
-        """All that the run took has been taken."""
-        return self.taken == self.ends
+        """All that the run took, and that can be repeated, has been taken."""
+        return self.taken == self.ends or self.session.is_at_end
 
     def frames_at(self, sequence: int) -> int:
         """Returns the place after frame `sequence` of the tape, of a live run the gateway's; of several tapes, after so
@@ -146,6 +153,13 @@ class Repetition:
             self.session.loop.limit_source(source.number, SEQUENCE_NEVER)
         self.session.step(until=until)
         self.session.loop.advance(until)
+
+    def advance(self, moment: int) -> None:
+        """Does what is due by a time between two frames. Not beyond the end of what is known, where timers would go on
+        for ever."""
+        if self.is_whole and self.killed_at is not None:
+            moment = min(moment, self.killed_at)
+        self.session.loop.advance(moment)
 
     def close(self) -> None:
         self.session.close()

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from onetape.engine.actions import first_difference, read_actions
-from onetape.engine.incarnations import Life, incarnations_of, plan_of
+from onetape.engine.actions import Actions, first_difference, read_actions
+from onetape.engine.incarnations import Life, broken_off_of, incarnations_of, plan_of
 from onetape.engine.loader import load_strategy
-from onetape.engine.plan import RunPlan, read_plan
+from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, read_plan
 from onetape.engine.purity import impurities
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
@@ -46,9 +46,11 @@ def replay_run(
     progress: Callable[[float, float | None], None] | None = None,
 ) -> dict[str, Any]:
     """CONTRACT's keys: run, events, actions, divergences, first_divergence, action_hash; where it
-    differs also `divergence`, of replay/divergence.py. until: a place (replay/moments.py); then
-    also `state`, the robot's there, opened by a checkpoint where neither `verify` nor `source` asks
-    for more; `checkpoints`: why by none. A whole one that differs nowhere makes those missing."""
+    differs also `divergence`, of replay/divergence.py; where callbacks hung and were broken off
+    `broken_off`: from these times (ns) on, to the end of that life, nothing is compared. until: a
+    place (replay/moments.py); then also `state`, the robot's there, opened by a checkpoint where
+    neither `verify` nor `source` asks for more; `checkpoints`: why by none. A whole one that
+    differs nowhere makes those missing."""
     plan, _ = read_plan(path)
     strategy = load_strategy(_edited(source, plan)) if source else strategy_of(path, plan)
     stop = Until(*place_of(until, path / "journal")) if until is not None else WHOLE
@@ -96,9 +98,17 @@ class _Replay:
         # First: one that still runs writes on, and only what it had written by now is compared.
         incarnations = incarnations_of(journal) if plan.live is not None else []
         recorded, states = read_actions(journal), read_states(journal)
+        broken_off: list[int] = []
         if incarnations:
             recorded = recorded.where(recorded.columns["sequence"] <= incarnations[-1].last)
-            states = [state for life in incarnations for state in read_states(journal, life)]
+            states = [state for life in incarnations for state in read_states(journal, *life.frames)]
+            for life in incarnations:
+                if life.broken_off is not None:
+                    broken_off.append(life.broken_off.since)
+                    recorded = _before(recorded, life.broken_off.since, life.first, life.last)
+        elif (found := broken_off_of(journal)) is not None:
+            broken_off.append(found.since)
+            recorded, states = _before(recorded, found.since), read_states(journal, last=found.sequence)
         repetition = self._repeated(incarnations, scratch)
         if not stop.is_whole:
             recorded = recorded.where(recorded.columns["time"] <= repetition.cut)
@@ -121,6 +131,7 @@ class _Replay:
             "divergences": count,
             "first_divergence": words or None,
             "action_hash": repetition.action_hash,
+            **({"broken_off": broken_off} if broken_off else {}),
         }
 
     def _repeated(self, incarnations: Sequence[Life], scratch: Path) -> Repeated:
@@ -162,6 +173,13 @@ class _Replay:
             words += f"; they part at frame {frame['tape']}:{frame['seq']}"
         found = _impurities(self._path)
         return f"{words}; the source uses {found}" if found else words
+
+
+def _before(actions: Actions, moment: int, first: int = 0, last: int = SEQUENCE_NEVER) -> Actions:
+    """Leaves out what a life did from a moment (ns) on. first, last: its frames."""
+    numbers = actions.columns["sequence"]
+    is_left = (numbers > first) & (numbers <= last) & (actions.columns["time"] >= moment)
+    return actions.where(~is_left)
 
 
 def _edited(source: Path, plan: RunPlan) -> str:

@@ -29,10 +29,9 @@ def state_by_checkpoint(
     index = run.life_at(sequence=sequence, moment=moment)
     found = Checkpoints(path, index + 1)
     # Actions of several lives are compared together, and a killed one's are not all known.
-    is_plain = not run.incarnations or (len(run.incarnations) == 1 and run.incarnations[0].has_ended)
-    if not found.places or not is_plain:
+    if not found.places or len(run.incarnations) > 1 or (recording := run.recording(index)).killed_at is not None:
         return found.problem
-    repetition = run.repetition(index)
+    repetition = Repetition(recording)
     try:
         repetition.open()
         repetition.start()

@@ -128,11 +128,8 @@ class Walker:
         """Timers and answers that were due by then: they did not wait for a later frame. Not beyond
         the end of what is known, where timers would go on for ever."""
         assert self.repetition is not None
-        life = self.run.incarnations[self.life] if self.run.incarnations else None
-        if not self.repetition.is_whole:
-            self.repetition.session.loop.advance(moment)
-        elif life is not None and not life.has_ended:
-            self.repetition.session.loop.advance(min(moment, life.time))
+        if not self.repetition.is_whole or self.repetition.killed_at is not None:
+            self.repetition.advance(moment)
         return self._place()
 
     def _place(self) -> dict[str, Any]:
