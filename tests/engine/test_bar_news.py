@@ -89,3 +89,33 @@ def test_a_fill_inside_a_bar_is_heard_of_after_it_and_after_the_way_back(tmp_pat
     held = [qty for time, qty in played.robot.bars_seen if time < now]
     assert held and set(held) == {0}  # no bar was shown with what was not known yet
     assert now > START
+
+
+class TwoPeriods(Strategy):
+    def on_start(self):
+        self.subscribe(BTC, bars=["5m", "1h"], mark=True, funding=True)
+        self.seen = []
+
+    def on_bar(self, bar):
+        self.seen.append((self.now, bar.period, len(self.bars(BTC, "1h", 9))))
+
+
+@pytest.mark.parametrize("between", ["", "mark", "funding"])
+@pytest.mark.parametrize("first", ["5m", "1h"])
+def test_the_order_of_tapes_says_nothing_about_which_bars_a_bar_sees(tmp_path, between, first):
+    """Each of two tapes has a bar of the hour, and one of them something else of that moment."""
+    tapes = {}
+    for period, length in (("5m", 300), ("1h", 3600)):
+        market = Market(tmp_path / period)
+        for number in range(1, 2 * 3600 // length + 1):
+            if period == "1h" and between:
+                getattr(market, between)(length * number, *((100,) if between == "mark" else ("0.0001",)))
+            market.bar(length * number, period, (100, 101, 99, 100))
+            if period == "5m" and between:
+                market.mark(length * number, 100)
+        tapes[period] = market.done()
+    other = "1h" if first == "5m" else "5m"
+    seen = play(TwoPeriods, tapes[first], tapes[other]).robot.seen
+    hour = at_ns(3600)
+    assert [row[1:] for row in seen if row[0] == hour] == [("5m", 1), ("1h", 1)]
+    assert len(seen) == 24 + 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from onetape.engine.strategy import Strategy
 from onetape.model.errors import StrategyError, UnknownSymbol
 from worlds.tapes import BTC, Market, at_ns, play
 
-FINER = 3
+VENUE, FINER = 2, 3
 MINUTE = 60
 
 
@@ -133,16 +134,20 @@ def test_they_equal_a_slow_sum(rows, times, start):
     stream = BarStream()
     stream.add(times * minute, FINER, minute)
     at, whole, got = start, {}, []
+    first = start + rows[0][0] if rows else start
     for skipped, open_, high, low, close, volume, _ in rows:
         at += skipped
         row = (open_, max(open_, high, low, close), min(open_, high, low, close), close, volume)
         now = (at + 1) * minute
         got += stream.take(now - 1)
-        assert stream.on_bar(at * minute, now, *row) == "folded"
+        # The first period is known only from its first minute on.
+        is_cut = at // times == first // times and first % times != 0
+        assert stream.on_bar(at * minute, now, *row) == ("late" if is_cut else "folded")
         closed = stream.take(now)
         assert all(each[2] <= now for each in closed)
         got += closed
-        whole.setdefault(at // times, []).append(row)
+        if not is_cut:
+            whole.setdefault(at // times, []).append(row)
     got += stream.take((at + 2 * times) * minute)
     assert [each[1:8] for each in got] == [
         (
@@ -158,8 +163,40 @@ def test_they_equal_a_slow_sum(rows, times, start):
     ]
 
 
-def test_a_bar_that_reaches_into_two_periods_is_in_neither():
+HOUR, DAY, NS = 3600, 86_400, 10**9
+
+
+@pytest.mark.parametrize(("times", "length"), [(2, 2 * DAY), (7, 7 * DAY)])
+def test_days_off_the_grid_of_utc_are_all_in_what_is_made_of_them(times, length):
+    """Days of Berlin: they begin at 23:00 UTC in winter, at 22:00 in summer, and one has 23 hours."""
+    monday = 1_711_324_800  # 2024-03-25
+    opens = [monday + n * DAY - (HOUR if n < 7 else 2 * HOUR) for n in range(15)]
     stream = BarStream()
-    stream.add(7 * 60, FINER, 60)
-    assert stream.on_bar(390, 450, 1, 1, 1, 1, 1) == "refused"
-    assert stream.on_bar(360, 420, 1, 1, 1, 1, 1) == "folded"
+    stream.add(length * NS, FINER, DAY * NS)
+    got = []
+    for n, (opened, closed) in enumerate(pairwise(opens)):
+        stream.on_bar(opened * NS, closed * NS, 1, 1, 1, 1, 2**n, period=DAY * NS)
+        got += stream.take(closed * NS)
+    begins = next(n for n in range(14) if (monday + n * DAY - 4 * DAY * (times == 7)) % length == 0)
+    groups = [range(n, n + times) for n in range(begins, 15 - times, times)]
+    assert [(each[1] // NS, each[2] // NS, each[7]) for each in got] == [
+        (opens[group[0]], opens[group[-1] + 1], sum(2**n for n in group)) for group in groups
+    ]
+
+
+def test_a_first_period_without_its_beginning_has_no_bar(tmp_path):
+    robot = play(Seen, minutes(tmp_path, of=range(2, 15))).robot
+    assert [row[1] for row in robot.seen] == [at_ns(300), at_ns(600)]
+
+
+def test_sessions_that_begin_late_each_day_have_a_bar_from_the_second_day_on(tmp_path):
+    robot = play(Seen, minutes(tmp_path, of=range(15), without=(0, 5, 10))).robot
+    assert [row[1] for row in robot.seen] == [at_ns(300), at_ns(600)]
+
+
+@pytest.mark.parametrize("hours", [23, 25])
+def test_a_day_of_other_length_is_a_day(hours):
+    stream = BarStream()
+    stream.add(DAY, VENUE)
+    assert stream.on_bar(0, hours * HOUR, 1, 1, 1, 1, 5, period=DAY) == "folded"
+    assert [each[1:3] for each in stream.take(hours * HOUR)] == [(0, hours * HOUR)]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from long_form import examples
+from onetape.engine.run_spec import RunSpec
+from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.enums import MetTrigger
+from onetape.runs.assumptions import assumptions_of
 from worlds.tapes import BTC, SECOND, START, Market, play, records
 
 
@@ -275,3 +280,230 @@ def test_legs_of_an_entry_that_was_closed_by_hand_do_not_come_back_for_a_later_o
     robot = play(Reentering, tape, latency=(0.1, 0.1)).robot
     assert [side for side, *_ in robot.filled] == ["buy", "sell", "buy"] and robot.position(BTC).qty == 1
     assert robot.orders() == [] and robot.entry.children == []
+
+
+@pytest.mark.parametrize("symbol", [BTC, "binance:BTC/USDT"])
+@pytest.mark.parametrize(
+    ("legs", "share"),
+    [
+        ({"stop_loss": "2%"}, False),
+        ({"take_profit": "2%"}, False),
+        ({"trail": "2%"}, False),
+        ({"stop_loss": "2%", "trail": "3%"}, False),
+        ({"stop_loss": "2%", "take_profit": "2%"}, True),
+        ({"take_profit": "2%", "trail": "2%"}, True),
+        ({"stop_loss": "2%", "take_profit": "2%", "trail": "2%"}, True),
+    ],
+)
+def test_on_spot_a_take_profit_shares_its_coins_with_no_stop(tmp_path, symbol, legs, share):
+    """Each of the two orders would hold all of the coins back; of a contract both only reduce."""
+
+    class Mine(Strategy):
+        def on_start(self):
+            self.subscribe(symbol, quotes=True, trades=True)
+            self.entry = None
+
+        def on_quote(self, quote):
+            if self.entry is None:
+                self.entry = self.buy(symbol, 1, **legs)
+
+    market = Market(tmp_path / "t", symbol=symbol)
+    for second in range(6):
+        market.quote(second, 99.9, 100.1).trade(second + 0.5, 100, 1)
+    played = play(Mine, market.done(), on_error="continue")
+    is_refused = share and symbol != BTC
+    assert ["share one spot balance" in each.error for each in played.host.failures[:1]] == [True] * is_refused
+    robot = played.robot
+    if is_refused:
+        assert robot.entry is None and robot.orders() == [], "no entry without what is to protect it"
+    else:
+        assert {each.kind for each in robot.entry.children} == {
+            "take_profit" if name == "take_profit" else "stop" for name in legs
+        }
+        assert all(each.reduce_only == (symbol == BTC) for each in robot.entry.children)
+
+
+def bars(path, *rows: tuple[float, float, float, float], symbol: str = BTC, **facts: object) -> Market:
+    made = Market(path, symbol, **facts)
+    for minute, prices in enumerate(rows, 1):
+        made.bar(60 * minute, "1m", prices)
+    return made
+
+
+def once(symbol: str, place):
+    """Places by `place` at the end of the first bar."""
+
+    class Mine(Strategy):
+        def on_start(self):
+            self.subscribe(symbol, bars="1m")
+            self.entry, self.filled = None, []
+
+        def on_bar(self, bar):
+            if self.entry is None:
+                self.entry = place(self)
+
+        def on_fill(self, fill):
+            self.filled.append((fill.side, fill.price, fill.order.kind))
+
+    return Mine
+
+
+SPOT, INVERSE = "binance:BTC/USDT", "binance:BTC/USD:BTC"
+FALLING = [(100, 100, 100, 100), (100, 101, 90, 101), (102, 102, 102, 102)]
+RISING = [(100, 100, 100, 100), (100, 110, 99, 99), (98, 98, 98, 98)]
+THROUGH = [(101, 101, 101, 101), (101, 105, 95, 104), (104, 104, 104, 104)]  # a limit at 100, then 95
+GAP = [(100, 100, 100, 100), (96, 98, 94, 98), (98, 98, 98, 98)]
+
+
+LEGS = [
+    ("buy", FALLING, {"stop_loss": 95}, 95),
+    ("buy", FALLING, {"stop_loss": "5%"}, 95),
+    ("buy", FALLING, {"trail": "5%"}, 95),
+    ("buy", FALLING, {"trail": 5}, 95),
+    ("buy", FALLING, {"stop_loss": "7%", "trail": 5}, 95),
+    ("buy", FALLING, {"stop_loss": 89}, None),
+    ("buy", FALLING, {"take_profit": "1%"}, 101),
+    ("buy", THROUGH, {"price": 100, "stop_loss": 97.5}, 97.5),
+    ("buy", THROUGH, {"price": 100, "stop_loss": "2.5%"}, 97.5),
+    ("buy", THROUGH, {"price": 100, "trail": "2.5%"}, 97.5),
+    ("buy", THROUGH, {"price": 100, "take_profit": 104.5}, None),  # it may have been there before the entry
+    ("buy", GAP, {"stop_loss": 97}, 96),  # beyond it at the open
+    ("buy", GAP, {"stop_loss": "1%"}, 95),  # of what the entry paid: 95.04, on the tick
+    ("buy", GAP, {"trail": 1}, 95),
+    ("buy", GAP, {"price": 99, "stop_loss": 97}, 96),  # the limit fills at the open, which lies beyond the stop
+    ("sell", RISING, {"stop_loss": 105}, 105),
+    ("sell", RISING, {"stop_loss": "5%"}, 105),
+    ("sell", RISING, {"trail": "5%"}, 105),
+]
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05])
+@pytest.mark.parametrize(
+    ("symbol", "side", "rows", "options", "exit_price"),
+    [
+        (symbol, *row)
+        for symbol in (BTC, SPOT, INVERSE)
+        for row in LEGS
+        if (symbol, row[0]) != (SPOT, "sell")  # coins that are not there cannot be sold
+    ],
+)
+def test_a_leg_acts_inside_the_bar_of_its_entry(tmp_path, delay, symbol, side, rows, options, exit_price):
+    """As a stop does that is sent as an order by itself beside the entry."""
+    kind = once(symbol, lambda robot: getattr(robot, side)(symbol, 1, **options))
+    tape = bars(tmp_path / "t", *rows, symbol=symbol, tick="0.5").done()
+    cash = {"BTC": Decimal(100)} if symbol == INVERSE else {"USDT": Decimal(10**6)}
+    played = play(kind, tape, journal=tmp_path / "j", latency=(delay, delay), cash=cash)
+    robot = played.robot
+    assert not played.host.failures
+    entry_price = min(options.get("price", rows[1][0]), rows[1][0])
+    filled = [(side, entry_price, None)]
+    if exit_price is not None:
+        kind_of = "take_profit" if "take_profit" in options else "stop"
+        filled.append(("sell" if side == "buy" else "buy", exit_price, kind_of))
+    assert robot.filled == filled
+    left = [] if exit_price is not None else [1.0]
+    assert [each.remaining for each in robot.entry.children] == left and len(robot.orders(symbol)) == len(left)
+    assert played.loop.counters()["late_stops"] == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "ambiguous"),
+    [
+        (FALLING, {"stop_loss": 95}, 0),
+        (FALLING, {"stop_loss": 95, "take_profit": 101}, 1),
+        (FALLING, {"stop_loss": 95, "take_profit": 102}, 0),
+        (THROUGH, {"price": 100, "stop_loss": 97.5}, 0),
+        (THROUGH, {"price": 100, "take_profit": 104.5}, 1),
+        (THROUGH, {"price": 100, "stop_loss": 97.5, "take_profit": 104.5}, 1),
+        (THROUGH, {"price": 94, "stop_loss": 93, "take_profit": 104.5}, 0),  # the entry is not reached
+    ],
+)
+def test_a_bar_that_reaches_the_entry_and_both_sides_of_it_is_ambiguous(tmp_path, rows, options, ambiguous):
+    played = play(once(BTC, lambda robot: robot.buy(BTC, 1, **options)), bars(tmp_path / "t", *rows).done())
+    assert played.loop.counters()["ambiguous_bars"] == ambiguous
+    lines = {each.key: each.bias for each in assumptions_of(played.session)}
+    assert lines.get("ambiguous") == (-1 if ambiguous else None)
+    assert lines["bars told"] == -1 and "late stops" not in lines
+
+
+@pytest.mark.parametrize(("stop", "late"), [(95, 1), (89, 0)])
+def test_a_stop_that_is_sent_when_the_fill_is_heard_comes_too_late_and_the_report_says_so(tmp_path, stop, late):
+    class Later(once(BTC, lambda robot: robot.buy(BTC, 1))):
+        def on_fill(self, fill):
+            if fill.side == "buy":
+                self.sell(BTC, 1, trigger=stop, kind="stop", reduce_only=True)
+
+    played = play(Later, bars(tmp_path / "t", *FALLING).done())
+    assert played.robot.profit(BTC) == 2
+    lines = {each.key: each.bias for each in assumptions_of(played.session)}
+    assert (lines["bars told"], lines.get("late stops")) == ((0, 1) if late else (-1, None))
+    assert played.loop.counters()["late_stops"] == late
+
+
+def test_legs_close_what_their_own_entry_has_filled(tmp_path):
+    """Two entries of one symbol: the stop of the one leaves the other's part alone."""
+
+    class Two(once(BTC, lambda robot: robot.buy(BTC, 1, price=98, stop_loss=96))):
+        def on_bar(self, bar):
+            if self.entry is None:
+                self.buy(BTC, 2, stop_loss=50)
+            super().on_bar(bar)
+
+    robot = play(Two, bars(tmp_path / "t", (100,) * 4, (100, 100, 95, 95), (95,) * 4).done()).robot
+    assert robot.filled == [("buy", 100, None), ("buy", 98, None), ("sell", 96, "stop")]
+    assert robot.position(BTC).qty == 2 and [each.trigger for each in robot.orders(BTC)] == [50]
+
+
+def test_what_a_bar_fills_in_parts_wakes_its_legs_in_parts(tmp_path):
+    """Half of a bar's volume is there for the entry; the stop takes what there is of the next bar."""
+    made = Market(tmp_path / "t").bar(60, "1m", (100,) * 4)
+    made.bar(120, "1m", (100, 100, 99, 99), 1.0).bar(180, "1m", (99, 99, 90, 90), 10.0).bar(240, "1m", (90,) * 4)
+    robot = play(once(BTC, lambda robot: robot.buy(BTC, 1, stop_loss=95)), made.done()).robot
+    assert robot.filled == [("buy", 100, None), ("buy", 99, None), ("sell", 95, "stop")]
+    assert robot.position(BTC).qty == 0 and robot.orders(BTC) == []
+
+
+@pytest.mark.parametrize("end", ["cancel", "refused"])
+def test_legs_of_an_entry_that_never_fills_go_with_it(tmp_path, end):
+    class Ending(once(BTC, lambda robot: robot.buy(BTC, 1, price=90, post_only=True, stop_loss=80, take_profit="5%"))):
+        def on_bar(self, bar):
+            super().on_bar(bar)
+            self.stood = len(self.orders(BTC))
+            if self.stood == 3 and end == "cancel":
+                self.cancel(self.entry)
+
+    rows = [(100,) * 4] * 4
+    if end == "refused":  # it would cross when it arrives
+        Ending = once(BTC, lambda robot: robot.buy(BTC, 1, price=110, post_only=True, stop_loss=80))
+    robot = play(Ending, bars(tmp_path / "t", *rows).done()).robot
+    assert robot.entry.is_closed and robot.orders(BTC) == [] and robot.entry.children == []
+    assert robot.filled == []
+
+
+def test_an_order_of_before_any_data_has_legs_too(tmp_path):
+    class AtStart(Strategy):
+        def on_start(self):
+            self.subscribe(BTC, bars="1m")
+            self.entry = self.buy(BTC, 1, stop_loss=95)
+
+    rows = [(100, 101, 90, 101), (102, 102, 90, 96), (96, 96, 96, 96)]  # it meets the first bar's close alone
+    played = play(AtStart, bars(tmp_path / "t", *rows).done(), journal=tmp_path / "j")
+    assert played.robot.profit(BTC) == -6
+    assert len({each.time for each in records(played.journal, "order_request")}) == 1, "they left together"
+
+
+@pytest.mark.parametrize("legs", [{"stop_loss": "5%"}, {"stop_loss": 95, "take_profit": "9%"}])
+def test_a_replay_sends_legs_as_the_run_did(tmp_path, legs):
+    kind = once(BTC, lambda robot: robot.buy(BTC, 1, **legs))
+    tape = bars(tmp_path / "t", *FALLING).done()
+    run = play(kind, tape, journal=tmp_path / "j", latency=(0.05, 0.05))
+    late = play(kind, tape, journal=tmp_path / "late", latency=(0.05, 0.05), legs_with_entry=False)
+    assert (run.robot.profit(BTC), late.robot.profit(BTC)) == (-5, 2)
+    for first, flag in ((run, True), (late, False)):
+        replayed = Session(RunSpec(replace(first.session.plan, legs_with_entry=flag), kind, script=first.journal))
+        replayed.open()
+        replayed.start()
+        replayed.step()
+        replayed.finish()
+        assert replayed.loop.action_hash() == first.loop.action_hash()
+        replayed.close()

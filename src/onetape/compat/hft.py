@@ -13,11 +13,18 @@ stands by raises an error, where the original returns an old one.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import NamedTuple
 
 from onetape.accounts.reader import StrategyBalanceManager, get_balance
-from onetape.ipc.commands import BINANCE_STRATEGY_BALANCE_CMD, BITMEX_STRATEGY_BALANCE_CMD, KRAKEN_STRATEGY_BALANCE_CMD
+from onetape.ipc.commands import (
+    BINANCE_STRATEGY_BALANCE_CMD,
+    BITMEX_STRATEGY_BALANCE_CMD,
+    KRAKEN_STRATEGY_BALANCE_CMD,
+    binance_strategy_balance,
+    bitmex_strategy_balance,
+    kraken_strategy_balance,
+)
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import NotAvailable
 
@@ -25,12 +32,42 @@ __all__ = [
     "BINANCE_STRATEGY_BALANCE_CMD",
     "BITMEX_STRATEGY_BALANCE_CMD",
     "KRAKEN_STRATEGY_BALANCE_CMD",
+    "Currency",
     "DataType",
+    "Exchange",
     "IPCCommandSystem",
     "SingleQuote",
     "StrategyBalanceManager",
+    "binance_strategy_balance",
+    "bitmex_strategy_balance",
     "getSingleQuoteCurrency",
+    "kraken_strategy_balance",
 ]
+
+
+class Exchange(StrEnum):
+    """Exchanges by name; a text does as well."""
+
+    ASTER = "aster"
+    BINANCE = "binance"
+    BITMEX = "bitmex"
+    KRAKEN = "kraken"
+    PACIFICA = "pacifica"
+
+
+class Currency(StrEnum):
+    """Usual currencies; a text names any other."""
+
+    BNB = "bnb"
+    BTC = "btc"
+    ETH = "eth"
+    EUR = "eur"
+    SOL = "sol"
+    USD = "usd"
+    USDC = "usdc"
+    USDT = "usdt"
+    XBT = "xbt"
+    XRP = "xrp"
 
 
 class DataType(Enum):

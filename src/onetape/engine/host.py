@@ -109,6 +109,7 @@ class Host:
     ) -> None:
         self.loop: _core.TradingLoop
         self.is_hedged = False
+        self.legs_with_entry = False  # where orders meet bars alone
         self.seed = 0  # of this life
         self.sources = 0  # how many inputs the run has
         self.robot: Any = None  # the run's own strategy
@@ -124,6 +125,7 @@ class Host:
         self.counted: list[int] = []  # numbers of the money that the equity is the sum of
         self.counts: Callable[[str], bool] = bool  # money of the currency is part of the equity
         self.accounts: dict[str, str] = {}  # by name: the venue of what is traded on it, "": all
+        self.shares_exchange = False  # several accounts of the run are at one exchange; looked at for each order
         self._venues_at: list[str] = []  # of gateways: what their instruments' venue is called
         self.leverages: dict[str, float] = {}  # of a venue's account
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
@@ -261,13 +263,13 @@ class Host:
     def _follow_ledger(self, gateway: int, seat: Seat) -> None:
         """The robot's money is its sub-account's at the gateway, by the entries on its tape."""
         account = self._gateway_accounts[gateway]
-        index = partial(self._live_money_index, gateway)
+        index = partial(self.live_money_index, gateway)
         self._live[account] = LiveMoney(self.loop, gateway, seat, self.instruments, index)
         self.loop.follow_ledger(gateway, seat.entries_after)
         for currency, amount in seat.others.items():
             self.loop.deposit(index(currency), decimal_text(Decimal(amount)))
 
-    def _live_money_index(self, gateway: int, currency: str) -> int:
+    def live_money_index(self, gateway: int, currency: str) -> int:
         count = len(self.money)
         index = self.money_index(self._gateway_accounts[gateway], currency)
         number = self._fee_currencies.get((gateway, currency))
@@ -322,6 +324,11 @@ class Host:
             if each in self._index:
                 self.loop.share_stream(source, stream, self._index[symbol], self._index[each])
 
+    def trade_on(self, accounts: dict[str, str]) -> None:
+        """Sets the accounts of the run. accounts: by name the venue of what is traded on it, "": all."""
+        self.accounts = accounts
+        self.shares_exchange = any("@" in venue for venue in accounts.values())
+
     def on_account(self, symbol: str, account: str) -> str:
         """Returns the symbol as it is traded on an account. Raises UnknownSymbol for one that is not."""
         venue, (exchange, _, name) = self.venue_of(account), symbol.partition(":")
@@ -334,11 +341,6 @@ class Host:
         exchange, name = at_exchange(symbol).split(":", 1)
         found = [f"{venue}:{name}" for venue in self.accounts.values() if at_exchange(venue) == exchange]
         return [each for each in found if each in self.instruments] or [symbol]
-
-    @property
-    def shares_exchange(self) -> bool:
-        """Several accounts of the run are at one exchange."""
-        return any("@" in venue for venue in self.accounts.values())
 
     def self_trade(self, symbol: str, side: int, price: Any) -> Refusal | None:
         """Why an order may not leave: one of ours on another account at its exchange could meet it."""
@@ -510,6 +512,12 @@ class Host:
         with self.notes.at(owner):
             return self.loop.place_with(self.notes.more(None, 0), 0, "", *terms)
 
+    def place_attached(self, owner: str, attached: tuple[int, int, int], *terms: Any) -> _core.Order:
+        """Returns a leg that is sent together with its entry. attached: as the core's `place_with` takes it."""
+        with self.notes.at(owner):
+            arguments: tuple[Any, ...] = (self.notes.attached(attached[0]), 0, "", *terms, attached)
+            return self.loop.place_with(*arguments)
+
     def target_for(self, signal: Signal | int, symbol: str, qty: Any, reduce_only: bool = False) -> _core.Order | None:
         """set_target, for a signal."""
         self.instrument_of(symbol)
@@ -536,7 +544,7 @@ class Host:
     def name_gateways(self, robot: LiveRobot) -> None:
         """Their tapes are the run's first. A symbol is the tape's that named it first."""
         self.keeps_owners = True
-        self.accounts = {seat.account: seat.venue for seat in robot.seats}
+        self.trade_on({seat.account: seat.venue for seat in robot.seats})
         self._gateway_accounts = [seat.venue if self.is_apart else SHARED for seat in robot.seats]
         self._venues_at = [seat.venue for seat in robot.seats]
         self.leverages = {seat.venue: seat.leverage for seat in robot.seats}

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,8 +28,11 @@ __all__ = [
     "INPUT",
     "IN_ORDER",
     "REPLAY",
+    "BrokenOff",
     "Life",
     "actions_of",
+    "broken_off_of",
+    "broken_off_record",
     "ending_record",
     "incarnations_of",
     "life_record",
@@ -41,6 +44,7 @@ __all__ = [
 INPUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 SEED_SPAN = 1 << 32
 ENDING = "ending"
+BROKEN_OFF = "broken off"
 IN_ORDER = 1  # flag of an input frame: input_in_order of core/journal/events.hpp
 NEVER_LEFT = 1  # flag of an order_event frame: order_never_left there
 # Of a LiveRobot, what the frame that begins a life has under the same name.
@@ -52,16 +56,23 @@ _OF_HUB = ("market", "market_more", "market_from")
 REPLAY = "replay"  # a restart: the strategy is rebuilt from the tape
 
 
+class BrokenOff(NamedTuple):
+    """A callback that hung until it was broken off. since: when it began, ns; sequence: of the frame that says so."""
+
+    since: int
+    sequence: int
+
+
 @dataclass(slots=True)
 class Life:
     """One life of a live run. number: from 1. start: when it began, ns. position: the frame of the tape that it had
     come to then. cash: money at its beginning. first, last: its frames on the run's journal, `first` the one that
-    begins it. taken, crc: the last frame of the tape that it took, 0: it was killed. reached: up to which it had done
-    everything, as far as is known. time: of its last own frame. params, on_error: what it was started with. tapes:
-    identities of its inputs, the gateway's first; came_to: of that one, by the order of inputs so far; ends: of the
-    others, by identity, the last frame that it took and its chain value. news: order news and fills that it was told,
-    of each gateway. memory: as it left it. accounts: money at its beginning, where venues have accounts of their
-    own."""
+    begins it. taken, crc: the last frame of the tape that it took, 0: it was killed. reached: up to which it had
+    done everything, as far as is known. time: of its last own frame, or before the callback that was broken off.
+    params, on_error: what it was started with. tapes: identities of its inputs, the gateway's first; came_to: of
+    that one, by the order of inputs so far; ends: of the others, by identity, the last frame that it took and its
+    chain value. news: order news and fills that it was told, of each gateway. memory: as it left it. accounts:
+    money at its beginning, where venues have accounts of their own. broken_off: the callback that was, if one was."""
 
     number: int
     start: int
@@ -85,11 +96,17 @@ class Life:
     came_to: int = 0
     ends: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     accounts: Accounts = field(default_factory=dict)
+    broken_off: BrokenOff | None = None
 
     @property
     def has_ended(self) -> bool:
-        """In good order, with closing records."""
-        return self.taken > 0
+        """In good order, with closing records: all that it did can be done again."""
+        return self.taken > 0 and self.broken_off is None
+
+    @property
+    def frames(self) -> tuple[int, int]:
+        """Returns the frames between which lies what can be done again."""
+        return self.first, self.last if self.broken_off is None else self.broken_off.sequence
 
 
 def life_record(plan: RunPlan, *, start: int, position: int, reached: int, tapes: list[bytes]) -> dict[str, Any]:
@@ -126,6 +143,21 @@ def _amounts(cash: Mapping[str, str]) -> dict[str, Decimal]:
 def ending_record(after: list[int]) -> dict[str, Any]:
     """A life was told to end after these frames of its tapes."""
     return {"kind": ENDING, "subject": "robot", "state": "asked for", "after": after[0], "others": after[1:]}
+
+
+def broken_off_record(moment: int) -> dict[str, Any]:
+    """A callback that began at this time (ns) hung and was broken off: nobody can repeat what it did until then."""
+    return {"kind": BROKEN_OFF, "subject": "robot", "since": moment}
+
+
+def broken_off_of(journal: Path) -> BrokenOff | None:
+    """Returns the callback of a run with one life that was broken off, None: none was."""
+    with JournalReader(journal) as reader:
+        for frame in reader.frames(("health",)):
+            record = msgspec.msgpack.decode(frame.payload)
+            if record.get("kind") == BROKEN_OFF:
+                return BrokenOff(record["since"], frame.sequence)
+    return None
 
 
 def incarnations_of(journal: Path) -> list[Life]:
@@ -167,10 +199,12 @@ def incarnations_of(journal: Path) -> list[Life]:
                     life.reached = max(life.reached, after[0])
                 case EventType.HEALTH.id:
                     record = msgspec.msgpack.decode(frame.payload)
-                    if record.get("kind") == ENDING:
+                    if record.get("kind") == ENDING and life.broken_off is None:
                         after = [record["after"], *record.get("others", ())]
                         life.live = replace(life.live, halted_after=after[0], halted_at=after)
                         life.reached = max(life.reached, record["after"])
+                    elif record.get("kind") == BROKEN_OFF:
+                        life.broken_off = BrokenOff(record["since"], frame.sequence)
                 case EventType.ORDER_EVENT.id if frame.flags & NEVER_LEFT:
                     pass  # no gateway said it
                 case _:
@@ -180,7 +214,7 @@ def incarnations_of(journal: Path) -> list[Life]:
         if control:
             incarnations[-1].reached = max(incarnations[-1].reached, control["progress"])
     for life in incarnations:
-        life.time = _time_of(journal, life.last)
+        life.time = life.broken_off.since - 1 if life.broken_off else _time_of(journal, life.last)
     return incarnations
 
 

@@ -101,6 +101,10 @@ class Notes:
             record["signal"] = signal
         return self._encoded(self._placed(record))
 
+    def attached(self, entry: int) -> bytes:
+        """Returns what the request of a leg carries that is sent together with its entry."""
+        return self._encoded(self._placed({"entry": entry}))
+
     def refusal(self, key: RequestKey) -> Refusal | None:
         """Another order has the key, as far as this process has to know."""
         if self.gateway_decides:

@@ -42,6 +42,7 @@ T = TypeVar("T")
 MARKET, DETAIL = "market", "detail"  # seen by the robot; only by the exchange (--detail-data)
 SEQUENCE_NEVER = 2**63 - 1
 BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, for more would be the market
+AT_OPEN, AT_LIMIT = "open", "at-limit"  # where a resting limit fills that a bar opens beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,9 @@ class RunPlan:
     fuse: bool = False  # quotes move the exchange's book between messages of depth
     filter: bool = False  # bad ticks are kept back from exchange and robot
     bar_volume_share: int = BAR_VOLUME_SHARE
+    limit_fills: str = AT_OPEN
+    # Against bars protective orders leave together with their entry; a run from before they did is replayed without.
+    legs_with_entry: bool = True
     impact: Impact | None = None  # own takers move the market; None: they do not
     impact_fit: str = ""  # of a law from a file: to what it was fitted, and how sure it is
     interpret: bool = False  # run a @compiled strategy as Python
@@ -289,6 +293,13 @@ def parse_bar_volume(text: str) -> int:
     return int(millionths)
 
 
+def parse_limit_fills(text: str) -> str:
+    """Returns AT_OPEN or AT_LIMIT. Raises BadConfig for anything else."""
+    if text not in (AT_OPEN, AT_LIMIT):
+        raise BadConfig(f"limit fills {text!r}", location="--limit-fills", todo=f"write {AT_OPEN} or {AT_LIMIT}")
+    return text
+
+
 def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
     """run.toml: the plan, then what was found out on the way (`facts`, nested tables)."""
     document: dict[str, Any] = {
@@ -335,6 +346,8 @@ def _model_table(plan: RunPlan) -> dict[str, Any]:
         "fuse": plan.fuse,
         **({"filter": True} if plan.filter else {}),
         "bar_volume_share": plan.bar_volume_share,
+        **({"limit_fills": plan.limit_fills} if plan.limit_fills != AT_OPEN else {}),
+        **({"legs_with_entry": True} if plan.legs_with_entry else {}),
         **({"impact": str(plan.impact)} if plan.impact else {}),
         **({"impact_fit": plan.impact_fit} if plan.impact_fit else {}),
         "latency_text": str(plan.latency),
@@ -397,6 +410,8 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             fuse=model["fuse"],
             filter=model.get("filter", False),
             bar_volume_share=model["bar_volume_share"],
+            limit_fills=parse_limit_fills(model.get("limit_fills", AT_OPEN)),
+            legs_with_entry=model.get("legs_with_entry", False),
             impact=parse_impact(model.get("impact", "off")),
             impact_fit=model.get("impact_fit", ""),
             seed=run["seed"],

@@ -3,16 +3,21 @@
 Each leg is an order at the venue, conditional, reduce-only and never larger than what of the entry is still held. A
 leg that ends the position cancels the other one. A leg whose price or place changes is there before the old one is
 canceled: what has filled is not without its stop because of a change.
+
+A leg leaves when the robot hears of the entry's first fill. Where orders meet bars alone that is the end of the bar,
+too late for what happens inside it: there the legs leave together with the entry, and the simulated exchange wakes them
+by its fills.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from onetape.engine.away_venues import AwayVenues
 from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
+from onetape.engine.parent_terms import ParentTerms
 from onetape.engine.trailing import STEP
 from onetape.execution.amount import amount_of
 from onetape.model.enums import OrderState
@@ -26,6 +31,7 @@ __all__ = ["Attached", "Protections"]
 
 WOULD_TRIGGER: Final = 4109
 REFUSALS_MAX: Final = 10  # of one leg, before it is given up loudly
+SHARE_DECIMALS: Final = 9  # of a share, as the core takes it
 
 
 @dataclass(slots=True)
@@ -42,6 +48,19 @@ class Leg:
     fires: bool = False
     resized: bool = False
     fixed: bool = False
+    attached: bool = False  # `order` left together with the entry
+
+
+class Stand(NamedTuple):
+    """Where a leg stands. share, distance: how far from the entry's average price; both 0: at a price of its own."""
+
+    price: Decimal
+    share: Decimal = Decimal(0)
+    distance: Decimal = Decimal(0)
+
+    @property
+    def follows(self) -> bool:
+        return bool(self.share or self.distance)
 
 
 @dataclass(slots=True)
@@ -66,6 +85,7 @@ class Protections:
         self._host, self._loop, self._owner = host, host.loop, owner
         self._attached: dict[int, Attached] = {}
         self._traded: set[str] = set()  # symbols whose trades are heard
+        self._terms = ParentTerms(host)
         self._away = AwayVenues(host)
         handlers = self._host.handlers_of(base)
         handlers.on("fill", self._on_fill)
@@ -100,9 +120,23 @@ class Protections:
         """From its first fill on; check() has found nothing against it."""
         if entry.is_closed and not entry.filled_int:
             return
-        self._attached[entry.id] = Attached(entry, stop, take, trail)
+        each = self._attached[entry.id] = Attached(entry, stop, take, trail)
         if trail is not None:
             self._loop.subscribe(entry.symbol, QUOTES | TRADES)
+        if self._host.legs_with_entry and self._loop.fills_bars(entry.symbol):
+            self._send_ahead(each)
+
+    def _send_ahead(self, each: Attached) -> None:
+        """Sends the legs together with their entry. Until the entry fills, a leg that follows its price is placed by
+        the limit, else by the price of now; where neither is known the leg waits for the fill."""
+        entry = each.entry
+        price = Decimal(repr(entry.price)) if entry.price else self._terms.price(entry.symbol)
+        qty = entry.qty_int - entry.filled_int
+        for kind, stand in self._stands(each, price or Decimal(0)).items():
+            if stand.price > 0 and (price or not stand.follows):
+                leg = each.legs[kind] = Leg(kind)
+                self._place(each, leg, qty, stand.price, stand)
+        entry.children = [order for leg in each.legs.values() for order in self._orders(leg)]
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -204,8 +238,12 @@ class Protections:
         wanted = max(min(left, self._held(entry)), 0)
         each.closed += max(left - wanted, 0)  # a later entry of the symbol is not its own
         if entry.filled_int:
-            for kind, price in self._prices(each).items():
-                self._stand(each, each.legs.setdefault(kind, Leg(kind)), wanted, price)
+            average = Decimal(repr(entry.average_price))
+            for kind, stand in self._stands(each, average).items():
+                self._stand(each, each.legs.setdefault(kind, Leg(kind)), wanted, stand.price)
+        elif entry.is_closed:
+            for leg in each.legs.values():
+                self._stand(each, leg, 0, Decimal(0))
         entry.children = [order for leg in each.legs.values() for order in self._orders(leg)]
         if entry.is_closed and wanted == 0 and not entry.children:
             del self._attached[entry.id]
@@ -216,21 +254,25 @@ class Protections:
         qty = self._loop.position(entry.symbol, side).qty_int
         return qty if entry.side == "buy" else -qty
 
-    def _prices(self, each: Attached) -> dict[str, Decimal]:
-        """Returns the trigger of each leg, on the tick."""
+    def _stands(self, each: Attached, average: Decimal) -> dict[str, Stand]:
+        """Returns where each leg stands behind an entry of that average price, on the tick."""
         entry, found = each.entry, {}
         away = 1 if entry.side == "buy" else -1
-        average = Decimal(repr(entry.average_price))
         if each.take is not None:
-            found["take_profit"] = _price(each.take, average, away)
-        stops = [] if each.stop is None else [_price(each.stop, average, -away)]
+            found["take_profit"] = _stand_of(each.take, average, away)
+        stops = [] if each.stop is None else [_stand_of(each.stop, average, -away)]
         if each.trail is not None:
             best = average if each.best is None else max(each.best * away, average * away) * away
-            stops.append(best - away * _positive(each.trail, best))
+            behind = best - away * _positive(each.trail, best)
+            share = _positive(each.trail, Decimal(1)) if _is_share(each.trail) else Decimal(0)
+            distance = Decimal(0) if share else _positive(each.trail, Decimal(1))
+            stops.append(Stand(behind, -away * share, -away * distance))
         if stops:
-            found["stop"] = max(stop * away for stop in stops) * away
+            found["stop"] = max(stops, key=lambda stop: stop.price * away)
         tick = self._host.instrument_of(entry.symbol).tick
-        return {kind: (price / tick).to_integral_value() * tick for kind, price in found.items()}
+        return {
+            kind: stand._replace(price=(stand.price / tick).to_integral_value() * tick) for kind, stand in found.items()
+        }
 
     def _stand(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
         order = leg.order
@@ -245,6 +287,10 @@ class Protections:
             return
         if order.state in CHANGING or order.state == OrderState.SUBMITTED:
             return  # its news comes here: fills of one moment replace it once, not each time
+        if leg.attached:
+            leg.trigger = Decimal(repr(order.trigger))  # by the entry's fills, as the exchange has it
+            if not each.entry.is_closed and not each.closed and not self._moves(each, leg.trigger, price):
+                return  # what more of the entry fills wakes more of it
         if leg.trigger is not None and self._moves(each, leg.trigger, price):
             self._replace(each, leg, wanted, price)
         elif order.qty_int - order.filled_int != wanted:
@@ -274,12 +320,13 @@ class Protections:
         away = 1 if each.entry.side == "buy" else -1
         return (to - now) * away > STEP * _positive(each.trail, each.best)
 
-    def _place(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
+    def _place(self, each: Attached, leg: Leg, wanted: int, price: Decimal, ahead: Stand | None = None) -> None:
+        """ahead: it leaves together with its entry."""
         entry, fires, leg.fires = each.entry, leg.fires, False
         leg.resized = leg.fixed = False
+        leg.attached = ahead is not None
         instrument = self._host.instrument_of(entry.symbol)
-        leg.order = self._host.place_for(
-            self._owner,
+        terms = (
             entry.symbol,
             SELL if entry.side == "buy" else BUY,
             Decimal(wanted).scaleb(-instrument.size_decimals),
@@ -294,6 +341,12 @@ class Protections:
             None,
             f"{leg.kind} of {entry.id}"[:32],
         )
+        if ahead is None:
+            leg.order = self._host.place_for(self._owner, *terms)
+        else:
+            distance = int(ahead.distance.scaleb(instrument.price_decimals))
+            attached = (entry.id, int(ahead.share.scaleb(SHARE_DECIMALS)), distance)
+            leg.order = self._host.place_attached(self._owner, attached, *terms)
         leg.trigger = price
         if leg.order.is_closed:
             order, leg.order = leg.order, None
@@ -305,10 +358,12 @@ class Protections:
         return [*([leg.order] if leg.order is not None else []), *leg.retired]
 
 
-def _price(value: Any, average: Decimal, away: int) -> Decimal:
+def _stand_of(value: Any, average: Decimal, away: int) -> Stand:
     """Returns a price, or a share of the entry's average away from it."""
-    amount = _positive(value, average)
-    return average + away * amount if _is_share(value) else amount
+    if not _is_share(value):
+        return Stand(_positive(value, Decimal(1)))
+    share = _positive(value, Decimal(1))
+    return Stand(average + away * share * average, away * share)
 
 
 def _is_share(value: Any) -> bool:

@@ -30,7 +30,8 @@ class RunSpec:
     attributes: of the strategy as the life before had them.
     reached: frame of the first tape up to which the life before had done everything.
     began_with: equity with which the run's first life began; None: this is the first.
-    moved_before: money that has come since then and is no profit.
+    brought: what the money that is not of its own trading was worth then; earned_before: what funding and interest
+    have brought since, by number of the gateway and currency.
     earlier_fills: of the run's lives before.
     """
 
@@ -46,6 +47,7 @@ class RunSpec:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     reached: int = 0
     began_with: Decimal | None = None
-    moved_before: Decimal = Decimal(0)
+    brought: Decimal = Decimal(0)
+    earned_before: Mapping[tuple[int, str], Decimal] = field(default_factory=dict)
     earlier_fills: int = 0
     is_scratch: bool = False

@@ -21,7 +21,7 @@ from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
 from onetape.engine.impact import check_volume
-from onetape.engine.incarnations import ending_record, life_record, seed_of, with_orders
+from onetape.engine.incarnations import broken_off_record, ending_record, life_record, seed_of, with_orders
 from onetape.engine.inputs import (
     AsksHistory,
     Source,
@@ -34,7 +34,7 @@ from onetape.engine.inputs import (
 )
 from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import coerced, resolve
-from onetape.engine.plan import LiveRobot, toml_value
+from onetape.engine.plan import AT_LIMIT, LiveRobot, toml_value
 from onetape.engine.queue_model import Queue, parse_queue, settle_queue
 from onetape.engine.robot_commands import AWAY, BACK, PARAMS, START, TARGETS, RobotCommand
 from onetape.engine.run_spec import RunSpec
@@ -174,6 +174,7 @@ class Session:
             self.loop.use_filter()
         self.host.loop = self.loop
         self.host.is_hedged = self.plan.hedge
+        self.host.legs_with_entry = self.plan.legs_with_entry
         prepare_venues(self.plan, self.host)
         if self.plan.live is not None:
             self.host.name_gateways(self.plan.live)
@@ -199,7 +200,9 @@ class Session:
         if self.plan.live is not None and self.plan.live.stopped:
             self.loop.allow_trading(False)
         if self.spec.began_with is not None:
-            self.loop.carry_moved(decimal_text(Decimal(self.spec.moved_before)))
+            self.loop.carry_brought(decimal_text(self.spec.brought))
+            for (gateway, currency), amount in self.spec.earned_before.items():
+                self.loop.carry_earned(self.host.live_money_index(gateway, currency), decimal_text(amount))
         self.loop.begin(self.started_at)
         self.host.missed = self.loop.write_missed()
         if self.spec.attributes:
@@ -268,6 +271,11 @@ class Session:
             self.loop.raise_failure()
         return outcome
 
+    @property
+    def is_at_end(self) -> bool:
+        """Tells whether the next event lies at --to or behind it."""
+        return self.plan.end is not None and self.plan.end <= self.loop.next_time() < TIME_MAX
+
     def halt(self) -> None:
         """A live robot is to end: what works is cancelled, nothing new is sent. A replay does the
         same after the same frame."""
@@ -279,6 +287,10 @@ class Session:
         self.host.append(EventType.HEALTH.id, ending_record(places))
         self.loop.halt(False)
         self.loop.leave_callback()
+
+    def note_broken_off(self) -> None:
+        """The callback that was under way was broken off."""
+        self.host.append(EventType.HEALTH.id, broken_off_record(self.loop.now))
 
     def check_change(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the new values of parameters, if a robot that runs can take them. Raises BadConfig, NotAvailable;
@@ -399,8 +411,9 @@ class Session:
 
     @property
     def profit(self) -> Decimal:
-        """Returns what trading has made of the run's money since the run began: not what was allocated, released or
-        transferred."""
+        """Returns what the robot has made since the run began, by its own fills, their funding, fees and interest, with
+        what it holds at its price. Status, snapshots, statistics and attribution show this figure. Not in it are
+        money that was moved, fills of others who trade with the same money, and prices of coins it did not buy."""
         began = self.start_equity if self.spec.began_with is None else self.spec.began_with
         return Decimal(self.loop.equity_text) - began - Decimal(self.loop.moved_in_text)
 
@@ -449,6 +462,7 @@ class Session:
             queue_by_order=queue.by_order,
             fuse=plan.fuse,
             bar_volume_share=plan.bar_volume_share,
+            limits_at_limit=plan.limit_fills == AT_LIMIT,
             **({"impact": plan.impact.core} if plan.impact else {}),
         )
 

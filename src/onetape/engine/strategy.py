@@ -48,9 +48,9 @@ class Strategy:
 
     _loop: _core.TradingLoop
     _host: Host
-    _desk: ExecutionDesk
-    _protections: Protections
-    _trailing: TrailingStops
+    _desk: ExecutionDesk | None = None  # made by what needs it
+    _protections: Protections | None = None
+    _trailing: TrailingStops | None = None
     _services: ClassVar[frozenset[str]] = frozenset()
     _compiled: ClassVar[bool] = False  # see engine/compiled.py
     _location = ""  # of a strategy inside another one
@@ -282,6 +282,15 @@ class Strategy:
         for one that does not trade it. An order that could meet one of ours on another account of its
         exchange is DENIED (SELF_TRADE).
         """
+        is_plain = once is None and signal is None and account is None and kind != "trailing"
+        if is_plain and stop_loss is None and take_profit is None and trail is None and not self._host.shares_exchange:
+            try:
+                return self._loop.place(
+                    symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side,
+                    expire, tag,
+                )  # fmt: skip
+            except UNCLEAR as error:
+                raise clearer(error, locals()) from None
         terms = (
             symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
         )  # fmt: skip
@@ -310,6 +319,15 @@ class Strategy:
         account: str | None = None,
     ) -> _core.Order:
         """Sell `qty`; the mirror of buy()."""
+        is_plain = once is None and signal is None and account is None and kind != "trailing"
+        if is_plain and stop_loss is None and take_profit is None and trail is None and not self._host.shares_exchange:
+            try:
+                return self._loop.place(
+                    symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side,
+                    expire, tag,
+                )  # fmt: skip
+            except UNCLEAR as error:
+                raise clearer(error, locals()) from None
         terms = (
             symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
         )  # fmt: skip
@@ -337,10 +355,10 @@ class Strategy:
             is_requested = self._loop.cancel(order)
         except UNCLEAR as error:
             raise clearer(error, locals()) from None
-        if (desk := vars(self).get("_desk")) is not None:
-            desk.canceled(order)
-        if (stops := vars(self).get("_trailing")) is not None:
-            is_requested = stops.canceled(order) or is_requested
+        if self._desk is not None:
+            self._desk.canceled(order)
+        if self._trailing is not None:
+            is_requested = self._trailing.canceled(order) or is_requested
         return is_requested
 
     def cancel_all(self, symbol: str | None = None) -> int:
@@ -415,7 +433,7 @@ class Strategy:
                 return self._execution_desk().divide(symbol, qty, algo, signal, options)
             if account is not None:
                 symbol = self._host.on_account(symbol, account)
-            desk = vars(self).get("_desk")
+            desk = self._desk
             is_shared = self._host.shares_exchange  # what works at another account is looked at
             if algo != "touch" or options or is_shared or (desk is not None and desk.works(symbol)):
                 return self._execution_desk().set_target(symbol, qty, algo, signal, options)
@@ -464,16 +482,16 @@ class Strategy:
         self._execution_desk().move(old, new, algo, options)
 
     def _execution_desk(self) -> ExecutionDesk:
-        if "_desk" not in vars(self):
+        if self._desk is None:
             from onetape.engine.execution_desk import ExecutionDesk
 
             self._desk = ExecutionDesk(self._host, Strategy, self.set_target, self._location)
         return self._desk
 
     def _drop(self, symbol: str | None) -> None:
-        for desk in ("_desk", "_trailing"):
-            if (found := vars(self).get(desk)) is not None:
-                found.drop(symbol)
+        for desk in (self._desk, self._trailing):
+            if desk is not None:
+                desk.drop(symbol)
 
     def _resume(self) -> None:
         """Parent orders of an earlier life go on."""
@@ -482,8 +500,7 @@ class Strategy:
 
     def _works(self, symbol: str) -> bool:
         """Tells whether an algorithm works for a target of a symbol."""
-        desk = vars(self).get("_desk")
-        return desk is not None and bool(desk.works(symbol))
+        return self._desk is not None and bool(self._desk.works(symbol))
 
     def _check_target(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what a command about targets is about; raises what speaks against it, an OnetapeError."""
@@ -532,12 +549,12 @@ class Strategy:
         *attached, trail = exits
         if attached != [None, None]:
             raise ValueError("stop_loss and take_profit are attached to an entry, not to a trailing stop")
-        if "_trailing" not in vars(self):
+        if self._trailing is None:
             self._trailing = TrailingStops(self._host, Strategy, self._location)
         return self._trailing.begin(StopTerms(*terms), trail, once, signal)
 
     def _protections_desk(self) -> Protections:
-        if "_protections" not in vars(self):
+        if self._protections is None:
             from onetape.engine.protection import Protections
 
             self._protections = Protections(self._host, Strategy, self._location)

@@ -63,7 +63,7 @@ def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
 def prepare_venues(plan: RunPlan, host: Host) -> None:
     """Before instruments are added: the currency of the run's equity comes first."""
     host.is_apart = bool(plan.accounts)
-    host.accounts = plan.named_accounts
+    host.trade_on(plan.named_accounts)
     host.leverages = dict.fromkeys(plan.money, float(plan.leverage))
     for account, cash in plan.money.items():
         for currency in cash:

@@ -13,6 +13,7 @@ from numba.core.errors import TypingError
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic, models, overload, overload_method, register_model
 
+from onetape.engine.bar_feeds import BARS_MAX
 from onetape.engine.jit.calls import attribute, bars_column, bars_count, literal, symbol_number
 from onetape.engine.jit.types import ColumnType, StrategyType
 
@@ -71,6 +72,8 @@ def _bars(self, symbol, period, n):
     make = _bars_maker(BarsType(length, source))
 
     def call(self, symbol, period, n):
+        if n < 0 or n > BARS_MAX:
+            raise ValueError("not a number of bars that can be asked for")
         instrument = symbol_number(self, symbol)
         return make(instrument, bars_count(instrument, length, source, n))
 

@@ -15,10 +15,12 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir as llvm_ir
-from numba.core import cgutils, errors, ir, types
+from numba.core import cgutils, config, errors, ir, types
 from numba.extending import intrinsic, models, overload_method, register_model
 
+import onetape.engine.jit.arithmetic
 import onetape.engine.jit.bars
+import onetape.engine.jit.identity
 import onetape.engine.jit.market
 import onetape.engine.jit.orders
 import onetape.engine.jit.words  # noqa: F401 - the overloads that these register
@@ -64,6 +66,9 @@ _NOT_COMPILED = ("on_instrument", "on_event", "on_health", "on_params")
 _HOW_TO = "change it, or take @compiled away: the same code runs interpreted"
 _INTERPRETED = "run it with --interpret, or take @compiled away: there it works"
 _INT64 = 2**63
+_CHECKED = {"boundscheck": True}  # without it an index beyond an array reads and writes foreign memory
+_NUMBA = Path(numba.__file__).parent
+_UNSET = re.compile(r'uninitialized variable (\S+)\s+File "([^"]+)", line (\d+)')
 
 
 class Compiled:
@@ -80,11 +85,7 @@ class Compiled:
     def attach(self, loop: _core.TradingLoop) -> None:
         """The loop calls the machine code from here on."""
         addresses = {name: each.address for name, each in self.callbacks.items()}
-        orders = {
-            name: each.offset
-            for name, each in self.type.attributes.items()
-            if isinstance(each.type, OrderType) and each.offset >= 0
-        }
+        orders = {name: each.offset for name, each in self.type.attributes.items() if each.is_order}
         # One may have closed in on_start, where it was refused: it stays readable.
         held = [order for order in (getattr(self.robot, name) for name in orders) if isinstance(order, _core.Order)]
         cells = list(orders.values())
@@ -120,7 +121,7 @@ class Compiled:
                 value = bool(cell[0])
             else:
                 value = int(cell.view(np.int64)[0])
-                if isinstance(attribute.type, OrderType):
+                if attribute.is_order:
                     value = self._order(value)
             # A constant of the class that nobody touched stays the class's.
             if name in vars(self.robot) or value != getattr(self.robot, name):
@@ -151,12 +152,10 @@ def compile_strategy(robot: Strategy, host: Any) -> Compiled:
         compiled.callbacks = found
         return compiled
     _register_helpers(cls, typ)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", errors.NumbaWarning)
-        for name, method in wanted.items():
-            _compile_callback(compiled, name, method, is_mid=False)
-            if name == "on_bar":
-                _compile_callback(compiled, name, method, is_mid=True)
+    for name, method in wanted.items():
+        _compile_callback(compiled, name, method, is_mid=False)
+        if name == "on_bar":
+            _compile_callback(compiled, name, method, is_mid=True)
     if key is not None:
         keep(key, compiled.callbacks)
     return compiled
@@ -230,7 +229,7 @@ def _attribute_of(cls: type, name: str, value: Any, symbols: tuple[str, ...]) ->
     if isinstance(value, (float, np.floating)):
         return Attribute(types.float64, 0)
     if value is None or isinstance(value, _core.Order):
-        return Attribute(OrderType(symbols), 0)
+        return Attribute(types.Optional(OrderType(symbols)), 0)  # type: ignore[attr-defined]
     if isinstance(value, str):
         return Attribute(types.literal(value))  # type: ignore[attr-defined]
     if isinstance(value, _core.LiveBook):
@@ -261,7 +260,7 @@ def _register_helpers(cls: type, typ: StrategyType) -> None:
         for name, method in vars(each).items():
             if name not in services and callable(method) and not name.startswith("__"):
                 _check_helper(typ, cls, name, method)
-                overload_method(made, name, prefer_literal=True)(_as_overload(method))
+                overload_method(made, name, prefer_literal=True, jit_options=_CHECKED)(_as_overload(method))
 
 
 def _as_overload(method: Any) -> Any:
@@ -275,7 +274,7 @@ def _as_overload(method: Any) -> Any:
 
 def _compile_callback(compiled: Compiled, name: str, method: Any, *, is_mid: bool) -> None:
     cls = type(compiled.robot)
-    inner = numba.njit(method)
+    inner = numba.njit(**_CHECKED)(method)
     maker = _argument_maker(_CALLBACKS[name], compiled, is_mid=is_mid)
     self_at, done = _self_maker(compiled.type), _done_maker()
     argument = maker
@@ -285,13 +284,35 @@ def _compile_callback(compiled: Compiled, name: str, method: Any, *, is_mid: boo
         done(state)
 
     try:
-        made = compile_callback(callback)
+        with _unset_variables() as unset:
+            made = compile_callback(callback)
+        if unset:
+            said, place = unset[0]
+            raise _refusal(cls, name, said, place)
         _check_stores(compiled, cls, name, inner)
     except errors.NumbaError as problem:
         raise _explained(cls, name, method, problem) from None
     except TypeError as problem:
         raise _refusal(cls, name, str(problem), _location(method)) from None
     compiled.callbacks["on_mid_bar" if is_mid else name] = made
+
+
+@contextmanager
+def _unset_variables() -> Iterator[list[tuple[str, str]]]:
+    """Yields a list that holds, at the end, what local variables a compiled function may read before it sets them:
+    Python raises there, and numba goes on with zero."""
+    found: list[tuple[str, str]] = []
+    before, config.ALWAYS_WARN_UNINIT_VAR = config.ALWAYS_WARN_UNINIT_VAR, 1
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", errors.NumbaWarning)
+            yield found
+    finally:
+        config.ALWAYS_WARN_UNINIT_VAR = before
+    for name, file, line in _UNSET.findall("\n".join(str(each.message) for each in caught)):
+        if name.isidentifier() and not Path(file).resolve().is_relative_to(_NUMBA):
+            found.append((f"{name} may be read before it is set", f"{Path(file).name}:{line}"))
 
 
 def _argument_maker(event: str, compiled: Compiled, *, is_mid: bool) -> Any:
@@ -406,7 +427,7 @@ def _check_helper(typ: StrategyType, cls: type, name: str, method: Any) -> None:
         if step.opname != "STORE_ATTR":
             continue
         attribute = typ.attributes.get(step.argval)
-        if attribute is None or isinstance(attribute.type, (types.Float, OrderType)):
+        if attribute is None or isinstance(attribute.type, types.Float) or attribute.is_order:
             continue
         raise _refusal(cls, name, f"a helper may not set self.{step.argval}: set it in the callback", _location(method))
 

@@ -13,7 +13,7 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload, overload_attribute
 
 from onetape import _core
-from onetape.engine.jit.types import POSITION_SIDES, SYMBOL, WordType
+from onetape.engine.jit.types import POSITION_SIDES, SYMBOL, OrderType, WordType
 
 for _name, _address in _core.compiled_services():
     llvm.add_symbol(_name, _address)
@@ -64,12 +64,12 @@ TRIGGER_KINDS = {"stop": 1, "take_profit": 2}
 
 @intrinsic
 def number(typingctx, value):
-    """The number behind a word, an order, a position or a book."""
+    """The number behind a word, an order, a position or a book. Raises TypeError where an order is None."""
 
     def build(context, builder, sig, args):
         return args[0]
 
-    return types.int64(value), build
+    return types.int64(value.type if isinstance(value, types.Optional) else value), build
 
 
 def maker(result):
@@ -134,6 +134,10 @@ NOT_AVAILABLE = "not available: "  # begins what the interpreter does and compil
 
 def is_none(typ):
     return typ is None or isinstance(typ, types.NoneType) or (isinstance(typ, types.Omitted) and typ.value is None)
+
+
+def is_order(typ):
+    return isinstance(typ.type if isinstance(typ, types.Optional) else typ, OrderType)
 
 
 def choice(typ, choices, what):

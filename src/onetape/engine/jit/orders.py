@@ -7,8 +7,6 @@ overload's signature with that of what it returns.
 
 from __future__ import annotations
 
-import operator
-
 from numba.core import types
 from numba.core.errors import TypingError
 from numba.extending import overload, overload_attribute, overload_method
@@ -36,6 +34,7 @@ from onetape.engine.jit.calls import (
     choice,
     equity,
     is_none,
+    is_order,
     literal,
     maker,
     money,
@@ -66,32 +65,6 @@ from onetape.engine.jit.types import (
 )
 from onetape.engine.marks import BUY, SELL
 from onetape.model.time import parse_period
-
-
-@overload(operator.is_)
-def _order_is(a, b):
-    if isinstance(a, OrderType) and isinstance(b, types.NoneType):
-        return lambda a, b: number(a) == 0
-    if isinstance(a, OrderType) and isinstance(b, OrderType):
-        return lambda a, b: number(a) == number(b)
-    return None
-
-
-@overload(operator.is_not)
-def _order_is_not(a, b):
-    if isinstance(a, OrderType) and isinstance(b, types.NoneType):
-        return lambda a, b: number(a) != 0
-    if isinstance(a, OrderType) and isinstance(b, OrderType):
-        return lambda a, b: number(a) != number(b)
-    return None
-
-
-@overload(operator.eq)
-def _order_eq(a, b):
-    if isinstance(a, OrderType) and isinstance(b, OrderType):
-        return lambda a, b: number(a) == number(b)
-    return None
-
 
 attribute(OrderType, "id", lambda order: lambda order: number(order))
 
@@ -214,7 +187,7 @@ overload_method(StrategyType, "sell", prefer_literal=True)(_place_overload(SELL)
 
 @overload_method(StrategyType, "cancel")
 def _cancel(self, order):
-    if not isinstance(order, OrderType):
+    if not is_order(order):
         raise TypingError("onetape: cancel takes an order")
     return lambda self, order: cancel(number(order)) != 0
 
@@ -231,6 +204,10 @@ def _amend(self, order, price=None, qty=None):
     bits = (0 if is_none(price) else PRICE) | (0 if is_none(qty) else QTY)
     if bits == 0:
         raise TypingError("onetape: amend needs a price or a qty")
+    if not is_order(order):
+        raise TypingError("onetape: amend takes an order")
+    if isinstance(price, types.Optional) or isinstance(qty, types.Optional):
+        raise TypingError("onetape: a price or a qty that may be None: write an `if` around two amendments")
 
     def call(self, order, price=None, qty=None):
         return amend(number(order), as_float(price), as_float(qty), bits) != 0
@@ -267,7 +244,7 @@ def _target_overload(is_close):
             sent = target(symbol_number(self, symbol), float(qty), is_close)
             if sent == -1:
                 raise RuntimeError("a target could not be set")
-            return as_order(sent)
+            return None if sent == 0 else as_order(sent)
 
         return call
 

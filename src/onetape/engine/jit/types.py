@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.imputils import lower_cast, lower_getattr_generic, lower_setattr_generic
-from numba.core.typeconv import Conversion
+from numba.core.imputils import lower_getattr_generic, lower_setattr_generic
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import models, register_model
 
@@ -49,14 +48,11 @@ class _NumberModel(models.PrimitiveModel):
 
 
 class OrderType(_NumberType):
-    """The type of an own order, by id; 0 is None."""
+    """The type of an own order, by id. What may be None is numba's Optional of it; in a strategy's record None is 0."""
 
     def __init__(self, words: tuple[str, ...] = ()) -> None:
         self.symbols = words
         super().__init__(name=f"Order{words!r}")
-
-    def can_convert_from(self, typingctx: Any, other: Any) -> Any:
-        return Conversion.safe if isinstance(other, types.NoneType) else None
 
 
 class PositionType(_NumberType):
@@ -85,11 +81,6 @@ class RandomType(types.Type):
 for _type in (WordType, OrderType, PositionType, BookType):
     register_model(_type)(_NumberModel)
 register_model(RandomType)(models.OpaqueModel)
-
-
-@lower_cast(types.NoneType, OrderType)
-def _none_as_order(context: Any, builder: Any, fromty: Any, toty: Any, value: Any) -> Any:
-    return ir.Constant(ir.IntType(64), 0)
 
 
 class ColumnType(types.Array):
@@ -207,6 +198,7 @@ def load(builder: Any, pointer: Any, offset: int, kind: Any) -> Any:
 _PRICE_SCALE, _SIZE_SCALE, _MID_SCALE, _INSTRUMENT = 0, 8, 16, 24  # CompiledFacts of the core
 _I64, _DOUBLE = ir.IntType(64), ir.DoubleType()
 _BID, _ASK = 16, 24  # of QuotePayload
+_NO_ORDER = ir.Constant(_I64, 0)
 
 
 @lower_getattr_generic(EventType)
@@ -256,6 +248,10 @@ class Attribute:
     offset: int = -1
     constant: Any = None
 
+    @property
+    def is_order(self) -> bool:
+        return isinstance(self.type, types.Optional)
+
 
 class StrategyType(types.Type):
     """The type of one strategy class with the attributes that it had after on_start."""
@@ -298,6 +294,11 @@ def _strategy_attribute(context: Any, builder: Any, typ: StrategyType, value: An
         return context.get_dummy_value()
     if found.offset < 0:
         return ir.Constant(_I64, found.constant)
+    if found.is_order:
+        order = context.make_helper(builder, found.type)
+        order.data = builder.load(_place(builder, value, found.offset, _I64))
+        order.valid = builder.icmp_unsigned("!=", order.data, _NO_ORDER)
+        return order._getvalue()
     pointer = _place(builder, value, found.offset, context.get_data_type(found.type))
     return context.unpack_value(builder, found.type, pointer)
 
@@ -309,6 +310,11 @@ def _set_strategy_attribute(context: Any, builder: Any, sig: Any, args: Any, att
     if found.offset < 0 or isinstance(found.type, types.Array):
         raise TypeError(f"self.{attr} cannot be set to another object")
     target, value = args
+    if found.is_order:
+        order = context.make_helper(builder, found.type, value=value)
+        number = builder.select(cgutils.as_bool_bit(builder, order.valid), order.data, _NO_ORDER)
+        builder.store(number, _place(builder, target, found.offset, _I64))
+        return
     pointer = _place(builder, target, found.offset, context.get_data_type(found.type))
     context.pack_value(builder, found.type, value, pointer)
 
