@@ -167,7 +167,9 @@ Status Reader::slow(Frame& frame) noexcept {
         }
         const FrameHeader* header = good_frame(bytes, offset, sequence_ + 1, crc_);
         if (header == nullptr) {
-            // A live writer never shows a bad frame; one that died may have left a torn one.
+            // A live writer never shows a bad frame; one that died may have left a torn one. It
+            // ends there: nothing of it was promised, `verify` counts it, and the next writer or
+            // `repair` sets it aside.
             Walk walk;
             walk.offset = offset;
             walk.last_sequence = sequence_;
@@ -180,10 +182,7 @@ Status Reader::slow(Frame& frame) noexcept {
                 if (open_file(path, O_RDONLY, file).ok()) (void)file_bytes(file, path, size);
                 const Tail tail = judge_tail(bytes.first(std::min<std::size_t>(bytes.size(), size)),
                                              walk, last_writer(control(), header_.uuid), path);
-                if (tail.state == TailState::torn)
-                    return fail({Status::torn, path + ": offset " + std::to_string(offset) +
-                                                   ": torn tail after sequence " +
-                                                   std::to_string(sequence_)});
+                if (tail.state == TailState::torn) return fail({Status::not_found, ""});
             }
             const char* what =
                 offset + frame_header_bytes <= frame_limit_ &&

@@ -46,9 +46,9 @@ class Reader {
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;
 
-    // ok and a checked frame; not_found when there is none yet (end of a sealed journal, or the
-    // writer has not written it); damaged, torn ... otherwise, described by failure(). The frame
-    // stays valid until a later call leaves its segment.
+    // ok and a checked frame; not_found when there is none yet (end of a sealed journal, the writer
+    // has not written it, or has died in it); damaged ... otherwise, described by failure(). The
+    // frame stays valid until a later call leaves its segment.
     Status next(Frame& frame) noexcept;
     // Up to `frames.size()` checked frames at once, all of them of one segment; 0: ask `next`,
     // which says what is the matter. Checking some frames in a row costs half of checking one,

@@ -50,7 +50,7 @@ Failure repair_journal(const std::string& directory, const Expand& expand, Repai
     if (Failure failure = verify_journal(directory, expand, found); !failure.ok()) return failure;
     report.last_sequence = found.last_sequence;
     report.damage = found.damaged;
-    if (found.damaged.empty()) return {};
+    if (found.damaged.empty() && found.torn_bytes == 0) return {};
 
     std::vector<SegmentFile> files;
     if (Failure failure = list_segments(directory, files); !failure.ok()) return failure;
@@ -93,8 +93,9 @@ Failure repair_journal(const std::string& directory, const Expand& expand, Repai
             end = chain_end(check);
             continue;
         }
-        // The first damage. What can be read of the segment stays, what follows goes; unless it
-        // was the seal alone that was hit, and made again it is what the next one stands on.
+        // The first damage, or a torn tail. What can be read of the segment stays, what follows
+        // goes; unless it was the seal alone that was hit, and made again it is what the next one
+        // stands on.
         if (failure = set_file_aside(directory, listed, report); !failure.ok()) return failure;
         lost = true;
         if (!usable) continue;

@@ -144,20 +144,26 @@ BarTick BarBuilder::on_quote(std::int64_t time, std::int64_t bid, std::int64_t a
 
 BarTick BarBuilder::on_bar(const BarPayload& bar, std::uint16_t flags) {
     const bool in_time = is_time(bar.ts_open) && is_time(bar.ts_close);
-    // One that reaches into two periods is in neither.
-    const bool fits = bar.period_ns == takes_ns() && in_time &&
-                      bar.ts_close - bar.ts_open == bar.period_ns &&
-                      (source_ == BarSource::venue || bar_open_time(bar.ts_open, period_) ==
-                                                          bar_open_time(bar.ts_close - 1, period_));
+    // A day by a zone's clocks may have 23 or 25 hours, a month 28 days.
+    const bool fits = bar.period_ns == takes_ns() && in_time && bar.ts_open < bar.ts_close &&
+                      bar.ts_close - bar.ts_open < 2 * bar.period_ns;
     if (!fits || waiting_.size() == waiting_max) {
         ++counts_.refused;
         return BarTick::refused;
     }
-    if (bar.ts_open <= venue_open_last_ || bar.ts_open < joined_until_) {
+    const Part part = part_of(bar);
+    if (bar.ts_open <= venue_open_last_ || part.period < joined_until_) {
         ++counts_.late;
         return BarTick::late;
     }
+    // Of a period whose beginning is not known there is no bar.
+    const bool is_first = venue_open_last_ == std::numeric_limits<std::int64_t>::min();
     venue_open_last_ = bar.ts_open;
+    if (is_first && !part.is_first) joined_until_ = part.period + period_;
+    if (part.period < joined_until_) {
+        ++counts_.late;
+        return BarTick::late;
+    }
     if (source_ == BarSource::venue)
         waiting_.push_back({bar, flags});
     else
@@ -167,18 +173,13 @@ BarTick BarBuilder::on_bar(const BarPayload& bar, std::uint16_t flags) {
     return BarTick::folded;
 }
 
-BarTick BarBuilder::on_past_bar(const BarPayload& bar, std::uint16_t flags) {
-    const bool is_first = venue_open_last_ == std::numeric_limits<std::int64_t>::min();
-    if (is_first && bar.ts_open != bar_open_time(bar.ts_open, period_)) return BarTick::late;
-    return on_bar(bar, flags);
-}
-
 void BarBuilder::join(const BarPayload& bar, std::uint16_t flags) {
-    if (is_joining_ && bar.ts_open >= joined_.bar.ts_close) finish();
+    const Part part = part_of(bar);
+    if (is_joining_ && part.period != joined_period_) finish();
     if (!is_joining_) {
         joined_ = {bar, flags};
-        joined_.bar.ts_open = bar_open_time(bar.ts_open, period_);
-        joined_.bar.ts_close = joined_.bar.ts_open + period_;
+        joined_period_ = part.period;
+        joined_.bar.ts_open = part.period + part.begins_later;
         joined_.bar.period_ns = period_;
         is_joining_ = true;
     } else {
@@ -200,12 +201,24 @@ void BarBuilder::join(const BarPayload& bar, std::uint16_t flags) {
         joined_.flags = static_cast<std::uint16_t>(((joined_.flags | flags) & ~flag_empty) |
                                                    (joined_.flags & flags & flag_empty));
     }
-    if (bar.ts_close == joined_.bar.ts_close) finish();
+    joined_.bar.ts_close = part.period + period_ + part.ends_later;
+    if (part.is_last) finish();
+}
+
+// A bar lies in the period that has its middle: days by a zone's clocks are off the grid of UTC by
+// less than half of them, and by another hour in summer. What is made of them is off it as they
+// are.
+BarBuilder::Part BarBuilder::part_of(const BarPayload& bar) const noexcept {
+    const std::int64_t middle = bar.ts_open + (bar.ts_close - bar.ts_open) / 2;
+    const std::int64_t part = takes_ns(), period = bar_open_time(middle, period_);
+    const std::int64_t begin = period + (middle - period) / part * part;
+    return {period, bar.ts_open - begin, bar.ts_close - (begin + part), begin == period,
+            begin + part == period + period_};
 }
 
 void BarBuilder::finish() {
     waiting_.push_back(joined_);
-    joined_until_ = joined_.bar.ts_close;
+    joined_until_ = joined_period_ + period_;
     is_joining_ = false;
 }
 
@@ -327,7 +340,7 @@ BarTick BarStream::on_bar(const BarPayload& bar, std::uint16_t flags) {
 bool BarStream::preload(std::size_t index, const BarPayload& bar, std::uint16_t flags,
                         ClosedBar& closed) {
     BarBuilder& builder = builders_[index];
-    builder.on_past_bar(bar, flags);
+    builder.on_bar(bar, flags);
     const bool has_closed = builder.next(bar.ts_close, closed);
     update_due();
     return has_closed;

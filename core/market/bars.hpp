@@ -88,10 +88,8 @@ class BarBuilder {
     BarTick on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
                      std::uint64_t number = 0, Side side = Side::none) noexcept;
     BarTick on_quote(std::int64_t time, std::int64_t bid, std::int64_t ask) noexcept;
+    // Of finer bars the first period has a bar only if it is known from its beginning.
     BarTick on_bar(const BarPayload& bar, std::uint16_t flags);
-    // A bar of the venue's from before the start. Of a period whose beginning is not known there
-    // is no bar.
-    BarTick on_past_bar(const BarPayload& bar, std::uint16_t flags);
     // Goes on with a period of which the venue has told what was traded in it so far. Trades that
     // are in it are passed over when the stream tells of them, too: until a later one comes, and
     // at most until the next period ends (a venue that begins anew has other numbers).
@@ -120,6 +118,13 @@ class BarBuilder {
     BarTick fold_amount(std::int64_t time, std::int64_t price, std::int64_t size,
                         Side side) noexcept;
     void begin(std::int64_t open_time, std::int64_t price) noexcept;
+    // Which part of a period a bar is. period: where it begins in UTC; begins_later, ends_later: by
+    // how much the bar does, of its part.
+    struct Part {
+        std::int64_t period, begins_later, ends_later;
+        bool is_first, is_last;
+    };
+    [[nodiscard]] Part part_of(const BarPayload& bar) const noexcept;
     void join(const BarPayload& bar, std::uint16_t flags);
     void finish();
     void wait() noexcept;
@@ -150,6 +155,7 @@ class BarBuilder {
     // no other can come.
     Waiting joined_{};
     bool is_joining_ = false;
+    std::int64_t joined_period_ = 0;
     std::int64_t joined_until_ = std::numeric_limits<std::int64_t>::min();
 };
 

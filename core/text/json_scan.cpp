@@ -124,6 +124,9 @@ Failure JsonPaths::add(const std::string& path, int& slot) {
         const std::string outer = path.substr(from, dot - from);
         std::int16_t target = find(scopes_[scope].inner_single, scopes_[scope].inner_longer, outer);
         if (target == none) {
+            if (scopes_.size() == json_slots_max) {
+                return {Status::exhausted, "more than 64 JSON objects"};
+            }
             target = static_cast<std::int16_t>(scopes_.size());
             scopes_.emplace_back();
             scopes_.back().parent = scope;
@@ -192,6 +195,7 @@ const char* JsonScanner::scan(std::string_view line, JsonMessage& message) {
     message.levels.clear();
     message.rows.clear();
     row_ = 0;
+    entered_ = 0;
     const char* p = line.data();
     const char* const end = p + line.size();
     begin_ = p;
@@ -259,9 +263,9 @@ const char* JsonScanner::nested(const char*& p, std::size_t scope_index, std::st
     if (depth >= json_depth_max) return "nested deeper than 64";
     const std::int16_t inner = JsonPaths::find(scope.inner_single, scope.inner_longer, key);
     if (*p == '{') {
-        return inner == JsonPaths::none
-                   ? skip(p, depth)
-                   : object(p, static_cast<std::size_t>(inner), depth + 1, message);
+        if (inner == JsonPaths::none) return skip(p, depth);
+        if (!enter(inner)) return "a key stands twice";
+        return object(p, static_cast<std::size_t>(inner), depth + 1, message);
     }
     if (const JsonPaths::RowList* list = paths_.row_list(scope_index, key)) {
         return rows(p, *list, depth, message);
@@ -270,6 +274,7 @@ const char* JsonScanner::nested(const char*& p, std::size_t scope_index, std::st
     skip_blanks(inside);
     const bool is_flat = *inside != '[' && *inside != '{' && *inside != ']';
     if (inner != JsonPaths::none && (is_flat || scope_index != 0)) {
+        if (!enter(inner)) return "a key stands twice";
         return array(p, static_cast<std::size_t>(inner), depth + 1, message);
     }
     const std::int16_t slot = JsonPaths::find(scope.single, scope.longer, key);
@@ -368,8 +373,11 @@ const char* JsonScanner::rows(const char*& p, const JsonPaths::RowList& list, in
 const char* JsonScanner::row(const char*& p, std::string_view list, int depth,
                              JsonMessage& message) {
     message.list = list;
-    return *p == '{' ? object(p, paths_.rows_scope_, depth, message)
-                     : array(p, paths_.rows_scope_, depth, message);
+    const std::uint64_t entered = entered_;
+    const char* const fault = *p == '{' ? object(p, paths_.rows_scope_, depth, message)
+                                        : array(p, paths_.rows_scope_, depth, message);
+    entered_ = entered;  // the next row has its own
+    return fault;
 }
 
 bool JsonScanner::next_row(JsonMessage& message, const char*& fault) {
@@ -383,10 +391,25 @@ bool JsonScanner::next_row(JsonMessage& message, const char*& fault) {
     return true;
 }
 
+// Venues have sent a key twice in one object (Binance COIN-M's depth, 2021). Where both have one
+// value it is that; where they do not agree nobody knows which counts.
+const char* JsonScanner::repeated_value(const char*& p, std::int16_t slot, int depth,
+                                        JsonMessage& message) {
+    constexpr const char* fault = "a key stands twice, with different values";
+    const JsonValue& found = message.values[static_cast<std::size_t>(slot)];
+    const JsonKind kind = found.kind;
+    if (kind == JsonKind::array || kind == JsonKind::levels) return fault;
+    const std::string text(found.text);  // its place may be that of the second one's text
+    message.present &= ~(std::uint64_t{1} << static_cast<unsigned>(slot));
+    if (const char* other = value(p, slot, depth, message)) return other;
+    return found.kind == kind && found.text == text ? nullptr : fault;
+}
+
 const char* JsonScanner::value(const char*& p, std::int16_t slot, int depth, JsonMessage& message) {
     JsonValue& found = message.values[static_cast<std::size_t>(slot)];
     const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(slot);
-    if ((message.present & bit) != 0) return "a key stands twice";
+    if ((message.present & bit) != 0) [[unlikely]]
+        return repeated_value(p, slot, depth, message);
     message.present |= bit;
     found.is_digits = false;
     if (*p == '"') {

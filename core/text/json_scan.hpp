@@ -155,6 +155,15 @@ class JsonScanner {
                                      int depth, JsonMessage& message);
     [[nodiscard]] const char* nested(const char*& p, std::size_t scope, std::string_view key,
                                      int depth, JsonMessage& message);
+    // An object or list that stands twice has no value: parts of both would be mixed.
+    [[nodiscard]] bool enter(std::int16_t scope) noexcept {
+        const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(scope);
+        const bool is_first = (entered_ & bit) == 0;
+        entered_ |= bit;
+        return is_first;
+    }
+    [[nodiscard]] const char* repeated_value(const char*& p, std::int16_t slot, int depth,
+                                             JsonMessage& message);
     [[nodiscard]] const char* value(const char*& p, std::int16_t slot, int depth,
                                     JsonMessage& message);
     [[nodiscard]] const char* rows(const char*& p, const JsonPaths::RowList& list, int depth,
@@ -172,6 +181,7 @@ class JsonScanner {
                                               std::string_view& text);
 
     JsonPaths paths_;
+    std::uint64_t entered_ = 0;    // scopes, of the message or row that is read
     const char* begin_ = nullptr;  // of the line that is read
     const char* end_ = nullptr;
     std::size_t row_ = 0;                                // of the message: the next of its rows

@@ -7,6 +7,7 @@
 #include "text/decimal_wide.hpp"
 #include "text/time_text.hpp"
 #include "text/trade_id.hpp"
+#include "text/turnover.hpp"
 
 namespace onetape {
 namespace {
@@ -348,6 +349,12 @@ bool MessageReader::quote(const MessageRule& rule, StreamState& stream, std::int
     return emit(EventType::quote, 0, stream.spec.stream, receipt, &event, sizeof event);
 }
 
+bool MessageReader::flag(int slot, bool& found) const noexcept {
+    const JsonKind kind = message_.at(slot).kind;
+    found = kind == JsonKind::true_;
+    return found || kind == JsonKind::false_;
+}
+
 bool MessageReader::trade(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
     if (!is_first(stream.trade_rule, rule)) return true;
     TradePayload event{};
@@ -359,9 +366,10 @@ bool MessageReader::trade(const MessageRule& rule, StreamState& stream, std::int
     if (event.size < 0) return refuse("size is negative");
     if (event.size == 0 && !config_.measuring) return refuse("size is zero");
     event.ts_recv = receipt;
-    const int sell = slot(rule, Role::sell);
-    if (message_.has(sell)) {
-        event.side = message_.at(sell).kind == JsonKind::true_ ? Side::sell : Side::buy;
+    if (const int sell = slot(rule, Role::sell); message_.has(sell)) {
+        bool is_sell = false;
+        if (!flag(sell, is_sell)) return refuse("the side is neither true nor false");
+        event.side = is_sell ? Side::sell : Side::buy;
     }
     if (!side_of(rule, event.side)) return false;
     return emit(EventType::trade, 0, stream.spec.stream, receipt, &event, sizeof event);
@@ -447,9 +455,13 @@ bool MessageReader::open_interest(const MessageRule& rule, StreamState& stream,
 
 bool MessageReader::bar(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
     const int closed = slot(rule, Role::closed);
-    if (message_.has(closed) && message_.at(closed).kind != JsonKind::true_) {
-        pass_over(rule.name + " still open");
-        return true;
+    if (message_.has(closed)) {
+        bool is_closed = false;
+        if (!flag(closed, is_closed)) return refuse("the bar's end is neither true nor false");
+        if (!is_closed) {
+            pass_over(rule.name + " still open");
+            return true;
+        }
     }
     BarPayload event{};
     std::uint64_t trades = 0, minutes = 0;
@@ -480,14 +492,13 @@ bool MessageReader::bar(const MessageRule& rule, StreamState& stream, std::int64
     RawDecimal turnover;
     if (message_.has(slot(rule, Role::turnover))) {
         if (!number(rule, Role::turnover, turnover)) return false;
-        const int shift =
-            stream.spec.price_decimals + stream.spec.size_decimals - turnover.decimals;
-        if (shift >= 0 && shift <= decimal_digits_max && !turnover.cut) {
-            const Int128 units = static_cast<Int128>(turnover.mantissa) *
-                                 powers_of_ten[static_cast<std::size_t>(shift)];
-            event.turnover_low = low_half(units);
-            event.turnover_high = high_half(units);
+        Int128 units = 0;
+        if (!scaled_turnover(turnover, stream.spec.price_decimals + stream.spec.size_decimals,
+                             units)) {
+            return refuse("turnover is too large");
         }
+        event.turnover_low = low_half(units);
+        event.turnover_high = high_half(units);
     }
     // No bar is visible before its close, even where the venue's clock runs ahead of ours.
     std::int64_t shown = event.ts_close;

@@ -225,6 +225,8 @@ class MessageReader {
     bool time(const MessageRule& rule, Role role, std::int64_t& ns);
     bool event_time(const MessageRule& rule, std::int64_t& ns);
     bool side_of(const MessageRule& rule, Side& side);
+    // False: the value is neither true nor false.
+    bool flag(int slot, bool& found) const noexcept;
     bool sides_of_book(const MessageRule& rule, StreamState& stream);
     bool side_of_levels(const MessageRule& rule, StreamState& stream, Role role,
                         std::vector<BookLevel>& levels);

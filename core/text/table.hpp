@@ -4,10 +4,12 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "text/bar_clock.hpp"
 #include "text/decimal_text.hpp"
 #include "text/event_sink.hpp"
 #include "text/json_rows.hpp"
@@ -96,9 +98,12 @@ struct TableConfig {
     int skip_lines = 0;  // the header
     Zone zone;
     std::int64_t period_ns = 0;  // of bars, of marks that are bars' closes, and between fundings
-    bool time_is_close = false;  // bars
-    int implied_decimals = 0;    // of prices and sizes that are written without a point
-    int stream = 0;              // place in TableStreams, where no column says it
+    BarClock clock;
+    std::vector<std::int64_t> starts;   // of bars: the second and the third stamp, in order of time
+    std::vector<std::uint64_t> wanted;  // ascending: only the texts of these rows, as rejects
+    bool time_is_close = false;         // bars
+    int implied_decimals = 0;           // of prices and sizes that are written without a point
+    int stream = 0;                     // place in TableStreams, where no column says it
     std::uint32_t source = 0;
     bool measuring = false;
     bool reversed = false;  // newest first: equal times are taken from the end
@@ -112,6 +117,7 @@ struct TableFacts {
     std::int64_t first_time = 0, last_time = 0;  // in file order
     bool ascending = true, descending = true;    // equal times agree with both
     std::unordered_map<std::int64_t, std::uint64_t> steps;
+    BarFacts bars;
 };
 // Levels of one book event; a message with more becomes several, so that a file whose rows all have
 // one time takes no more memory than this.
@@ -192,6 +198,13 @@ class TableDecoder final : public RowDecoder {
 
     bool times(std::int64_t& ts_event, std::int64_t& ts_recv);
     bool time(TableColumn column, std::int64_t& ns);
+    bool bar_time(std::int64_t& ns);
+    // One period after a stamp, or before it where it is a bar's close. false: out of range.
+    [[nodiscard]] bool other_end(std::int64_t stamp, std::optional<std::int64_t> reading,
+                                 std::int64_t& end) const noexcept;
+    [[nodiscard]] bool is_part(std::int64_t stamp, std::int64_t end) const noexcept;
+    bool show_row(std::string_view text, std::uint64_t number);
+    [[nodiscard]] std::string packed_text(const char* cells) const;
     bool number(TableColumn column, RawDecimal& raw);
     bool number_at(std::string_view field, const char* name, RawDecimal& raw);
     bool units(TableColumn column, Quantity quantity, std::int64_t& value);
@@ -203,6 +216,7 @@ class TableDecoder final : public RowDecoder {
     bool hand_on(EventRow& row, std::span<const BookLevel> levels = {});
     bool flush_batch();
     void measure_step(std::int64_t time);
+    void measure_bar(std::int64_t time, std::int64_t stamp);
 
     [[nodiscard]] bool has(TableColumn column) const noexcept {
         return config_.columns[static_cast<std::size_t>(column)] >= 0;
@@ -252,6 +266,7 @@ class TableDecoder final : public RowDecoder {
     std::vector<bool> in_snapshot_;  // by stream: the row before belonged to one
     int stream_ = 0;                 // of the row at hand
     std::int64_t step_from_ = 0;
+    std::optional<std::int64_t> reading_;  // of the clock, in the row at hand
     std::int64_t order_ = 0;
     Status status_ = Status::ok;
 };

@@ -7,6 +7,7 @@
 #include "journal/frame.hpp"
 #include "text/table.hpp"
 #include "text/trade_id.hpp"
+#include "text/turnover.hpp"
 #include "text/word.hpp"
 
 namespace onetape {
@@ -69,6 +70,44 @@ void TableDecoder::measure_step(std::int64_t time) {
             facts_.steps.emplace(step, 1);
     }
     step_from_ = time;
+}
+
+// The zone's last reading is that of the stamp.
+void TableDecoder::measure_bar(std::int64_t time, std::int64_t stamp) {
+    measure(time);
+    measure_step(stamp);
+    std::int64_t wall = 0;
+    if (__builtin_add_overflow(stamp, config_.zone.offset_at(stamp), &wall)) return;
+    facts_.bars.add(stamp, reading_.value_or(wall), config_.zone.is_utc());
+}
+
+// A day whose first hour was skipped begins when the clocks have jumped: it has no other beginning.
+bool TableDecoder::bar_time(std::int64_t& ns) {
+    reading_ = {};
+    if (config_.form == RowForm::packed) return time(TableColumn::ts_event, ns);
+    const TimeFault fault = parse_time(text(TableColumn::ts_event), config_.zone, ns);
+    reading_ = config_.zone.reading();
+    const bool is_jump =
+        fault == TimeFault::skipped && (config_.measuring || config_.clock.by_zone);
+    return fault == TimeFault::none || is_jump ||
+           refuse(std::string(column_name(TableColumn::ts_event)) + " " + describe(fault));
+}
+
+bool TableDecoder::other_end(std::int64_t stamp, std::optional<std::int64_t> reading,
+                             std::int64_t& end) const noexcept {
+    return period_from(stamp, reading, config_.period_ns, config_.time_is_close, config_.clock,
+                       config_.zone, end);
+}
+
+// The first row of a file that was cut out of a longer history may be a part of its period: the
+// second begins before the first would end, and the third follows the second.
+bool TableDecoder::is_part(std::int64_t stamp, std::int64_t end) const noexcept {
+    if (config_.starts.size() < 2 || stamp >= config_.starts[0]) return false;
+    const std::int64_t second = config_.starts[0], third = config_.starts[1];
+    std::int64_t of_second = 0, of_third = 0;
+    if (!other_end(second, {}, of_second) || !other_end(third, {}, of_third)) return false;
+    return config_.time_is_close ? of_second < stamp && of_third >= second
+                                 : end > second && of_second <= third;
 }
 
 bool TableDecoder::row(std::uint64_t number) {
@@ -149,7 +188,7 @@ bool TableDecoder::trade(EventRow& out) {
 bool TableDecoder::bar(EventRow& out) {
     BarPayload event{};
     std::int64_t stamp = 0, received = 0, last = 0;
-    if (!time(TableColumn::ts_event, stamp)) return false;
+    if (!bar_time(stamp)) return false;
     if (has_column(TableColumn::ts_recv) && !time(TableColumn::ts_recv, received)) return false;
     if (has(TableColumn::close_time) && !time(TableColumn::close_time, last)) return false;
     event.trades = -1;
@@ -164,21 +203,28 @@ bool TableDecoder::bar(EventRow& out) {
     event.period_ns = config_.period_ns;
     event.ts_open = stamp;
     event.ts_close = stamp;
+    std::int64_t end = 0;
+    const bool has_end = other_end(stamp, reading_, end);
     if (has(TableColumn::close_time)) {
+        std::int64_t length = 0;
         if (!end_after(last, event.ts_close) ||
-            __builtin_sub_overflow(event.ts_close, event.ts_open, &event.period_ns)) {
+            __builtin_sub_overflow(event.ts_close, event.ts_open, &length)) {
             return refuse("time is outside 1678 to 2262");
         }
-        if (event.period_ns <= 0) return refuse("bar closes before it opens");
-    } else if (config_.time_is_close
-                   ? __builtin_sub_overflow(stamp, config_.period_ns, &event.ts_open)
-                   : __builtin_add_overflow(stamp, config_.period_ns, &event.ts_close)) {
+        if (length <= 0) return refuse("bar closes before it opens");
+        // A day of 23 hours is a day.
+        if (!has_end || end != event.ts_close) event.period_ns = length;
+    } else if (has_end) {
+        (config_.time_is_close ? event.ts_open : event.ts_close) = end;
+    } else {
         return refuse("time is outside 1678 to 2262");
     }
     if (config_.measuring) {
-        measure(event.ts_close);
-        measure_step(stamp);
+        measure_bar(event.ts_close, stamp);
         return true;
+    }
+    if (is_part(stamp, event.ts_close)) {
+        return refuse("is a part of a bar: the next one begins before it would end");
     }
     if (event.high < std::max({event.open, event.low, event.close}) ||
         event.low > std::min(event.open, event.close)) {
@@ -188,13 +234,12 @@ bool TableDecoder::bar(EventRow& out) {
     if (has_column(TableColumn::turnover)) {
         if (!number(TableColumn::turnover, turnover)) return false;
         const TableStream& spec = streams_.at(stream_);
-        const int shift = spec.price_decimals + spec.size_decimals - turnover.decimals;
-        if (shift >= 0 && shift <= decimal_digits_max && !turnover.cut) {
-            const Int128 whole = static_cast<Int128>(turnover.mantissa) *
-                                 powers_of_ten[static_cast<std::size_t>(shift)];
-            event.turnover_low = low_half(whole);
-            event.turnover_high = high_half(whole);
+        Int128 units = 0;
+        if (!scaled_turnover(turnover, spec.price_decimals + spec.size_decimals, units)) {
+            return refuse("turnover is too large");
         }
+        event.turnover_low = low_half(units);
+        event.turnover_high = high_half(units);
     }
     out.time = std::max(event.ts_close, received);
     put_payload(out, EventType::bar, event);
@@ -205,13 +250,12 @@ bool TableDecoder::bar(EventRow& out) {
 bool TableDecoder::mark(EventRow& out) {
     MarkPayload event{};
     std::int64_t stamp = 0, last = 0;
-    if (!time(TableColumn::ts_event, stamp)) return false;
+    if (!bar_time(stamp)) return false;
     event.ts_event = stamp;
     if (has(TableColumn::close_time)) {
         if (!time(TableColumn::close_time, last)) return false;
         if (!end_after(last, event.ts_event)) return refuse("time is outside 1678 to 2262");
-    } else if (!config_.time_is_close &&
-               __builtin_add_overflow(stamp, config_.period_ns, &event.ts_event)) {
+    } else if (!config_.time_is_close && !other_end(stamp, reading_, event.ts_event)) {
         return refuse("time is outside 1678 to 2262");
     }
     event.ts_recv = event.ts_event;
@@ -224,8 +268,7 @@ bool TableDecoder::mark(EventRow& out) {
     out.time = event.ts_recv;
     put_payload(out, EventType::mark, event);
     if (config_.measuring) {
-        measure(out.time);
-        measure_step(stamp);
+        measure_bar(out.time, stamp);
         return true;
     }
     return hand_on(out);

@@ -117,8 +117,16 @@ Status TableDecoder::feed_packed(const char* data, std::size_t size) {
 
 bool TableDecoder::packed_row(const char* cells) {
     cells_ = cells;
-    if (row(++number_)) return true;
+    ++number_;
+    if (!config_.wanted.empty()) return show_row(packed_text(cells), number_);
+    if (row(number_)) return true;
     if (status_ != Status::ok) return false;
+    rejects_.add(config_.source, number_, std::move(reason_), packed_text(cells));
+    reason_.clear();
+    return true;
+}
+
+std::string TableDecoder::packed_text(const char* cells) const {
     std::string shown;
     for (int place = 0; place < config_.fields; ++place) {
         std::array<char, 32> cell{};
@@ -134,8 +142,13 @@ bool TableDecoder::packed_row(const char* cells) {
         if (place != 0) shown.push_back(',');
         shown.append(cell.data());
     }
-    rejects_.add(config_.source, number_, std::move(reason_), shown);
-    reason_.clear();
+    return shown;
+}
+
+// Rows that were refused after they had been put in order are read again for their text.
+bool TableDecoder::show_row(std::string_view text, std::uint64_t number) {
+    if (std::binary_search(config_.wanted.begin(), config_.wanted.end(), number))
+        rejects_.add(config_.source, number, {}, text);
     return true;
 }
 
@@ -184,6 +197,7 @@ bool TableDecoder::on_json(std::string_view text, std::uint64_t number,
 // Answers whether to go on.
 bool TableDecoder::read_row(const char* fault, std::string_view text, std::uint64_t number,
                             LineSplitter::Ending ending) {
+    if (!config_.wanted.empty()) return show_row(text, number);
     if (fault != nullptr) {
         reason_ = fault;
     } else if (row(number)) {

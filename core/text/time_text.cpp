@@ -151,7 +151,10 @@ TimeFault Zone::to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept {
         // Where clocks went forward, the hour before the change never was; back, it was twice.
         const std::int64_t forward = changes_[last_ + 1].offset_ns - offset;
         if (wall_ns >= changes_[last_ + 1].wall_ns - std::abs(forward)) {
-            if (forward > 0) return TimeFault::skipped;
+            if (forward > 0) {
+                utc_ns = static_cast<std::int64_t>(begins(last_ + 1));
+                return TimeFault::skipped;
+            }
             if (is_second(utc_ns, utc_ns - forward)) utc_ns -= forward;
         }
     }
@@ -159,6 +162,42 @@ TimeFault Zone::to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept {
     before_ = utc_ns;
     has_before_ = true;
     return TimeFault::none;
+}
+
+// When the change at `place` (not the first) came: its wall time is the later of the two readings.
+Int128 Zone::begins(std::size_t place) const noexcept {
+    return static_cast<Int128>(changes_[place].wall_ns) -
+           std::max(changes_[place].offset_ns, changes_[place - 1].offset_ns);
+}
+
+std::size_t Zone::place_of(std::int64_t utc_ns) const noexcept {
+    std::size_t low = 0, high = changes_.size();
+    while (high - low > 1) {
+        const std::size_t middle = low + (high - low) / 2;
+        (begins(middle) <= utc_ns ? low : high) = middle;
+    }
+    return low;
+}
+
+std::int64_t Zone::offset_at(std::int64_t utc_ns) const noexcept {
+    return changes_.empty() ? 0 : changes_[place_of(utc_ns)].offset_ns;
+}
+
+bool Zone::moment_of(std::int64_t wall_ns, std::int64_t& utc_ns) const noexcept {
+    if (changes_.empty()) {
+        utc_ns = wall_ns;
+        return true;
+    }
+    // The first change of offset after which the clock has this reading, or has passed it.
+    std::size_t low = 0, high = changes_.size();
+    while (high - low > 1) {
+        const std::size_t middle = low + (high - low) / 2;
+        const Int128 last_reading = begins(middle) + changes_[middle - 1].offset_ns;
+        (last_reading <= wall_ns ? low : high) = middle;
+    }
+    Int128 found = static_cast<Int128>(wall_ns) - changes_[low].offset_ns;
+    if (low > 0) found = std::max(found, begins(low));
+    return fits(found, utc_ns);
 }
 
 // Rows that are half of the repeated time apart are as near to both: they go on as they did.
@@ -188,6 +227,7 @@ TimeFault time_from_number(const RawDecimal& value, std::int64_t& ns) noexcept {
 }
 
 TimeFault parse_time(std::string_view text, Zone& zone, std::int64_t& ns) noexcept {
+    zone.set_reading({});
     while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
     while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
     if (text.empty()) return TimeFault::empty;
@@ -233,11 +273,13 @@ TimeFault parse_time(std::string_view text, Zone& zone, std::int64_t& ns) noexce
     const Int128 wall =
         static_cast<Int128>(days_from_civil(year, month, day)) * 86'400 * second_ns + in_day_ns;
     std::int64_t wall_ns = 0;
-    if (!fits(wall - offset_ns, wall_ns)) return TimeFault::out_of_range;
+    if (!fits(wall, wall_ns) || !fits(wall - offset_ns, wall_ns)) return TimeFault::out_of_range;
     if (has_zone) {
+        if (zone.is_utc()) zone.set_reading(wall_ns + offset_ns);
         ns = wall_ns;
         return TimeFault::none;
     }
+    zone.set_reading(wall_ns);
     return zone.to_utc(wall_ns, ns);
 }
 

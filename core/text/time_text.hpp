@@ -2,9 +2,11 @@
 // Moments as files write them, to int64 ns UTC. docs/concepts/time.md lists the forms; a property
 // test holds this against the model's own parser in Python.
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
+#include "base/money.hpp"
 #include "text/decimal_text.hpp"
 
 namespace onetape {
@@ -42,15 +44,32 @@ class Zone {
     explicit Zone(std::vector<ZoneChange> changes) : changes_(std::move(changes)) {}
     // No two times are the same: those of bars of one symbol.
     void set_distinct(bool distinct) noexcept { distinct_ = distinct; }
+    // skipped: utc_ns is the moment at which the clocks jumped.
     [[nodiscard]] TimeFault to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept;
+
+    [[nodiscard]] bool is_utc() const noexcept { return changes_.empty(); }
+    // How far clocks are ahead of UTC at a moment.
+    [[nodiscard]] std::int64_t offset_at(std::int64_t utc_ns) const noexcept;
+    // The moment of a reading of the clock: the first of two; of one that was skipped, the moment
+    // of the jump. false: it does not fit.
+    [[nodiscard]] bool moment_of(std::int64_t wall_ns, std::int64_t& utc_ns) const noexcept;
+
+    // The clock's reading in the text that was parsed last; none of a number, and of a text whose
+    // offset is not this zone's.
+    [[nodiscard]] std::optional<std::int64_t> reading() const noexcept { return reading_; }
+    void set_reading(std::optional<std::int64_t> wall_ns) noexcept { reading_ = wall_ns; }
 
  private:
     [[nodiscard]] bool is_second(std::int64_t first, std::int64_t second) const noexcept;
+    // The change that holds from the moment on, by its place.
+    [[nodiscard]] std::size_t place_of(std::int64_t utc_ns) const noexcept;
+    [[nodiscard]] Int128 begins(std::size_t place) const noexcept;
 
     std::vector<ZoneChange> changes_;  // ascending; the first holds from the beginning of time
     std::size_t last_ = 0;             // rows come in order: the answer is nearly always the same
     std::int64_t before_ = 0;          // the time before, UTC
     bool has_before_ = false, falls_ = false, distinct_ = false;
+    std::optional<std::int64_t> reading_;
 };
 
 // A number as s, ms, us or ns since the epoch by its magnitude: below 1e11 seconds, 1e14

@@ -53,6 +53,25 @@ def test_klines_of_both_units_and_spellings(unit: int, header: bool, load: Any) 
     assert {r.data["period_ns"] for r in tape.of("bar")} == {60 * 10**9}
 
 
+@pytest.mark.parametrize(
+    ("price", "size", "turnover", "kept"),
+    [
+        ("38416.0", "20.020", "769097.96793160", "769097.97"),  # two decimals: rounded to them
+        ("38416.0", "20.020", "769097.90000000", "769097.9"),  # zeros are no decimals
+        ("20000", "1", "7.50000000", "8"),
+        ("0.00001234", "5.12345678", "0.00006322", "0.00006322"),
+    ],
+)
+def test_a_turnover_with_more_decimals_than_price_and_size_is_kept(
+    load: Any, price: str, size: str, turnover: str, kept: str
+) -> None:
+    text = f"{MS},{price},{price},{price},{price},{size},{MS + 59_999},{turnover},1,0,0,0\n"
+    result, tape = load("binance-vision", {"A-1m-2024-01.csv": text}, "x:A")
+    assert (result.by_type, result.rejected) == ({"bar": 1}, 0)
+    scale = tape.instrument["price_decimals"] + tape.instrument["size_decimals"]
+    assert Decimal(tape.of("bar")[0].data["turnover"]).scaleb(-scale) == Decimal(kept)
+
+
 def test_months_are_merged_whatever_their_order(load: Any) -> None:
     def month(first: int) -> str:
         return "".join(

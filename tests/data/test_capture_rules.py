@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -194,6 +195,24 @@ def test_what_cannot_be_read_is_listed_with_its_reason(bad: str, reason: str, im
     assert listed["line"] == 3
     assert reason in listed["reason"]
     assert bad.startswith(listed["text"])
+
+
+def test_a_side_that_is_neither_true_nor_false_is_refused(import_text: Any, rejects: Any) -> None:
+    good = json.dumps(trade(1))
+    assert '"m": ' in good
+    bad = re.sub(r'"m": (true|false)', '"m": "true"', good)
+    result = raw(import_text, line(0, good), line(1, bad))
+    assert (result.by_type, result.rejected) == ({"trade": 1}, 1)
+    assert rejects()[0]["reason"] == "the side is neither true nor false"
+
+
+def test_a_key_that_the_venue_sent_twice_counts_once(import_text: Any, rejects: Any) -> None:
+    once = json.dumps(depth(1, 2, 0))
+    twice = once[:-1] + ', "s": "AUSD", "pu": 0}'
+    other = once[:-1] + ', "s": "BUSD"}'
+    result = raw(import_text, line(0, twice), line(1, other), line(2, depth(3, 4, 2)))
+    assert (result.by_type, result.rejected) == ({"book": 2}, 1)
+    assert rejects()[0]["reason"].startswith("a key stands twice")
 
 
 def test_control_characters_are_escaped_in_the_list(import_text: Any, rejects: Any, tmp_path: Any) -> None:

@@ -49,8 +49,9 @@ def test_bars(tmp_path, name, header, row, volume):
     assert [r.type for r in records] == ["bar"] * 3
     first = records[0].data
     assert first["ts_open"] == T0 * 10**9
-    # Prices are whole numbers here, so a unit is one; so are the sizes.
-    assert [first[key] for key in BAR] == list(BAR.values())
+    # Bars alone tell no tick: a unit is near a ten-thousandth of the price. Sizes are whole numbers.
+    unit = 10**4 if volume else 1
+    assert [first[key] for key in BAR] == [price * unit for price in BAR.values()]
     assert first["volume"] == volume
 
 
@@ -89,3 +90,14 @@ def test_our_own_names_go_first_and_are_not_mentioned(tmp_path):
 def test_what_is_not_understood_shows_the_header(tmp_path):
     with pytest.raises(BadInput, match="the header is when, what"):
         brought(tmp_path, "when,what", f"{T0},2")
+
+
+@pytest.mark.parametrize(("price", "tick"), [("60000", "1"), ("1500", "0.1"), ("100", "0.01"), ("100.125", "0.001")])
+def test_bars_alone_tell_no_tick_coarser_than_a_ten_thousandth_of_the_price(tmp_path, price, tick):
+    """A stop at 97.5 is one at 97.5, though the few bars there are happen to have whole prices."""
+    rows = [f"{T0 + 60 * at},{price},{price},{price},{price},7" for at in range(3)]
+    brought(tmp_path, "time,open,high,low,close,volume", *rows)
+    with JournalReader(tmp_path / "t") as reader:
+        assert len(list(reader)) > 3
+        (facts,) = reader.instruments.values()
+    assert (facts["tick"], facts["inferred"]) == (tick, ["tick", "lot"])

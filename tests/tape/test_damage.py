@@ -158,8 +158,43 @@ def test_garbage_behind_the_last_frame_is_torn(tmp_path: Path) -> None:
     report = verify(tmp_path / "t")
     assert (report.ok, report.frames) == (True, 51)
     assert 990 <= report.torn_bytes <= 1000
-    with pytest.raises(TornTape, match="torn tail"):
-        list(JournalReader(tmp_path / "t"))
+
+
+@pytest.mark.parametrize("has_control", [True, False])
+def test_a_torn_tail_is_the_end_for_who_reads_and_repair_sets_it_aside(tmp_path: Path, has_control: bool) -> None:
+    tape = tmp_path / "t"
+    make_tape(tape, 50, close=False)
+    with (tape / FIRST).open("r+b") as file:
+        file.seek(frame_places(tape / FIRST)[-1])
+        file.write(os.urandom(900))
+    if not has_control:
+        (tape / "control").unlink()
+    torn, frames = verify(tape).torn_bytes, verify(tape).frames
+    assert torn > 0 and verify(tape).ok
+    with JournalReader(tape) as reader:
+        assert len(list(reader.frames())) == 51
+    mended = repair(tape)
+    assert (mended.changed, mended.frames_lost, mended.damage, len(mended.set_aside)) == (True, 0, [], 1)
+    after = verify(tape)
+    assert (after.ok, after.torn_bytes) == (True, 0) and after.frames in (frames, frames + 1)  # its end
+    with JournalReader(tape) as reader:
+        assert len(list(reader.frames())) == 51
+    assert not repair(tape).changed
+    with JournalWriter(tape, **SMALL) as writer:
+        write_quotes(writer, 10)
+    assert verify(tape).ok
+
+
+def test_a_reader_that_waits_at_a_torn_tail_goes_on_with_the_next_writer(tmp_path: Path) -> None:
+    tape = tmp_path / "t"
+    make_tape(tape, 50, close=False)
+    (tape / "control").unlink()
+    os.truncate(tape / FIRST, len((tape / FIRST).read_bytes().rstrip(b"\0")) - 30)
+    with JournalReader(tape) as reader:
+        assert len(list(reader.frames())) == 50
+        with JournalWriter(tape, **SMALL) as writer:
+            write_quotes(writer, 10)
+            assert len(list(reader.frames())) == 10
 
 
 def test_an_open_journal_cut_short_by_a_copy_is_torn_not_damaged(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ LOT_DECIMALS_DEFAULT: Final = 8
 # A tick where there are no prices: funding alone, or marks, which are averages.
 TICK_DECIMALS: Final = 8
 SNAPPED_DIGITS: Final = 9
+# Bars alone are too few prices to tell a tick by their decimals: it is not much coarser than a ten-thousandth of them.
+# So many decimals fewer than int64 has room for are that: 18 for the digits of 10**18, 4 for the ten-thousandth.
+TICK_ROOM: Final = 14
 
 
 # How many numbers need so many decimals, and fit int64 with at most so many; and how many need so
@@ -71,6 +74,14 @@ def decimals_for(seen: Seen) -> int:
     return max(range(DECIMALS_MAX + 1), key=fitting)
 
 
+def _room(seen: Seen) -> int:
+    """Returns how many decimals most of the numbers have room for in int64: of larger ones fewer."""
+    rooms: Counter[int] = Counter()
+    for (_, possible), count in seen[0].items():
+        rooms[possible] += count
+    return rooms.most_common(1)[0][0]
+
+
 def most_decimals(seen: Seen, *, limit: int) -> int:
     """Returns the most decimals of those numbers that have no more than `limit`, at 15 digits: noise of printed floats
     says nothing of a tick."""
@@ -115,6 +126,9 @@ def fitted(symbol: str, listed: Instrument | None, numbers: Numbers) -> Instrume
             size_decimals,
         )
     defaulted: tuple[str, ...] = ()
+    if numbers.volume[0] and not numbers.size[0]:
+        tick_decimals = max(tick_decimals, min(_room(numbers.price), DECIMALS_MAX) - TICK_ROOM)
+        price_decimals = max(price_decimals, tick_decimals)
     if numbers.size[0]:
         lot_decimals = most_decimals(numbers.size, limit=size_decimals)
     elif numbers.volume[0]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Final
 
 from onetape import _core
+from onetape.data.bar_clock import BarClock, BarFacts, bar_clock, usual_step
 from onetape.data.instruments import NOTHING, Numbers, find_instrument, fitted
 from onetape.data.layout import Layout, Planner, TableOptions, TableSource
 from onetape.data.naming import Naming, parse_naming
 from onetape.data.outcome import Outcome, SinkFactory
 from onetape.data.raw_names import RawNames
+from onetape.data.rejects import Reject, RejectFile
 from onetape.data.source import OnRead
 from onetape.data.symbol_column import named, symbol_rows
 from onetape.data.zone_table import zone_table
@@ -43,12 +45,37 @@ class _Plan:
 class _Facts:
     numbers: list[Numbers]  # by stream
     streams: tuple[int, ...]  # those that have rows
+    bars: BarFacts
     rows: int
     first: int
     last: int
     ascending: bool
     descending: bool
     steps: dict[int, int]
+
+
+_NO_CLOCK: Final = BarClock()
+
+
+@dataclass(slots=True)
+class _WithTexts:
+    """Hands rejects on to the file, at the end those that came without the text of their row."""
+
+    file: RejectFile
+    _bare: dict[tuple[int, int], bytes] = field(default_factory=dict)  # (source, line): reason
+
+    def add(self, rejects: list[Reject]) -> None:
+        self.file.add([each for each in rejects if each[3]])
+        self._bare.update({(source, line): reason for source, line, reason, text in rejects if not text})
+
+    def without_text(self, source: int) -> list[int]:
+        return sorted(line for of, line in self._bare if of == source)
+
+    def fill(self, found: list[Reject]) -> None:
+        self.file.add([(source, line, self._bare.pop((source, line)), text) for source, line, _, text in found])
+
+    def write(self) -> None:
+        self.file.add([(source, line, reason, b"") for (source, line), reason in sorted(self._bare.items())])
 
 
 @dataclass(slots=True)
@@ -95,15 +122,15 @@ class TableImporter:
         self._raws.check(self._names[0])
         if not plans:
             raise BadInput("no file has a row", location=", ".join(self._names[:5]))
-        periods = [self._period(plan, facts) for plan, facts in plans]
+        clocks = [self._clock(plan, facts) for plan, facts in plans]
         instruments = self._instruments([facts for _, facts in plans])
-        understood = self._understood(plans, periods, instruments)
+        understood = self._understood(plans, clocks, instruments)
         if self.on_understood is not None:
             self.on_understood(understood)
         sink, rejects = sink_at()
         for stream, instrument in enumerate(instruments, 1):
             sink.instrument(stream, instrument.to_msgpack())
-        in_order = self._in_order(plans, periods)
+        in_order = self._in_order(plans, clocks)
         table = _core.TableImport(
             sink,
             streams=[
@@ -113,18 +140,20 @@ class TableImporter:
             sort_directory="" if in_order else self.sort_directory,
         )
         snapped = 0
-        for (plan, facts), period in zip(plans, periods, strict=True):
+        shown = _WithTexts(rejects)
+        for (plan, facts), clock in zip(plans, clocks, strict=True):
             newest_first = facts.descending and not facts.ascending
-            self._begin(table, plan, period_ns=period, reversed_=newest_first)
+            self._begin(table, plan, clock=clock, reversed_=newest_first)
             for chunk in plan.source.chunks(self.on_read):
                 self._check(table.feed(chunk), table, sink)
-                rejects.add(table.take_rejects())
+                shown.add(table.take_rejects())
             self._check(table.end_source(), table, sink)
-            rejects.add(table.take_rejects())
+            shown.add(table.take_rejects())
             snapped += table.snapped
         while self._check(table.drain(DRAIN_ROWS), table, sink):
-            rejects.add(table.take_rejects())
-        rejects.add(table.take_rejects())
+            shown.add(table.take_rejects())
+        shown.add(table.take_rejects())
+        self._show(shown, plans)
         if not sink.counts()[0]:
             raise BadInput("no row could be read", location=rejects.first or self.source_names[0])
         return Outcome(
@@ -180,7 +209,7 @@ class TableImporter:
         return len(names) > 1
 
     def _understood(
-        self, plans: list[tuple[_Plan, _Facts]], periods: list[int], instruments: list[Instrument]
+        self, plans: list[tuple[_Plan, _Facts]], clocks: list[BarClock], instruments: list[Instrument]
     ) -> list[dict[str, object]]:
         return [
             {
@@ -190,10 +219,10 @@ class TableImporter:
                 "symbols": [instruments[stream].symbol for stream in facts.streams],
                 "first_ts": min(facts.first, facts.last),
                 "last_ts": max(facts.first, facts.last),
-                "period_ns": period,
+                "period_ns": clock.period_ns,
                 **plan.layout.said,
             }
-            for (plan, facts), period in zip(plans, periods, strict=True)
+            for (plan, facts), clock in zip(plans, clocks, strict=True)
         ]
 
     def _measure(self, plan: _Plan) -> _Facts | None:
@@ -216,7 +245,8 @@ class TableImporter:
             numbers.append(Numbers(price, size, reference, volume))
             if raw:
                 seen.append(index)
-        facts = _Facts(numbers, tuple(seen) or (plan.stream,), *probe.facts())
+        bars = BarFacts(*probe.bar_facts())
+        facts = _Facts(numbers, tuple(seen) or (plan.stream,), bars, *probe.facts())
         if facts.rows:
             return facts
         if (self.skip_empty and not first and len(self._plans) > 1) or unmapped:
@@ -240,6 +270,26 @@ class TableImporter:
             instruments.append(fitted(symbol, listed, numbers))
         return instruments
 
+    def _clock(self, plan: _Plan, facts: _Facts) -> BarClock:
+        """When the source's bars end."""
+        layout = plan.layout
+        if layout.kind not in {"bars", "marks"} or not facts.bars.head:
+            return BarClock(self._period(plan, facts))
+        period = self._period(plan, facts) if layout.has_period else usual_step(facts.steps, facts.bars.shifts)
+        is_by_symbol = "symbol" in layout.columns
+        clock = bar_clock(
+            facts.bars,
+            period,
+            self._zone,
+            rows=facts.rows,
+            is_period_chosen=bool(self.options.period_ns or layout.period_ns),
+            is_ascending=facts.ascending,
+        )
+        if not layout.has_period and (clock.months or not clock.by_zone):
+            return BarClock()  # its rows say when they end, and so how long they are
+        is_in_order = facts.ascending or facts.descending
+        return clock if is_in_order and not is_by_symbol else replace(clock, starts=())
+
     def _period(self, plan: _Plan, facts: _Facts) -> int:
         layout = plan.layout
         if layout.kind == "funding":
@@ -262,7 +312,7 @@ class TableImporter:
             )
         if not facts.steps:
             raise UsageError("a single bar does not say its period", location=plan.source.name, todo="give --period")
-        return _most_frequent(facts.steps)
+        return usual_step(facts.steps, facts.bars.shifts)
 
     def _period_of_symbols(self, plan: _Plan) -> int:
         """Returns the one of all symbols, each by its own rows."""
@@ -283,13 +333,15 @@ class TableImporter:
                 )
         return period
 
-    def _in_order(self, plans: list[tuple[_Plan, _Facts]], periods: list[int]) -> bool:
+    def _in_order(self, plans: list[tuple[_Plan, _Facts]], clocks: list[BarClock]) -> bool:
         last = None
-        for (plan, one), period in zip(plans, periods, strict=True):
+        for (plan, one), clock in zip(plans, clocks, strict=True):
             layout = plan.layout
             if not one.ascending or (layout.kind == "bars" and "ts_recv" in layout.columns):
                 return False
-            shift = 0 if self.options.time_is_close or not layout.has_period else period
+            if len(plans) > 1 and (clock.by_zone or clock.months):
+                return False  # its last bar may be longer than others
+            shift = 0 if self.options.time_is_close or not layout.has_period else clock.period_ns
             if last is not None and one.first + shift < last:
                 return False
             last = one.last + shift
@@ -300,9 +352,10 @@ class TableImporter:
         table: _core.TableImport,
         plan: _Plan,
         *,
-        period_ns: int = 0,
+        clock: BarClock = _NO_CLOCK,
         measuring: bool = False,
         reversed_: bool = False,
+        wanted: Sequence[int] = (),
     ) -> None:
         layout = plan.layout
         if layout.form == "hft":
@@ -319,8 +372,12 @@ class TableImporter:
             fields=layout.fields,
             separator=layout.separator,
             skip_lines=layout.skip_lines,
-            zone=self._zone,
-            period_ns=period_ns,
+            zone=clock.zone or self._zone,
+            period_ns=clock.period_ns,
+            by_zone=clock.by_zone,
+            months=clock.months,
+            starts=list(clock.starts),
+            wanted=list(wanted),
             time_is_close=self.options.time_is_close,
             implied_decimals=layout.implied_decimals,
             stream=plan.stream,
@@ -328,6 +385,20 @@ class TableImporter:
             measuring=measuring,
             reversed=reversed_,
         )
+
+    def _show(self, rejects: _WithTexts, plans: list[tuple[_Plan, _Facts]]) -> None:
+        """Read rows again that were refused when they had been put in order, for their text."""
+        for plan, _ in plans:
+            if not (lines := rejects.without_text(plan.index)):
+                continue
+            probe = _core.TableImport(None, streams=[("", 1, 0, 0)])
+            self._begin(probe, replace(plan, stream=0), wanted=lines)
+            for chunk in plan.source.chunks():
+                probe.feed(chunk)
+                rejects.fill(probe.take_rejects())
+            probe.end_source()
+            rejects.fill(probe.take_rejects())
+        rejects.write()
 
     def _all_ignored(self, passed_over: dict[str, int]) -> dict[str, int]:
         ignored = Counter(self._ignored)

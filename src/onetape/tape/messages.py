@@ -40,6 +40,7 @@ _BY_NAME: Final[Mapping[str, Mapping[str, Any]]] = {
 # What maps of cold types say, each key with its kind; which of them depends on who wrote.
 COLD: Final[Mapping[str, Mapping[str, str]]] = {
     "balance": {
+        "brought": "text",
         "currency": "text", "total": "text", "source": "text", "ts_event": "whole",
         "reference": "text", "account": "text", "balance": "text", "equity": "text", "moved": "text",
     },
@@ -78,6 +79,7 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
         "maker": "text", "taker": "text", "volume": "text", "currency": "text", "assets": "text",
         "debts": "text", "number": "whole", "sources": "list", "ended": "list", "source": "text",
         "event": "text", "source_sequence": "whole", "about": "table", "epoch": "whole",
+        "bound_ns": "whole",
     },
     "external": {
         "type": "text", "topic": "text", "source": "text", "ts_event": "whole",
@@ -91,11 +93,12 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
         "robot": "whole", "order_base": "whole", "account": "text", "currencies": "table",
         "since": "whole", "run_from": "whole", "heard": "whole", "restart": "text",
         "slot": "whole", "leverage": "number", "entries_after": "whole", "others": "table",
-        "memory": "text", "tapes": "list", "positions": "list", "name": "text",
+        "memory": "any", "tapes": "list", "positions": "list", "name": "text",
         "epoch": "whole", "journal": "text", "taken": "whole", "currency": "whole",
         "slots": "table", "rate": "whole", "history": "list",
         "venue": "text", "more": "list", "accounts": "table",
         "opened": "whole", "by_hand": "table",
+        "market": "list", "market_more": "list", "market_from": "whole",
     },
     "log": {"level": "text", "text": "text", "fields": "table"},
     "memory": {},

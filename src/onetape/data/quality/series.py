@@ -192,12 +192,12 @@ class Bars(Series):
     def __init__(self, rules: Rules, steps: Steps) -> None:
         super().__init__(rules, steps)
         self._spikes: dict[int, Spikes] = {}
-        self._opens: dict[int, int] = {}
+        self._last: dict[int, tuple[int, int]] = {}  # by period: the open and close of the last bar
         self.missing = 0
 
     def _backwards(self, name: str, values: NDArray[Any], before: int, rows: Rows) -> None:
         # Bars of several periods close together, the shorter first: their opens go back and forth.
-        if name != "event_time_backwards" or len(self._opens) <= 1:
+        if name != "event_time_backwards" or len(self._last) <= 1:
             super()._backwards(name, values, before, rows)
 
     def check(self, rows: Rows) -> None:
@@ -218,24 +218,25 @@ class Bars(Series):
             self._spikes[period] = Spikes(self.found["spikes"], self.rules, self.steps.tick)
         self._spikes[period].add(rows["close"], rows["time"], rows["sequence"])
         opens = rows["ts_open"]
-        begin = self._opens.get(period, int(opens[0]) - period)
-        steps = np.diff(opens, prepend=np.int64(begin))
-        self._opens[period] = int(opens[-1])
-        self.mark("duplicates", steps == 0, rows, "ts_open")
-        self.mark("overlaps", (steps < period) & (steps != 0), rows, "ts_open")
-        far = np.flatnonzero(steps > period)
+        before, end = self._last.get(period, (int(opens[0]) - 1, int(opens[0])))
+        is_repeat = np.diff(opens, prepend=np.int64(before)) == 0
+        gaps = opens - np.concatenate(([end], rows["ts_close"][:-1]))
+        self._last[period] = int(opens[-1]), int(rows["ts_close"][-1])
+        self.mark("duplicates", is_repeat, rows, "ts_open")
+        self.mark("overlaps", (gaps < 0) & ~is_repeat, rows, "ts_open")
+        far = np.flatnonzero(gaps > 0)
         check = self.found["holes"]
         check.count += len(far)
         for at in far:
-            missing = int(steps[at]) // period - 1
+            missing = int(gaps[at]) // period
             self.missing += missing
-            if steps[at] > check.least:
+            if (step := int(gaps[at]) + period) > check.least:
                 check.largest(
-                    float(steps[at]),
+                    float(step),
                     int(rows["sequence"][at]),
                     {
                         "sequence": int(rows["sequence"][at]),
-                        "from": int(opens[at] - steps[at] + period),
+                        "from": int(opens[at] - gaps[at]),
                         "to": int(opens[at]),
                         "missing": missing,
                         "period_ns": period,
@@ -248,7 +249,7 @@ class Bars(Series):
             spikes.end()
 
     def more(self) -> dict[str, Any]:
-        return {"periods_ns": sorted(self._opens), "bars_missing": self.missing}
+        return {"periods_ns": sorted(self._last), "bars_missing": self.missing}
 
 
 class Marks(Series):
