@@ -11,7 +11,9 @@ from exchange_world import ONE, USDT, Recorded, linear
 from test_margin import SMALL, rows, terms
 
 from onetape import _core
+from onetape.model import catalogue
 from onetape.model.enums import Kind, Side
+from onetape.model.margin import core_rows
 from reference.position import Position, liquidation_price
 
 HALF = 5 * 10**9  # 0.5 % maintenance
@@ -259,3 +261,83 @@ def test_what_a_position_elsewhere_is_worth_now_counts_for_an_order() -> None:
     # 200 + 90 - 109 = 181 are free: 18 at 100 need 180.
     order = {"order_id": 2, "side": "buy", "type": "market", "size": 18}
     assert [e.get("news") for e in world.core.request(11, 1, **order)] == ["accepted", None]
+
+
+@pytest.mark.parametrize("cash", [30_000, 10_200])
+@pytest.mark.parametrize("way", ["buy", "sell"])
+def test_an_isolated_position_costs_its_margin_however_many_steps_its_end_takes(cash: int, way: str) -> None:
+    """5 BTC at 40,000.1 and 20x: 200,000.5, of which 10,000.025 are margin and 80.0002 the fee. A gap of 12,000.1 costs
+    60,000.5: the insurance pays 50,000.475 of it, step by step down the brackets of the catalogue."""
+    found = catalogue.find("binance:BTC/USDT:USDT")
+    assert found is not None
+    spec = linear(price_decimals=1, size_decimals=3, taker_fee=400_000_000)
+    world = Recorded(spec, cash=cash, leverage=20, isolated=True)
+    rate = int(found.liquidation_fee * 10**12)
+    world.core.set_terms(0, _core.InstrumentTerms(brackets=core_rows(found.brackets), liquidation_fee=rate))
+    gap = {"buy": 280_000, "sell": 520_002}[way]
+    world.step("mark 400001")
+    world.step("quote 400001 400001 9000 9000")
+    assert world.step(f"{way}#1 market x5000") == "#1 accepted, #1 fill 5000@400001 taker"
+    assert world.step(f"mark {gap}").count("#V") > 1
+    account = world.core.account
+    assert account.position(0).qty == 0
+    assert account.insurance(0) == F("50000.475") * ONE
+    assert account.balance(USDT) == (cash - F("80.0002") - F("10000.025")) * ONE
+
+
+def test_an_isolated_position_of_an_inverse_contract_costs_its_margin() -> None:
+    """100,000 contracts of 1 USD at 20,000 are 5 BTC: 0.25 at 20x. At 10,000 they are 10 BTC, a loss of 5."""
+    spec = _core.InstrumentSpec(kind="inverse", price_decimals=0, size_decimals=0)
+    world = Recorded(spec, cash=1, leverage=20, isolated=True)
+    world.core.set_terms(0, terms(rows((1, "0.01", 20), (4, "0.02", 20), (20, "0.05", 20))))
+    world.step("mark 20000")
+    world.step("quote 20000 20000 900000 900000")
+    world.step("buy#1 market x100000")
+    assert world.step("mark 10000").count("#V") == 3
+    account = world.core.account
+    assert account.insurance(0) == F("4.75") * ONE
+    assert account.balance(USDT) == F("0.75") * ONE
+
+
+def test_a_step_that_leaves_margin_gives_its_share_back() -> None:
+    """Above water the money of each step is the owner's; only the fee is taken from it."""
+    world = Recorded(cash=1000, leverage=20, isolated=True)
+    world.core.set_terms(0, terms(rows((1000, "0.01", 20), (10_000, "0.04", 20))))
+    world.step("mark 100")
+    world.step("quote 100 100 500 500")
+    world.step("buy#1 market x20")
+    # At 97: 100 - 60 = 40 < 0.04 * 1,940 - 30 = 47.6. Down to 1,000 at 97 is 10 of 20: half of the margin comes back.
+    assert world.step("mark 97") == "#V1 fill 10@97 taker"
+    account = world.core.account
+    assert (account.allotted(0), account.insurance(0)) == (50 * ONE, 0)
+    assert account.balance(USDT) == (1000 - 30) * ONE
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_a_settlement_beyond_the_money_behind_a_position_is_the_insurance_s(isolated: bool) -> None:
+    """While the venue is closed nobody is liquidated, and then the contract ends: 10 at 100, 10x, settled at 50."""
+    world = Recorded(cash=150, leverage=10, isolated=isolated)
+    world.core.set_terms(0, _core.InstrumentTerms(expiry=50))
+    world.core.set_rules(_core.VenueRules(closed=[(10, 50, 0, False)]))
+    world.core.begin(0)
+    world.step("mark 100")
+    world.step("quote 100 100 500 500")
+    world.step("buy#1 market x10")
+    world.step("clock 10")
+    assert world.step("at 20 mark 50") == ""
+    lost = 100 if isolated else 150
+    assert world.step("clock 50") == f"#V1 fill 10@50 taker, insurance {500 - lost}"
+    assert world.core.account.balance(USDT) == (150 - lost) * ONE
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_a_take_over_costs_no_more_than_the_money_behind_the_position(isolated: bool) -> None:
+    world = Recorded(cash=150, leverage=10, isolated=isolated)
+    world.run("""
+        mark 100
+        quote 100 100 500 500
+        buy#1 market x10     -> accepted, fill 10@100 taker
+    """)
+    lost = 100 if isolated else 150
+    assert world.core.deleverage(9, 10, 50)[-1]["amount"] == (500 - lost) * ONE
+    assert world.core.account.balance(USDT) == (150 - lost) * ONE

@@ -48,6 +48,7 @@ def test_the_worlds_meet_every_rule() -> None:
         "settlements",
         "ambiguous_bars",
         "ambiguous_fills",
+        "gapped_limits",
         "insurance_payments",
         "fills_beyond_touch",
         "fills_without_size",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from msgspec import structs
@@ -12,7 +13,7 @@ from onetape.exchange.hands import deposit
 from onetape.exchange.joint import Collateral
 from onetape.exchange.order_entry import NewOrder
 from onetape.exchange.reports import CallReport, CashReport
-from onetape.model.enums import OrderState, OrderType, PositionSide
+from onetape.model.enums import OrderState, OrderType, PositionSide, Side
 from onetape.model.errors import InsufficientFunds
 from onetape.model.money import money_units
 
@@ -376,29 +377,43 @@ def test_what_is_left_of_an_isolated_margin_is_its_owner_s(desk):
     assert desk.amounts()[0] == desk.account.cross_balance(0)
 
 
-@pytest.mark.parametrize("mode", ["isolated", "cross", "joint"])
-def test_while_a_part_is_held_no_loss_is_the_venue_s(desk, mode):
+def leave(desk: Desk, side: Side, size: int) -> None:
+    """Somebody takes all but so much of what the book has of a side."""
+    there = sum(size for _, size in desk.exchange.board.levels(0, side, 1000))
+    taker = SELL if side is BUY else BUY
+    desk.exchange.flow.request(0, 99, desk.now, order_id=1, side=taker, type="market", tif="IOC", size=there - size)
+
+
+@pytest.mark.parametrize("mode", ["cross", "joint"])
+def test_while_a_part_is_held_no_loss_of_a_shared_wallet_is_the_venue_s(desk, mode):
     """The book does not have enough to close all of it."""
-    if mode == "isolated":
-        desk.exchange.accounts.set_isolated(desk.account, 0, True, desk.now)
     if mode == "joint":
         join(desk)
     desk.place(BUY, 1000)
-    (back if mode == "isolated" else cross_left)(desk, 1)
-    there = desk.exchange.board.levels
-    desk.exchange.flow.request(
-        0,
-        99,
-        desk.now,
-        order_id=1,
-        side=SELL,
-        type="market",
-        tif="IOC",
-        size=sum(size for _, size in there(0, BUY, 1000)) - 100,
-    )
+    cross_left(desk, 1)
+    leave(desk, BUY, 100)
     mark(desk, desk.exchange.listings[0].mark)
     assert desk.account.qty(0) == 900
     assert desk.income("insurance") == []
+
+
+@pytest.mark.parametrize("kind", ["binance-usdm", "pacifica"])
+@pytest.mark.parametrize(("side", "rests"), [(BUY, BUY), (SELL, SELL)])
+def test_a_part_of_an_isolated_position_costs_no_more_than_its_share_of_the_margin(kind, side, rests):
+    """The book does not have enough to close all of it."""
+    desk = Desk(kind)
+    desk.exchange.accounts.set_isolated(desk.account, 0, True, desk.now)
+    assert desk.place(side, 1000).filled == 1000
+    settle = desk.exchange.currencies.index(desk.i.settle)
+    back(desk, 1)
+    margin, free = desk.account.wallet(0, BOTH), desk.account.cross_balance(settle)
+    leave(desk, rests, 100)
+    value = desk.exchange.listings[0].mark
+    mark(desk, value * (97 if side is BUY else 103) // 100)
+    assert abs(desk.account.qty(0)) == 900
+    assert sum(desk.income("insurance")) > 0
+    assert desk.account.cross_balance(settle) == free
+    assert desk.account.wallet(0, BOTH) == margin - round(Fraction(margin, 10))
 
 
 def test_a_side_that_holds_nothing_is_not_called():

@@ -18,6 +18,7 @@ from onetape.exchange.venues import open_venue
 from onetape.model.enums import OrderState, OrderType, Side, TimeInForce
 from onetape.model.errors import BadInput, UnknownSymbol, UsageError
 from onetape.tape.journal import JournalWriter
+from worlds.tapes import Market
 
 SECOND = 1_000_000_000
 MARKET = {"symbol": "BTCUSDT", "type": "MARKET"}
@@ -269,3 +270,20 @@ def test_a_dated_contract_is_settled_at_the_mark_when_it_expires(tape):
     assert (last.order.origin, last.fill.price, last.fill.size, last.fill.fee) == ("settlement", 607_000, 1000, 0)
     assert last.fill.time == exchange.instruments[at].expiry
     assert exchange.orders.place(account, at, exchange.now, terms).state is OrderState.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("kind", "symbol", "raw"),
+    [
+        ("binance-usdm", "binance:NOLIST/USDT:USDT", "NOLISTUSDT"),
+        ("aster", "aster:NOLIST/USDT:USDT", "NOLISTUSDT"),
+        ("kraken", "kraken:NOLIST/USD", "NOLIST/USD"),
+        ("pacifica", "pacifica:NOLIST/USDC:USDC", "NOLIST"),
+        ("binance-usdm", "binance:BTC/USDT:USDT", "BTCUSDT"),
+    ],
+)
+def test_an_instrument_without_the_venues_name_is_served_under_one(tmp_path, kind, symbol, raw):
+    """An imported tape may not know it, and a client cannot ask for a symbol named nothing."""
+    path = Market(tmp_path / "tape", symbol).quote(0, 99.9, 100.1).done()
+    [served] = VenueTape(path, kind, speed=1.0, loop=False).symbols
+    assert served.instrument.raw_symbol == raw

@@ -107,8 +107,8 @@ class Clearing:
                 self._check_margin(account, index, now)
 
     def _check_isolated(self, account: SimAccount, index: int, now: int) -> None:
-        """Closes what its own margin no longer carries; what it cost more than that margin is the
-        venue's loss."""
+        """Closes what its own margin no longer carries. A part of it that is closed gives its share of the margin
+        back, and what it cost more than that share is the venue's loss: the rest of the wallet never falls by it."""
         settle = self.currencies.index(self.instruments[index].settle)
         for side in account.sides:
             if not account.qty(index, side):
@@ -120,10 +120,9 @@ class Clearing:
             for order in [o for o in account.open_orders.values() if o.index == index]:
                 if order.position_side is side:
                     self.orders.cancel_now(order, now, code=InsufficientFunds.code)
-            before = int(account.money.balance(settle)) - account.wallet(index, side)
+            before = account.cross_balance(settle)
             self._liquidate(account, index, side, now, partial(self._is_short, account, index, side))
-            if not account.qty(index, side):
-                self._insure(account, settle, before - int(account.money.balance(settle)), index, now)
+            self._insure(account, settle, before - account.cross_balance(settle), index, now)
 
     def _isolated_margin(self, account: SimAccount, index: int, side: PositionSide) -> tuple[int, int]:
         """(what there is, what has to be kept) of an isolated position at the mark, 1e-18."""

@@ -185,16 +185,14 @@ class ConditionalBook:
         fields = structs.asdict(wanted)
         order = Conditional(id=self.orders.take_id(), account=account, created=now, updated=now, **fields)
         self._enter(order)
+        price = self.board.price(order.index, order.by) if order.type == "TRAILING_STOP_MARKET" else 0
+        if price:
+            order.meets(price)  # one that follows the price from the beginning is active in its first report
         self._say(order, order.created)
         if order.expire:
             self.timeline.at(order.expire, lambda now: self._expire(order, now))
-        if order.type == "TRAILING_STOP_MARKET":
-            price = self.board.price(order.index, order.by)
-            if price:
-                was = order.activated
-                self._look(order, price, order.created)
-                if order.activated and not was:
-                    self._say(order, order.created)
+        if price:
+            self._look(order, price, order.created)
         return order
 
     @recorded("hold_conditional", NewConditional)
@@ -334,4 +332,6 @@ class ConditionalBook:
     def _say(self, order: Conditional, now: int) -> None:
         if order.is_held:
             return  # its order's owner hears of that
-        self.timeline.say(ConditionalReport(now, order, order.state))
+        child = order.child
+        filled, cost = (child.filled, child.cost) if child else (0, 0)
+        self.timeline.say(ConditionalReport(now, order, order.state, order.activated, child, filled, cost))

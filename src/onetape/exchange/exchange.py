@@ -42,6 +42,7 @@ from onetape.exchange.timeline import Timeline, recorded_calls
 from onetape.exchange.transfers import Transfers
 from onetape.model.enums import TriggerBy
 from onetape.model.errors import OnetapeError, check
+from onetape.model.money import MONEY_DECIMALS
 
 __all__ = ["Rules", "SimExchange"]
 
@@ -58,6 +59,8 @@ class Rules:
     collateral: dict[str, Collateral] = field(default_factory=dict)  # what is joint margin
     # A position worth so much (of its currency, times its most leverage) is liquidated in so many parts; 0: never.
     liquidation_parts: tuple[int, int] = (0, 1)
+    # That a fee is charged with, of what an order settles in and of its base coin.
+    fee_decimals: tuple[int, int] = (MONEY_DECIMALS, MONEY_DECIMALS)
     outside_wallet: str = ""  # that deposits come to, if it is not the one that is traded from
 
 
@@ -76,7 +79,12 @@ class SimExchange:
             self.timeline, self.board, keyring=keyring, isolates=rules.isolates, collateral=dict(rules.collateral)
         )
         self.orders = OrderEntry(
-            self.timeline, self.board, self.accounts, first_id=rules.first_order_id, self_trade=rules.self_trade
+            self.timeline,
+            self.board,
+            self.accounts,
+            first_id=rules.first_order_id,
+            self_trade=rules.self_trade,
+            fee_decimals=rules.fee_decimals,
         )
         self.conditionals = ConditionalBook(
             self.timeline, self.board, self.orders, seed=keyring[0], delay=TRIGGER_DELAY

@@ -24,7 +24,7 @@ from onetape.model.enums import (
     TriggerKind,
 )
 from onetape.model.errors import AccountMode, MarketDataUnavailable, OrderUnknown, ReduceOnlyViolated, SelfTrade
-from onetape.model.money import divide_half_even
+from onetape.model.money import MONEY_DECIMALS, divide_half_even
 
 __all__ = ["NewOrder", "OrderEntry", "Watcher"]
 
@@ -75,9 +75,19 @@ class Watcher(Protocol):
 
 class OrderEntry:
     """Carries out the orders of an exchange, from their terms to their end. first_id: of its first order. self_trade:
-    what becomes of orders that would meet their owner's own, where they do not say."""
+    what becomes of orders that would meet their owner's own, where they do not say. fee_decimals: that a fee is charged
+    with, in what an order settles in and in its base coin."""
 
-    def __init__(self, timeline: Timeline, board: Board, accounts: Accounts, *, first_id: int, self_trade: str) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        board: Board,
+        accounts: Accounts,
+        *,
+        first_id: int,
+        self_trade: str,
+        fee_decimals: tuple[int, int],
+    ) -> None:
         self.timeline = timeline
         self.board = board
         self.accounts = accounts
@@ -85,6 +95,7 @@ class OrderEntry:
         self.instruments = board.instruments
         self.listings = board.listings
         self.self_trade = self_trade
+        self._fee_steps = tuple(10 ** (MONEY_DECIMALS - each) for each in fee_decimals)
         self.dead_men: dict[tuple[int, int | None], int] = {}  # how often each was armed
         self._next_id = first_id
         self._watchers: list[Watcher] = []
@@ -442,7 +453,8 @@ class OrderEntry:
     def _report(
         self, order: SimOrder, now: int, news: OrderNews | None, *, fill: SimFill | None = None, code: int = 0
     ) -> None:
-        self.timeline.say(OrderReport(now, order, news, order.state, order.filled, order.cost, fill, code))
+        paid = (order.fee, order.fee_base)
+        self.timeline.say(OrderReport(now, order, news, order.state, order.filled, order.cost, fill, code, *paid))
 
     def hear(self, news: list[Any]) -> int:
         """Takes in what was said to participants; gives the code of a refused request, 0: none."""
@@ -523,12 +535,15 @@ class OrderEntry:
         if reserved and not done:
             self._reserve(order)
         in_base = bool(order.extra.get("fee_in_base"))  # spot venues let an order choose
+        step, step_in_base = self._fee_steps
+        if not in_base:
+            fee = divide_half_even(fee, step) * step
         realized = int(
             account.money.apply_fill(index, order.side, price, size, 0 if in_base else fee, order.position_side)
         )
         if in_base:
             i = self.instruments[index]
-            fee = divide_half_even(fee * 10**i.price_decimals, price)
+            fee = divide_half_even(fee * 10**i.price_decimals, price * step_in_base) * step_in_base
             account.money.deposit(self.board.currencies.index(i.base), -fee)
             order.fee_base += fee
         else:

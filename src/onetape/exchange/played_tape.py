@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from onetape.exchange.tape_market import SPEED_SCALE, TAPE_TYPES, RecordedMarket, TapeSymbol
 from onetape.exchange.venues import lists
+from onetape.model import catalogue
 from onetape.model.errors import BadInput, UnknownSymbol
 from onetape.model.instrument import Instrument
+from onetape.model.symbol import parse_symbol
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.schema import INSTRUMENT_TYPE
 from onetape.tape.segments import is_tape
@@ -40,7 +44,7 @@ class VenueTape:
                 found.setdefault(instrument.symbol, instrument)
                 streams.setdefault(instrument.symbol, set()).add(frame.stream)
         self.symbols = [
-            TapeSymbol(instrument, frozenset(streams[symbol]))
+            TapeSymbol(_named(kind, instrument), frozenset(streams[symbol]))
             for symbol, instrument in found.items()
             if lists(kind, instrument)
         ]
@@ -62,6 +66,27 @@ class VenueTape:
     def market(self, start: int) -> RecordedMarket:
         """Returns a market that begins at `start` (ns UTC)."""
         return RecordedMarket(self.symbols, self.frames, start=start, speed=self.speed, loop=self.loop)
+
+
+def _named(kind: str, instrument: Instrument) -> Instrument:
+    """Returns the instrument with the venue's name of it. Imported tapes may have none: the catalogue's, else the rule
+    by which the venue names."""
+    if instrument.raw_symbol:
+        return instrument
+    listed = catalogue.find(instrument.symbol)
+    if listed is not None and listed.raw_symbol:
+        return structs.replace(instrument, raw_symbol=listed.raw_symbol)
+    symbol = parse_symbol(instrument.symbol)
+    match kind:
+        case "kraken":
+            raw = f"{symbol.base}/{symbol.quote}"
+        case "pacifica":
+            raw = symbol.base
+        case "bitmex":
+            raw = f"{'XBT' if symbol.base == 'BTC' else symbol.base}{symbol.quote}"
+        case _:
+            raw = f"{symbol.base}{symbol.quote}"
+    return structs.replace(instrument, raw_symbol=raw)
 
 
 async def say_end(market: RecordedMarket, say: Callable[[str], None]) -> None:

@@ -37,6 +37,8 @@ class OrderReport(NamedTuple):
     cost: int
     fill: SimFill | None = None
     code: int = 0
+    fee: int = 0  # paid so far, in the settle currency and in the base, 1e-18
+    fee_base: int = 0
 
 
 class CashReport(NamedTuple):
@@ -70,11 +72,15 @@ class ModeReport(NamedTuple):
 
 
 class ConditionalReport(NamedTuple):
-    """One change of a conditional order, `state` as it was then."""
+    """One change of a conditional order, with what it and the order that it sent were then."""
 
     time: int
     order: Any  # onetape.exchange.conditional.Conditional
     state: str
+    activated: bool
+    child: SimOrder | None
+    filled: int
+    cost: int
 
 
 class QuoteReport(NamedTuple):

@@ -137,7 +137,7 @@ VENUES: Final[dict[str, VenueFacts]] = {
     "kraken": VenueFacts(
         symbols=("kraken:BTC/USD", "kraken:ETH/USD", "kraken:XRP/USD"),
         balances={"USD": "100000", "BTC": "1", "ETH": "20", "XRP": "50000"},
-        rules=Rules(self_trade="cancel_incoming"),
+        rules=Rules(self_trade="cancel_incoming", fee_decimals=(5, 8)),
         dialect=_kraken,
     ),
 }

@@ -79,6 +79,7 @@ def test_an_order_lives_and_ends_by_signed_calls(venue):
     assert (order["status"], order["clientOrderId"]) == ("NEW", "mine-1")
     moved = api.signed("order.modify", **BTC, orderId=order["orderId"], side="BUY", quantity="0.010", price="57000.0")
     assert moved["result"]["price"] == "57000.00"
+    assert "cumQty" in moved["result"] and "pair" not in moved["result"]
     shown = api.signed("order.status", **BTC, origClientOrderId="mine-1")["result"]
     assert (shown["price"], shown["status"]) == ("57000.00", "NEW")
     gone = api.signed("order.cancel", **BTC, orderId=order["orderId"])

@@ -169,3 +169,30 @@ def _minute_end(stamp: str) -> str:
 
     at = datetime.fromisoformat(stamp.replace("Z", "+00:00")).replace(second=0, microsecond=0)
     return (at + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def test_a_public_trade_is_worth_its_lots(venue):
+    """As recorded on 2021-07-22: 900 at 32180.5 is 9 lots of 100, each of 310747 XBt."""
+    from onetape.exchange.bitmex.wire import contract_value, gross_value, notionals
+
+    i = venue.dialect.exchange.instruments[0]
+    for price, size, value in ((32175, 1000, 3108000), (32180.5, 100, 310747), (32180.5, 900, 2796723)):
+        units = int(price * 10**i.price_decimals)
+        assert gross_value(i, units, size * 10**i.size_decimals) == value
+        assert notionals(i, units, size * 10**i.size_decimals, value) == (value / 1e8, size)
+    assert contract_value(i, int(32180.5 * 10**i.price_decimals), 900 * 10**i.size_decimals) == 2796725
+
+
+def test_executions_add_up_to_the_position_and_the_wallet(venue):
+    client = client_of(venue)
+    before = wallet(client)
+    client.order("Buy", 70_000)
+    fills = client.ask("GET", "/execution/tradeHistory", symbol="XBTUSD", count=1000)[1]
+    position = client.ask("GET", "/position")[1][0]
+    assert sum(f["execCost"] for f in fills) == pytest.approx(position["posCost"], abs=len(fills))
+    assert sum(f["homeNotional"] for f in fills) == pytest.approx(-position["posCost"] / 1e8, abs=1e-8 * len(fills))
+    venue.wait(120)
+    client.order("Sell", 70_000)
+    fills = client.ask("GET", "/execution/tradeHistory", symbol="XBTUSD", count=1000)[1]
+    cash = sum(f["execCost"] + f["execComm"] for f in fills)
+    assert wallet(client) - before == pytest.approx(-cash, abs=2 * len(fills))

@@ -254,3 +254,20 @@ def test_equal_seeds_and_equal_requests_give_equal_bytes():
         return json.dumps([client.ask("GET", path) for path in paths])
 
     assert session() == session()
+
+
+def test_an_amended_order_says_what_was_amended(client):
+    price = far(client)
+    order = client.order("Buy", 200, price)[1]
+    for change, text in (
+        ({"price": price - 1}, "Amended price: Amended via API.\nSubmitted via API."),
+        ({"orderQty": 300, "price": price - 2}, "Amended orderQty price: Amended via API.\nSubmitted via API."),
+        ({"leavesQty": 400}, "Amended leavesQty: Amended via API.\nSubmitted via API."),
+        ({"orderQty": 500, "text": "Wider"}, "Amended orderQty: Wider\nSubmitted via API."),
+    ):
+        assert client.ask("PUT", "/order", orderID=order["orderID"], **change)[1]["text"] == text
+    client.ask("PUT", "/order", orderID=order["orderID"], orderQty=1)
+    shown = client.ask("GET", "/order", filter={"orderID": order["orderID"]})[1][0]
+    assert shown["text"] == "Amended orderQty: Wider\nSubmitted via API."  # a refused one leaves nothing
+    replaced = [r["text"] for r in client.ask("GET", "/execution")[1] if r["execType"] == "Replaced"]
+    assert len(replaced) == 4 and replaced[-1].startswith("Amended orderQty: Wider")

@@ -188,7 +188,7 @@ def test_a_wrong_key_in_the_handshake_ends_the_connection(venue):
     assert not venue.dialect.connect(type(connection)(1, "/other", "", "", 0), venue.time)
 
 
-BOOK = {"symbol", "id", "side"}
+BOOK = {"symbol", "id", "side", "timestamp"}
 TRADE = {
     "timestamp",
     "symbol",
@@ -245,3 +245,30 @@ def test_messages_have_the_columns_of_the_recorded_venue(venue, shared):
     ours = columns_sent(venue)
     for key, columns in recorded.items():
         assert columns <= ours[key], key
+
+
+def test_tables_that_are_seldom_written_are_there(venue):
+    topics = ["liquidation", "insurance", "settlement:XBTUSD", "quoteBin1m:XBTUSD"]
+    connection = venue.connect("/realtime?subscribe=" + ",".join(topics))
+    partials = {m["table"]: m for m in heard(connection) if m.get("action") == "partial"}
+    assert set(partials) == {topic.partition(":")[0] for topic in topics}
+    assert partials["liquidation"]["keys"] == ["orderID"]
+    venue.wait(130)
+    client = client_of(venue)
+    quotes = client.ask("GET", "/quote", symbol="XBTUSD", count=1000)[1]
+    bins = [row for m in heard(connection) if m["table"] == "quoteBin1m" for row in m["data"]]
+    assert len(bins) == 2
+    for each in bins:
+        before = [row for row in quotes if row["timestamp"] < each["timestamp"]]
+        if before:  # of the quotes that are kept
+            assert {**before[-1], "timestamp": each["timestamp"]} == each
+
+
+def test_a_contract_that_ends_is_in_the_table_of_settlements(venue):
+    connection = venue.connect("/realtime?subscribe=settlement:XBTUSD")
+    heard(connection)
+    venue.dialect.exchange.clearing.delist(0, venue.time)
+    venue.wait(1)
+    (row,) = [row for m in heard(connection) if m["action"] == "insert" for row in m["data"]]
+    mark = client_of(venue).ask("GET", "/instrument", symbol="XBTUSD")[1][0]["markPrice"]
+    assert (row["symbol"], row["settlementType"], row["settledPrice"]) == ("XBTUSD", "Settlement", mark)

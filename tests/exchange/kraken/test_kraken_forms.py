@@ -190,3 +190,19 @@ def test_orders_are_understood_as_clients_write_them(client, kind):
     assert len(reported["txid"]) == 1
     _, error = client.ask("AddOrder", **terms, **TERMS[kind], leverage="2")
     assert error == ["EGeneral:Invalid arguments:leverage"]
+
+
+def test_the_fee_schedule_has_each_step(client):
+    """As AssetPairs of XBT/USDT was recorded, and with the four decimals that TradeVolume writes."""
+    pair = client.public("AssetPairs", pair="XBTUSD")[0]["XXBTZUSD"]
+    assert pair["fees"][:3] == [[0, 0.4], [10000, 0.35], [50000, 0.24]]
+    assert pair["fees_maker"][:3] == [[0, 0.25], [10000, 0.2], [50000, 0.14]]
+    fees = client.ask("TradeVolume", pair="XBTUSD")[0]["fees"]["XXBTZUSD"]
+    assert fees == {
+        "fee": "0.4000",
+        "minfee": "0.1000",
+        "maxfee": "0.4000",
+        "nextfee": "0.3500",
+        "nextvolume": "10000.0000",
+        "tiervolume": "0.0000",
+    }

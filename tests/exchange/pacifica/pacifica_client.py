@@ -59,8 +59,8 @@ def wallet(name: str) -> str:
 def data(answer):
     status, body = answer
     assert status == 200, body
-    assert (body["success"], body["error"], body["code"]) == (True, None, None)
-    return body["data"]
+    assert (body["success"], body.get("error"), body.get("code")) == (True, None, None)
+    return body.get("data")
 
 
 def refusal(answer) -> tuple[int, int, str]:

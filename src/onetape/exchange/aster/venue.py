@@ -41,6 +41,7 @@ ORDERS: Final = OrderTraits(
     modifies_side=False,
     absent=frozenset({"priceMatch", "selfTradePreventionMode", "goodTillDate"}),
     is_full=True,
+    has_pair=False,
 )
 EVENTS: Final = EventTraits(
     has_lite=False,
@@ -198,7 +199,7 @@ class Aster(Streamed):
             "adlQuantile": {"GET": lambda a, p, _n: data.adl_quantile(a, p)},
             # There are no pages.
             "income": {"GET": lambda a, p, _n: data.income(a, _without(p, "page"))},
-            "forceOrders": {"GET": lambda a, p, _n: data.force_orders(a, p)},
+            "forceOrders": {"GET": lambda a, p, _n: data.force_orders(a, p, has_pair=False)},
             "asset/wallet/transfer": {"POST": self._transfer},
             "agent": {"GET": lambda a, _p, _n: self.access.agents(a)},
             "builder": {"GET": lambda a, _p, _n: self.access.builders(a)},

@@ -14,10 +14,21 @@ from typing import Any, Final
 from onetape.exchange.account import SimAccount, since
 from onetape.exchange.binance.margin import MarginData
 from onetape.exchange.binance.multi_assets import MultiAssets
-from onetape.exchange.binance.public import PublicData
+from onetape.exchange.binance.public import PublicData, eight
 from onetape.exchange.binance.terms import span
 from onetape.exchange.binance.wallet import WalletData
-from onetape.exchange.binance.wire import Refused, amount, ms, number, owed, price_text, row_limit, size_text
+from onetape.exchange.binance.wire import (
+    Refused,
+    amount,
+    ms,
+    number,
+    order_row,
+    owed,
+    pair_fields,
+    price_text,
+    row_limit,
+    size_text,
+)
 from onetape.exchange.exchange import SimExchange
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
@@ -198,7 +209,7 @@ class AccountData:
             "positionAmt": size_text(i, qty),
             "entryPrice": entry_text(account, at, side),
             "breakEvenPrice": break_even_text(account, at, side),
-            "markPrice": price_text(i, mark),
+            "markPrice": eight(price_text(i, mark)),
             "unRealizedProfit": amount(unrealized),
             "liquidationPrice": self._liquidation(account, at, side),
             "isolatedMargin": amount(account.wallet(at, side) + unrealized) if alone else "0",
@@ -324,14 +335,18 @@ class AccountData:
         page = max(number(params, "page", 1), 1)
         return rows[(page - 1) * limit : page * limit] if params.get("startTime") else rows[-limit:]
 
-    def force_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
-        from onetape.exchange.binance.wire import order_row
-
+    def force_orders(
+        self, account: SimAccount, params: dict[str, str], *, has_pair: bool = True
+    ) -> list[dict[str, Any]]:
+        instruments = self.exchange.instruments
         wanted = set(self.public.instruments_of(params))
         kind = params.get("autoCloseType", "")
         origin = {"LIQUIDATION": ("liquidation",), "ADL": ("adl",)}.get(kind, ("liquidation", "adl"))
         return [
-            order_row(self.exchange.instruments[o.index], o, with_average=True)
+            {
+                **order_row(instruments[o.index], o, with_average=True),
+                **(pair_fields(instruments[o.index], o) if has_pair else {}),
+            }
             for o in account.by_id.values()
             if o.origin in origin and o.index in wanted
         ][-row_limit(params, 50, 100) :]

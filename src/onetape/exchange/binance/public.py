@@ -19,7 +19,7 @@ from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import DAY, MINUTE, SECOND
 
-__all__ = ["INTERVALS", "PROTECT", "PublicData", "kline_span", "price_klines"]
+__all__ = ["INTERVALS", "PROTECT", "PublicData", "eight", "kline_span", "price_klines"]
 
 ORDER_TYPES: Final = (
     "LIMIT",
@@ -182,10 +182,10 @@ class PublicData:
         i = listing.instrument
         return {
             "symbol": i.raw_symbol,
-            "markPrice": _eight(price_text(i, listing.mark)),
-            "indexPrice": _eight(price_text(i, listing.index)),
-            "estimatedSettlePrice": _eight(price_text(i, listing.index)),
-            "lastFundingRate": _eight(decimal_rate(listing.funding_rate)),
+            "markPrice": eight(price_text(i, listing.mark)),
+            "indexPrice": eight(price_text(i, listing.index)),
+            "estimatedSettlePrice": eight(price_text(i, listing.index)),
+            "lastFundingRate": eight(decimal_rate(listing.funding_rate)),
             "interestRate": INTEREST_RATE,
             "nextFundingTime": ms(listing.funding_time),
             "time": ms(now),
@@ -198,9 +198,9 @@ class PublicData:
             {
                 "symbol": self.exchange.instruments[at].raw_symbol,
                 "fundingTime": ms(time),
-                "fundingRate": _eight(decimal_rate(rate)),
-                "markPrice": _eight(price_text(self.exchange.instruments[at], mark)),
-                "rateType": "FUNDING",
+                "fundingRate": eight(decimal_rate(rate)),
+                "markPrice": eight(price_text(self.exchange.instruments[at], mark)),
+                "rateType": "Regular",
             }
             for at in self.instruments_of(params)
             for time, rate, mark in self.exchange.listings[at].fundings
@@ -361,7 +361,7 @@ def turnover_text(i: Instrument, units: int) -> str:
     return f"{units / 10 ** (i.price_decimals + i.size_decimals):.5f}"
 
 
-def _eight(text: str) -> str:
+def eight(text: str) -> str:
     whole, _, rest = text.partition(".")
     return f"{whole}.{rest.ljust(8, '0')}"
 

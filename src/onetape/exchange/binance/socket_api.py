@@ -174,7 +174,10 @@ class SocketApi:
             venue.limits.spend_orders(account.number, 1, now)
         elif route[0] != "GET":
             venue.access.check_trade(key)
-        return key if method in _COUNTED else None, venue.signed[route](account, params, now)
+        found = venue.signed[route](account, params, now)
+        if method == "order.modify":
+            del found["pair"]  # documented of the answer over HTTP alone
+        return key if method in _COUNTED else None, found
 
     def _key(self, session: Session, params: dict[str, str], peer: str) -> ApiKey:
         return self.venue.access.key(params.get("apiKey", session.api_key), peer)

@@ -16,7 +16,7 @@ import msgspec
 from onetape.exchange.account import SimAccount
 from onetape.exchange.bars import one_of
 from onetape.exchange.binance.multi_assets import MultiAssets
-from onetape.exchange.binance.public import INTERVALS, PublicData, agg_row, kline_span, turnover_text
+from onetape.exchange.binance.public import INTERVALS, PublicData, agg_row, eight, kline_span, turnover_text
 from onetape.exchange.binance.user_events import BINANCE, EventTraits, UserEvents
 from onetape.exchange.binance.wire import ms, price_text, size_text
 from onetape.exchange.dialect import Connection, encode, fields
@@ -402,10 +402,10 @@ class Streams:
             "e": "markPriceUpdate",
             "E": ms(report.time),
             "s": i.raw_symbol,
-            "p": price_text(i, report.mark),
-            "ap": price_text(i, report.mark),
-            "P": price_text(i, report.index_price),
-            "i": price_text(i, report.index_price),
+            "p": eight(price_text(i, report.mark)),
+            "ap": eight(price_text(i, report.mark)),
+            "P": eight(price_text(i, report.index_price)),
+            "i": eight(price_text(i, report.index_price)),
             "r": f"{listing.funding_rate / 1e12:.8f}",
             "T": ms(listing.funding_time),
             "st": 1,
@@ -433,6 +433,8 @@ class Streams:
                 "l": day["lowPrice"],
                 "v": day["volume"],
                 "q": day["quoteVolume"],
+                "ps": i.raw_symbol,
+                "st": 1,
             }
             full = {
                 **mini,

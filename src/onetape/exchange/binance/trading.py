@@ -24,6 +24,7 @@ from onetape.exchange.binance.wire import (
     number,
     order_row,
     owed,
+    pair_fields,
     position_side,
     price_text,
     row_limit,
@@ -87,7 +88,7 @@ class OrderTraits:
     orders of the book then (Binance until 2025-12-09). triggers_max: of a symbol. callback_most: of a trailing stop,
     percent. stp: the parameter that says what becomes of orders that meet their own, and the exchange's rules by its
     words ("": its usual one). absent: fields that its answers have not. is_full: answers to requests have what was
-    filled at which average, too."""
+    filled at which average, too. has_pair: rows have what Binance added in July and August 2026."""
 
     tifs: tuple[str, ...] = ("GTC", "IOC", "FOK", "GTX", "GTD", "RPI")
     triggers: bool = False
@@ -97,6 +98,7 @@ class OrderTraits:
     modifies_side: bool = True
     absent: frozenset[str] = frozenset()
     is_full: bool = False
+    has_pair: bool = True
 
 
 BINANCE: Final = OrderTraits()
@@ -125,7 +127,7 @@ class Trading:
         if self.traits.is_full:
             form["with_average"] = True
         row = order_row(i, order, **form)
-        if self.traits.is_full and is_answer:
+        if is_answer:
             row["cumQty"] = row["executedQty"]
         if trail := trail_of(order):
             row["activatePrice"], row["priceRate"] = price_text(i, trail[0]), trail[1]
@@ -292,19 +294,21 @@ class Trading:
         done = order.extra.get("amendments", 0)
         if done >= AMENDMENTS_MAX:
             raise Refused(-5026)
-        noted: dict[str, Any] = {"amendments": done + 1}
-        if modify_id := params.get("modifyId"):
-            noted["modifyId"] = modify_id
-        self.exchange.orders.note(order, noted)
+        modify_id = str(number(params, "modifyId", 0)) if params.get("modifyId") else ""
+        self.exchange.orders.note(order, {"amendments": done + 1, "modifyId": modify_id})
         before = (order.price, order.size)
         code = self.exchange.orders.amend(account, order, now, price=price, size=size)
         if code == OrderWouldCross.code:  # one that became a taker is cancelled
             self.exchange.orders.cancel(account, order, now)
         elif code:
             raise Refused(_CODES.get(code, -2010))
-        history = [*order.extra.get("history", ()), (now, before, (price, size))]
+        history = [*order.extra.get("history", ()), (now, before, (price, size), modify_id)]
         self.exchange.orders.note(order, {"history": history})
-        return self._row(order)
+        row = self._row(order)
+        if self.traits.has_pair:
+            row["pair"] = instrument.raw_symbol
+            row |= _modify_id(modify_id)
+        return row
 
     def cancel(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         index = self.public.at(params)
@@ -347,7 +351,11 @@ class Trading:
             start = number(params, "orderId", 0)
             found = [o for o in found if o.id >= start][:limit]
         rows = found[-limit:]
-        return [self._row(o, with_average=True) for o in rows]
+        return [{**self._row(o, with_average=True), **self._pair(o)} for o in rows]
+
+    def _pair(self, order: SimOrder) -> dict[str, Any]:
+        """Returns what lists of all orders have besides, since August 2026."""
+        return pair_fields(self.exchange.instruments[order.index], order) if self.traits.has_pair else {}
 
     def amendments(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         index = self.public.at(params)
@@ -368,10 +376,11 @@ class Trading:
                     "price": {"before": price_text(i, old[0]), "after": price_text(i, new[0])},
                     "origQty": {"before": size_text(i, old[1]), "after": size_text(i, new[1])},
                     "count": number,
+                    **_modify_id(*modify_id),
                 },
                 "priceMatch": "NONE",
             }
-            for number, (time, old, new) in enumerate(order.extra.get("history", ()), 1)
+            for number, (time, old, new, *modify_id) in enumerate(order.extra.get("history", ()), 1)
             if in_time(time, params)
         ]
         return rows[::-1][:limit]  # the newest first
@@ -450,7 +459,9 @@ class Trading:
     def _trade(self, trade: Trade) -> dict[str, Any]:
         order, fill = trade
         i = self.exchange.instruments[order.index]
+        added = {"pair": i.raw_symbol, "marginAsset": i.settle, "baseQty": size_text(i, fill.size)}
         return {
+            **(added if self.traits.has_pair else {}),
             "symbol": i.raw_symbol,
             "id": fill.trade_id,
             "orderId": order.id,
@@ -466,6 +477,11 @@ class Trading:
             "buyer": order.side is Side.BUY,
             "maker": fill.is_maker,
         }
+
+
+def _modify_id(text: str = "") -> dict[str, int]:
+    """Of a modification that was asked for with one: a number, as it was sent."""
+    return {"modifyId": int(text)} if text else {}
 
 
 def _noted(params: dict[str, str], tif: str, stp: tuple[str, Mapping[str, str]]) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class UserEvents:
         if fill is not None:
             body["N"] = i.settle
             body["n"] = owed(fill.fee)
-        if kind == "AMENDMENT" and "modifyId" in order.extra:
+        if kind == "AMENDMENT" and order.extra.get("modifyId"):
             body["M"] = order.extra["modifyId"]
         if self.traits.tells_trails and (trail := trail_of(order)):
             body["AP"], body["cr"] = price_text(i, trail[0]), trail[1]
@@ -210,7 +210,7 @@ class UserEvents:
     def algo(self, report: ConditionalReport, now: int) -> None:
         order = report.order
         i = self.exchange.instruments[order.index]
-        child = order.child
+        child = report.child
         self._tell(
             order.account,
             {
@@ -229,8 +229,8 @@ class UserEvents:
                     "q": size_text(i, order.size),
                     "X": report.state,
                     "ai": str(child.id) if child else "",
-                    "ap": average_price(i, child.cost, child.filled) if child else "0.00",
-                    "aq": size_text(i, child.filled if child else 0),
+                    "ap": average_price(i, report.cost, report.filled),
+                    "aq": size_text(i, report.filled),
                     "act": child.type.value.upper() if child else "",
                     "tp": price_text(i, order.trigger),
                     "p": price_text(i, order.price),
@@ -243,7 +243,7 @@ class UserEvents:
                     "tt": ms(order.triggered),
                     "gtd": ms(order.expire),
                     "rm": order.reason,
-                    "ia": order.activated,
+                    "ia": report.activated,
                 },
             },
         )

@@ -29,6 +29,7 @@ __all__ = [
     "order_type",
     "origin_of",
     "owed",
+    "pair_fields",
     "position_side",
     "price_decimals",
     "price_text",
@@ -227,6 +228,11 @@ def order_row(
         row["cumQuote"] = _quote(instrument, cost)
         row["time"] = ms(order.created)
     return row
+
+
+def pair_fields(instrument: Instrument, order: SimOrder) -> dict[str, Any]:
+    """Returns what lists of orders have besides since August 2026. A linear contract is counted in its base."""
+    return {"pair": instrument.raw_symbol, "cumBase": size_text(instrument, order.filled)}
 
 
 def _quote(instrument: Instrument, cost: int) -> str:

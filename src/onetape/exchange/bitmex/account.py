@@ -192,7 +192,7 @@ class AccountData:
         qty, cost = int(held.qty), abs(int(held.cost))
         value = contract_value(i, mark, abs(qty))
         sign = -1 if (qty > 0) == (i.kind is Kind.INVERSE) else 1
-        home, foreign = notionals(i, mark, abs(qty))
+        home, foreign = notionals(i, mark, abs(qty), value)
         unrealised = money_int(account.money.unrealized(index), settle)
         entry = cost and money_int(cost, settle)
         leverage = account.leverage_of(index)
@@ -338,7 +338,7 @@ class AccountData:
         if fill is not None:
             buys = order.side is Side.BUY
             value = contract_value(i, fill.price, fill.size)
-            home, foreign = notionals(i, fill.price, fill.size)
+            home, foreign = notionals(i, fill.price, fill.size, value)
             row |= {
                 "lastQty": fill.size,
                 "lastPx": price_number(i, fill.price),

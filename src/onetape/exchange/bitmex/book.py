@@ -28,13 +28,14 @@ class BookTable:
     def __init__(self, exchange: SimExchange, at: int, instrument: Instrument) -> None:
         self.at = at
         self.instrument = instrument
+        self.time = exchange.market.start
         self.sides = {side: dict(exchange.board.levels(at, side, 1 << 20)) for side in (Side.BUY, Side.SELL)}
 
     def apply(self, report: DepthReport) -> Iterator[Change]:
         """Takes a message in, and says what changed. A level that the first look had already, or
         never had, is nothing to tell of."""
         actions: dict[str, list[dict[str, Any]]] = {"delete": [], "update": [], "insert": []}
-        stamp = iso(report.time)
+        self.time = report.time
         for side, levels in ((Side.SELL, report.asks), (Side.BUY, report.bids)):
             side_levels = self.sides[side]
             for price, size in levels:
@@ -46,12 +47,12 @@ class BookTable:
                 else:
                     del side_levels[price]
                 action = "delete" if not size else "update" if was else "insert"
-                actions[action].append(self._row(side, price, size, stamp))
+                actions[action].append(self._row(side, price, size, report.time))
         return ((action, rows) for action, rows in actions.items() if rows)
 
-    def _row(self, side: Side, price: int, size: int, stamp: str) -> dict[str, Any]:
+    def _row(self, side: Side, price: int, size: int, time: int) -> dict[str, Any]:
         """The price comes with every action, as it did in the last years."""
-        return {**level_row(self.instrument, self.at, side, price, size), "timestamp": stamp}
+        return level_row(self.instrument, self.at, side, price, size, time)
 
     def best(self, side: Side, count: int) -> list[tuple[int, int]]:
         """(price, size), best first; 0: all."""
@@ -64,16 +65,16 @@ class BookTable:
 
     def difference(self, before: dict[Level, int], after: dict[Level, int], time: int) -> Iterator[Change]:
         """What leads from one view of the best levels to another."""
-        stamp = iso(time)
         gone = [level for level in before if level not in after]
         changed = [lv for lv, size in after.items() if lv in before and before[lv] != size]
         come = [level for level in after if level not in before]
         for action, levels in (("delete", gone), ("update", changed), ("insert", come)):
             if levels:
-                yield action, [self._row(side, price, after.get((side, price), 0), stamp) for side, price in levels]
+                yield action, [self._row(side, price, after.get((side, price), 0), time) for side, price in levels]
 
     def rows(self, count: int) -> list[dict[str, Any]]:
-        return level_rows(self.instrument, self.at, self.best(Side.SELL, count), self.best(Side.BUY, count))
+        asks, bids = self.best(Side.SELL, count), self.best(Side.BUY, count)
+        return level_rows(self.instrument, self.at, asks, bids, self.time)
 
     def ten(self, time: int) -> dict[str, Any]:
         def pairs(side: Side) -> list[list[Any]]:

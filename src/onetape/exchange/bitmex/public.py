@@ -15,6 +15,7 @@ from onetape.exchange.bitmex.wire import (
     ASSETS,
     Refused,
     contract_value,
+    gross_value,
     iso,
     key_id,
     money_int,
@@ -47,18 +48,19 @@ def level_id(i: Instrument, number: int, price: int) -> int:
     return (88 + number) * 100_000_000 - int(i.price(price) / LEVEL_TICK)
 
 
-def level_row(i: Instrument, number: int, side: Side, price: int, size: int) -> dict[str, Any]:
+def level_row(i: Instrument, number: int, side: Side, price: int, size: int, time: int) -> dict[str, Any]:
     """size: 0 of one that is gone, which has none."""
     row = {"symbol": i.raw_symbol, "id": level_id(i, number, price), "side": side_word(side)}
-    return {**row, **({"size": size} if size else {}), "price": price_number(i, price)}
+    return {**row, **({"size": size} if size else {}), "price": price_number(i, price), "timestamp": iso(time)}
 
 
 def level_rows(
-    i: Instrument, number: int, asks: list[tuple[int, int]], bids: list[tuple[int, int]]
+    i: Instrument, number: int, asks: list[tuple[int, int]], bids: list[tuple[int, int]], time: int
 ) -> list[dict[str, Any]]:
-    """Asks from the highest, then bids from the highest, as the table is ordered. Each is best first."""
+    """Asks from the highest, then bids from the highest, as the table is ordered. Each is best first. time: of the last
+    change of the book, or now: when each level changed is not kept."""
     ordered = ((Side.SELL, asks[::-1]), (Side.BUY, bids))
-    return [level_row(i, number, side, price, size) for side, levels in ordered for price, size in levels]
+    return [level_row(i, number, side, price, size, time) for side, levels in ordered for price, size in levels]
 
 
 def rate_number(rate: int) -> float:
@@ -282,16 +284,17 @@ class PublicData:
 
     # --- market -----------------------------------------------------------------------------------
 
-    def book(self, params: Params) -> list[dict[str, Any]]:
+    def book(self, params: Params, now: int) -> list[dict[str, Any]]:
         at = self.at(params)
         i = self.exchange.instruments[at]
         depth = whole(params, "depth", DEPTH, "Invalid count") or 1 << 20
         asks, bids = (self.exchange.board.levels(at, side, depth) for side in (Side.SELL, Side.BUY))
-        return level_rows(i, at, asks, bids)
+        return level_rows(i, at, asks, bids, now)
 
     def trade_row(self, trade: TradeReport, direction: str) -> dict[str, Any]:
         i = self.exchange.instruments[trade.at]
-        home, foreign = notionals(i, trade.price, trade.size)
+        value = gross_value(i, trade.price, trade.size)
+        home, foreign = notionals(i, trade.price, trade.size, value)
         return {
             "timestamp": iso(trade.time),
             "symbol": i.raw_symbol,
@@ -300,7 +303,7 @@ class PublicData:
             "price": price_number(i, trade.price),
             "tickDirection": direction,
             "trdMatchID": key_id(f"trade/{trade.at}", trade.trade_id),
-            "grossValue": contract_value(i, trade.price, trade.size),
+            "grossValue": value,
             "homeNotional": home,
             "foreignNotional": foreign,
             "trdType": "Regular",
@@ -356,6 +359,27 @@ class PublicData:
             "bidPrice": price_number(i, quote.bid),
             "askPrice": price_number(i, quote.ask),
             "askSize": quote.ask_size,
+        }
+
+    def quote_bin_row(self, at: int, bar: BarReport) -> dict[str, Any]:
+        """The quote that stood when the minute ended, stamped with its end."""
+        quotes = reversed(self.exchange.listings[at].quotes)
+        last = next((self.quote_row(each) for each in quotes if each.time < bar.close_time), None)
+        return {**(last or self.last_quote(at, bar.close_time)), "timestamp": iso(bar.close_time)}
+
+    def settlement_row(self, at: int, now: int) -> dict[str, Any]:
+        """A contract that has ended: all of it was settled at the mark."""
+        listing = self.exchange.listings[at]
+        return {
+            "timestamp": iso(now),
+            "symbol": listing.instrument.raw_symbol,
+            "settlementType": "Settlement",
+            "settledPrice": price_number(listing.instrument, listing.valuation),
+            "optionStrikePrice": None,
+            "optionUnderlyingPrice": None,
+            "bankrupt": None,
+            "taxBase": None,
+            "taxRate": None,
         }
 
     def last_quote(self, at: int, now: int) -> dict[str, Any]:

@@ -37,10 +37,14 @@ PUBLIC: Final = {  # their keys
     "orderBookL2_25": ["symbol", "id", "side"],
     "orderBook10": ["symbol"],
     "quote": [],
+    "quoteBin1m": [],
     "trade": [],
     "tradeBin1m": [],
     "instrument": ["symbol"],
     "funding": ["timestamp", "symbol"],
+    "settlement": ["timestamp", "symbol"],
+    "liquidation": ["orderID"],  # of orders that work: here they are filled at once, so it has no rows
+    "insurance": ["currency", "timestamp"],  # no fund is kept, so it has no rows
 }
 PRIVATE: Final = {
     "order": ["orderID"],
@@ -85,6 +89,7 @@ class Streams:
         self._directions = ["ZeroPlusTick"] * len(self.books)
         self._prices = [listing.last for listing in exchange.listings]
         self._funded = [len(listing.fundings) for listing in exchange.listings]
+        self._open = [listing.is_open for listing in exchange.listings]
         self._positions: set[tuple[int, int]] = set()  # (account, instrument) that were told
 
     # --- subscriptions ----------------------------------------------------------------------------
@@ -144,6 +149,10 @@ class Streams:
             case "trade":
                 last = list(listing.trades)[-1:]
                 return [self.public.trade_row(t, self._directions[at]) for t in last]
+            case "quoteBin1m":
+                return [self.public.quote_bin_row(at, bar) for bar in list(listing.bars)[-1:]]
+            case "settlement" | "liquidation" | "insurance":
+                return []
             case "tradeBin1m":
                 return [self.public.bin_row(at, bar) for bar in list(listing.bars)[-1:]]
             case "instrument":
@@ -223,6 +232,7 @@ class Streams:
                     self._trade(report)
                 case BarReport():
                     self._insert("tradeBin1m", report.at, self.public.bin_row, report.at, report)
+                    self._insert("quoteBin1m", report.at, self.public.quote_bin_row, report.at, report)
                 case MarkReport():
                     self._mark(report, now)
                 case OrderReport():
@@ -235,6 +245,13 @@ class Streams:
                 case _:
                     pass
         self._tell_funding()
+        self._tell_settlement(now)
+
+    def _tell_settlement(self, now: int) -> None:
+        for at, listing in enumerate(self.exchange.listings):
+            if self._open[at] and not listing.is_open:
+                self._insert("settlement", at, self.public.settlement_row, at, now)
+            self._open[at] = listing.is_open
 
     def _tell_funding(self) -> None:
         for at, listing in enumerate(self.exchange.listings):

@@ -254,8 +254,12 @@ class Trading:
         client_id = "" if text(params, "orderID") else text(params, "clOrdID")
         if client_id and client_id != order.client_id:
             self._client_id(account, params)
-        before = dict(order.extra)
-        noted: dict[str, Any] = {"transacted": now}
+        before = {"amended": "", **order.extra}
+        names = [name for name in ("orderQty", "leavesQty", "price", "stopPx") if text(params, name)]
+        if "orderQty" in names and "leavesQty" in names:
+            names.remove("leavesQty")
+        why = text(params, "text")[:255] or "Amended via API."
+        noted: dict[str, Any] = {"transacted": now, "amended": f"Amended {' '.join(names)}: {why}"}
         if wanted["trigger"]:
             noted["stop_price"] = wanted["trigger"]
         if wanted["size"]:

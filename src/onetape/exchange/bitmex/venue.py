@@ -146,7 +146,7 @@ class Bitmex(Streamed):
             "/instrument/active": lambda _p, now: public.active(now),
             "/instrument/indices": lambda _p, now: public.index_rows(now),
             "/instrument/activeAndIndices": lambda _p, n: public.active(n) + public.index_rows(n),
-            "/orderBook/L2": lambda p, _n: public.book(p),
+            "/orderBook/L2": public.book,
             "/trade": lambda p, _n: public.trades(p),
             "/trade/bucketed": public.bins,
             "/quote": public.quote_table,

@@ -28,6 +28,7 @@ __all__ = [
     "Refused",
     "average_price",
     "contract_value",
+    "gross_value",
     "instant",
     "iso",
     "key_id",
@@ -99,19 +100,24 @@ def price_number(i: Instrument, price: int) -> float | int | None:
     return _number(i.price(price)) if price else None
 
 
+def gross_value(i: Instrument, price: int, size: int) -> int:
+    """Of a public trade, whole wallet units of the settle currency: the value of one lot, whole, times their number.
+    So are all fourteen trades recorded on 2021-07-22; 900 XBTUSD at 32180.5 are 9 lots of 310747."""
+    lots, rest = divmod(size, i.lot_int)
+    return contract_value(i, price, i.lot_int) * lots + contract_value(i, price, rest)
+
+
 def contract_value(i: Instrument, price: int, size: int) -> int:
-    """Of a trade, whole wallet units of the settle currency, never negative. Reckoned as the venue
-    does: the value of one contract, whole, times their number."""
-    one = money_int(abs(i.notional_units(price, 10**i.size_decimals)), i.settle)
-    return one * size // int(10**i.size_decimals)
+    """Of a fill or a position, whole wallet units of the settle currency, never negative: rounded once, so that fills
+    add up to the position and the wallet, which are exact. No recorded message shows how the venue rounds these."""
+    return money_int(abs(i.notional_units(price, size)), i.settle)
 
 
-def notionals(i: Instrument, price: int, size: int) -> tuple[float | int, float | int]:
-    """(home, foreign): in the base and in the quote currency; both positive."""
+def notionals(i: Instrument, price: int, size: int, value: int) -> tuple[float | int, float | int]:
+    """(home, foreign): in the base and in the quote currency; both positive. value: in wallet units."""
     contracts = i.size(size) * i.multiplier
     if i.kind is Kind.INVERSE:
-        value = Decimal(contract_value(i, price, size)).scaleb(-8)
-        return _number(value), _number(contracts)
+        return _number(Decimal(value).scaleb(-ASSETS[i.settle][2])), _number(contracts)
     return _number(contracts), _number(contracts * i.price(price))
 
 
@@ -185,7 +191,8 @@ def _text(order: SimOrder, word: str) -> str:
     if order.origin == "liquidation":
         said = "Liquidation"
     if word != "Canceled":
-        return said
+        amended = order.extra.get("amended")
+        return f"{amended}\n{said}" if amended else said
     if order.code == OrderWouldCross.code:
         return f"Canceled: Order had execInst of ParticipateDoNotInitiate\n{said}"
     if order.code == ReduceOnlyViolated.code:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import takewhile
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -179,12 +180,15 @@ class AccountData:
         steps = fee_steps(i, is_maker=is_maker)
         rate = i.maker_fee if is_maker else i.taker_fee
         percent = f"{rate * 100:.4f}"
-        low = steps[-1][1]
+
+        def four(shown: Any) -> str:
+            return f"{Decimal(bytes(shown).decode()):.4f}"
+
         return {
             "fee": percent,
-            "minfee": bytes(low).decode(),
+            "minfee": four(steps[-1][1]),
             "maxfee": percent,
-            "nextfee": bytes(steps[1][1]).decode() if len(steps) > 1 else None,
+            "nextfee": four(steps[1][1]) if len(steps) > 1 else None,
             "nextvolume": f"{steps[1][0]}.0000" if len(steps) > 1 else None,
             "tiervolume": "0.0000",
         }

@@ -13,6 +13,7 @@ from onetape.exchange.account import SimAccount, SimFill, SimOrder, Trade
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.kraken.account import LedgerEntry
 from onetape.exchange.kraken.wire import (
+    COST_DECIMALS,
     average,
     cost_text,
     money_text,
@@ -27,6 +28,8 @@ from onetape.exchange.kraken.wire import (
 from onetape.exchange.reports import OrderReport
 from onetape.model.enums import OrderNews, OrderState
 from onetape.model.errors import SelfTrade
+from onetape.model.instrument import Instrument
+from onetape.model.money import divide_half_even
 
 __all__ = ["Executions", "balance_row", "ledger_row"]
 
@@ -58,7 +61,7 @@ class Executions:
                 "exec_type": "new",
                 "order_status": _STATUS[o.state],
                 "timestamp": rfc3339(o.created),
-                **self._sums(o, o.filled, o.cost),
+                **self._sums(o, o.filled, o.cost, o.fee, o.fee_base),
             }
             for o in account.open_orders.values()
         ]
@@ -72,7 +75,8 @@ class Executions:
         order, now = report.order, report.time
         if report.fill is not None:
             return self._fill_events(report, report.fill)
-        row = {**self._short(order), **self._sums(order, report.filled, report.cost), "timestamp": rfc3339(now)}
+        sums = self._sums(order, report.filled, report.cost, report.fee, report.fee_base)
+        row = {**self._short(order), **sums, "timestamp": rfc3339(now)}
         if report.news is OrderNews.ACCEPTED:
             return [
                 {**self._whole(order), **row, "exec_type": kind, "order_status": kind}
@@ -98,8 +102,8 @@ class Executions:
 
     def _fill_events(self, report: OrderReport, fill: SimFill) -> list[dict[str, Any]]:
         order = report.order
-        sums = self._sums(order, report.filled, report.cost)
-        rows = [{**self._trade(Trade(order, fill), None), **sums}]
+        sums = self._sums(order, report.filled, report.cost, report.fee, report.fee_base)
+        rows = [{**sums, **self._trade(Trade(order, fill), None)}]
         if report.state is OrderState.FILLED:
             rows.append(
                 {
@@ -162,19 +166,24 @@ class Executions:
             "timestamp": rfc3339(order.updated),
         }
 
-    def _sums(self, order: SimOrder, filled: int, cost: int) -> dict[str, Any]:
+    def _sums(self, order: SimOrder, filled: int, cost: int, fee: int, fee_base: int) -> dict[str, Any]:
+        """What an order came to by then."""
         i = self.exchange.instruments[order.index]
+        if fee_base and filled:
+            fee += divide_half_even(fee_base * cost, filled * 10**i.price_decimals)
         return {
             "cum_qty": number(size_text(i, filled)),
             "cum_cost": number(cost_text(i, cost)),
             "avg_price": number(average(i, cost, filled)),
-            "fee_usd_equiv": number(money_text(order.fee)),
+            **_in_usd(i, fee),
         }
 
     def _trade(self, trade: Trade, status: str | None) -> dict[str, Any]:
         order, fill = trade
         i = self.exchange.instruments[order.index]
-        asset = i.base if order.extra.get("fee_in_base") else i.settle
+        in_base = bool(order.extra.get("fee_in_base"))
+        asset, decimals = (i.base, 8) if in_base else (i.settle, COST_DECIMALS)
+        worth = divide_half_even(fill.fee * fill.price, 10**i.price_decimals) if in_base else fill.fee
         return {
             **self._short(order),
             "exec_id": trade_id(order, fill),
@@ -188,10 +197,15 @@ class Executions:
             "last_price": number(price_text(i, fill.price)),
             "liquidity_ind": "m" if fill.is_maker else "t",
             "cost": number(cost_text(i, fill.price * fill.size)),
-            "fees": [{"asset": asset, "qty": number(money_text(fill.fee))}],
-            "fee_usd_equiv": number(money_text(order.fee)),
+            "fees": [{"asset": asset, "qty": number(money_text(fill.fee, decimals))}],
+            **_in_usd(i, worth),
             "timestamp": rfc3339(fill.time),
         }
+
+
+def _in_usd(i: Instrument, fee: int) -> dict[str, Any]:
+    """Returns a fee in dollars where that is what it is in; no document says at which rate others are told."""
+    return {"fee_usd_equiv": number(money_text(fee, COST_DECIMALS))} if i.quote == "USD" else {}
 
 
 def balance_row(currency: str, balance: int) -> dict[str, Any]:

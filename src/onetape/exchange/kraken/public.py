@@ -245,7 +245,7 @@ def fee_steps(instrument: Instrument, *, is_maker: bool) -> list[list[Any]]:
     own = instrument.maker_fee if is_maker else instrument.taker_fee
     later = [
         [int(tier.volume_min), percent(tier.maker_fee if is_maker else tier.taker_fee)]
-        for tier in instrument.fee_tiers[1:]
+        for tier in instrument.fee_tiers  # above the first step, which is the instrument's own
     ]
     return [[0, percent(own)], *later]
 

@@ -21,6 +21,7 @@ from onetape.model.money import MONEY_DECIMALS, divide_half_even
 from onetape.venues.numbers import exact_json
 
 __all__ = [
+    "COST_DECIMALS",
     "Refused",
     "amend_id",
     "average",

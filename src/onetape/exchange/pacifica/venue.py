@@ -38,6 +38,7 @@ LIFE_NS: Final = 24 * 3600 * SECOND
 BY_SOCKET: Final = frozenset(
     {"create_order", "create_market_order", "edit_order", "cancel_order", "cancel_all_orders", "batch_orders"}
 )
+CANCELS: Final = frozenset({"orders/cancel", "orders/stop/cancel"})  # answered without `data`
 
 Public = Callable[[Query, int], Any]
 Owned = Callable[[SimAccount, Query, int], Any]
@@ -90,7 +91,8 @@ class Pacifica(Streamed):
 
     def _answer(self, request: Request, path: str, now: int) -> dict[str, Any]:
         if request.method == "POST":
-            return envelope(self._post(path, _object(request.body), now))
+            done = self._post(path, _object(request.body), now)
+            return {"success": True} if path in CANCELS else envelope(done)
         query = fields(request.query)
         found: Any = None
         if request.method == "GET" and path in self._open:
