@@ -23,6 +23,7 @@ from onetape.guardian.events import (
     Unprotected,
 )
 from onetape.guardian.kept import Kept
+from onetape.market.confirmed_price import PriceKind
 from onetape.model import catalogue
 from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.model.time import SECOND
@@ -36,6 +37,12 @@ HOP = 10 * MS
 START = 100_000 * 10**BTC.price_decimals
 WOULD_TRIGGER = 4109
 SETTLED = 5 * SECOND  # with everything alive, what is promised holds after it
+
+
+def tell(core: GuardianCore, symbol: str, price: int, now: int) -> None:
+    """The market is at a price: a trade and a quote tell it, which confirm each other."""
+    core._price_of(ACCOUNT, symbol).take(PriceKind.TRADE, price, now)  # without a look at what was before
+    core.quote(ACCOUNT, symbol, price - 1, price + 1, now)
 
 
 class Resting(NamedTuple):
@@ -137,7 +144,7 @@ class GuardedWorld:
 
     def quote(self) -> None:
         price = self.price
-        self._tell(lambda core: core.quote(ACCOUNT, SYMBOL, price - 1, price + 1, self.now))
+        self._tell(lambda core: tell(core, SYMBOL, price, self.now))
 
     def move(self, price: int) -> None:
         """The price is there now; what it crosses fires."""

@@ -45,9 +45,9 @@ from onetape.orders.reports import OrderStatusReport, PositionReport
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import Waiter
+from onetape.venues.client_ids import client_id_of
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
-from onetape.venues.pacifica.words import client_id_of
 from orders.gateway_faults import Faults
 from orders.gateway_invariants import check
 from orders.gateway_life import SLOTS, Died, Home, MortalWriter

@@ -19,20 +19,19 @@ from typing import Any, Final
 
 from guardian.guardian_world import ACCOUNT, GuardianLife, GuardianWorld
 from onetape.gateway.fence import Fence
-from onetape.gateway.gateway_tape import is_past_gateway
 from onetape.guardian.events import Record
 from onetape.guardian.guardian import LEASE_NS
 from onetape.guardian.past_gateway import NUMBERS, ORDER, PLACING, OrderNumbers, PastGateway
 from onetape.guardian.takeover import Takeover
 from onetape.guardian.venue_reader import FRESH
 from onetape.model.enums import OrderState, PositionSide, RequestKind, Side
-from onetape.model.ids import robot_tag
+from onetape.model.ids import is_past_gateway, robot_tag
 from onetape.model.sections import GUARDIAN
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import IntentOut, Out
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import PositionReport
-from onetape.venues.pacifica.words import client_id_of
+from onetape.venues.client_ids import client_id_of
 from orders.gateway_faults import SPEECHLESS
 from orders.gateway_invariants import check, is_handed_over
 from orders.gateway_life import Died
@@ -221,6 +220,7 @@ class PastWorld(GuardianWorld):
         self.takeover_after = int(chance.uniform(1, 5) * SECOND)
         self.has_hub = chance.random() < 0.5  # whose market the guardian has without a gateway, too
         self.died_at = 0
+        self.late: dict[tuple[str, PositionSide, str], int] = {}  # since when
         super().__post_init__()
         self.fence = Fence(self.home.path, ACCOUNT, holder="gateway")  # of one that begins
         self.invariants.tags = (*self.invariants.tags, f"T{robot_tag(GUARDIAN)}X")
@@ -318,13 +318,16 @@ class PastWorld(GuardianWorld):
         super().check_stops()
         self.closings.count_trades()
         at_venue = {order.client_id for order in self.waiting()}
+        found = set()
         for guard in self.guards():
             key = guard.instrument.symbol, guard.side
+            if self.held(guard) and guard.flattening:
+                found.add((*key, "is flattened"))
             rows = {name for name, row in guard.rows.items() if not row.has_fired}
-            for what, is_wrong in (
-                ("flattened", self.held(guard) and guard.flattening),
-                ("has stops that are not there", rows - at_venue if not self.is_dead else set()),
-            ):
-                since = self.wrong.setdefault((*key, what), self.now) if is_wrong else self.wrong.pop((*key, what), 0)
-                late = self.now - max(since, self.began) - LATE
-                check(not is_wrong or late < 0, f"{key} {what} for {(self.now - since) / SECOND:.1f} s: {is_wrong}")
+            found |= {(*key, f"has {name}, which is not there") for name in rows - at_venue if not self.is_dead}
+        self.late = {each: self.late.get(each, self.now) for each in found}
+        for each, since in self.late.items():
+            check(self.now - max(since, self.began) < LATE, f"{each} for {(self.now - since) / SECOND:.1f} s")
+
+    def differences(self) -> list[str]:
+        return super().differences() + [f"{key} at the end" for key in self.late if self.guardian is not None]

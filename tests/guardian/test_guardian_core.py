@@ -9,13 +9,15 @@ from fractions import Fraction
 import msgspec
 import pytest
 
-from guardian.guarded_world import ACCOUNT, BOTH, BTC, MS, START, SYMBOL, Faults, GuardedWorld
+from guardian.guarded_world import ACCOUNT, BOTH, BTC, MS, START, SYMBOL, Faults, GuardedWorld, tell
+from long_form import long_form
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import (
     CancelStops,
     Flatten,
     GuardianSettings,
     PlaceStops,
+    ReadBars,
     ReadVenue,
     Record,
     Rules,
@@ -23,6 +25,7 @@ from onetape.guardian.events import (
     Unprotected,
 )
 from onetape.guardian.kept import PositionNotes
+from onetape.market.confirmed_price import PriceKind
 from onetape.model import catalogue
 from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.model.time import SECOND
@@ -225,6 +228,34 @@ def test_beyond_the_hard_stop_all_is_closed():
     assert not world.qty and kinds(world, Flatten)
 
 
+@pytest.mark.parametrize("targets", [(), (Decimal("0.05"), Decimal("0.1"))])
+def test_a_symbol_without_a_ladder_has_no_stops_lacks_none_and_has_its_hard_stop(targets):
+    rules = Rules(distances=(), look_back=60 * SECOND, targets=targets)
+    world = GuardedWorld(settings=GuardianSettings(symbols={SYMBOL: rules}))
+    world.check = lambda: None  # which looks for stops
+    world.range = START * 97 // 100, START * 120 // 100
+    world.trade(1000)
+    world.run(10)
+    assert len(world.resting) == len(targets) and not world.stops_fired
+    assert not kinds(world, Unprotected) and not [each for each in world.records if each.severity]
+    assert bool(kinds(world, ReadBars)) is bool(targets)
+    world.move(START * 92 // 100)
+    world.run(2)
+    assert not world.qty and kinds(world, Flatten) and not world.resting
+
+
+def test_the_stops_of_a_ladder_that_was_taken_out_of_the_configuration_go():
+    world = GuardedWorld()
+    world.check, world._check_withdrawn = lambda: None, lambda name, stop: None
+    world.trade(1000)
+    world.run(2)
+    assert len(world.resting) == 5
+    world.kill_guardian()
+    world.settings = GuardianSettings(symbols={SYMBOL: Rules(distances=())})
+    world.run(10)
+    assert not world.resting and world.qty == 1000
+
+
 @pytest.mark.parametrize("is_mark", [False, True])
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("beyond", [0, 1])
@@ -234,9 +265,10 @@ def test_the_hard_stop_is_at_seven_percent_to_the_tick(is_mark, sign, beyond):
     world.run(1)
     price = START * (100 - 7 * sign) // 100 + sign * (1 - beyond)  # a unit inside of it, or at it
     if is_mark:
-        world.core.mark(ACCOUNT, SYMBOL, price, world.now)
+        world.core.priced(ACCOUNT, SYMBOL, PriceKind.TRADE, price, world.now)
+        world.core.priced(ACCOUNT, SYMBOL, PriceKind.MARK, price, world.now)
     else:
-        world.core.quote(ACCOUNT, SYMBOL, price, price, world.now)
+        tell(world.core, SYMBOL, price, world.now)
     assert any(isinstance(each, Flatten) for each in world.core.effects) is bool(beyond)
 
 
@@ -300,8 +332,8 @@ def test_a_share_is_closed_once_however_long_the_venue_takes_to_fill(lag, share,
 @pytest.mark.parametrize(
     ("by", "inside", "beyond"),
     [
-        ("look-back", "0.986", "0.984"),  # all five at 0.985
-        ("liquidation", "0.967", "0.965"),  # at 0.962: the levels are a tenth of the way inside, at 0.9658
+        ("look-back", "0.990", "0.984"),  # five from 0.9893 to 0.985
+        ("liquidation", "0.976", "0.965"),  # at 0.962: five from 0.9756 to 0.9658, a tenth of the way inside
     ],
 )
 def test_local_stops_have_the_levels_of_the_ladder(sign, by, inside, beyond):
@@ -314,7 +346,7 @@ def test_local_stops_have_the_levels_of_the_ladder(sign, by, inside, beyond):
 
     def closed(price: int) -> list[int]:
         core.effects.clear()
-        core.quote(ACCOUNT, SYMBOL, price - 1, price + 1, now)
+        tell(core, SYMBOL, price, now)
         placed = [each for each in core.effects if isinstance(each, PlaceStops)]
         for each in placed:
             core.answered(each.id, {}, {rung: 4007 for rung in each.rungs if rung.trigger}, now)
@@ -410,7 +442,7 @@ def test_what_is_opened_after_a_total_loss_is_flattened_by_a_loss_of_then_alone(
     def flattened(*prices: int) -> set[str]:
         core.effects.clear()
         for symbol, price in zip((SYMBOL, eth.symbol), prices, strict=True):
-            core.quote(ACCOUNT, symbol, price - 1, price + 1, now)
+            tell(core, symbol, price, now)
         core.tick(now)
         said = [each for each in core.effects if isinstance(each, Record) and each.kind == "hard stop"]
         assert all(Decimal(each.about["reason"].split()[0]) <= -100 for each in said)
@@ -494,7 +526,7 @@ def test_what_is_open_is_valued_while_its_price_is_known():
     world.run(1)
     (row,) = world.core.unrealized(world.now)
     assert (row.account, row.strategy, row.symbol, row.asset) == (ACCOUNT, "", SYMBOL, "USDT")
-    assert row.amount == world.guard.unrealized(world.now, 10 * SECOND)
+    assert row.amount == world.guard.unrealized(world.now)
     assert [each.amount for each in world.core.unrealized(world.now + 60 * SECOND)] == [None]
     world.trade(-1000)
     world.run(1)
@@ -662,7 +694,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.parametrize("block", range(3))
+@pytest.mark.parametrize("block", [0, *long_form(1, 2)])
 def test_what_is_promised_holds_on_every_frame(name, block):
     for seed in range(10 * block, 10 * block + 10):
         rules = Rules(targets=(Decimal("0.01"), Decimal("0.05"))) if seed % 2 else Rules()
@@ -721,7 +753,7 @@ def test_fifty_positions_cost_a_tenth_of_the_venues_budget_at_most(grows):
         now = SECOND + tick * SECOND // 4
         if tick % 4 == 0:
             for each in listed:
-                core.quote(ACCOUNT, each.symbol, START - 1, START + 1, now)
+                tell(core, each.symbol, START, now)
             if grows:
                 grown = listed[tick // 4 % 50].symbol
                 held[grown] += 100

@@ -12,7 +12,7 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.gateway.options import GatewayOptions
-from onetape.guardian.events import GuardianSettings, Record
+from onetape.guardian.events import DISTANCES, GuardianSettings, Record
 from onetape.guardian.guardian import Guardian
 from onetape.guardian.options import (
     AccountOptions,
@@ -63,11 +63,13 @@ def test_it_is_its_own_where_there_is_one_else_the_gateways(tmp_path, monkeypatc
         ('look_back = ""', "look_back", 0, 86_400 * SECOND),
         ('look_back_beyond = ""', "beyond", Decimal(0), Decimal("0.01")),
         ('ladder = ["2%"]', "hard_stop", Decimal("0.06"), Decimal("0.06")),
+        ("ladder = []", "distances", (), DISTANCES),
+        ("take_profit = []", "targets", (), (Decimal("0.1"),)),
     ],
 )
 def test_a_symbol_has_none_of_what_is_written_empty_for_it(tmp_path, text, field, own, others):
     symbol = "binance:BTC/USDT:USDT"
-    guardian = '[guardian]\nhard_stop = "6%"\nlook_back = "1d"\nlook_back_beyond = "1%"\n'
+    guardian = '[guardian]\nhard_stop = "6%"\nlook_back = "1d"\nlook_back_beyond = "1%"\ntake_profit = ["10%"]\n'
     config = parse_config(f'{CONFIG}{guardian}[guardian.symbols."{symbol}"]\n{text}')
     settings = guardian_options(config, {}, home=tmp_path).settings
     assert [getattr(settings.of(each), field) for each in (symbol, "any other")] == [own, others]
@@ -79,12 +81,28 @@ def test_a_symbol_has_none_of_what_is_written_empty_for_it(tmp_path, text, field
         ("BTC", 'hard_stop = "3%"', "BTC"),
         ("kraken:BTC/USD:USD", 'hard_stop = "3%"', "no account is at kraken"),
         ("binance:BTC/USDT", 'hard_stop = "3%"', "spot"),
-        ("binance:BTC/USDT:USDT", "ladder = []", "levels"),
+        ("binance:BTC/USDT:USDT", 'ladder = ["6%", "5%"]', "levels"),
     ],
 )
 def test_what_is_other_for_a_symbol_and_never_used_is_refused(symbol, text, words):
     with pytest.raises(BadConfig, match=words):
         parse_config(f'{CONFIG}[guardian.symbols."{symbol}"]\n{text}')
+
+
+@pytest.mark.parametrize("confirm", ["", "49ms", "6s", "soon", "0s"])
+def test_the_time_that_confirms_a_price_is_bounded(confirm):
+    with pytest.raises(BadConfig, match="confirm"):
+        parse_config(f'{CONFIG}[guardian]\nconfirm = "{confirm}"')
+
+
+def test_a_guardian_without_any_ladder_is_refused():
+    with pytest.raises(BadConfig, match="levels"):
+        parse_config(f"{CONFIG}[guardian]\nladder = []")
+
+
+def test_the_time_that_confirms_a_price_is_that_of_the_file(tmp_path):
+    config = parse_config(f'{CONFIG}[guardian]\nconfirm = "1s"')
+    assert guardian_options(config, {}, home=tmp_path).settings.confirm == SECOND
 
 
 def test_the_epoch_of_a_guardian_is_a_later_one_though_the_clock_has_stepped_back(tmp_path, monkeypatch):

@@ -62,8 +62,8 @@ def test_a_stop_lies_outside_of_the_window(closes, level):
 @pytest.mark.parametrize(
     ("low", "wanted"),
     [
-        ("97", ["97"] * 5),
-        ("94.2", ["95", "94.5", "94.2", "94.2", "94.2"]),
+        ("97", ["97.8572", "97.6429", "97.4286", "97.2143", "97"]),  # as far apart as 5 to 7 %, from the entry on
+        ("94.2", ["95", "94.5", "94.4", "94.3", "94.2"]),  # from the last one on that may stay
         ("90", ["95", "94.5", "94", "93.5", "93"]),  # never farther than the ladder
         ("100.1", ["95", "94.5", "94", "93.5", "93"]),  # the market is beyond it already
         ("0", ["95", "94.5", "94", "93.5", "93"]),  # nobody can tell
@@ -83,7 +83,8 @@ def test_the_stops_of_a_short_position_lie_above_the_high():
     world.range = at("99"), at("102")
     world.trade(-1000)
     world.run(3)
-    assert triggers(world) == [at("102")] * 5
+    wanted = ["101.4285", "101.5714", "101.7142", "101.8571", "102"]
+    assert triggers(world)[::-1] == [at(each) for each in wanted]
 
 
 def test_a_window_that_cannot_be_read_is_asked_for_until_it_can_and_said_once():
@@ -95,7 +96,7 @@ def test_a_window_that_cannot_be_read_is_asked_for_until_it_can_and_said_once():
     ]
     world.range = at("98"), at("103")
     world.run(6)
-    assert triggers(world) == [at("98")] * 5
+    assert triggers(world) == [at(each) for each in ("98.5715", "98.4286", "98.2858", "98.1429", "98")]
 
 
 def test_a_position_looks_back_once_and_so_does_its_next_guardian():
@@ -108,13 +109,28 @@ def test_a_position_looks_back_once_and_so_does_its_next_guardian():
     world.run(6)
     world.trade(1000)
     world.run(3)
-    assert set(triggers(world)) == {at("97")} and world.covered == 2000
+    assert min(triggers(world)) == at("97") and world.covered == 2000
     assert sum(isinstance(each, ReadBars) for _, each in world.commands) == 1
     world.trade(-2000)
     world.run(3)
     world.trade(1000)  # another position looks anew
     world.run(3)
-    assert set(triggers(world)) == {at("99")}
+    assert min(triggers(world)) == at("99") and len(set(triggers(world))) == 5
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_levels_that_look_back_are_spread_beyond_where_the_market_is_already(sign):
+    world = GuardedWorld(settings=SETTINGS)
+    low = START * (100 - 3 * sign) // 100
+    world.range = min(low, START), max(low, START)
+    world.trade(sign * 1000)
+    world.run(0.02)
+    world.move(START * (100 - 2 * sign) // 100)
+    world.quote()
+    world.run(3)
+    found = {stop.trigger for stop in world.resting.values()}
+    assert len(found) == 5 and world.covered == 1000
+    assert all((world.price - each) * sign > 0 and (each - low) * sign >= 0 for each in found)
 
 
 def test_the_ladder_stands_until_the_one_that_has_looked_back_is_verified():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -16,7 +17,7 @@ import pytest
 from exchange.venue_client import served
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.guardian.core import SETTLES, GuardianCore
-from onetape.guardian.events import GuardianSettings, StopRow
+from onetape.guardian.events import GuardianSettings, PlaceStops, StopRow
 from onetape.guardian.options import AccountOptions
 from onetape.guardian.past_gateway import ORDER, PLACING, OrderNumbers, PastGateway
 from onetape.guardian.venue_reader import VenueReader
@@ -28,6 +29,7 @@ from onetape.orders.calls import Purpose
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.queries import ABSENT_AFTER
 from onetape.orders.reports import OrderStatusReport, PositionReport
+from onetape.risk.stop_ladder import Rung
 from waiting import wait_in_loop
 
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -137,6 +139,27 @@ def test_what_a_closing_has_filled_is_off_the_position_before_the_venue_lists_it
         await wait_in_loop(is_flat)
         assert desk.closings == 1
         assert await desk.held() == 0
+
+    played(tmp_path, play)
+
+
+@pytest.mark.parametrize("rungs", [(3, 3, 3, 3, 3), (6, 3, 3, 3), (15,)])
+def test_stops_past_a_gateway_are_of_whom_most_is_left_to_protect(tmp_path, rungs):
+    async def play(desk: Desk) -> None:
+        owners, key = {1: 9, 2: 6}, (SYMBOL, PositionSide.BOTH)
+        view = desk.past._follower.view
+        view.robots[2] = RobotLife(2, "other", 1, "")
+        view.parts = {(robot, *key): qty for robot, qty in owners.items()}
+        desk.core.position("main", SYMBOL, PositionSide.BOTH, 15, Fraction(600_000), time.monotonic_ns(), opened="1")
+        ladder = tuple(Rung(rank, 500_000 - rank, size) for rank, size in enumerate(rungs))
+        desk.past.place(PlaceStops("1", "main", SYMBOL, PositionSide.BOTH, Side.SELL, ladder))
+        sums = Counter()
+        for each in desk.records:
+            if each.kind == ORDER and each.state == PLACING:
+                sums[each.about["robot"]] += each.about["size"]
+        assert sum(sums.values()) == sum(rungs)
+        if len(rungs) > 1:  # each owner has just what it holds, and not one of them all
+            assert sums == owners
 
     played(tmp_path, play)
 

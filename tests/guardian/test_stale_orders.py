@@ -130,7 +130,10 @@ def test_prices_that_a_hub_brings_count_while_they_are_fresh(tmp_path, age, is_f
     wait_for(lambda: seen.control["heartbeat"] != before)
     follower.look_at_hub(SECOND)
     (guard,) = core.guards.values()
-    assert bool(guard.mid) is (SYMBOL in follower.tops) is is_fresh
+    assert not guard.price(SECOND) and not follower.tops  # one message alone confirms nothing
+    hub.append("quote", struct.pack("<6q2Q", at, at + 1, 1_000_000, 1_000_010, 5, 5, 0, 0), stream=1, time=at + 1)
+    follower.look_at_hub(soon := SECOND * 14 // 10)
+    assert bool(guard.price(soon)) is (SYMBOL in follower.tops) is is_fresh
     middle = Priced("BTC", Fraction(1_000_005, 10**BTC.price_decimals))
     assert list(follower.prices({"BTC", "BNB"}, "USDT")) == [middle] * is_fresh
     assert list(follower.prices({"BNB"}, "USDT")) == list(follower.prices({"BTC"}, "USD")) == []

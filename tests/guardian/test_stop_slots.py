@@ -8,7 +8,7 @@ from fractions import Fraction
 import msgspec
 import pytest
 
-from guardian.guarded_world import ACCOUNT, BOTH, BTC, MS, START
+from guardian.guarded_world import ACCOUNT, BOTH, BTC, MS, START, tell
 from onetape.guardian import stop_slots
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import CancelStops, GuardianSettings, PlaceStops, ReadVenue, Rules, StopRow
@@ -55,7 +55,7 @@ class Venue:
                 each()
             if tick % 20 == 0:
                 for symbol, price in self.prices.items():
-                    self.core.quote(ACCOUNT, symbol, price - 1, price + 1, self.now)
+                    tell(self.core, symbol, price, self.now)
             self.core.tick(self.now)
             self.carry_out()
             self.most = max(self.most, len(self.rests) + self.others)

@@ -119,8 +119,8 @@ def test_no_stops_no_take_profits():
     ("qty", "high", "low", "wanted"),
     [
         (1000, 103, 97, (START * 102 // 100, START * 103 // 100)),
-        (1000, 101, 97, (START * 101 // 100, START * 101 // 100)),
-        (-1000, 103, 99, (START * 99 // 100, START * 99 // 100)),
+        (1000, 101, 97, (START * 1005 // 1000, START * 101 // 100)),
+        (-1000, 103, 99, (START * 995 // 1000, START * 99 // 100)),
         (1000, 99, 97, (START * 102 // 100, START * 104 // 100)),  # the market is beyond it: they stay
     ],
 )
@@ -188,7 +188,7 @@ def test_targets_that_are_configured_while_a_position_is_held_look_back_too():
     world.settings = GuardianSettings(Rules(look_back=60 * SECOND, targets=TARGETS))
     world.kill_guardian()
     world.run(8)
-    assert targets(world) == [(START * 101 // 100, 500)] * 2
+    assert targets(world) == [(START * 1005 // 1000, 500), (START * 101 // 100, 500)]
 
 
 def test_at_the_venue_a_target_takes_off_and_the_stops_shrink_and_all_survives_kills():

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hedge.hedge_world import LOT, SECOND, START, ZERO, view_of
-from onetape.hedge.model import Level
+from onetape.hedge.model import LegView, Level
 from onetape.hedge.plan import Plan, Terms, leg_of
 from onetape.hedge.saga import (
     EMERGENCY,
@@ -30,6 +30,7 @@ from onetape.hedge.saga import (
 from onetape.hedge.working import Work
 from onetape.model.enums import Kind
 from onetape.model.errors import PriceBand
+from onetape.model.instrument import from_symbol
 
 TERMS = Terms(now=START, slippage=Decimal("0.005"))
 ONE = Decimal(1)
@@ -254,6 +255,35 @@ def test_positions_that_fills_do_not_explain_are_said():
     assert effects[1].outcome.differs == {"a": (ONE, Decimal("0.7"))}
 
 
+def inverse_view(position: str) -> LegView:
+    instrument = from_symbol("a:BTC/USD:BTC", tick="0.5", lot="1", perpetual=True)
+    return replace(view_of("a", position=Decimal(position)), instrument=instrument)
+
+
+@pytest.mark.parametrize(
+    ("view", "is_explained"),
+    [
+        (view_of("a", position=ONE), True),
+        (view_of("a", position=ONE + Decimal("1e-10")), True),  # rounding
+        (view_of("a", position=Decimal("1.001")), False),
+        (view_of("a", position=Decimal("0.99")), False),
+        (view_of("a", position=Decimal("1.01")), False),
+        (inverse_view("0.99"), True),  # its base moves with the price
+        (inverse_view("1.01"), True),
+        (inverse_view("0.9"), False),
+        (inverse_view("1.1"), False),
+    ],
+)
+def test_a_position_is_explained_by_fills_up_to_rounding_and_of_an_inverse_contract_up_to_a_drift(view, is_explained):
+    saga = Saga(goal(("a", "1")))
+    saga.begin(START)
+    saga.closed(1, filled("1"), START + 1)
+    saga.looked([view], START + 2)
+    saga.passed(START + 4 * SECOND)
+    saga.looked([view], START + 4 * SECOND)
+    assert saga.ended.differs == ({} if is_explained else {"a": (ONE, view.position)})
+
+
 def test_a_passive_order_does_not_rest_beyond_the_time_of_its_operation():
     saga = Saga(goal(("a", "1"), work=Work("peg", START + 5 * SECOND), deadline=START + 2 * SECOND))
     saga.begin(START)
@@ -370,6 +400,8 @@ def naked_pair() -> Saga:
         ({"a": "6", "b": "-5"}, True),  # as its fills have it
         ({"a": "6.1", "b": "-5"}, True),  # a robot has bought, too
         ({"a": "5.8", "b": "-5"}, True),  # a robot has sold a little
+        ({"a": "5.55", "b": "-5"}, True),  # less than half of what was naked
+        ({"a": "5.45", "b": "-5"}, False),  # more than half of it: a trade of all would leave more
         ({"a": "5", "b": "-5"}, False),  # a person has sold what was naked
         ({}, False),  # the kill switch has taken all off
         ({"b": "-5"}, False),

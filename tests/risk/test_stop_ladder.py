@@ -89,9 +89,19 @@ def test_a_ladder_is_made_anew_when_it_is_off_by_more_than_a_twentieth(protected
 def test_levels_beyond_the_liquidation_price_are_moved_inside(sign):
     liquidation = ENTRY * (1 - sign * Fraction("0.058"))
     ladder = ladder_of(BTC, sign * 1000, ENTRY, DISTANCES, liquidation=liquidation)
-    assert ladder.moved == (2, 3, 4)
-    for rung in ladder.rungs:
-        assert (rung.trigger - liquidation) * sign > 0
+    assert ladder.moved == (1, 2, 3, 4)  # the farthest a tenth of the way inside, at 5.22 %: the second one, too
+    triggers = [rung.trigger * sign for rung in ladder.rungs]
+    assert len(set(triggers)) == 5 and triggers == sorted(triggers, reverse=True)
+    assert triggers[-1] - liquidation * sign >= (ENTRY - liquidation) * sign / 10
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("leverage", [10, 20, 50, 100])
+def test_a_ladder_whose_levels_are_all_beyond_the_liquidation_price_is_one_all_the_same(sign, leverage):
+    liquidation = ENTRY * (1 - sign * Fraction(1, leverage) * Fraction(9, 10))
+    rungs = ladder_of(BTC, sign * 1000, ENTRY, DISTANCES, liquidation=liquidation).rungs
+    assert len({rung.trigger for rung in rungs}) == 5
+    assert all((rung.trigger - liquidation) * sign > 0 and (ENTRY - rung.trigger) * sign > 0 for rung in rungs)
 
 
 def test_a_liquidation_price_on_the_other_side_moves_nothing():

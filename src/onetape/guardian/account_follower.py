@@ -3,7 +3,6 @@ change, for the guardian's core."""
 
 from __future__ import annotations
 
-import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from onetape._core import TICK_RULES, TickFilter
 from onetape.accounts.booked_fills import BookedFills
 from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
@@ -22,10 +22,12 @@ from onetape.gateway.checkpoint import checkpoint_file, read_checkpoint
 from onetape.gateway.hub_market import HubMarket, HubOfGateway
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
+from onetape.gateway.order_frames import MARK, NEWS, QUOTE, TRADE, FillFrame, fill_of, request_of
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import FIRED, WITHDRAWN, StopRow
+from onetape.guardian.hub_prices import HubPrices
 from onetape.guardian.stale_orders import Top
+from onetape.market.confirmed_price import PriceKind
 from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy, TriggerKind
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
@@ -41,9 +43,12 @@ from onetape.tape.wait import Waiter
 __all__ = ["AccountFollower"]
 
 FOLDED: Final = (*READ, "entry")
-LIVE: Final = (*FOLDED, "quote", "mark")
+LIVE: Final = (*FOLDED, "quote", "mark", "trade")
 RECONCILED: Final = "reconciled"  # the record that a comparison ends with
-_MARK: Final = struct.Struct("<4q")  # MarkPayload of core/journal/events.hpp
+# What stands for long is judged by the core, by time and by other kinds of messages: not by a count of messages. A book
+# that is locked has a price all the same.
+NOT_JUDGED: Final = ("spike", "locked_too_long")
+_GOOD, _DUPLICATE = (TICK_RULES.index(each) for each in ("none", "duplicate"))
 
 Key = tuple[int, int]  # robot, order id
 
@@ -73,11 +78,14 @@ class AccountFollower:
         self._closes: dict[Key, OrderRow] = {}  # the guardian's orders that close at the market
         self._others: dict[Key, str] = {}  # symbols of other orders that wait for a trigger
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
-        self.tops: dict[str, Top] = {}  # by symbol
+        self.tops: dict[str, Top] = {}  # by symbol, where the market is confirmed to be there
+        self._hub_quoted: dict[str, int] = {}  # when the hub's newest quote of a symbol came that was taken in
         self.comparisons = 0  # of the gateway with its venue that were over while it was followed
         self._has_parts = True
+        self._ticks = TickFilter(NOT_JUDGED)  # of the gateway's own market; the hub judges its own
         self._hub_options = hub
         self._hub: HubMarket | None = None
+        self._hub_table = HubPrices(home)
 
     def follow(self, waiter: Waiter, now: int, resume: Callable[[], None] = lambda: None) -> bool:
         """resume: called before the core hears how the account stands. False: there is no journal yet,
@@ -95,6 +103,7 @@ class AccountFollower:
         self._closes.clear()
         self._others.clear()
         self._core.others(self.account, {})
+        self._ticks = TickFilter(NOT_JUDGED)
         end, made = reader.last_sequence + 1, read_checkpoint(self._path, self._file)
         reader.seek_sequence(made.sequence + 1 if made is not None else 1)
         for stream, record in reader.instruments.items():
@@ -145,11 +154,17 @@ class AccountFollower:
             instruments = list(self.view.instruments.values())
             self._hub = HubMarket(self._hub_options, instruments, {}, lambda _: None, time.time_ns)
         self._hub.look(now)
+        held = {symbol for symbol, _ in self.view.held}.intersection(self._hub.symbols)
+        of = [self.view.instruments[symbol] for symbol in sorted(held)]
+        for symbol, kind, price in self._hub_table.news(of, time.time_ns()):
+            self._core.priced(self.account, symbol, kind, price, now)
         for symbol in self._hub.symbols:
             if not self._hub.silent_ns(symbol):
                 bid, ask, *_ = self._hub.top(symbol)
-                self.tops[symbol] = Top(bid, ask, time.time_ns() - self._hub.age_ns(symbol))
-                self._core.quote(self.account, symbol, bid, ask, now)
+                received, before = self._hub.received(symbol), self._hub_quoted.get(symbol)
+                self._hub_quoted[symbol] = received
+                if self._core.quote(self.account, symbol, bid, ask, now, is_new=received != before):
+                    self.tops[symbol] = Top(bid, ask, received)
 
     def prices(self, assets: Collection[str], currency: str) -> Iterator[Priced]:
         """Yields what assets are worth by the hub's market: a gateway that reads it has no marks on its journal."""
@@ -167,22 +182,33 @@ class AccountFollower:
         """What has come since."""
         if self.reader is None:
             return
-        core, account = self._core, self.account
         for frame in self.reader.frames(LIVE):
             match frame.type:
-                case EventType.QUOTE.id:
-                    _, _, bid, ask, *_ = QUOTE.unpack_from(frame.payload)
-                    symbol = self.view.streams.get(frame.stream, "")
-                    self.tops[symbol] = Top(bid, ask, frame.time)
-                    core.quote(account, symbol, bid, ask, now)
-                case EventType.MARK.id:
-                    mark = _MARK.unpack_from(frame.payload)[2]
-                    core.mark(account, self.view.streams.get(frame.stream, ""), mark, now)
+                case EventType.QUOTE.id | EventType.MARK.id | EventType.TRADE.id:
+                    self._price(frame, now)
                 case EventType.ENTRY.id:
                     self._say_parts(self._entry(frame.payload), now)
                 case _:
                     self._fold(frame)
                     self._say(frame, now)
+
+    def _price(self, frame: Frame, now: int) -> None:
+        """Takes in a message of the gateway's own market, if it is no bad tick."""
+        rule = self._ticks.judge(frame.stream, frame.type, frame.time, frame.payload)
+        if rule not in (_GOOD, _DUPLICATE):
+            return
+        symbol, is_new = self.view.streams.get(frame.stream, ""), rule == _GOOD
+        match frame.type:
+            case EventType.QUOTE.id:
+                _, _, bid, ask, *_ = QUOTE.unpack_from(frame.payload)
+                if self._core.quote(self.account, symbol, bid, ask, now, is_new=is_new):
+                    self.tops[symbol] = Top(bid, ask, frame.time)
+            case EventType.MARK.id:
+                mark = MARK.unpack_from(frame.payload)[2]
+                self._core.priced(self.account, symbol, PriceKind.MARK, mark, now, is_new=is_new)
+            case _:
+                price = TRADE.unpack_from(frame.payload)[2]
+                self._core.priced(self.account, symbol, PriceKind.TRADE, price, now, is_new=is_new)
 
     def _fold(self, frame: Frame) -> None:
         if frame.type == EventType.ENTRY.id:

@@ -14,6 +14,7 @@ has no stop is closed at the market, and a position beyond the hard stop is flat
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
@@ -35,7 +36,8 @@ from onetape.guardian.position_guard import COVERED, LadderState, Placement, Pos
 from onetape.guardian.stop_slots import NO_BOUND, SharedSlots
 from onetape.guardian.sub_accounts import SubAccountStop
 from onetape.guardian.unprotected import UnprotectedSymbols
-from onetape.model.enums import PositionSide, Side
+from onetape.market.confirmed_price import NEAR, ConfirmedPrice, PriceKind
+from onetape.model.enums import PositionSide
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.model.time import MS, SECOND
@@ -54,12 +56,10 @@ MISSING_AFTER: Final = 3 * SECOND  # a stop that was verified and that listings 
 STUCK_AFTER: Final = 5 * SECOND  # a stop that has fired, and of which nothing is filled
 BACKOFF: Final = 250 * MS  # after a placement that failed, doubled up to
 BACKOFF_MAX: Final = 5 * SECOND
-FLATTEN_EVERY: Final = SECOND // 2  # a flatten that left something
-CLOSE_EVERY: Final = SECOND // 2
+CLOSE_EVERY: Final = SECOND // 2  # a close, or a flatten that left something
 POSITIONS_EVERY: Final = 5 * SECOND
 STOPS_EVERY: Final = 30 * SECOND
 READ_RETRY: Final = 250 * MS  # the same question, where an answer is waited for
-STALE: Final = 10 * SECOND  # a price that is older says nothing
 SETTLES: Final = SECOND // 2  # a venue's listing may be that much behind what the account's stream said
 REST: Final = 2 * SECOND  # a position that has not changed for so long has stops of just its size
 LOOK_BACK_EVERY: Final = 5 * SECOND  # until the venue has told its bars
@@ -93,6 +93,7 @@ class GuardianCore:
         self._watched = set(watched)
         self._slots, self._paces = SharedSlots(settings, bounds), paces
         self._instruments: dict[str, dict[str, Instrument]] = {}
+        self._prices: dict[tuple[str, str], ConfirmedPrice] = {}  # by account and symbol
         self._alone: set[str] = set()  # accounts whose gateway is dead
         self._ready: set[str] = set()  # accounts whose journal has been read to its end
         self._sent: dict[str, tuple[PositionGuard, LadderState, Placement]] = {}
@@ -200,8 +201,10 @@ class GuardianCore:
     def gateway_dead(self, account: str) -> None:
         """What is held and what it is worth the venue alone says from here on."""
         self._alone.add(account)
+        for (of, _), prices in self._prices.items():
+            if of == account:
+                prices.forget()
         for guard in self._of(account):
-            guard.mid_at = guard.mark_at = -STALE
             guard.repeat_cancels()
 
     def gateway_back(self, account: str) -> None:
@@ -209,22 +212,28 @@ class GuardianCore:
         for guard in self._of(account):
             guard.repeat_cancels()
 
-    def quote(self, account: str, symbol: str, bid: int, ask: int, now: int) -> None:
-        if bid > 0 and ask > 0:
-            self._priced(account, symbol, (bid + ask) // 2, now, is_mark=False)
+    def quote(self, account: str, symbol: str, bid: int, ask: int, now: int, *, is_new: bool = True) -> bool:
+        """Tells whether the market is where the quote says: its middle is confirmed. is_new: as of `priced`."""
+        if bid <= 0 or ask <= 0:
+            return False
+        middle = (bid + ask) // 2
+        self.priced(account, symbol, PriceKind.QUOTE, middle, now, is_new=is_new)
+        return abs(self._price_of(account, symbol).of(PriceKind.QUOTE, now) - middle) * NEAR <= middle
 
-    def mark(self, account: str, symbol: str, mark: int, now: int) -> None:
-        if mark > 0:
-            self._priced(account, symbol, mark, now, is_mark=True)
+    def _price_of(self, account: str, symbol: str) -> ConfirmedPrice:
+        found = self._prices.get((account, symbol))
+        if found is None:
+            found = self._prices[account, symbol] = ConfirmedPrice(self.settings.confirm)
+        return found
 
-    def _priced(self, account: str, symbol: str, price: int, now: int, *, is_mark: bool) -> None:
+    def priced(self, account: str, symbol: str, kind: PriceKind, price: int, now: int, *, is_new: bool = True) -> None:
+        """Takes in what the market tells. is_new: False where it is a message that was taken in before."""
+        if price <= 0:
+            return
+        self._price_of(account, symbol).take(kind, price, now, is_new=is_new)
         for side in PositionSide:
             guard = self.guards.get((account, symbol, side))
             if guard is not None:
-                if is_mark:
-                    guard.mark, guard.mark_at = price, now
-                else:
-                    guard.mid, guard.mid_at = price, now
                 if guard.qty:
                     self._look_at_price(guard, now)
                 self._look_at_parts(guard, now)
@@ -239,9 +248,14 @@ class GuardianCore:
     def positions_read(self, account: str, rows: Iterable[PositionReport], queried_at: int, now: int) -> None:
         """The venue's listing of all positions; what is not in it is flat."""
         by_key = {(row.symbol, row.side): row for row in rows}
-        for symbol, side in by_key:
+        marks: dict[str, Decimal] = {}  # one a symbol: in hedge mode both sides have the same
+        for (symbol, side), listed in by_key.items():
             if symbol in self._instruments.get(account, {}):
                 self._guard(account, symbol, side)
+                marks |= {symbol: listed.mark} if listed.mark else {}
+        for symbol, mark in marks.items():
+            units = int(mark.scaleb(self._instruments[account][symbol].price_decimals))
+            self._price_of(account, symbol).take(PriceKind.MARK, units, now)
         for guard in self._of(account):
             row = by_key.get((guard.instrument.symbol, guard.side))
             if queried_at < guard.changed_at + SETTLES and (row.qty if row else 0) != guard.qty:
@@ -270,9 +284,7 @@ class GuardianCore:
         """Places the ladder anew, wherever its levels are then; returns for how many positions."""
         found = self.held(account, symbol)
         for guard in found:
-            guard.stops.floors, guard.stops.wants_anew = {}, True
-            guard.targets.floors, guard.targets.wants_anew = {}, True
-            guard.has_looked_back, guard.look_back_at = False, 0
+            guard.reset()
             self._say("ladder", guard, "reset", {})
             self._look(guard, now)
         return len(found)
@@ -335,18 +347,23 @@ class GuardianCore:
             orphans = []
         if not self._slots.has_targets(guard):
             orphans += [row for row in rows if row.is_target and row not in orphans]
-        canceling = [row for row in guard.rows.values() if row.client_id in guard.cancels and row not in orphans]
-        self._cancel(guard, [*orphans, *canceling], now)
+        if not self.settings.of(guard.instrument.symbol).distances:
+            orphans += [row for row in rows if not row.is_target and row not in orphans]
+        self._cancel(
+            guard, orphans + [row for row in rows if row.client_id in guard.cancels and row not in orphans], now
+        )
 
     def _look_at_ladders(self, guard: PositionGuard, now: int) -> None:
         rules = self.settings.of(guard.instrument.symbol)
         window = rules.look_back
-        if window and not guard.has_looked_back and now >= guard.look_back_at:
+        if window and (rules.distances or rules.targets) and not guard.has_looked_back and now >= guard.look_back_at:
             guard.look_back_at = now + LOOK_BACK_EVERY
             self.effects.append(ReadBars(guard.account, guard.instrument.symbol, window))
-        self._look_at_ladder(guard, guard.stops, now)
+        if rules.distances:
+            self._look_at_ladder(guard, guard.stops, now)
         # Stops first: of the orders that a venue takes, and of the budget. Past a dead gateway there are only these.
-        is_free = guard.is_protected and guard.stops.placement is None and guard.account not in self._alone
+        has_stops = guard.is_protected and guard.stops.placement is None
+        is_free = (has_stops or not rules.distances) and guard.account not in self._alone
         if guard.targets.placement is not None or (self._slots.has_targets(guard) and is_free):
             self._look_at_ladder(guard, guard.targets, now)
 
@@ -399,28 +416,20 @@ class GuardianCore:
                     self._say("ladder", guard, "the bars that it looks back on cannot be read", {}, severity="warning")
                 guard.is_blind = True
                 continue
-            rules, sign = self.settings.of(symbol), 1 if guard.qty > 0 else -1
-            guard.has_looked_back, price = True, guard.price(now, STALE)
-            for ladder, closes, count in (
-                (guard.stops, guard.closes, len(rules.distances)),
-                (guard.targets, Side.BUY if sign > 0 else Side.SELL, len(rules.targets)),
-            ):
-                level = look_back_level(guard.instrument, closes, low, high, rules.beyond)
-                way = -sign if ladder.is_target else sign
-                if count and price and (price - level) * way <= 0:
-                    about = {"level": level}
-                    self._say(ladder.kind, guard, "the market is beyond its look-back", about, severity="warning")
-                elif count:
-                    nearer = {
-                        rank: way * max(way * ladder.floors.get(rank, level), way * level) for rank in range(count)
-                    }
-                    ladder.wants_anew, ladder.floors = ladder.wants_anew or nearer != ladder.floors, nearer
+            guard.has_looked_back, rules = True, self.settings.of(symbol)
+            for ladder, distances in ((guard.stops, rules.distances), (guard.targets, rules.targets)):
+                level = look_back_level(guard.instrument, guard.closes_of(ladder), low, high, rules.beyond)
+                if distances and guard.is_beyond(ladder, level, now):
+                    state = "the market is beyond its look-back"
+                    self._say(ladder.kind, guard, state, {"level": level}, severity="warning")
+                elif distances and guard.entry is not None:
+                    guard.draw_in(ladder, distances, level, now)
                     self._say(ladder.kind, guard, "looks back", {"level": level, "low": low, "high": high})
             self._look(guard, now)
 
     def _place(self, guard: PositionGuard, ladder: LadderState, now: int, *, makes_room: bool = False) -> None:
         assert guard.entry is not None
-        rules, instrument, price = self.settings.of(guard.instrument.symbol), guard.instrument, guard.price(now, STALE)
+        rules, instrument, price = self.settings.of(guard.instrument.symbol), guard.instrument, guard.price(now)
         shared = self._slots.now(guard, self._of(guard.account))
         most = min(each.most(is_target=ladder.is_target, makes_room=makes_room) for each in shared)
         if most < (len(rules.targets) if ladder.is_target else 1):
@@ -560,24 +569,26 @@ class GuardianCore:
             self._flatten(guard, now)
             return
         rules = self.settings.of(guard.instrument.symbol)
-        gone = guard.worst_distance(now, STALE)
+        gone = guard.worst_distance(now)
+        pace = self._paces.get(guard.account, SECOND)
+        if guard.qty and guard.is_uncertain(now):
+            self._read(guard.account, "", now, every=pace // 2)  # its mark price confirms, or does not
         if gone is None:
             if guard.qty:
-                every = self._paces.get(guard.account, SECOND)
-                self._read(guard.account, "", now, every=every)  # it says the mark price, too
+                self._read(guard.account, "", now, every=pace)
             return
         if rules.hard_stop and gone >= Fraction(rules.hard_stop):
             self._begin_flatten(guard, f"{float(gone):.2%} beyond its entry, at most {rules.hard_stop:.2%}", now)
             return
-        if guard.is_met(now, STALE):  # it has fired, and nobody has told of it: or has it?
+        if guard.is_met(now):  # it has fired, and nobody has told of it: or has it?
             self._read(guard.account, guard.instrument.symbol, now, every=SECOND)
-        passed = guard.passed(rules, now, STALE)
+        passed = guard.passed(rules, now)
         working, closing = guard.working_size, guard.closing.under_way(now)
         size = guard.shares.close(guard.qty, working, passed, len(rules.distances), closing)
         self._close(guard, size, passed, now)
         rests = self._slots.has_targets(guard)
         if rules.targets and (rests or guard.account not in self._alone):
-            size, passed = guard.gained(rules.targets, guard.price(now, STALE), now)
+            size, passed = guard.gained(rules.targets, guard.price(now), now)
             if rests:  # the venue takes it
                 guard.gains.leave(guard.qty)
             else:
@@ -606,14 +617,13 @@ class GuardianCore:
         if guard.flattening or guard.account not in self._ready - self._alone:
             return
         rules = self.settings.of(guard.instrument.symbol)
-        for name, part, size, passed in guard.due_of_parts(rules, now, STALE, every=CLOSE_EVERY):
+        for name, part, size, passed in guard.due_of_parts(rules, now, every=CLOSE_EVERY):
             part.closed_at = now
             part.closing.sent(size, now)
             about = {"subaccount": name, "size": size, "levels": passed, **part.noted}
             # The next life reads it there; a close that is tried once more is no new alarm.
             self._say("local stop", guard, "closing", about, severity="" if part.refused else "critical")
-            of = guard.account, guard.instrument.symbol, name, size
-            self.effects.append(CloseSubAccount(self._next_id(), *of))
+            self.effects.append(CloseSubAccount(self._next_id(), guard.account, guard.instrument.symbol, name, size))
 
     def closed(self, effect: CloseSubAccount, refused: str, now: int) -> None:
         """Takes in what became of a close. refused: why it was not made, "": it was."""
@@ -623,7 +633,7 @@ class GuardianCore:
                 continue
             if refused:
                 part.closing.ended(effect.size)
-            if refused and refused != part.refused:
+            if refused not in ("", part.refused):
                 about = {"subaccount": effect.name, "size": effect.size}
                 self._say("local stop", guard, f"refused: {refused}", about, severity="critical")
             part.refused, part.refusals = refused, part.refusals + 1 if refused else 0
@@ -639,16 +649,16 @@ class GuardianCore:
     def _flatten(self, guard: PositionGuard, now: int) -> None:
         """Until it is flat: what other orders work to take off is not taken off twice, the gateway
         sees to that, and so it does to pieces that the venue takes."""
-        if now < guard.flattened_at + FLATTEN_EVERY or guard.account not in self._ready:
+        if now < guard.flattened_at + CLOSE_EVERY or guard.account not in self._ready:
             return
         guard.flattened_at = now
-        of = guard.account, guard.instrument.symbol, f"guardian: {guard.flattening}"
-        self.effects.append(Flatten(self._next_id(), *of))
+        of = guard.account, guard.instrument.symbol
+        self.effects.append(Flatten(self._next_id(), *of, f"guardian: {guard.flattening}"))
 
     def _look_at_loss(self, now: int) -> None:
         for currency, limit in self._total_loss.items():
             held = [g for g in self.guards.values() if g.qty and g.instrument.settle == currency]
-            total = sum(guard.unrealized(now, STALE) for guard in held)
+            total = sum(guard.unrealized(now) for guard in held)
             # Those that are held now: each is flattened until it is flat, whatever the others bring meanwhile.
             for guard in held if total <= -limit else ():
                 if not guard.flattening:
@@ -657,7 +667,7 @@ class GuardianCore:
 
     def unrealized(self, now: int) -> Iterable[Unrealized]:
         """Yields what open positions would bring now, of accounts and of each sub-account."""
-        return unrealized_of(self.guards.values(), now, STALE)
+        return unrealized_of(self.guards.values(), now)
 
     def remember(
         self,
@@ -683,13 +693,7 @@ class GuardianCore:
     ) -> None:
         """What local rules of an earlier life have closed of a position they do not close again. kind: of its record,
         with `: NAME` of a sub-account; the others as `LevelShares` has them."""
-        guard = self._guard(account, symbol, side)
-        rule, _, name = kind.partition(": ")
-        part = guard.parts.get(name) if name else guard
-        if part is not None and part.opened == opened and part.qty:
-            shares = guard.gains if rule == "take-profits" else part.shares
-            shares.base, shares.left = base, Fraction(left)
-            shares.hold(part.qty, part.qty)
+        self._guard(account, symbol, side).remember_shares(kind, opened=opened, base=base, left=Fraction(left))
 
     def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str, *, opened: str = "") -> None:
         """An earlier life had begun to flatten a position, and had not seen it flat. opened: as of `position`; what
@@ -701,7 +705,8 @@ class GuardianCore:
     # --- protection, measured ---------------------------------------------------------------------
 
     def _measure(self, guard: PositionGuard, now: int) -> None:
-        if guard.is_protected:
+        """A symbol without a ladder lacks no stops."""
+        if guard.is_protected or not self.settings.of(guard.instrument.symbol).distances:
             if guard.unprotected_since:
                 gap = now - guard.unprotected_since
                 slot = max(gap // MS, 1).bit_length()
@@ -722,8 +727,7 @@ class GuardianCore:
             self._say("protection", guard, why, about, severity="critical")
 
     def remember_protection(self, account: str, symbol: str, side: PositionSide, *, is_lost: bool) -> None:
-        """An earlier life has said that protection was lost, or is there anew; whether its gateway has heard of
-        it nobody knows."""
+        """An earlier life has said that protection was lost, or is there anew; its gateway may not have heard."""
         guard = self._guard(account, symbol, side)
         guard.is_lost = guard.says_anew = is_lost  # the alert of that life ended with it
         self._unprotected.reported(account, symbol, None)
@@ -788,7 +792,8 @@ class GuardianCore:
         found = self.guards.get((account, symbol, side))
         if found is None:
             instrument = self._instruments[account][symbol]
-            found = self.guards[account, symbol, side] = PositionGuard(account, instrument, side)
+            prices = self._price_of(account, symbol)
+            found = self.guards[account, symbol, side] = PositionGuard(account, instrument, side, prices)
         return found
 
     def _of(self, account: str) -> list[PositionGuard]:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from onetape.market.confirmed_price import SETTLES
 from onetape.model.enums import OrderState, PositionSide, Side, TriggerBy
 from onetape.risk.stop_ladder import Rung
 
@@ -48,12 +49,14 @@ class Rules(msgspec.Struct, frozen=True):
 
 class GuardianSettings(msgspec.Struct, frozen=True):
     """The settings of the guardian. total_loss: of all that is unrealised, by settle currency; at which all is closed.
-    symbols: those that have rules of their own."""
+    symbols: those that have rules of their own. confirm: ns for which one kind of message has to tell a price before
+    it counts: as of `ConfirmedPrice`."""
 
     rules: Rules = Rules()
     symbols: dict[str, Rules] = {}
     total_loss: dict[str, Decimal] = {}
     trigger_by: TriggerBy = TriggerBy.LAST
+    confirm: int = SETTLES
 
     def of(self, symbol: str) -> Rules:
         return self.symbols.get(symbol, self.rules)

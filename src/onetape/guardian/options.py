@@ -100,7 +100,8 @@ def guardian_options(config: Config, accounts: Mapping[str, AccountOptions], *, 
     if guardian.total_loss:
         amount, currency = parse_amount(guardian.total_loss)
         total[currency] = amount
-    settings = GuardianSettings(rules, symbols, total, TriggerBy(guardian.trigger_by))
+    confirm = parse_duration(guardian.confirm)
+    settings = GuardianSettings(rules, symbols, total, TriggerBy(guardian.trigger_by), confirm)
     return GuardianOptions(
         home=str(home),
         accounts=dict(accounts),

@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape.gateway.fence import Fence
-from onetape.gateway.gateway_tape import EPOCH_BITS, PAST_GATEWAY, is_past_gateway, past_gateway_id
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import SETTLES, GuardianCore
 from onetape.guardian.events import WITHDRAWN, PlaceStops, Record, StopRow
 from onetape.guardian.position_guard import PositionGuard
 from onetape.guardian.venue_reader import VenueReader
 from onetape.model.enums import OrderType, PositionSide, RequestKind, Side, TriggerBy, TriggerKind
-from onetape.model.ids import client_id, parse_client_id, robot_tag
+from onetape.model.ids import client_id_of_order, is_past_gateway, next_by_hand, parse_client_id, robot_tag
 from onetape.model.order import OrderSpec
 from onetape.model.sections import GUARDIAN, OPERATOR
 from onetape.model.time import SECOND
-from onetape.orders.calls import Call, OrderKey, Purpose
+from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose
 from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Outcome
@@ -37,8 +36,7 @@ __all__ = ["NUMBERS", "ORDER", "PLACING", "OrderNumbers", "PastGateway", "number
 ORDER: Final = "past gateway"  # the kind of its records,
 NUMBERS: Final = "numbers past gateway"  # that of how far their numbers may go,
 PLACING: Final = "placing"  # and the state of the first of an order
-SINCE_S: Final = 1_767_225_600  # 2026: numbers of its orders are seconds since then, and grow by one at least
-RESERVED: Final = 1000  # numbers that one sync of the guardian's tape is for: 200 positions' ladders, or 17 minutes
+RESERVED: Final = 1 << 30  # ids that one sync of the guardian's tape is for: those of one second
 NOBODY: Final = -1  # in place of a robot's number, where the gateway's tape has no operator
 LIST_EVERY: Final = 10 * SECOND  # what works and would open again, where there is no answer
 RELIST_AFTER: Final = 2 * SECOND  # where the last list had some, or was refused
@@ -47,9 +45,8 @@ _WRITES: Final = frozenset({Purpose.PLACE, Purpose.CANCEL})
 
 
 class OrderNumbers:
-    """Numbers the orders, each once over lives and losses of power: seconds since 2026, at least one apart, so that
-    many at once run ahead of the clock. last: that an earlier life may have used; reserve: brings to the disk, before
-    any of them is used, how far they may go."""
+    """Gives orders their ids, each once over incarnations and losses of power. last: that an earlier incarnation may
+    have used; reserve: brings to the disk, before any of them is used, how far they may go."""
 
     def __init__(self, last: int, reserve: Callable[[int], None]) -> None:
         self._last = self._reserved = last
@@ -57,7 +54,7 @@ class OrderNumbers:
 
     def next(self, now: int) -> int:
         """now: ns UTC."""
-        self._last = max(self._last + 1, now // SECOND - SINCE_S)
+        self._last = next_by_hand(self._last, now, is_past_gateway=True)
         if self._last > self._reserved:
             self._reserved = self._last + RESERVED - 1
             self._reserve(self._reserved)
@@ -267,7 +264,7 @@ class PastGateway:
         return opens and self._owner_of(row.client_id) is not None
 
     def _submit(self, robot: int, spec: OrderSpec) -> str:
-        order_id = past_gateway_id(self._ids.next(self._now()))
+        order_id = self._ids.next(self._now())
         name = self._client_id(robot, order_id)
         if spec.trigger_by is TriggerBy.NONE:
             self._closings[name] = self._steady(), 0
@@ -278,14 +275,13 @@ class PastGateway:
         life = self._follower.view.robots.get(robot)
         if life is not None:
             return life.client_id(order_id)
-        epoch, ordinal = order_id >> EPOCH_BITS, order_id & ((1 << EPOCH_BITS) - 1)
-        return client_id(robot_tag(GUARDIAN), epoch=epoch, ordinal=ordinal)
+        return client_id_of_order(robot_tag(GUARDIAN), order_id)
 
     def _owner_of(self, name: str) -> tuple[int, int] | None:
         parsed = parse_client_id(name)
         if parsed is None:
             return None
-        order_id = parsed.epoch << EPOCH_BITS | parsed.ordinal
+        order_id = parsed.order_id
         for number, life in self._follower.view.robots.items():
             if robot_tag(life.name) == parsed.tag:
                 return number, order_id
@@ -337,8 +333,7 @@ class PastGateway:
                 position_side=PositionSide(about["position_side"]),
                 tag=GUARDIAN,
             )
-            order_id = parsed.epoch << EPOCH_BITS | parsed.ordinal
-            request = Request(about["robot"], RequestKind.PLACE, order_id, spec)
+            request = Request(about["robot"], RequestKind.PLACE, parsed.order_id, spec)
             self._manager.place_uncertain(name, request, self._now())
         self._carry_out()
 
@@ -395,7 +390,8 @@ class PastGateway:
 
     async def _make(self, call: Call) -> None:
         try:
-            answer = await self._line.answer(self._protocol.signed(call, self._now()))
+            protects = call.purpose in ORDER_PURPOSES  # it does nothing else
+            answer = await self._line.answer(self._protocol.signed(call._replace(protects=protects), self._now()))
         finally:
             self._under_way -= 1
         name = call.subject.client_id if call.subject is not None else ""
@@ -440,6 +436,6 @@ def _row(order: Managed) -> StopRow:
 
 
 def number_of(name: str) -> int:
-    """Of an order of that client id; 0: it is none of these."""
+    """Returns the id of an order of that client id; 0: it is none of these."""
     parsed = parse_client_id(name)
-    return parsed.ordinal & (PAST_GATEWAY - 1) if parsed is not None else 0
+    return parsed.order_id if parsed is not None and is_past_gateway(parsed.order_id) else 0

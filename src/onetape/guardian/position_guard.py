@@ -11,15 +11,17 @@ from onetape.accounts.holding import Holding, Terms
 from onetape.guardian.events import Rules, StopRow
 from onetape.guardian.market_close import MarketClose
 from onetape.guardian.sub_accounts import SubAccountStop
+from onetape.market.confirmed_price import ConfirmedPrice, PriceKind
 from onetape.model.enums import Kind, OrderState, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
 from onetape.risk.halts import Unrealized
-from onetape.risk.stop_ladder import LevelShares, Rung, distance_of, levels_of, protectable
+from onetape.risk.stop_ladder import LevelShares, Rung, distance_of, drawn_in, levels_of, protectable
 
 __all__ = ["COVERED", "Placement", "PositionGuard", "unrealized_of"]
 
+_PRICED: Final = (PriceKind.QUOTE, PriceKind.MARK)
 _UNANSWERED: Final = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED})
 REPEAT: Final = SECOND  # a cancel that did nothing, doubled up to
 REPEAT_MAX: Final = 16 * SECOND
@@ -73,21 +75,22 @@ class LadderState:
 
 
 class PositionGuard:
-    """Guards one position; changed by the core's events alone. Sizes are units, prices units of price, times ns."""
+    """Guards one position; changed by the core's events alone. Sizes are units, prices units of price, times ns.
+    prices: of its symbol, shared by the positions of both sides."""
 
-    def __init__(self, account: str, instrument: Instrument, side: PositionSide) -> None:
-        self.account, self.instrument, self.side = account, instrument, side
+    def __init__(self, account: str, instrument: Instrument, side: PositionSide, prices: ConfirmedPrice) -> None:
+        self.account, self.instrument, self.side, self.prices = account, instrument, side, prices
         self.qty = 0
         self.shares, self.gains = LevelShares(), LevelShares()  # of local stops, and local take-profits
         self.entry: Fraction | None = None
         self.liquidation: Fraction | None = None
+        self._liquidation_listed: Fraction | None = None  # by the venue's last listing
         self.opened = ""  # the frame of the gateway's journal that opened it
         self.changed_at = 0
         # When the venue's listing was asked for that was taken last, and when the last one that `qty` is from.
         self.listed_at = self.believed_at = 0
         self.is_confirmed = False  # the venue has said so since it is long, short or flat
         self._differs = 0  # listings in a row
-        self.mid = self.mark = self.mid_at = self.mark_at = 0
         self.parts: dict[str, SubAccountStop] = {}  # by sub-account
         # Stops.
         self.stops, self.targets = LadderState(is_target=False), LadderState(is_target=True)
@@ -128,6 +131,7 @@ class PositionGuard:
         self.closing.hold(qty, self.qty)
         if qty * self.qty <= 0:  # another position, or none
             self.entry, self.liquidation = None, None
+            self._liquidation_listed = None
             self.is_confirmed = self.is_dust = self.has_looked_back = self.is_blind = False
             self.look_back_at = 0
             self.stops.begin()
@@ -141,9 +145,7 @@ class PositionGuard:
         so many listings in a row that say another position are believed."""
         qty, self.listed_at = 0 if row is None else row.qty, queried_at
         if row is not None:
-            self.liquidation = self._units(row.liquidation)
-            if row.mark is not None:
-                self.mark, self.mark_at = int(self._units(row.mark) or 0), now
+            self._liquidates(self._units(row.liquidation))
         said = ""
         if qty != self.qty:
             self._differs += 1
@@ -162,6 +164,15 @@ class PositionGuard:
         if self.entry is None and qty and row is not None and row.entry:
             self.entry = self._units(row.entry)
         return said
+
+    def _liquidates(self, listed: Fraction | None) -> None:
+        """Takes in the liquidation price of a listing. One that is nearer to the market is believed when two listings
+        in a row have it: levels move inside of it."""
+        before, self._liquidation_listed = self._liquidation_listed, listed
+        if listed is not None and before is not None and self.qty:
+            sign = 1 if self.qty > 0 else -1
+            listed = sign * min(sign * listed, sign * before)
+        self.liquidation = listed
 
     def _units(self, price: Decimal | None) -> Fraction | None:
         return Fraction(price.scaleb(self.instrument.price_decimals)) if price else None
@@ -187,9 +198,9 @@ class PositionGuard:
         instrument = self.instrument
         return max(int((instrument.market_lot or instrument.lot).scaleb(instrument.size_decimals)), 1)
 
-    def unrealized(self, now: int, stale: int) -> int:
+    def unrealized(self, now: int) -> int:
         """In 1e-18 of the settle currency; 0 where nobody knows."""
-        price = self.price(now, stale)
+        price = self.price(now)
         if self.entry is None or not price:
             return 0
         value, near = Terms(self.instrument).value, max(int(self.entry), 1)
@@ -202,6 +213,42 @@ class PositionGuard:
         held = Holding(Terms(self.instrument))
         held.fill(qty, cost)
         return held.unrealized_at(price)
+
+    # --- levels -----------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Wants both ladders anew, wherever their levels are then."""
+        for ladder in (self.stops, self.targets):
+            ladder.floors, ladder.wants_anew = {}, True
+        self.has_looked_back, self.look_back_at = False, 0
+
+    def closes_of(self, ladder: LadderState) -> Side:
+        """Returns the side whose look-back a ladder has: of take-profits the one that stops do not close on."""
+        return self.closes.opposite if ladder.is_target else self.closes
+
+    def is_beyond(self, ladder: LadderState, level: int, now: int) -> bool:
+        """Tells whether the market has passed a ladder's look-back."""
+        price = self.price(now)
+        return price > 0 and (level - price) * self.closes_of(ladder).sign <= 0
+
+    def draw_in(self, ladder: LadderState, distances: Sequence[Decimal], level: int, now: int) -> None:
+        """Draws a ladder's levels in to a look-back; none goes farther from the market than it was."""
+        assert self.entry is not None
+        way = -self.closes_of(ladder).sign
+        # Of the entry and the market the one that is nearer to the level: no level is passed already.
+        near = way * min(way * self.entry, way * Fraction(self.price(now) or self.entry))
+        levels = drawn_in(self.instrument, way, self.entry, distances, Fraction(level), near=near)
+        nearer = {rank: way * max(way * ladder.floors.get(rank, each), way * each) for rank, each in enumerate(levels)}
+        ladder.wants_anew, ladder.floors = ladder.wants_anew or nearer != ladder.floors, nearer
+
+    def remember_shares(self, kind: str, *, opened: str, base: int, left: Fraction) -> None:
+        """Takes in what local rules of an earlier life have closed of it. The arguments are `GuardianCore`'s."""
+        rule, _, name = kind.partition(": ")
+        part = self.parts.get(name) if name else self
+        if part is not None and part.opened == opened and part.qty:
+            shares = self.gains if rule == "take-profits" else part.shares
+            shares.base, shares.left = base, left
+            shares.hold(part.qty, part.qty)
 
     @property
     def caps(self) -> dict[int, int]:
@@ -225,24 +272,26 @@ class PositionGuard:
 
     # --- prices -----------------------------------------------------------------------------------
 
-    def price(self, now: int, stale: int) -> int:
-        """Returns the middle of the market, else the mark price; 0: neither is known."""
-        if self.mid and now - self.mid_at <= stale:
-            return self.mid
-        return self.mark if self.mark and now - self.mark_at <= stale else 0
+    def price(self, now: int) -> int:
+        """Returns the confirmed middle of the market, else the mark price; 0: neither is known."""
+        return next(iter(self._prices(now)), 0)
 
-    def worst_distance(self, now: int, stale: int, part: SubAccountStop | None = None) -> Fraction | None:
+    def worst_distance(self, now: int, part: SubAccountStop | None = None) -> Fraction | None:
         """Returns how far the middle or the mark price has gone against it or a part of it, the farther one."""
         entry, qty = (self.entry, self.qty) if part is None else (part.entry, part.qty)
         if not entry or not qty:
             return None
-        return max((distance_of(entry, each, qty) for each in self._prices(now, stale)), default=None)
+        return max((distance_of(entry, each, qty) for each in self._prices(now)), default=None)
 
-    def _prices(self, now: int, stale: int) -> list[int]:
-        """Returns the middle and the mark price, those that are known."""
-        return [p for p, at in ((self.mid, self.mid_at), (self.mark, self.mark_at)) if p and now - at <= stale]
+    def _prices(self, now: int) -> list[int]:
+        """Returns the confirmed middle and mark price, those that are known."""
+        return [price for kind in _PRICED if (price := self.prices.of(kind, now))]
 
-    def passed(self, rules: Rules, now: int, stale: int) -> int:
+    def is_uncertain(self, now: int) -> bool:
+        """Tells whether the middle or the mark price is told otherwise than it is confirmed."""
+        return any(self.prices.is_unconfirmed(kind, now) for kind in _PRICED)
+
+    def passed(self, rules: Rules, now: int) -> int:
         """Returns how many levels of its ladder the middle or the mark price is beyond: where stops would rest, by what
         it looked back on and before its liquidation price."""
         if not self.entry or not self.qty:
@@ -250,12 +299,10 @@ class PositionGuard:
         sign = 1 if self.qty > 0 else -1
         floors, liquidation = self.stops.floors, self.liquidation
         levels = levels_of(self.instrument, sign, self.entry, rules.distances, floors=floors, liquidation=liquidation)
-        worst = min((sign * each for each in self._prices(now, stale)), default=None)
+        worst = min((sign * each for each in self._prices(now)), default=None)
         return sum(worst is not None and worst <= sign * trigger for trigger, _ in levels)
 
-    def due_of_parts(
-        self, rules: Rules, now: int, stale: int, *, every: int
-    ) -> Iterator[tuple[str, SubAccountStop, int, int]]:
+    def due_of_parts(self, rules: Rules, now: int, *, every: int) -> Iterator[tuple[str, SubAccountStop, int, int]]:
         """Yields what local stops close now of sub-accounts that hold against each other: each with its name, its
         quantity, and how many levels the price is beyond. every: ns between two closes."""
         parts = {name: each for name, each in self.parts.items() if each.qty}
@@ -263,7 +310,7 @@ class PositionGuard:
             return
         levels = [*rules.distances, *([rules.hard_stop] if rules.hard_stop else [])]
         for name, part in parts.items():
-            gone = self.worst_distance(now, stale, part)
+            gone = self.worst_distance(now, part)
             if gone is None or now < part.closed_at + every * 2 ** min(part.refusals, 7):
                 continue
             passed, closing = sum(gone >= Fraction(each) for each in rules.distances), part.closing.under_way(now)
@@ -364,9 +411,9 @@ class PositionGuard:
         is_target = of is not None and of.is_target
         return [row for row in self.rows.values() if row.closes is self.closes and row.is_target is is_target]
 
-    def is_met(self, now: int, stale: int) -> bool:
+    def is_met(self, now: int) -> bool:
         """The price is beyond the trigger of an order that still waits for it."""
-        price, sign = self.price(now, stale), self.closes.sign
+        price, sign = self.price(now), self.closes.sign
         waiting = [row for row in self.rows.values() if row.closes is self.closes and not row.has_fired]
         return price > 0 and any((row.trigger - price) * (-sign if row.is_target else sign) <= 0 for row in waiting)
 
@@ -484,15 +531,14 @@ class PositionGuard:
         return not self.qty or self.protected >= self.target * COVERED
 
 
-def unrealized_of(guards: Iterable[PositionGuard], now: int, stale: int) -> Iterator[Unrealized]:
-    """Yields what open positions would bring now, of accounts and of each sub-account. stale: ns, a price that is older
-    says nothing."""
+def unrealized_of(guards: Iterable[PositionGuard], now: int) -> Iterator[Unrealized]:
+    """Yields what open positions would bring now, of accounts and of each sub-account."""
     found: dict[tuple[str, str, str], tuple[str, int | None]] = {}
     for guard in guards:
         account, symbol = guard.account, guard.instrument.symbol
-        price = guard.price(now, stale)
+        price = guard.price(now)
         is_priced = not guard.qty or (guard.entry is not None and price > 0)
-        open_ = {"": (guard.unrealized(now, stale) if guard.qty else 0) if is_priced else None}
+        open_ = {"": (guard.unrealized(now) if guard.qty else 0) if is_priced else None}
         for name, part in guard.parts.items():
             profit = guard.open_profit(part.qty, part.cost, price) if part.qty and price else 0
             open_[name] = profit if price or not part.qty else None

@@ -202,13 +202,16 @@ class Auto:
         return self.records[-1]
 
     def replay(self, decision: Decision) -> None:
-        """Takes in a decision of an earlier run, as it was written."""
+        """Takes in a decision of an earlier run, as it was written. One that was written before with fewer looks moves
+        to the end, as it did when they were counted; what was carried out stays in its place and gets its operation."""
         self._turn(decision.until)
-        for index in self._open(decision.at):
-            if self.records[index].at == decision.at:
+        index = next((n for n, each in enumerate(self.records) if each.at == decision.at), None)
+        if index is not None and decision.acts:
+            self.records[index] = decision
+        else:
+            if index is not None:
                 del self.records[index]
-                break
-        self.records.append(decision)
+            self.records.append(decision)
         self.enabled = decision.action != "stop" and (self.enabled or decision.action == "start")
         self.working = decision if decision.acts else self.working
         self._correcting, self._balancing = decision.correcting, decision.balancing

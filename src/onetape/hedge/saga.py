@@ -69,7 +69,8 @@ _PART: Final = Decimal("1e-9")  # of what positions differ by rounding
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
     """Says what an operation is to reach. base: currency; bearers: accounts that may trade of it; positions: what all
-    held, signed base; least: of base that can be traded on one of them; times ns UTC."""
+    held, signed base; utilizations: of their margin then; least: of base that can be traded on one of them; times ns
+    UTC."""
 
     operation: str
     symbol: str
@@ -83,6 +84,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     deadline: int
     cursors: dict[str, int] = {}  # the shell's, by account: where their gateways' journals stood
     work: Work | None = None  # by an algorithm first
+    utilizations: dict[str, float] = {}
 
 
 class Fills(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ __all__ = [
     "LevelShares",
     "Rung",
     "distance_of",
+    "drawn_in",
     "ladder_of",
     "levels_of",
     "needs_ladder",
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 SLACK: Final = 20  # a ladder is off when it differs from the position by more than a twentieth of it
-# A level that lies beyond the liquidation price is moved to this share of the way from there to the
+# Where levels lie beyond the liquidation price, the farthest is moved to this share of the way from there to the
 # entry: the venue would close the position before a stop at the liquidation price itself is filled.
 INSIDE: Final = Fraction(1, 10)
 
@@ -108,11 +109,39 @@ def levels_of(
 ) -> list[tuple[int, bool]]:
     """Returns for each distance the trigger of its level, and whether the liquidation price has moved it. sign: of the
     position; the others as `ladder_of` takes them."""
-    found = []
-    for rank, distance in enumerate(distances):
-        trigger, is_moved = _level(instrument, sign, entry, distance, liquidation)
-        found.append((sign * max(sign * trigger, sign * floors.get(rank, trigger)), is_moved))
-    return found
+    levels = triggers = [_trigger(instrument, sign, entry * (1 - sign * Fraction(each))) for each in distances]
+    if (
+        liquidation is not None
+        and levels
+        and (liquidation - levels[-1]) * sign >= 0
+        and (entry - liquidation) * sign > 0
+    ):
+        limit = liquidation + (entry - liquidation) * INSIDE
+        levels = drawn_in(instrument, sign, entry, distances, limit)
+    return [
+        (sign * max(sign * level, sign * floors.get(rank, level)), level != trigger)
+        for rank, (level, trigger) in enumerate(zip(levels, triggers, strict=True))
+    ]
+
+
+def drawn_in(
+    instrument: Instrument,
+    sign: int,
+    entry: Fraction,
+    distances: Sequence[Decimal],
+    limit: Fraction,
+    *,
+    near: Fraction | None = None,
+) -> list[int]:
+    """Returns the trigger of each distance, none farther than a limit. Levels that would be are spread between the last
+    one that is not and the limit, as far apart as their distances are; where there is no such level, between `near`, by
+    default the entry price, and the limit."""
+    shares = [Fraction(each) for each in distances]
+    levels = [entry * (1 - sign * each) for each in shares]
+    kept = sum((level - limit) * sign >= 0 for level in levels)
+    at, begin = (shares[kept - 1], levels[kept - 1]) if kept else (Fraction(0), entry if near is None else near)
+    spread = [begin - (begin - limit) * (each - at) / (shares[-1] - at) for each in shares[kept:]]
+    return [_trigger(instrument, sign, level) for level in (*levels[:kept], *spread)]
 
 
 def protectable(instrument: Instrument, qty: int) -> int:
@@ -173,18 +202,11 @@ class LevelShares:
         return max(0, min(held - int(self.base * left), held - working))
 
 
-def _level(
-    instrument: Instrument, sign: int, entry: Fraction, distance: Decimal, liquidation: Fraction | None
-) -> tuple[int, bool]:
-    """Returns a trigger on the tick, on the side of the market, and whether the liquidation price moved it."""
+def _trigger(instrument: Instrument, sign: int, level: Fraction) -> int:
+    """Returns a level on the tick, on the side of the market."""
     tick = max(int(instrument.tick.scaleb(instrument.price_decimals)), 1)
-    level = entry * (1 - sign * Fraction(distance))
-    is_moved = liquidation is not None and (liquidation - level) * sign >= 0 and (entry - liquidation) * sign > 0
-    if is_moved:
-        assert liquidation is not None
-        level = liquidation + (entry - liquidation) * INSIDE
     ticks = level / tick
-    return (ceil(ticks) if sign > 0 else int(ticks // 1)) * tick, is_moved
+    return (ceil(ticks) if sign > 0 else int(ticks // 1)) * tick
 
 
 def _steps(instrument: Instrument) -> tuple[int, int, int]:

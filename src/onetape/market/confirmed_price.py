@@ -1,0 +1,149 @@
+"""The price of a symbol that a single wrong message does not move. Pure: times come in.
+
+Quotes, trades and marks are three kinds of message that tell one price. What a kind told last is confirmed when
+
+    another kind tells a price within 1 % of it
+    the kind has told it more than once for as long as `settles`, and no other kind disagrees
+    the kind has told it for ten times as long: more than once, or once and no other kind disagrees
+
+Messages that come at one moment tell it once.
+
+Until then the price that was confirmed before stands. Moves within 1 % of that need no confirmation: no bad tick is
+told from the market's own noise there. Trades confirm what others tell, and are no price of their own here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from onetape.model.time import MS, SECOND
+
+__all__ = ["FRESH", "NEAR", "SETTLES", "SILENT", "ConfirmedPrice", "PriceKind"]
+
+SETTLES: Final = 300 * MS
+ALONE: Final = 10  # times as long for what one message, or one kind against another, tells
+NEAR: Final = 100  # of two prices that agree the difference is at most such a part: as `share_ppm` of the tick filter
+SILENT: Final = 10 * SECOND  # a kind that has told nothing for longer tells no price
+FRESH: Final = 3 * SECOND  # a word that is older neither confirms nor disputes: venues send marks each second to third
+SLOTS: Final = 4  # in which messages are kept together, in one `settles`
+
+
+class PriceKind(StrEnum):
+    QUOTE = "quote"
+    MARK = "mark"
+    TRADE = "trade"
+
+
+@dataclass(slots=True)
+class _Slot:
+    """Keeps messages of one kind that came close together. begin, end: when the first and the last came, ns."""
+
+    begin: int
+    end: int
+    low: int
+    high: int
+    last: int
+
+
+class _Reports:
+    """What one kind has told of late."""
+
+    def __init__(self) -> None:
+        self.price = self.at = 0  # of the last message
+        self.confirmed = 0
+        self._slots: deque[_Slot] = deque()
+
+    def take(self, price: int, now: int, settles: int) -> None:
+        if now - self.at > SILENT:  # where the market was then says nothing of now
+            self.confirmed = 0
+        self.price, self.at = price, now
+        slots = self._slots
+        if slots and now - slots[-1].begin < settles // SLOTS:
+            slot = slots[-1]
+            slot.end, slot.last = now, price
+            slot.low, slot.high = min(slot.low, price), max(slot.high, price)
+            return
+        slots.append(_Slot(now, now, price, price, price))
+        while len(slots) > 1 and slots[1].begin <= now - ALONE * settles:
+            slots.popleft()
+
+    def is_near(self, price: int) -> bool:
+        return abs(self.price - price) * NEAR <= self.price
+
+    def stood(self, sign: int, since: int, least: int) -> int:
+        """Returns the lowest price that nothing it told since a moment was above, with what it had told before then; 0:
+        it has told nothing for so long. sign: -1 for the highest price that nothing was below; least: slots that are
+        looked at."""
+        worst, is_covered = 0, False
+        for count, slot in enumerate(reversed(self._slots), 1):
+            is_before = slot.end <= since
+            reports = slot.last if is_before else slot.high if sign > 0 else slot.low
+            worst = sign * max(sign * worst, sign * reports) if worst else reports
+            is_covered = is_covered or slot.begin <= since
+            if is_covered and count >= least:
+                return worst
+        return 0
+
+
+class ConfirmedPrice:
+    """Judges the price of one symbol. settles: ns; prices in units, above 0, times ns of one clock."""
+
+    def __init__(self, settles: int = SETTLES) -> None:
+        self._settles = settles
+        self._reports: dict[PriceKind, _Reports] = {}
+
+    def take(self, kind: PriceKind, price: int, now: int, *, is_new: bool = True) -> None:
+        """Takes in a message. is_new: False where it is the one before once more, which confirms nothing."""
+        reports = self._reports.setdefault(kind, _Reports())
+        if is_new or price != reports.price:
+            reports.take(price, now, self._settles)
+        else:
+            reports.at = now
+        self.of(kind, now)
+
+    def forget(self) -> None:
+        """Takes in that what was told so far says nothing of now."""
+        self._reports.clear()
+
+    def of(self, kind: PriceKind, now: int) -> int:
+        """Returns the confirmed price of a kind, 0: none is known."""
+        own = self._reports.get(kind)
+        if own is None or now - own.at > SILENT:
+            return 0
+        if not own.is_near(own.confirmed):
+            self._confirm(own, now)
+        if own.is_near(own.confirmed):
+            own.confirmed = own.price
+        return own.confirmed
+
+    def is_unconfirmed(self, kind: PriceKind, now: int) -> bool:
+        """Tells whether what a kind told last is not confirmed yet."""
+        own = self._reports.get(kind)
+        return own is not None and now - own.at <= SILENT and self.of(kind, now) != own.price
+
+    def _confirm(self, own: _Reports, now: int) -> None:
+        """Looks for what confirms that the price is no longer where it was."""
+        others = [each.price for each in self._reports.values() if each is not own and now - each.at <= FRESH]
+        if any(own.is_near(other) for other in others):
+            own.confirmed = own.price
+        elif own.confirmed:
+            sign = 1 if own.price < own.confirmed else -1
+            bound = self._bound(own, sign, others, now)
+            if bound and (own.confirmed - bound) * sign > 0:
+                own.confirmed = bound
+        elif all(own.is_near(self._bound(own, sign, others, now)) for sign in (1, -1)):
+            own.confirmed = own.price
+
+    def _bound(self, own: _Reports, sign: int, others: list[int], now: int) -> int:
+        """Returns the lowest price that a kind confirms by what it has told, with sign -1 the highest; 0: it confirms
+        none."""
+        found = 0
+        for spans, least, yields in ((1, 2, True), (ALONE, 1, True), (ALONE, 2, False)):
+            price = own.stood(sign, now - spans * self._settles, least)
+            is_disputed = yields and any((other - price) * sign * NEAR > price for other in others)
+            if price and not is_disputed:
+                found = sign * min(sign * found, sign * price) if found else price
+        return found
