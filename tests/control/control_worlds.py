@@ -60,11 +60,13 @@ def plane(
     *,
     per_second: int = 0,
     handlers: dict[str, Handler] | None = None,
+    accounts: str = "",
 ) -> None:
-    """Runs a test against a server. handlers: of routes that answer otherwise than with what they were called with."""
+    """Runs a test against a server. handlers: of routes that answer otherwise than with what they were called with;
+    accounts: sections of the configuration."""
 
     async def run() -> None:
-        async with opened(home, per_second=per_second, handlers=handlers) as made:
+        async with opened(home, per_second=per_second, handlers=handlers, accounts=accounts) as made:
             await work(made)
 
     asyncio.run(run())
@@ -72,9 +74,9 @@ def plane(
 
 @asynccontextmanager
 async def opened(
-    home: Path, *, per_second: int = 0, handlers: dict[str, Handler] | None = None
+    home: Path, *, per_second: int = 0, handlers: dict[str, Handler] | None = None, accounts: str = ""
 ) -> AsyncIterator[Plane]:
-    config = parse_config(f"[control]\nport = 0\ncalls_per_second = {per_second}\n")
+    config = parse_config(f"[control]\nport = 0\ncalls_per_second = {per_second}\n{accounts}")
     tape = ControlTape(home)
     operations = Operations(tape)
     calls: list[Call] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import random
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -199,6 +200,31 @@ def test_what_nothing_uses_or_another_would_undo_is_refused_also_of_an_earlier_v
 
     asyncio.run(work())
     assert "BTC-USD is not held any more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_log_is_the_same_in_the_next_life(tmp_path, seed):
+    """Each decision stands once and in its place, over several lives."""
+    rng, world = random.Random(seed), World()
+
+    async def one_life(before: list[Any] | None) -> list[Any]:
+        async with life(tmp_path, world) as auto:
+            if before is not None:
+                assert (await state(auto)).decisions == before
+            await ask(auto, ON)
+            for _ in range(rng.randrange(1, 12)):
+                world.positions["aster-a"] = rng.choice(["0", "0.1", "-0.1"])
+                world.alert, world.stopped = rng.choice(["", "", "a delta"]), rng.choice(["", "", "stopped"])
+                looks = world.looks
+                auto.look()
+                await until(auto, lambda _, looks=looks: world.looks > looks)
+            if rng.random() < 0.5:
+                await ask(auto, msgspec.structs.replace(ON, enabled=False))
+        return (await state(auto)).decisions
+
+    shown = None
+    for _ in range(5):
+        shown = asyncio.run(one_life(shown))
 
 
 def test_what_was_switched_off_stays_off_and_its_costs_count_when_it_is_switched_on(tmp_path):

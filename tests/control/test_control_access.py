@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 from control_worlds import BODIES, CONTROL, Plane, path_of, plane
 
+from onetape.cli.hedging import as_operator
 from onetape.control.auth import Entrance
 from onetape.control.options import control_options
 from onetape.control.routes import ROUTES
 from onetape.control.tokens import SCOPES, TokenStore
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig, PermissionDenied
-from onetape.model.sections import ControlConfig
+from onetape.model.sections import OPERATOR, ControlConfig
+from onetape.security.tokens import make_token
+from onetape.supervisor.start_check import check_start
 
 TOKENS = ("none", "wrong", "expired", *SCOPES)
 ORIGINS = (None, "own", "https://evil.example", "null")
@@ -89,6 +93,45 @@ def test_loopback_is_open_until_a_token_is_made_and_closed_from_then_on(tmp_path
             assert status == 401 and headers["WWW-Authenticate"] == "Bearer"
 
     plane(tmp_path, work)
+
+
+ACCOUNT = '[venues.x]\nkind = "kraken"\nmode = "{mode}"\n[accounts.main]\nvenue = "x"\n'
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("sim", 200), ("demo", 401), ("live", 401)])
+def test_accounts_at_venues_need_a_token_on_loopback_too(tmp_path: Path, mode: str, expected: int):
+    async def work(at: Plane) -> None:
+        for method, path in (("GET", "symbols"), ("POST", "system/stop")):
+            status, answer, _ = await at.call(method, path)
+            assert status == expected
+            assert status == 200 or "onetape token create" in answer["solution"]
+        chosen, shell = {"token": "x"}, SimpleNamespace(home=tmp_path)
+        own = as_operator(shell, {"token": None})["token"]
+        assert own == make_token(tmp_path, OPERATOR) and as_operator(shell, chosen) == chosen
+        status, _, _ = await at.call("GET", "caller", Authorization=bearer(own))
+        assert (status, at.calls[-1].actor) == (200, "anonymous" if mode == "sim" else OPERATOR)
+        assert (await at.call("GET", "symbols", Authorization=bearer("0" * 64)))[0] == expected
+        token, _ = TokenStore(tmp_path).create("bot", ["read"])
+        assert (await at.call("GET", "symbols", Authorization=bearer(token)))[0] == 200
+        assert (await at.call("GET", "symbols", Authorization=bearer(own)))[0] == 401, (
+            "tokens say who may, from then on"
+        )
+
+    plane(tmp_path, work, accounts=ACCOUNT.format(mode=mode))
+
+
+@pytest.mark.parametrize(("mode", "warned"), [("sim", 0), ("demo", 1), ("live", 1)])
+def test_a_home_with_accounts_at_venues_and_no_token_is_warned_of(tmp_path: Path, mode: str, warned: int):
+    def found(text: str) -> list[str]:
+        config = parse_config(text + ACCOUNT.format(mode=mode))
+        return [each.todo for each in check_start(config, tmp_path, tmp_path) if each.subject == "control"]
+
+    todo = "onetape token create NAME --scope read,trade,kill"
+    assert found("[control]\n") == [todo] * warned and found("") == []
+    TokenStore(tmp_path).create("bot", ["read"])
+    assert found("[control]\n") == []
+    (tmp_path / "state" / "control.tokens").write_text("{")
+    assert len(found("[control]\n")) == warned
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost:1:2", "[::2]", "evil@localhost"])

@@ -16,6 +16,7 @@ from onetape.control.openapi import REFUSALS, document
 from onetape.control.refusals import CHAPTER, error_reply, status_of
 from onetape.control.tokens import TokenStore
 from onetape.model import errors as e
+from onetape.net import listener
 
 CHAPTER_STATUS = [
     (e.InvalidAccount, 404, 1001),
@@ -144,7 +145,7 @@ async def raw(address: str, data: bytes) -> bytes:
 
 
 def test_who_sends_no_head_or_no_whole_body_is_hung_up_on(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(server, "HEAD_S", 0.05)
+    monkeypatch.setattr(listener, "HEAD_S", 0.05)
     monkeypatch.setattr(server, "BODY_S", 0.05)
     head = b"POST /api/v1/system/stop HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
 

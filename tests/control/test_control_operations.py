@@ -20,6 +20,7 @@ from onetape.control.call import Call
 from onetape.control.operations import ControlTape, Operations, Wanted, has_ended
 from onetape.model.errors import DuplicateCommand
 from onetape.model.sections import Config, RetentionConfig
+from onetape.model.time import MS
 from onetape.supervisor.retention import retain
 from onetape.tape.prune import prune
 from onetape.tape.segments import list_segments
@@ -314,3 +315,14 @@ def test_each_call_leaves_who_asked_what_and_what_came_of_it(tmp_path: Path, cap
     plane(tmp_path, work)
     said = capfd.readouterr().err
     assert "call mine-1 'anonymous'" in said and "delta-ctrl-" in said and "/symbols" not in said
+
+
+def test_ids_do_not_repeat_in_another_home_as_gateways_and_venues_know_commands_and_transfers_by_them(tmp_path: Path):
+    found: set[str] = set()
+
+    async def work(operations: Operations) -> None:
+        found.add((await operations.run(wanted(), done)).operation)
+
+    for number in range(3):
+        life(tmp_path / str(number), work, DAY_1 + number * MS)
+    assert len(found) == 3

@@ -30,7 +30,7 @@ from onetape.hedge.plan import Plan, Terms, leg_of
 from onetape.hedge.saga import Fills, Goal, Saga, Write
 from onetape.hedge.working import Work
 from onetape.ipc.system import CommandResult, IPCCommandSystem
-from onetape.model.errors import BlockedByRiskAlert, PriceBand, ProxyFailed
+from onetape.model.errors import BadInput, BlockedByRiskAlert, PriceBand, ProxyFailed
 from onetape.model.sections import CONTROL
 from waiting import PATIENCE_S
 
@@ -404,3 +404,19 @@ def test_of_a_shared_account_a_reduction_is_no_reduce_only_order(is_shared):
     leg = leg_of(view, Decimal(-1), Terms(now=1, slippage=Decimal("0.005")))
     assert leg is not None and leg.reduces
     assert saga_run.order_fields(leg)["reduce_only"] is not is_shared
+
+
+@pytest.mark.parametrize(("clip", "is_refused"), [(0.02, True), (0.5, False)])
+def test_a_clip_that_is_too_small_for_the_time_is_refused_before_anything_is_sent(tmp_path, clip, is_refused):
+    """How much is traded is known with the plan: it is the planned leg that has to fit into the time."""
+
+    async def work(desk, tape, accounts):
+        request = structs.replace(CONTROLLED, algo="twap", work_for=900, clip=clip, dry_run=True)
+        reply = await desk.control(request, "x", "test")
+        assert ("orders of a clip" in str(reply)) == is_refused
+        if is_refused:
+            with pytest.raises(BadInput, match="orders of a clip"):
+                await desk.control(structs.replace(request, dry_run=False), "y", "test")
+            assert not list(tape.read()) and not desk.is_busy("BTC")
+
+    on(tmp_path, work)

@@ -104,7 +104,7 @@ def test_an_agent_plans_trades_once_and_every_call_is_on_the_tape(plane: Plane, 
         tools = (await client.list_tools()).tools
         plan = await client.call_tool("hedge_execute", BODY)
         early = list(desk.done)
-        more = {**BODY, "dryRunId": plan.structured_content["operationId"]}
+        more = {**BODY, "dryRunId": plan.structured_content["dryRunId"]}
         first, second = [await client.call_tool("hedge_execute", more) for _ in range(2)]
         alerts = await client.call_tool("risk_alerts", {"severity": "WARN"})
         return tools, plan, early, first, second, alerts
@@ -148,7 +148,11 @@ def test_it_trades_nothing_without_a_plan_of_the_same_arguments(
     plane: Plane, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tools_of(plane, "read", "trade") as call:
-        plan = call("hedge_execute", **BODY)["operationId"]
+        planned = call("hedge_execute", **BODY)
+        plan = planned["dryRunId"]
+        assert plan not in (planned["operationId"], call("hedge_execute", **BODY)["dryRunId"]) and len(plan) > 20
+        with pytest.raises(PermissionDenied):  # it can be guessed
+            call("hedge_execute", **BODY, dryRunId=planned["operationId"])
         for wrong, error in (
             ({**BODY, "dryRunId": "hedge-20260101-001"}, PermissionDenied),
             ({**BODY, "dryRunId": None, "hedgeAmount": -1}, BadInput),

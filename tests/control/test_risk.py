@@ -8,7 +8,7 @@ import itertools
 import sqlite3
 import struct
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from decimal import Decimal
 from pathlib import Path
 
@@ -363,6 +363,23 @@ class Supervisor:
         record |= {"time": time.time_ns(), "more": 0, **({"actor": "me"} if state == "ack" else {})}
         self.tape.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
         return str(self.tape.published)
+
+
+@pytest.mark.parametrize("needs_alerts", [False, True])
+def test_a_sink_that_takes_no_alerts_blocks_where_the_configuration_says_so(tmp_path, needs_alerts: bool):
+    config = CONFIG + f"\n[control]\nneeds_alerts = {str(needs_alerts).lower()}\n"
+    made = Views(parse_config(config), tmp_path)
+    supervisor, risk = Supervisor(tmp_path), Risk(made)
+    for subject in ("notify 1", "notify:phone 2"):
+        supervisor.tell(subject, type_="process")
+        assert len(risk.alerts(severity="CRITICAL")) == 1  # it is shown
+        with pytest.raises(BlockedByRiskAlert, match=subject) if needs_alerts else nullcontext():
+            risk.gate(["main"], reduces=False)
+        supervisor.tell(subject, "end", type_="process")
+    supervisor.tell("notifier:x", type_="process")
+    with pytest.raises(BlockedByRiskAlert, match="notifier"):
+        risk.gate(["main"], reduces=False)
+    made.close()
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ async def sync(views: Views, request: AccountSync, commands: IPCCommandSystem) -
     found = await asyncio.gather(*(_reconciled(commands, each, request.timeout / 1000) for each in accounts))
     views.refresh()
     ages = {name: each for name, each in zip(accounts, found, strict=True) if isinstance(each, int)}
-    errors = [{"accountId": name, **why} for name, why in zip(accounts, found, strict=True) if not isinstance(why, int)]
-    failed = [each["accountId"] for each in errors]
+    whys = {name: each for name, each in zip(accounts, found, strict=True) if not isinstance(each, int)}
+    failed = list(whys)
     synced = [each for each in accounts if each not in failed]
     return SyncReply(
         success=not failed,
@@ -49,28 +49,23 @@ async def sync(views: Views, request: AccountSync, commands: IPCCommandSystem) -
             )
             for each in synced
         ],
-        errors=errors,
+        errors=[f"{name}: {why}" for name, why in whys.items()],
     )
 
 
-async def _reconciled(commands: IPCCommandSystem, account: str, within_s: float) -> dict[str, Any] | int:
+async def _reconciled(commands: IPCCommandSystem, account: str, within_s: float) -> str | int:
     """Returns how old the comparison is, ms, once the gateway has ended one after the call or just before it, else why
     it has not."""
     target, until = f"gateway:{account}", time.monotonic() + within_s
     answer = await commands.send_command(target, "reconcile", {"within_ms": REUSED_MS}, timeout=within_s)
     while answer.error is None:
         if (left := until - time.monotonic()) <= 0:
-            words = f"{target} has not heard all of its venue within {within_s:g} s"
-            return _shown(ServiceTimeout(words).as_json()["error"])
+            return f"{ServiceTimeout.code} {target} has not heard all of its venue within {within_s:g} s"
         answer = await commands.send_command(target, "reconciled", {}, timeout=left)
         if answer.error is None and answer.result["reconciled"]:
             return int(answer.result["age_ms"])
         await asyncio.sleep(LOOK_S)
-    return _shown(answer.error)
-
-
-def _shown(error: dict[str, Any]) -> dict[str, Any]:
-    return {"code": error["code"], "name": error["name"], "error": error["message"]}
+    return f"{answer.error['code']} {answer.error['message']}"
 
 
 def state_of(views: Views, account: str, *, has_positions: bool = True, has_balances: bool = True) -> AccountState:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from onetape.control.routes import Scope
@@ -14,7 +14,7 @@ from onetape.model.errors import PermissionDenied
 from onetape.model.sections import ControlConfig, DashboardConfig
 from onetape.venues.hosts import is_loopback
 
-__all__ = ["Entrance", "Unauthenticated", "check_scope"]
+__all__ = ["Entrance", "Source", "Unauthenticated", "check_scope"]
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 BEARER: Final = "bearer "
@@ -25,38 +25,67 @@ class Unauthenticated(PermissionDenied):
     """Says that a call has no token, an invalid one, or one that has expired."""
 
 
-class Entrance:
-    """Lets calls in. section: where it listens, and by which names it is called; name: the section's."""
+class Source:
+    """Checks by which name a server is called, and from whose page. hosts: its names beside those of loopback, which
+    count where it listens there; name: the section that lists them, "": none does."""
 
-    def __init__(self, section: ControlConfig | DashboardConfig, tokens: TokenStore, name: str = "control") -> None:
-        self._tokens, self._name = tokens, name
-        self._is_local = is_loopback(section.host)
-        own = [section.host, *section.hosts, *(LOOPBACK if self._is_local else ())]
+    def __init__(self, hosts: Iterable[str], *, is_local: bool = True, is_tls: bool = False, name: str = "") -> None:
+        own = [*hosts, *(LOOPBACK if is_local else ())]
         self._hosts = {_named(each.lower()) for each in own}
-        self._scheme = "https" if section.tls_cert else "http"
+        self._todo = f"its names are [{name}] host and hosts" if name else "call it by 127.0.0.1 or localhost"
+        self._scheme = "https" if is_tls else "http"
 
-    def check_source(self, headers: Mapping[str, str]) -> None:
+    def check(self, headers: Mapping[str, str]) -> None:
         """Raises PermissionDenied for a call by another name than ours, or from another's page."""
         host = headers.get("Host", "")
         if _PORT.sub("", host.lower()) not in self._hosts:
-            raise PermissionDenied(
-                f"not called {host[:80]!r} here", location="Host", todo=f"its names are [{self._name}] host and hosts"
-            )
+            raise PermissionDenied(f"not called {host[:80]!r} here", location="Host", todo=self._todo)
+        # A page of another port is same-site: a browser says so, also where it sends no Origin.
+        if headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and headers.get("Sec-Fetch-Mode") != "navigate":
+            raise PermissionDenied("pages of others may not ask", location="Sec-Fetch-Site", todo="call from a program")
         origin = headers.get("Origin")
         if origin is not None and origin.lower() != f"{self._scheme}://{host.lower()}":
             raise PermissionDenied(
                 f"pages of {origin[:80]!r} may not ask", location="Origin", todo="call from a program, or from /docs"
             )
 
+
+class Entrance:
+    """Lets calls in. section: where it listens, and by which names it is called; name: the section's; needs_token: also
+    on loopback before one was made."""
+
+    def __init__(
+        self,
+        section: ControlConfig | DashboardConfig,
+        tokens: TokenStore,
+        name: str = "control",
+        *,
+        needs_token: bool = False,
+    ) -> None:
+        self._tokens = tokens
+        is_local = is_loopback(section.host)
+        self._is_open = is_local and not needs_token
+        hosts = [section.host, *section.hosts]
+        self._source = Source(hosts, is_local=is_local, is_tls=bool(section.tls_cert), name=name)
+        self.check_source = self._source.check
+
     def who(self, headers: Mapping[str, str]) -> Grant:
         """Returns what the caller shows. Raises Unauthenticated."""
         said = headers.get("Authorization")
-        if said is not None and self._tokens.is_of_pages(said[len(BEARER) :].strip()):
-            return PAGES
-        if self._tokens.grants() is None and self._is_local:
-            return ANONYMOUS  # no token is required; one that this home did not make proves nothing
+        own = self._tokens.own(said[len(BEARER) :].strip()) if said is not None else None
+        if own is PAGES:
+            return own
+        if self._tokens.grants() is None:
+            if self._is_open:
+                return ANONYMOUS  # no token is required; one that this home did not make proves nothing
+            if own is not None:  # of the command line, until somebody has made tokens
+                return own
         if said is None:
-            raise Unauthenticated("no token", location="Authorization", todo='send "Authorization: Bearer TOKEN"')
+            raise Unauthenticated(
+                "no token",
+                location="Authorization",
+                todo='send "Authorization: Bearer TOKEN"; onetape token create makes one',
+            )
         if not said.lower().startswith(BEARER):
             raise Unauthenticated(
                 "no bearer token", location="Authorization", todo='send "Authorization: Bearer TOKEN"'

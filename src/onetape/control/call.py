@@ -32,6 +32,11 @@ class Call:
     code: int = 0  # of the error it was refused with, 0: none
 
     @property
+    def caller(self) -> str:
+        """Returns whose limits the call counts against."""
+        return f"token {self.grant.name}" if self.grant.digest else self.address
+
+    @property
     def actor(self) -> str:
         return f"{self.grant.name}/{self.via}" if self.via else self.grant.name
 

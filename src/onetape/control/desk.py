@@ -241,8 +241,10 @@ class Desk:
                 work = work_of(request, call.begun + moved, self.now())
                 saga = self._begin(call, plan, views, CONTROL_SLIPPAGE, within + moved, work, lock=lock)
         outcome = await self._outcome(operation, saga)
-        found = rebalance(self._legs(request.symbol, request.accounts), target, now=self.now())
-        came = Came(saga=saga, outcome=outcome, moves=self.moves.of(operation))
+        views = self._legs(request.symbol, request.accounts)
+        found = rebalance(views, target, now=self.now())
+        unknown = {each.account: why for each in views if (why := _unjudged(each))}
+        came = Came(saga=saga, outcome=outcome, moves=self.moves.of(operation), unknown=unknown)
         return rebalance_reply(call, request, self.now(), found, came)
 
     async def _balanced(
@@ -255,6 +257,9 @@ class Desk:
 
         def found_now(target: Target) -> Rebalance:
             views = self._reliable(call.symbol, call.accounts)
+            for each in views:
+                if why := _unjudged(each):
+                    raise ProxyFailed(why, location=each.account, todo="wait for it, or leave the account out")
             return rebalance(views, target, self.moves.in_flight(views), self.now())
 
         found = found_now(target)
@@ -435,6 +440,7 @@ class Desk:
             deadline=call.begun + within,
             cursors={each.account: next_sequence(self.home, each.account) for each in views},
             work=work,
+            utilizations={each.account: float(each.utilization) for each in views},
         )
         run = self._run(Saga(goal))
         self._spawn(self._released(run, lock, run.saga.begin(now)))
@@ -729,6 +735,11 @@ def _unborne(plan: Plan, views: Sequence[LegView], kind: type[OnetapeError]) -> 
     if all(not middle(each) or (each.refusal and not each.unfit and each.equity) for each in views):
         return MarketDataUnavailable(f"no account has a market: {whys}")
     return kind(f"{plan.missing:+.12g} of {plan.change + plan.missing:+.12g} finds no account: {whys or 'too little'}")
+
+
+def _unjudged(view: LegView) -> str:
+    """Returns why the use of an account's margin is not known; "": it is."""
+    return view.unfit or (view.refusal if not view.equity else "")
 
 
 def _raise_first(errors: Sequence[OnetapeError]) -> None:

@@ -32,7 +32,7 @@ from onetape.hedge.plan import Leg, Plan
 from onetape.hedge.saga import Outcome, Saga
 from onetape.hedge.utilization import Action, Rebalance
 from onetape.hedge.working import Work
-from onetape.model.errors import DeltaDeviationExceeded, HedgeFailed, OnetapeError
+from onetape.model.errors import DeltaDeviationExceeded, HedgeFailed, OnetapeError, ProxyFailed
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.time import MS
 
@@ -83,6 +83,7 @@ class Came:
     work: Work | None = None
     moves: Sequence[Move] = ()
     margin: Sequence[MarginMove] = ()  # that a dry run would move, or cannot
+    unknown: Mapping[str, str] = field(default_factory=dict)  # why the use of an account's margin is not known now
 
 
 def number(value: float) -> Decimal:
@@ -138,7 +139,8 @@ def executed(saga: Saga) -> list[ExecutedOrder]:
         ExecutedOrder(
             order_id=each.fills.order,
             account_id=each.leg.account,
-            symbol=each.leg.symbol,
+            symbol=saga.goal.symbol,
+            instrument=each.leg.symbol,
             amount=float(each.fills.base),
             side=_side(each.leg),
             executed_price=float(each.fills.price),
@@ -325,51 +327,61 @@ def moves_reply(call: Asking, now: int, moves: Sequence[Move]) -> HedgeReply:
     )
 
 
+def _metrics_of(account: str, used: float, target: float, is_within: bool) -> UtilizationMetrics:
+    return UtilizationMetrics(
+        account_id=account,
+        current_utilization=used,
+        target_utilization=target,
+        deviation_percent=(used - target) / target if target else used,
+        within_tolerance=is_within,
+    )
+
+
 def rebalance_reply(
     call: Asking, request: UtilizationRebalance, now: int, found: Rebalance, came: Came
 ) -> RebalanceReply:
-    """Says what a rebalance came to. found: of the accounts as they are now."""
+    """Says what a rebalance came to. found: of the accounts as they are now. Of one that is not known now the figures
+    are those that the operation began with, and the reason names it."""
     plan, errors, saga, outcome = came.plan, came.errors, came.saga, came.outcome
     target = request.target_utilization
     problem: OnetapeError | None = None
+    before = now_of = {each.account: float(each.current) for each in found.actions}
+
+    def is_within(used: float) -> bool:
+        return abs(Fraction(repr(used)) - Fraction(repr(target))) <= Fraction(repr(request.tolerance_percent))
+
     traded: dict[str, Decimal] = {} if saga is None else dict(saga.moved)
     for leg in plan.legs if plan is not None else ():  # what accounts can bear may be less than what they lack
         traded[leg.account] = traded.get(leg.account, _ZERO) + leg.change
     reason = found.reason or ("" if found.needed or saga or came.moves else "every account is within the tolerance")
     if saga is not None and outcome is not None:
-        reason = _words(outcome, saga)
+        before = saga.goal.utilizations
+        now_of = {each: before.get(each, 0.0) if each in came.unknown else used for each, used in now_of.items()}
+        words = _words(outcome, saga)
         if outcome.status != "completed" or not outcome.is_over:
-            problem = HedgeFailed(f"it was done in part: {reason or TIME_OVER}")
+            done = "it was done in part" if any(saga.moved.values()) else "nothing of it stands"
+            problem = HedgeFailed(f"{done}: {words or TIME_OVER}")
+        off = [f"{name} is at {used:.4g}" for name, used in now_of.items() if not is_within(used)]
+        left = f"outside the tolerance stay: {', '.join(off)}" if off else ""
+        unknown = [f"what {name} uses now is not known: {why}" for name, why in came.unknown.items()]
+        if unknown and problem is None:
+            problem = ProxyFailed("; ".join(unknown))
+        reason = "; ".join(filter(None, (words, left, *unknown)))
     if words := _unmoved(came.moves):
         problem = HedgeFailed(f"margin has not arrived, and nothing was traded: {words}")
-    actions = [
-        RebalanceAction(
-            account_id=each.account,
-            action=_action(saga, each),
-            current_utilization=float(each.current),
-            target_utilization=target,
-            adjustment_amount=float(abs(traded.get(each.account, _ZERO))),
-        )
-        for each in found.actions
-    ]
-    metrics = [
-        UtilizationMetrics(
-            account_id=each.account,
-            current_utilization=float(each.current),
-            target_utilization=target,
-            deviation_percent=(float(each.current) - target) / target if target else float(each.current),
-            within_tolerance=abs(each.current - Fraction(repr(target))) <= Fraction(repr(request.tolerance_percent)),
-        )
-        for each in found.actions
-    ]
     return RebalanceReply(
         success=problem is None and not errors,
         operation_id=call.operation,
         timestamp=now // MS,
-        average_utilization=float(found.average),
+        target_utilization=target,
+        accounts_processed=list(call.accounts),
+        average_utilization=sum(now_of.values()) / len(now_of) if now_of else 0.0,
         rebalance_needed=saga is not None or bool(came.moves) or found.needed,
-        rebalance_actions=actions,
-        utilization_metrics=metrics,
+        rebalance_actions=[_action_of(each, saga, before, traded, target) for each in found.actions],
+        utilization_metrics=[
+            _metrics_of(account, used, target, is_within(used) and account not in came.unknown)
+            for account, used in now_of.items()
+        ],
         execution_time=(now - call.begun) / MS,
         executed_orders=[] if saga is None else executed(saga),
         transfers=[*shown_moves(came.moves), *came.margin],
@@ -381,7 +393,19 @@ def rebalance_reply(
     )
 
 
-def _action(saga: Saga | None, found: Action) -> Direction:
+def _action_of(
+    found: Action, saga: Saga | None, before: Mapping[str, float], traded: Mapping[str, Decimal], target: float
+) -> RebalanceAction:
+    return RebalanceAction(
+        account_id=found.account,
+        action=_direction(saga, found),
+        current_utilization=before.get(found.account, float(found.current)),
+        target_utilization=target,
+        adjustment_amount=float(abs(traded.get(found.account, _ZERO))),
+    )
+
+
+def _direction(saga: Saga | None, found: Action) -> Direction:
     """Returns what was done of an account's exposure, before that what would be."""
     if saga is None:
         return found.action

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from onetape.model.errors import BadConfig, PermissionDenied
 from onetape.model.sections import Config, ControlConfig, DashboardConfig
+from onetape.security.private import check_folders
 from onetape.venues.hosts import is_loopback
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def tls_files(
             raise BadConfig("cannot read the file", location=file, todo=f"see [{name}] tls_cert and tls_key")
     if key and Path(key).stat().st_mode & 0o077:
         raise PermissionDenied("others may read this key", location=key, todo=f"chmod 600 {key}")
+    if key:
+        check_folders(Path(key))
     return cert, key
 
 

@@ -37,7 +37,9 @@ class ControlPlane:
         home = Path(options.home)
         self.tape = ControlTape(home)
         self.operations = Operations(self.tape)
-        self.system = System(home, options.config, self.operations, lambda: self.server.performance())
+        self.system = System(
+            home, options.config, self.operations, lambda: self.server.performance(), lambda: self.state.risk.faults()
+        )
         self.state = State(home, options.config, records=options.records)
         self.desk = Desk(
             self.state.views, self.state.risk, home, self.tape, self.state.commands, check=self.system.check_runs

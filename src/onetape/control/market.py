@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from onetape.control.models import Failover, FailoverReply, Feed, FeedsReply, FeedState
 from onetape.control.views import Views
@@ -44,10 +46,11 @@ class Market:
         self._views, self._commands = views, commands
         self.keep: Callable[[dict[str, Any]], object] = lambda _record: None
         self.moved: Callable[[], None] = lambda: None
-        self._is_first = True
         self._unkept: dict[str, Any] | None = None
         self._kept: deque[float] = deque(maxlen=KEPT_MAX)  # when, s
-        self.active: str | None = None
+        self._failures: Counter[str] = Counter()  # of each feed, how often it has begun to fail
+        self._failing: set[str] = set()
+        self.active: str | None = None  # the last one there was
         self.last_failover: int | None = None  # ms UTC
 
     def restore(self, records: Iterable[Mapping[str, Any]]) -> None:
@@ -67,12 +70,20 @@ class Market:
         else:
             active = next((each.feed_id for state in _STATES for each in feeds if each.status == state), None)
         self._taken_from(active)
-        return FeedsReply(feeds=feeds, active_feed=active, last_failover=self.last_failover)
+        return FeedsReply(feeds=self._counted(feeds), active_feed=active, last_failover=self.last_failover)
+
+    def _counted(self, feeds: Sequence[Feed]) -> list[Feed]:
+        """Returns feeds with the times that they began to fail among their errors: one that is silent says none."""
+        failing = {each.feed_id for each in feeds if each.status == "failing"}
+        self._failures.update(failing - self._failing)
+        self._failing = failing
+        return [replace(each, error_count=each.error_count + self._failures[each.feed_id]) for each in feeds]
 
     def _taken_from(self, active: str | None) -> None:
-        before, is_first = self.active, self._is_first
-        self.active, self._is_first = active, False
-        if active != before and not is_first:
+        before = self.active
+        if active is not None and active != before:
+            self.active = active
+        if before not in (None, self.active):  # the first source that there is takes nobody's place
             self.last_failover = time.time_ns() // MS
             self._unkept = {"kind": FAILOVER, "previous": before, "active": active, "at": self.last_failover}
             self.moved()

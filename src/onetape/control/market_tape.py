@@ -14,8 +14,9 @@ import msgspec
 from onetape._core import Book
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.order_frames import QUOTE, fill_of
+from onetape.gateway.order_frames import MARK, QUOTE, TRADE, fill_of
 from onetape.hedge.moves import Booked
+from onetape.market.confirmed_price import ConfirmedPrice, PriceKind
 from onetape.model.enums import EventType, PositionSide
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
@@ -24,18 +25,50 @@ from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["GatewayTape", "Seen"]
+__all__ = ["DoubtedPrice", "GatewayTape", "Seen"]
 
 LOOK_BACK: Final = 100 * SECOND  # what is older is of no use; books are written whole more often
 BOOK_LEVELS: Final = 25
 FILLS_MAX: Final = 10_000  # that a gateway's table may not have yet
+UNCERTAIN: Final = SECOND  # twice the time between two of a gateway's valuations
 MOVED_MAX: Final = 1000  # transfers, commands and corrections within a move of margin
-_TYPES: Final = ("instrument", "quote", "mark", "funding", "book", "fill", "health", "entry")
+_TYPES: Final = ("instrument", "quote", "mark", "trade", "funding", "book", "fill", "health", "entry")
 _MOVED: Final = (Cause.TRANSFER, Cause.COMMAND, Cause.CORRECTION)
-_MARK: Final = struct.Struct("<4q")  # MarkPayload of core/journal/events.hpp
 _FUNDING: Final = struct.Struct("<5q")  # FundingPayload
 
 Levels = tuple[list[tuple[int, int]], list[tuple[int, int]]]
+
+
+class DoubtedPrice:
+    """Confirms the price of one symbol, and remembers when it was in doubt last: figures that others have made of such
+    a price are shown for a while longer. ns UTC."""
+
+    def __init__(self) -> None:
+        self._confirmed = ConfirmedPrice()
+        self._taken: dict[PriceKind, int] = {}  # when the newest message of a kind came
+        self._doubted_at = 0
+        self._is_valued = False  # a price was confirmed once: there is something to judge it by
+
+    def take(self, kind: PriceKind, price: int, at: int) -> None:
+        if price > 0 and at > self._taken.get(kind, 0):
+            self._taken[kind] = at
+            self._confirmed.take(kind, price, at)
+            self._look(at)
+
+    def of(self, kind: PriceKind, now: int) -> int:
+        """Returns the confirmed price of a kind, 0: none is known."""
+        return self._confirmed.of(kind, now)
+
+    def is_uncertain(self, now: int) -> bool:
+        """Tells whether its newest price is not confirmed, or was not a moment ago."""
+        self._look(now)
+        return now - self._doubted_at < UNCERTAIN
+
+    def _look(self, now: int) -> None:
+        for kind in (PriceKind.QUOTE, PriceKind.MARK):
+            self._is_valued = self._is_valued or self._confirmed.of(kind, now) > 0
+            if self._is_valued and self._confirmed.is_unconfirmed(kind, now):
+                self._doubted_at = now
 
 
 @dataclass(slots=True)
@@ -55,6 +88,7 @@ class Seen:
     interval: int = 0
     book: Book = field(default_factory=Book)
     best: Levels | None = None  # of another's book
+    price: DoubtedPrice = field(default_factory=DoubtedPrice)
 
     def levels(self) -> Levels:
         """Returns bids and asks as price and size, the best first; of a market without depth the best ones alone."""
@@ -150,13 +184,22 @@ class GatewayTape:
             case EventType.QUOTE.id:
                 event, _, seen.bid, seen.ask, seen.bid_size, seen.ask_size, *_ = QUOTE.unpack_from(frame.payload)
                 seen.delay = max(frame.time - event, 0)
+                if seen.bid > 0 and seen.ask > 0:
+                    seen.price.take(PriceKind.QUOTE, (seen.bid + seen.ask) // 2, frame.time)
             case EventType.MARK.id:
-                seen.mark, seen.mark_at = _MARK.unpack_from(frame.payload)[2], frame.time
+                seen.mark, seen.mark_at = MARK.unpack_from(frame.payload)[2], frame.time
+                seen.price.take(PriceKind.MARK, seen.mark, frame.time)
+                return
+            case EventType.TRADE.id:
+                seen.price.take(PriceKind.TRADE, TRADE.unpack_from(frame.payload)[2], frame.time)
                 return
             case EventType.BOOK.id:
                 seen.book.apply_payload(frame.payload, frame.flags)
                 if not seen.book.synced:  # says that a book was lost, and of no price
                     return
+                bids, asks = seen.book.bids(1), seen.book.asks(1)
+                if bids and asks:
+                    seen.price.take(PriceKind.QUOTE, (bids[0][0] + asks[0][0]) // 2, frame.time)
             case _:
                 _, _, seen.rate, _, seen.interval = _FUNDING.unpack_from(frame.payload)
                 return

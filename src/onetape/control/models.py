@@ -18,8 +18,10 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Amount = Annotated[float, Meta(gt=0)]
 Base = Annotated[float, Meta(gt=0, le=1e12)]
 Delta = Annotated[float, Meta(ge=-1e12, le=1e12)]
-Accounts = Annotated[list[str], Meta(min_length=1, max_length=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Account = Annotated[str, Meta(max_length=100)]  # a longer one would be kept, and there is none
+Accounts = Annotated[list[Account], Meta(min_length=1, max_length=100)]
+SomeAccounts = Annotated[list[Account], Meta(max_length=100)]
 Millis = Annotated[int, Meta(ge=0, le=2**63 // 10**6 - 1)]  # as ns it is an integer of 64 bits
 UTILIZATION_BAND = 0.1
 Direction = Literal["increase", "decrease", "maintain"]
@@ -101,6 +103,8 @@ class Plan(Reply, frozen=True):
 
 
 class ExecutedOrder(Reply, frozen=True):
+    """Shows an order that was filled. symbol: as the call named it; instrument: the account's own."""
+
     order_id: str
     account_id: str
     symbol: str
@@ -111,6 +115,7 @@ class ExecutedOrder(Reply, frozen=True):
     timestamp: Millis
     frames: dict[str, Any] = {}  # journal and sequences that prove it
     other_fees: dict[str, float] = {}  # what was charged in other coins, by coin
+    instrument: str = ""
 
 
 class HedgeResult(Reply, frozen=True):
@@ -149,7 +154,7 @@ class HedgeExecute(Worked, frozen=True, kw_only=True):
 
     symbol: Name
     hedge_amount: Base
-    target_accounts: list[str] = []  # []: every account that has the symbol
+    target_accounts: SomeAccounts = []  # []: every account that has the symbol
     hedge_strategy: HedgeStrategy = "delta-neutral"
     side: Literal["buy", "sell"] | None = None  # None: against the net delta; of none: buy
     max_slippage: Share = 0.005
@@ -219,9 +224,14 @@ class MarginMove(Reply, frozen=True):
 
 
 class RebalanceReply(Reply, frozen=True):
+    """Says what a rebalance came to. rebalance_actions: from what it began with; utilization_metrics and
+    average_utilization: of now."""
+
     success: bool
     operation_id: str
     timestamp: Millis
+    target_utilization: float
+    accounts_processed: list[str]
     average_utilization: float
     rebalance_needed: bool
     rebalance_actions: list[RebalanceAction]
@@ -248,7 +258,7 @@ class DeltaAuto(Request, frozen=True):
     that one of them trades at a time, None: any."""
 
     symbol: Name
-    accounts: list[str] = []  # []: every account that has the symbol
+    accounts: SomeAccounts = []  # []: every account that has the symbol
     enabled: bool = True
     target: Delta = 0.0
     band: Amount = 0.01
@@ -434,7 +444,7 @@ class SyncReply(Reply, frozen=True):
     failed_accounts: list[str]
     sync_time: float  # ms
     account_states: list[AccountState]
-    errors: list[dict[str, Any]] = []
+    errors: list[str] = []  # one for each account that failed, with its name
 
 
 # --- market -----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ repeats its key: what carries it out goes on where the tape says that it was.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
@@ -22,7 +23,7 @@ from onetape.control.options import CONTROL, control_journal
 from onetape.control.tokens import AUTO
 from onetape.ipc.once import Once, digest_of
 from onetape.model.errors import DiskFull, DuplicateCommand
-from onetape.model.time import DAY
+from onetape.model.time import DAY, MS, SECOND
 from onetape.model.typed import from_json
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.prune import pin
@@ -32,6 +33,7 @@ __all__ = ["ControlTape", "Ended", "Operations", "Saved", "Wanted", "has_ended"]
 
 STOP: Final = "system_stop"
 SHOWN_MAX: Final = 100_000  # operations whose records are found by their id
+KEPT_BYTES_MAX: Final = 2048  # of fields, and of an answer, of what does not act; of longer ones the digest
 LOGS_PER_COUNT: Final = 4096  # frames, so that each segment has the counts
 
 
@@ -48,6 +50,7 @@ class ControlTape:
 
     def __init__(self, home: Path) -> None:
         self.path = control_journal(home)
+        self.appended_bytes = 0  # in all
         self.writer = JournalWriter(self.path, process=CONTROL, created=time.time_ns(), heartbeat=True)
         pin(self.path, CONTROL, 0)  # the process begins from it, and from nothing else
 
@@ -56,6 +59,7 @@ class ControlTape:
         then on, and the loss of power after `ensure`. On a full disk calls are not written, all else has the reserve.
         Raises DiskFull."""
         payload, now = msgspec.msgpack.encode(record), time.time_ns()
+        self.appended_bytes += len(payload)
         try:
             return self.writer.append(event, payload, time=now)
         except DiskFull:
@@ -107,12 +111,14 @@ def has_ended(records: list[Saved]) -> bool:
 
 
 class Ended(NamedTuple):
-    """Holds the answer to an operation. answer: JSON. repeated: it is that of an earlier call with the same key."""
+    """Holds the answer to an operation. answer: JSON. repeated: it is that of an earlier call with the same key.
+    written: bytes that it has on the tape."""
 
     operation: str
     status: int
     answer: msgspec.Raw
     repeated: bool = False
+    written: int = 0
 
 
 class _Kept(msgspec.Struct):
@@ -139,6 +145,7 @@ class Operations:
         # Of earlier runs of the process, not yet answered, with their keys.
         self._left: dict[str, tuple[Wanted, str]] = {}
         self._logs = 0
+        self._bytes: dict[str, int] = {}  # on the tape, of what has not ended
         self._restore()
 
     # --- one operation ----------------------------------------------------------------------------
@@ -163,12 +170,14 @@ class Operations:
         operation = self._operations[key]
         if (running := self._running.get(operation)) is None:  # a process that was killed left it
             return (await self._go(wanted, operation, work, key))._replace(repeated=True)
-        return (await asyncio.shield(running))._replace(repeated=True)
+        return (await asyncio.shield(running))._replace(repeated=True, written=0)
 
     async def _begin(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:
         now = self._now()
         self.total += 1
         record = {"operation": operation, **wanted._asdict(), "total": self.total}
+        if not wanted.acts and (digest := _digest_of_long(wanted.fields)):
+            record |= {"fields": digest, "digest": digest_of(wanted.actor, wanted.name, wanted.fields)}
         if at := self._written(wanted, record, "command"):
             self._place(operation, at, 0)
         if key:
@@ -183,8 +192,13 @@ class Operations:
         self._left.pop(operation, None)
         task = asyncio.ensure_future(self._carry_out(wanted, operation, work, key))
         self._running[operation] = task
-        task.add_done_callback(lambda _: self._running.pop(operation, None))
+        task.add_done_callback(lambda _: self._forget(operation))
         return task
+
+    def _forget(self, operation: str) -> None:
+        """Drops what is kept of an operation while it runs, however it ended."""
+        self._running.pop(operation, None)
+        self._bytes.pop(operation, None)
 
     def resume(self, is_begun: Callable[[str], bool], work_of: Callable[[Wanted], Work]) -> None:
         """Resumes what earlier runs had begun and not answered, but for what automatic mode goes on with itself.
@@ -198,7 +212,7 @@ class Operations:
             await self.tape.ensure()
         status, answer = await work(operation)
         self.ended(operation, status, answer, wanted, key)
-        return Ended(operation, status, msgspec.Raw(answer))
+        return Ended(operation, status, msgspec.Raw(answer), written=self._bytes.get(operation, 0))
 
     def ended(self, operation: str, status: int, answer: bytes, wanted: Wanted, key: str) -> None:
         record = {
@@ -208,6 +222,8 @@ class Operations:
             "status": status,
             "answer": msgspec.json.decode(answer),
         }
+        if not wanted.acts and not key and (digest := _digest_of_long(record["answer"])):
+            record["answer"] = digest  # nobody can ask for it again with a key
         if at := self._written(wanted, record, "reply"):
             self._place(operation, self._places.get(operation, (at, 0))[0], at)
         if key:
@@ -215,12 +231,15 @@ class Operations:
 
     def _written(self, wanted: Wanted, record: dict[str, Any], event: str) -> int:
         """Returns the record's sequence; 0 of a stop on a disk without room: it is carried out all the same."""
+        before, operation = self.tape.appended_bytes, record["operation"]
         try:
-            return self.tape.append(record, event)
+            at = self.tape.append(record, event)
         except DiskFull:
             if wanted.name != STOP:
                 raise
             return 0
+        self._bytes[operation] = self._bytes.get(operation, 0) + self.tape.appended_bytes - before
+        return at
 
     async def drained(self, within_s: float) -> None:
         """Waits for what is under way; what takes longer goes on in the next run."""
@@ -230,13 +249,15 @@ class Operations:
                 each.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def log(self, record: dict[str, Any]) -> None:
-        """Writes a call, once it was answered, where the disk has room."""
+    def log(self, record: dict[str, Any]) -> int:
+        """Writes a call, once it was answered, where the disk has room. Returns its bytes."""
+        before = self.tape.appended_bytes
         with suppress(DiskFull):
             self.tape.append(record, "log")
             self._logs += 1
             if self._logs % LOGS_PER_COUNT == 0:
                 self.tape.append({"counts": self._numbers, "total": self.total}, "command")
+        return self.tape.appended_bytes - before
 
     def records(self, operation: str) -> list[Saved] | None:
         """Reads what the tape has of an operation, with what its saga did after the answer: blocking. None: of none of
@@ -254,10 +275,13 @@ class Operations:
     # --- ids --------------------------------------------------------------------------------------
 
     def _new_id(self, kind: str) -> str:
-        """Returns `KIND-YYYYMMDD-NNN`, UTC. A clock that goes back gives no number twice."""
-        day = datetime.fromtimestamp(self._now() // 10**9, UTC).strftime("%Y%m%d")
-        last, number = self._numbers.get(kind, (day, 0))
-        day, number = (last, number + 1) if day <= last else (day, 1)
+        """Returns `KIND-YYYYMMDD-NNN`, UTC. The number is of the milliseconds of the day: a count would repeat in
+        another home, and gateways and venues know commands and transfers by it. A clock that goes back gives none
+        twice."""
+        now = self._now()
+        today, ms = datetime.fromtimestamp(now // SECOND, UTC).strftime("%Y%m%d"), now % DAY // MS + 1
+        day, last = self._numbers.get(kind, ("", 0))
+        day, number = (today, ms) if (today, ms) > (day, last) else (day, last + 1)
         self._numbers[kind] = day, number
         return f"{kind}-{day}-{number:03}"
 
@@ -299,5 +323,14 @@ class Operations:
             key = f"{record['actor']}\n{record['key']}" if record["key"] else ""
             self._left[operation] = Wanted(**{name: record[name] for name in Wanted._fields}), key
             if key and at >= young:
-                self._once.began(key, digest_of(record["actor"], record["name"], record["fields"]), at)
+                digest = record.get("digest") or digest_of(record["actor"], record["name"], record["fields"])
+                self._once.began(key, digest, at)
                 self._operations[key] = operation
+
+
+def _digest_of_long(value: Any) -> dict[str, Any]:
+    """Returns what stands on the tape for fields or an answer too long to be kept, {}: they are not."""
+    data = msgspec.json.encode(value)
+    if len(data) <= KEPT_BYTES_MAX:
+        return {}
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}

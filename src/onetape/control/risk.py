@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -24,7 +25,9 @@ from onetape.model.errors import (
     ProcessDown,
     ProxyFailed,
 )
+from onetape.model.sections import ControlConfig
 from onetape.model.time import MS
+from onetape.notify.alert import Type, is_about_sinks
 from onetape.notify.past_alerts import PastAlerts, alert_rows
 from onetape.store.records import Records, metadata
 
@@ -191,6 +194,12 @@ class Risk:
             and type in (None, each.type)
         ]
 
+    def faults(self) -> Counter[str]:
+        """Returns how many WARN and CRITICAL alerts each process has told; that one has ended is its supervisor's."""
+        self._look()
+        rows = (each for each in self._rows if each["severity"] != "INFO" and each["type"] != Type.PROCESS)
+        return Counter(each["subject"].partition(" ")[0] for each in rows)
+
     async def acknowledge(self, commands: IPCCommandSystem, id_: str, command_id: str | None = None) -> Alert:
         """Says on the supervisor's journal that a person has acknowledged an alert: it blocks no more. Raises NotServed
         where there is none of that id, ServiceTimeout without a supervisor."""
@@ -206,7 +215,7 @@ class Risk:
 
     def gate(self, accounts: Sequence[str], reduces: bool) -> None:
         """Lets pass what takes risk off. Raises BlockedByRiskAlert where a CRITICAL of one of the accounts, or of the
-        system, goes on that nobody has acknowledged."""
+        system, goes on that nobody has acknowledged; that alerts do not leave counts with `needs_alerts`."""
         if reduces:
             return
         self._look()
@@ -221,10 +230,12 @@ class Risk:
     def _look(self) -> None:
         if self._past.take():
             self._rows = alert_rows(self._past.found, self._views.config, is_all=True)
+            section: ControlConfig = self._views.config.control
             self._critical = [
                 each
                 for each in self._rows
                 if each["severity"] == "CRITICAL" and each["cleared"] is None and each["acked"] is None
+                if section.needs_alerts or not is_about_sinks(each["subject"])
             ]
 
 

@@ -7,7 +7,6 @@ import asyncio
 import json
 import re
 import secrets
-import socket
 import sys
 import time
 from collections import Counter, deque
@@ -24,7 +23,6 @@ from aiohttp.web_protocol import RequestHandler
 
 from onetape.control.auth import Entrance, check_scope
 from onetape.control.call import Call, Handler
-from onetape.control.limits import CallLimits
 from onetape.control.listening import server_tls
 from onetape.control.openapi import DOCUMENT, PAGE, PAGE_POLICY
 from onetape.control.operations import Operations, Wanted, Work
@@ -35,16 +33,16 @@ from onetape.control.tokens import Grant, TokenStore
 from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, OnetapeError, ProcessDown, RateLimited
 from onetape.model.sections import ControlConfig
 from onetape.model.typed import from_builtins, from_json
+from onetape.net.call_limits import CallLimits
+from onetape.net.listener import IDLE_S, Connection, Listener, prove
+from onetape.preflight.configured import trades_at_venues
 
 __all__ = ["BODY_BYTES_MAX", "ControlServer"]
 
 BODY_BYTES_MAX: Final = 1 << 16
-CONNECTIONS_MAX: Final = 4096
-HEAD_S: Final = 10.0  # from a connection to its first whole head
 BODY_S: Final = 10.0
-IDLE_S: Final = 75.0
-UNREAD_MS: Final = 30_000  # that a client may leave an answer unread
 STOP_S: Final = 10.0  # for what is under way when the process is to end
+TAPE_BYTES_PER_HOUR: Final = 64 << 20  # of a caller, for what does not act: retention takes nothing of the tape
 LINES_PER_S: Final = 20  # in the log, and on the tape of calls that are no operations; the next frame counts the rest
 MINUTE_S: Final = 60
 EXACT: Final = 2**53  # below it a float is the integer that was written
@@ -91,46 +89,48 @@ class ControlServer:
         self._check = check
         self._section: ControlConfig = options.config.control
         self._options, self._operations, self._handlers = options, operations, handlers
-        self._entrance = Entrance(self._section, TokenStore(Path(options.home)))
+        self._entrance = Entrance(
+            self._section, TokenStore(Path(options.home)), needs_token=trades_at_venues(options.config)
+        )
         self._limits = CallLimits(self._section.calls_per_second)
+        self._bytes = CallLimits(TAPE_BYTES_PER_HOUR / 3600, at_once=TAPE_BYTES_PER_HOUR)
         self._life, self._count = secrets.token_hex(4), 0
         self._seconds: deque[list[float]] = deque(maxlen=MINUTE_S)  # of each: when, calls, ms
         self._lines = _Lines()  # in the log
         self._frames = _Lines()  # on the tape, of calls that are no operations
-        self._web: _Web | None = None
-        self._listening: list[asyncio.Server] = []
+        self._web: web.Server | None = None
+        self._listener: Listener | None = None
         self.address = ""
 
     # --- start and end ----------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Listens, of loopback on both of its addresses. Raises ProcessDown where the port is taken."""
-        loop, section = asyncio.get_running_loop(), self._section
-        self._web = _Web(self.handle, access_log=None, keepalive_timeout=IDLE_S, auto_decompress=False)
+        section = self._section
+        self._web = web.Server(
+            self.handle, request_factory=_request_made, access_log=None, keepalive_timeout=IDLE_S, auto_decompress=False
+        )
         tls = server_tls(self._options.tls_cert, self._options.tls_key)
+        self._listener = Listener(self._web, tls=tls, kind=_Connection)
         local = section.host in ("127.0.0.1", "localhost")
         try:
-            first = await loop.create_server(
-                self._web, "127.0.0.1" if local else section.host, section.port, ssl=tls, backlog=1024
-            )
+            port = self._listener.open("127.0.0.1" if local else section.host, section.port)
         except OSError as error:
             raise ProcessDown(
                 f"cannot listen on {section.host}:{section.port}: {error.strerror}",
                 location="[control] port",
                 todo="end who has it, or write another port",
             ) from error
-        self._listening.append(first)
-        port = first.sockets[0].getsockname()[1]
         if local:
             with suppress(OSError):  # a machine may have no ::1
-                self._listening.append(await loop.create_server(self._web, "::1", port, ssl=tls, backlog=1024))
+                self._listener.open("::1", port)
         shown = f"[{section.host}]" if ":" in section.host else section.host
         self.address = f"{'https' if tls else 'http'}://{shown}:{port}"
 
     async def stop(self) -> None:
         """Takes no more calls, and waits for what is under way."""
-        for each in self._listening:
-            each.close()
+        if self._listener is not None:
+            self._listener.close()
         await self._operations.drained(STOP_S)
         if self._web is not None:
             await self._web.shutdown(1.0)
@@ -171,6 +171,8 @@ class ControlServer:
 
     async def _answer(self, request: web.BaseRequest, call: Call, headers: dict[str, str]) -> tuple[str, bytes]:
         self._let_in(request, call)
+        if call.grant.scopes:
+            prove(request, may_act="kill" in call.grant.scopes)
         if (page := PAGES.get(call.target)) is not None:
             if call.method != "GET":
                 raise NotServed(405, f"{call.target} is read", headers={"Allow": "GET"})
@@ -194,14 +196,13 @@ class ControlServer:
     def _let_in(self, request: web.BaseRequest, call: Call) -> None:
         """Raises PermissionDenied, RateLimited. Who is refused counts by the address, so that guessing is slow; who
         may stop the system is never rate limited."""
-        caller = call.address
+        caller = call.caller
         try:
             self._entrance.check_source(request.headers)
             if call.target in PAGES:  # a browser has no token to show
                 return
             call.grant = self._entrance.who(request.headers)
-            if call.grant.digest:
-                caller = f"token {call.grant.name}"
+            caller = call.caller
             if set(call.grant.scopes) & {each.scope for each in _STATIC.get(call.target, ()) if each.scope == "kill"}:
                 caller = ""
         finally:
@@ -235,7 +236,13 @@ class ControlServer:
             acts=route.scope != "read" and not getattr(call.request, "dry_run", False),
         )
         checks = route.scope == "trade" and wanted.acts and getattr(call.request, "enabled", True)
+        if not wanted.acts and (wait := self._bytes.wait(call.caller, 0)):
+            raise _Limited(
+                wait, f"more than {TAPE_BYTES_PER_HOUR >> 20} MiB an hour on the tape", "dry runs are kept there"
+            )
         ended = await self._operations.run(wanted, self._work(call, handler, checks=checks))
+        if not wanted.acts:
+            self._bytes.spend(call.caller, ended.written)
         call.operation, call.status = ended.operation, ended.status
         if ended.repeated:
             headers["Idempotent-Replayed"] = "true"
@@ -301,8 +308,11 @@ class ControlServer:
             "code": call.code,
             "ms": round(ms, 3),
         }
-        if call.operation or self._frames.take(int(began)):
-            self._operations.log({**record, "left_out": self._frames.left_out})
+        if not call.operation and self._bytes.wait(call.caller, 0):
+            self._frames.left_out += 1
+        elif call.operation or self._frames.take(int(began)):
+            written = self._operations.log({**record, "left_out": self._frames.left_out})
+            self._bytes.spend(call.caller, written)
             self._frames.left_out = 0
         if (call.operation or call.status >= 400) and self._lines.take(int(began)):
             self._say(call, ms)
@@ -328,10 +338,10 @@ class _Lines:
 class _Limited(RateLimited):
     """Says that a caller makes too many calls. wait: seconds."""
 
-    def __init__(self, wait: float) -> None:
-        super().__init__(
-            "too many calls", todo=f"wait {wait:.2f} s, then call again; see calls_per_second in [control]"
-        )
+    def __init__(
+        self, wait: float, what: str = "too many calls", why: str = "see calls_per_second in [control]"
+    ) -> None:
+        super().__init__(what, todo=f"wait {wait:.2f} s, then call again; {why}")
         self.wait = wait
 
 
@@ -432,38 +442,19 @@ def _bad_field(error: msgspec.ValidationError) -> BadInput:
 # --- connections ----------------------------------------------------------------------------------
 
 
-class _Web(web.Server):
-    def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
-
-    def _make_request(
-        self,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: RequestHandler,
-        writer: AbstractStreamWriter,
-        task: asyncio.Task[None],
-    ) -> web.BaseRequest:
-        return web.BaseRequest(message, payload, protocol, writer, task, self._loop, client_max_size=BODY_BYTES_MAX)
+def _request_made(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_BYTES_MAX)
 
 
-class _Connection(RequestHandler):
-    """Ends a client that sends no head, or reads nothing, and one for which there is no place."""
-
+class _Connection(Connection):
     __slots__ = ()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        made = transport.get_extra_info("socket")
-        made.setsockopt(socket.IPPROTO_TCP, getattr(socket, "TCP_USER_TIMEOUT", 18), UNREAD_MS)
-        if self._manager is not None and len(self._manager.connections) > CONNECTIONS_MAX:
-            self.force_close()
-            return
-        self._loop.call_later(HEAD_S, self._late)
-
-    def _late(self) -> None:
-        if not self._request_count:
-            self.force_close()
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -50,13 +51,19 @@ DONE: Final = (DuplicateCommand.code, NotAvailable.code)  # it had been done; a 
 
 
 class System:
-    """Shows, stops and restarts the system. performance: mean ms of a call and calls per second, of the last minute."""
+    """Shows, stops and restarts the system. performance: mean ms of a call and calls per second, of the last minute;
+    faults: how many alerts each process has told, beside those of its end."""
 
     def __init__(
-        self, home: Path, config: Config, operations: Operations, performance: Callable[[], tuple[float, float]]
+        self,
+        home: Path,
+        config: Config,
+        operations: Operations,
+        performance: Callable[[], tuple[float, float]],
+        faults: Callable[[], Counter[str]] = Counter,
     ) -> None:
         self._home, self._config, self._operations = home, config, operations
-        self._performance = performance
+        self._performance, self._faults = performance, faults
         self._commands = IPCCommandSystem(CONTROL, home=home)  # its own: no stop waits behind the commands of hedges
         self._commands.start()
         self._supervisor = Connection(process_socket(home, "supervisor"))
@@ -116,11 +123,12 @@ class System:
         """Returns what one look at the processes comes to. now: when it was."""
         processes = seen["processes"]
         mean, rate = self._performance()
+        faults = self._faults()
         is_well = seen["running"] and all(each["state"] != "failed" for each in processes)
         return SystemStatus(
             status="running" if is_well else "error",
             uptime=0.0,
-            services=[_service(each, now) for each in processes],
+            services=[_service(each, now, each["restarts"] + faults[each["name"]]) for each in processes],
             performance=Performance(
                 avg_response_time=mean,
                 operations_per_second=rate,
@@ -292,11 +300,11 @@ class System:
         return SystemReply(success=True, operation_id=call.operation, timestamp=time.time_ns() // MS, status=status)
 
 
-def _service(process: dict[str, Any], now: int) -> Service:
-    """Returns a process as a service. error_count: how often it was started anew."""
-    age = process["heartbeat_age_ms"]
-    heard = 0 if age is None else now // MS - age
-    return Service(name=process["name"], status=process["state"], last_heartbeat=heard, error_count=process["restarts"])
+def _service(process: dict[str, Any], now: int, errors: int) -> Service:
+    """Returns a process as a service. One without a heartbeat of its own (the pages) was seen by its supervisor now."""
+    age, is_seen = process["heartbeat_age_ms"], process["state"] == "running"
+    heard = now // MS - age if age is not None else now // MS if is_seen else 0
+    return Service(name=process["name"], status=process["state"], last_heartbeat=heard, error_count=errors)
 
 
 def _not_back(seen: dict[str, Any], wanted: dict[str, int]) -> list[str]:

@@ -22,7 +22,7 @@ import msgspec
 from onetape.control.routes import Scope
 from onetape.ipc.token_cache import TokenCache
 from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, UsageError
-from onetape.model.sections import CONTROL, DASHBOARD
+from onetape.model.sections import CONTROL, DASHBOARD, OPERATOR
 from onetape.model.time import DAY
 from onetape.model.typed import from_json
 from onetape.security.private import private_folder
@@ -51,9 +51,17 @@ class Grant(msgspec.Struct, frozen=True):
 
 ANONYMOUS: Final = Grant("anonymous", "", SCOPES, 0)  # on loopback, while there is no token
 PAGES: Final = Grant(DASHBOARD, "run", SCOPES, 0)  # of this home, which have checked who calls them
+COMMANDS: Final = Grant(OPERATOR, "run", SCOPES, 0)  # of the command line, by who may read this home's files
 NOBODY: Final = Grant("nobody", "", (), 0)  # who was not let in
 AUTO: Final = "auto"  # as whom automatic mode acts, and how the ids of its operations begin
-RESERVED: Final = (ANONYMOUS.name, NOBODY.name, AUTO, CONTROL, DASHBOARD)  # actors of records that show no token
+RESERVED: Final = (
+    ANONYMOUS.name,
+    NOBODY.name,
+    AUTO,
+    CONTROL,
+    DASHBOARD,
+    OPERATOR,
+)  # actors of records that show no token
 
 
 class TokenStore:
@@ -98,13 +106,16 @@ class TokenStore:
                 found = grant
         return found
 
-    def is_of_pages(self, token: str) -> bool:
-        """Tells whether it is what this home's dashboard shows of itself."""
-        try:
-            own = self._processes.of(DASHBOARD)
-        except OnetapeError:
-            return False
-        return hmac.compare_digest(token.encode("utf-8", "replace"), own.encode())
+    def own(self, token: str) -> Grant | None:
+        """Returns the grant of what this home's dashboard or command line shows of itself."""
+        for grant in (PAGES, COMMANDS):
+            try:
+                own = self._processes.of(grant.name)
+            except OnetapeError:
+                continue
+            if hmac.compare_digest(token.encode("utf-8", "replace"), own.encode()):
+                return grant
+        return None
 
     def create(self, name: str, scopes: list[str], days: int = 0) -> tuple[str, Grant]:
         """Makes a token: itself, and what is kept of it. days: until it expires, 0: never. Raises UsageError."""

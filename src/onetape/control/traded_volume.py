@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from onetape.gateway.order_frames import TRADE
 from onetape.model.enums import EventType
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
@@ -18,7 +18,6 @@ from onetape.tape.segments import is_tape
 __all__ = ["TradedVolume"]
 
 _TYPES: Final = ("instrument", "trade")
-_TRADE: Final = struct.Struct("<4q")  # how TradePayload of core/journal/events.hpp begins
 
 
 class TradedVolume:
@@ -68,5 +67,5 @@ class TradedVolume:
         if frame.type == EventType.INSTRUMENT.id:
             self._list(frame.stream, Instrument.from_msgpack(frame.payload))
         elif frame.time >= self._since and (instrument := self._instruments.get(frame.stream)) is not None:
-            *_, size = _TRADE.unpack_from(frame.payload)
+            *_, size = TRADE.unpack_from(frame.payload)
             self._qty = (self._qty or Decimal(0)) + instrument.size(size)

@@ -15,10 +15,10 @@ from typing import Final
 
 from onetape.accounts.entries import TOTAL
 from onetape.accounts.table import AccountReader, Margin, PositionShown, gateway_of
-from onetape.control.market_tape import GatewayTape, Seen
+from onetape.control.market_tape import DoubtedPrice, GatewayTape, Seen
 from onetape.control.symbols import USD, NeutralSymbols
 from onetape.control.traded_volume import TradedVolume
-from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, MarketReader
+from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, TRADE, MarketReader
 from onetape.gateway.account_balances import STALE_NS
 from onetape.gateway.account_projection import AccountView, FollowedAccount
 from onetape.gateway.checkpoint import checkpoint_file
@@ -27,6 +27,7 @@ from onetape.hedge.model import LegView, Level, Resting
 from onetape.hedge.moves import Booked
 from onetape.hedge.plan import base_of, worth
 from onetape.hub.options import brought_by_hub, hub_journal
+from onetape.market.confirmed_price import PriceKind
 from onetape.model.enums import Kind, OrderState, PositionSide, TimeInForce
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
@@ -88,6 +89,7 @@ class Views:
         self._figures: dict[str, AccountFigures] = {}
         self._legs: dict[tuple[str, str], LegView] = {}  # by account and symbol, as of the last refresh
         self._hub: MarketReader | None = None
+        self._hub_prices: dict[str, DoubtedPrice] = {}  # by symbol
         self._symbols: tuple[int, NeutralSymbols] | None = None
         self._of_hub: dict[str, frozenset[str]] = {}
         self._volumes: dict[tuple[str, str, int], TradedVolume] = {}
@@ -303,11 +305,15 @@ class Views:
         return found.worth[currency]
 
     def _mark(self, instrument: Instrument, seen: Seen) -> Decimal:
-        """Returns the venue's mark while it is fresh, else the mid price, 0: there is neither."""
+        """Returns the venue's mark while it is fresh, else the mid price, 0: there is neither. What is not confirmed
+        leaves the price where it was."""
+        middle = seen.price.of(PriceKind.QUOTE, self.now) if seen.price.is_uncertain(self.now) else 0
         if seen.mark and self.now - seen.mark_at <= MARKS * self.market_age:
-            return instrument.price(seen.mark)
+            return instrument.price(seen.price.of(PriceKind.MARK, self.now) or middle or seen.mark)
         bids, asks = seen.levels()
-        return instrument.price(bids[0][0] + asks[0][0]) / 2 if bids and asks else _ZERO
+        if not bids or not asks:
+            return _ZERO
+        return instrument.price(2 * middle or bids[0][0] + asks[0][0]) / 2
 
     def _funding(self, account: str, instrument: Instrument, seen: Seen) -> tuple[int | None, int]:
         """Returns the next payment's rate, 1e-12, and when it is, ns UTC, 0: unknown. Where the gateway does not hear
@@ -325,6 +331,8 @@ class Views:
             return "its equity is not known"
         if not seen.at or not mark:
             return "no price of it is known"
+        if seen.price.is_uncertain(self.now):
+            return "its price is in doubt: quotes, trades and marks tell otherwise than before, and not the same"
         age = self.now - seen.at
         return f"its market has been silent for {age / SECOND:.1f} s" if age > self.market_age else ""
 
@@ -392,7 +400,7 @@ class Views:
         try:
             if self._hub is None:
                 self._hub = MarketReader(self.home)
-            return _of_hub(self._hub, instrument)
+            return _of_hub(self._hub, instrument, self._hub_prices.setdefault(instrument.symbol, DoubtedPrice()))
         except OnetapeError:  # it is away
             self._hub = None
             return Seen()
@@ -434,11 +442,12 @@ def main_coin(held: Sequence[LegView]) -> tuple[LegView, Decimal] | None:
     return first, sum((each.position for each in held if each.instrument.base == coin), _ZERO)
 
 
-def _of_hub(hub: MarketReader, instrument: Instrument) -> Seen:
-    """Returns what the hub's table has of a symbol; nothing where it counts in other units."""
-    seen, symbol = Seen(), instrument.symbol
+def _of_hub(hub: MarketReader, instrument: Instrument, price: DoubtedPrice) -> Seen:
+    """Returns what the hub's table has of a symbol; nothing where it counts in other units. price: of the symbol, takes
+    in what is new."""
+    seen, symbol = Seen(price=price), instrument.symbol
     groups: Mapping[str, Group | None] = {
-        each.name: hub.state.get(each.name, symbol) for each in (QUOTE, MARK, FUNDING, BOOK)
+        each.name: hub.state.get(each.name, symbol) for each in (QUOTE, MARK, TRADE, FUNDING, BOOK)
     }
     figures = {
         name: {field: int(value or 0) for field, value in group.values.items()}
@@ -452,6 +461,9 @@ def _of_hub(hub: MarketReader, instrument: Instrument) -> Seen:
         )
     if (mark := figures.get(MARK.name)) is not None:
         seen.mark, seen.mark_at = mark["mark"], mark["ts_recv"]
+        price.take(PriceKind.MARK, seen.mark, seen.mark_at)
+    if (trade := figures.get(TRADE.name)) is not None:
+        price.take(PriceKind.TRADE, trade["price"], trade["ts_recv"])
     if (funding := figures.get(FUNDING.name)) is not None:
         seen.rate = funding["rate"]
     if (book := figures.get(BOOK.name)) is not None:
@@ -461,6 +473,9 @@ def _of_hub(hub: MarketReader, instrument: Instrument) -> Seen:
         )
         seen.best = bids, asks
         seen.at = max(seen.at, book["ts_recv"])
+    bids, asks = seen.levels()
+    if bids and asks:
+        price.take(PriceKind.QUOTE, (bids[0][0] + asks[0][0]) // 2, seen.at)
     return seen
 
 
