@@ -63,3 +63,10 @@ def test_a_refused_cancel_is_no_reason_of_an_order_that_works_on_or_is_filled():
     tape.news(*refused)
     tape.fill()
     assert tape.row() == ("FILLED", 0, None)
+
+
+def test_an_order_whose_fills_alone_are_told_has_the_venue_s_id():
+    tape = Tape()
+    tape.fill()
+    (row,) = tape.projection.drain().changed["record_orders"].values()
+    assert (row["state"], row["venue_order_id"]) == ("FILLED", "7")

@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -119,6 +120,53 @@ def test_the_process_says_that_its_database_is_away_and_that_it_is_back(world, t
         assert contents(records)["record_fills"]
     finally:
         records.close()
+
+
+@pytest.mark.parametrize("how", ["deleted", "another file", "a copy of before", "emptied"])
+def test_a_database_that_was_deleted_or_put_back_is_told_and_made_anew(how, world, tmp_path):
+    (journal,) = gateway_journals(world.home.path).values()
+    retold, file = Retold(tmp_path, journal), tmp_path / "records.db"
+    url = f"sqlite:///{file}"
+    with recorder(tmp_path, url) as process:
+        retold.write(100)
+        wait_for(lambda: file.exists() and _recorded(tmp_path, url))
+        with sqlite3.connect(file) as source, sqlite3.connect(tmp_path / "copy.db") as target:
+            source.backup(target)
+        retold.write(100)
+        if how == "deleted":
+            file.unlink()
+        elif how == "another file":
+            (tmp_path / "empty.db").touch()
+            (tmp_path / "empty.db").replace(file)
+        elif how == "a copy of before":
+            with sqlite3.connect(tmp_path / "copy.db") as source, sqlite3.connect(file) as target:
+                source.execute("UPDATE record_lease SET holder = 'elsewhere:1:1', until = 0 WHERE name = 'recorder'")
+                source.commit()
+                source.backup(target)
+        else:
+            with sqlite3.connect(file) as emptied:
+                for (table,) in emptied.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                    if table != "record_version":
+                        emptied.execute(f"DELETE FROM {table}")
+        retold.write(10**6)
+        wait_for(
+            lambda: states(tmp_path)[-1:] == ["written"] and {*states(tmp_path)} != {"written"},
+            lambda: states(tmp_path),
+        )
+        retold.close()
+        process.send_signal(signal.SIGTERM)  # it reads to the end
+        assert process.wait() == 0
+    reported = [each for each in states(tmp_path) if each != "written"]
+    assert all("deleted or replaced" in each or "put back from a copy" in each for each in reported), reported
+    ours, beside = Records(url, home=tmp_path), record_all(tmp_path, "sqlite:///beside.db")
+    try:
+        kept, wanted = contents(ours), contents(beside)
+        assert kept["record_fills"]
+        for table in kept:
+            assert sorted(kept[table], key=repr) == sorted(wanted[table], key=repr), table
+    finally:
+        ours.close()
+        beside.close()
 
 
 @pytest.mark.parametrize("away_s", [0, *long_form(600)])

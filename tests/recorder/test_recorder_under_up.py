@@ -7,9 +7,12 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 from datetime import UTC, datetime
 from decimal import Decimal
+
+import pytest
 
 from onetape.cli.main import run
 from onetape.model.sections import Config
@@ -95,6 +98,83 @@ def test_the_ledger_is_the_exchange_s_statement_over_kills_and_a_second_recorder
         exported(home, tmp_path)
         together = home.run("equity", "--by", "all")[-1]
         assert {name: last[name] for name in together} == together
+
+
+RESTS = """
+from onetape import Strategy
+
+
+class Rests(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+
+    def on_quote(self, quote):
+        if not self.orders(self.symbol):
+            self.buy(self.symbol, 0.01, quote.bid * 0.9)
+"""
+
+
+def test_what_down_ends_is_in_the_records(tmp_path):
+    """The recorder reads the gateways' last words."""
+    import sqlalchemy as sa
+
+    from onetape.store.records import metadata
+
+    table = metadata.tables["record_orders"]
+    with Home(tmp_path, CONFIG, RESTS) as home:
+        home.run("up")
+
+        def states() -> list[str]:
+            with records_of(home.home, Config(), os.environ, tmp_path) as records:
+                return [row["state"] for row in records.rows(sa.select(table.c.state))]
+
+        wait_for(lambda: "ACCEPTED" in states())
+        home.run("down")
+        assert set(states()) == {"CANCELED"}
+
+
+HUB = """
+[collectors.c]
+venue = "x"
+symbols = ["binance:BTC/USDT:USDT"]
+[hub]
+"""
+
+
+def test_positions_are_worth_what_the_hub_says_where_a_hub_brings_the_market(tmp_path):
+    with Home(tmp_path, CONFIG + HUB, TRADER) as home:
+        home.run("up")
+        home.wait_for(lambda: any(Decimal(row["unrealized"]) for row in home.run("risk")))
+        (trip, *_) = home.wait_for(lambda: home.run("trips"))
+        assert 0 < Decimal(trip["context"]["bid"]) < Decimal(trip["context"]["ask"])
+        assert Decimal(trip["peak"]) >= Decimal(trip["trough"])
+        home.run("down")
+
+
+def test_what_a_venue_tells_once_more_after_a_lost_journal_is_there_once(tmp_path):
+    import sqlalchemy as sa
+
+    from onetape.store.records import metadata
+
+    fills, activity, orders = (metadata.tables[f"record_{name}"] for name in ("fills", "activity", "orders"))
+    with Home(tmp_path, CONFIG, TRADER) as home:
+        for life in range(2):
+            home.run("up")
+            home.wait_for(lambda: len(home.fills()) > 3)
+            home.run("down")
+            if not life:
+                shutil.rmtree(home.home / "journal" / "gateway-main")
+        with records_of(home.home, Config(), os.environ, tmp_path) as records:
+            rows = [(row["trade_id"], row["qty"] * row["price"]) for row in records.rows(sa.select(fills))]
+            assert len({row["journal"] for row in records.rows(sa.select(fills))}) == 2
+            sums = {"fills": Decimal(0), "volume": Decimal(0)}
+            for row in records.rows(sa.select(activity).where(activity.c.kind.in_(tuple(sums)))):
+                sums[row["kind"]] += Decimal(row["amount_exact"])
+            assert not [row for row in records.rows(sa.select(orders)) if row["filled"] and not row["venue_order_id"]]
+    assert len(rows) == len(dict(rows)) == sums["fills"]
+    assert float(sums["volume"]) == pytest.approx(sum(dict(rows).values()))
 
 
 def exported(home, folder) -> None:

@@ -3,6 +3,7 @@ ledgers and the exchange say; a recorder that is killed at its commits changes n
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import struct
@@ -223,3 +224,53 @@ def test_a_trip_ends_flat_and_its_money_is_in_the_ledger():
             assert Decimal(trip["peak"]) >= Decimal(trip["realized"]) >= Decimal(trip["trough"])
     finally:
         records.close()
+
+
+@pytest.mark.parametrize(("kind", "number"), [("binance-usdm", 3), ("aster", 1), ("pacifica", 1), ("bitmex", 3)])
+def test_the_trips_of_a_flat_position_add_up_to_what_the_ledger_has_of_it(kind, number):
+    """In these worlds no funding comes after a position has ended: such funding is in the ledger and in no trip."""
+    world = play(Seed("World", kind, number, 60).begun(), 60)
+    records = record_all(world.home.path)
+    try:
+        found = contents(records)
+    finally:
+        records.close()
+    held = {(row["slot"], row["symbol"]) for row in found["record_positions"] if Decimal(row["qty_exact"])}
+    flat = {(row["slot"], row["symbol"]) for row in found["record_trips"]} - held
+    booked, tripped = defaultdict(Decimal), defaultdict(Decimal)
+    for row in found["record_income"]:
+        if (row["slot"], row["symbol"]) in flat:
+            booked[row["slot"], row["symbol"], row["asset"], row["kind"]] += Decimal(row["amount_exact"])
+    for (*place, _), amount in list(booked.items()):
+        booked[(*place, "net")] += amount
+    for trip in found["record_trips"]:
+        if (trip["slot"], trip["symbol"]) in flat:
+            place = trip["slot"], trip["symbol"], trip["currency"]
+            for part in ("realized", "funding", "net"):
+                tripped[(*place, part)] += Decimal(trip[part])
+            for asset, fee in json.loads(trip["fees"]).items():
+                tripped[(*place[:2], asset, "fee")] -= Decimal(fee)
+    assert any(part == "fee" and amount < 0 for (*_, part), amount in booked.items())
+    assert {key: amount for key, amount in tripped.items() if amount} == {
+        key: amount for key, amount in booked.items() if amount
+    }
+
+
+def test_funding_is_in_the_trip_of_who_holds_the_position():
+    world = play(Seed("World", "binance-usdm", 9, 150).begun(), 150)
+    records = record_all(world.home.path)
+    try:
+        found = contents(records)
+    finally:
+        records.close()
+    booked, tripped = defaultdict(Decimal), defaultdict(Decimal)
+    for row in found["record_income"]:
+        if row["kind"] == "funding":
+            booked[row["slot"], row["symbol"]] += Decimal(row["amount_exact"])
+    for trip in found["record_trips"]:
+        tripped[trip["slot"], trip["symbol"]] += Decimal(trip["funding"])
+    assert (
+        {place: amount for place, amount in tripped.items() if amount}
+        == {place: amount for place, amount in booked.items() if amount}
+        != {}
+    )

@@ -21,7 +21,7 @@ from onetape.accounts.entry_frames import unpack
 from onetape.gateway.order_frames import DENIED_FLAG, FILL, INPUT, NEWS, REQUEST
 from onetape.model.enums import EventType, OrderState
 from onetape.model.errors import BadInput, OnetapeError
-from onetape.model.ids import client_id, parse_client_id, robot_tag
+from onetape.model.ids import EPOCH_BITS, client_id_of_order, is_by_hand, parse_client_id, robot_tag
 from onetape.model.money import money_text
 from onetape.model.time import SECOND
 from onetape.recorder.options import GATEWAYS
@@ -35,7 +35,6 @@ __all__ = ["LOOK_FRAMES", "READ", "Chain", "Chains", "Home", "Hop", "Tape", "add
 _OF_RUN: Final = ("instrument", "order_request", "order_event", "fill")
 READ: Final = (*_OF_RUN, "params", "command", "reply", "input", "entry", "transfer")
 _ENDED: Final = frozenset(OrderState[n].id for n in ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED"))
-_EPOCH_BITS: Final = 32
 _BY_HAND: Final = b"hand "  # in the request key of an order by hand
 LOOK_BACK_NS: Final = SECOND  # for what the market was
 LINGER_NS: Final = 5 * SECOND  # of an order that has ended: its last fills and entries may be on their way
@@ -143,16 +142,15 @@ class Chains:
         chain = self.open.get(key)
         if chain is None:
             chain = self.open[key] = Chain(key, is_ended=not robot)
-            chain.robot, chain.run = self._incarnations.get((robot, order_id >> _EPOCH_BITS), ("", ""))
+            if not is_by_hand(order_id):
+                chain.robot, chain.run = self._incarnations.get((robot, order_id >> EPOCH_BITS), ("", ""))
             self._await_input(chain)
-            if not chain.robot:  # by hand, for a robot: under an epoch that is no life's
+            if not chain.robot:  # no incarnation of its robot has asked for it
                 chain.robot = next(
                     (name for (number, _), (name, _) in self._incarnations.items() if number == robot), ""
                 )
-            ordinal = order_id & ((1 << _EPOCH_BITS) - 1)
-            if chain.robot and ordinal:
-                tag = robot_tag(chain.robot)
-                chain.name = client_id(tag, epoch=order_id >> _EPOCH_BITS, ordinal=ordinal)
+            if chain.robot and order_id & ((1 << EPOCH_BITS) - 1):
+                chain.name = client_id_of_order(robot_tag(chain.robot), order_id)
                 chain.names.add(chain.name)
         return chain
 
@@ -193,7 +191,7 @@ class Chains:
         for each in orders if isinstance(orders, list) else ():
             named = parse_client_id(str(each.get("client_id"))) if isinstance(each, dict) else None
             if named is not None:
-                key = self._robots.get(named.tag, 0), named.epoch << _EPOCH_BITS | named.ordinal
+                key = self._robots.get(named.tag, 0), named.order_id
                 if (chain := self.open.get(key)) is not None:
                     self._caused(chain, command)
 

@@ -67,6 +67,7 @@ class Process:
             while True:
                 is_last = self.stopping.is_set()  # what was written before is read
                 recorder.step()
+                records.check_there()
                 self._say("")
                 self._say_lag(recorder)
                 if not recorder.is_behind:  # what is read from long ago is no figure of now

@@ -7,8 +7,7 @@ that the gateway has, fed with the same fills, so that a row can be explained fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -25,10 +24,11 @@ from onetape.model.sections import OPERATOR
 from onetape.model.time import DAY, HOUR, MINUTE
 from onetape.model.typed import from_json
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
+from onetape.recorder.batch import Batch, FillKey, Row
 from onetape.recorder.worth import CAPITAL, Figures, Worth, WorthRecord, exact
 from onetape.tape.journal import Frame
 
-__all__ = ["ONE", "READ", "Batch", "DayKey", "HourKey", "Projection", "ProjectionRecord"]
+__all__ = ["ONE", "READ", "Projection", "ProjectionRecord"]
 
 READ: Final = (
     "instrument",
@@ -67,10 +67,6 @@ _CAUSES: Final = {
 _ENDED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
 
 _SCALES: Final[tuple[int, ...]] = tuple(10**decimals for decimals in range(max(DECIMALS_MAX, MONEY_DECIMALS) + 1))
-# account, strategy, symbol, day (days since 1970), currency of the row, kind, asset
-DayKey = tuple[str, str, str, int, str, str, str]
-# account, strategy, symbol, hour (hours since 1970), kind, asset of a volume
-HourKey = tuple[str, str, str, int, str, str]
 ONE: Final = 10**MONEY_DECIMALS  # of what is counted
 
 
@@ -151,30 +147,14 @@ class ProjectionRecord(msgspec.Struct):
     is_begun: bool
 
 
-Row = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Batch:
-    """The changes of tables that some frames led to. added: table -> rows that are new. changed: table -> key -> row
-    that takes the place of the one before, None: it goes. days, hours: added to their sums, 1e-18."""
-
-    added: dict[str, list[Row]] = field(default_factory=dict)
-    changed: dict[str, dict[tuple[Any, ...], Row | None]] = field(default_factory=dict)
-    days: dict[DayKey, int] = field(default_factory=dict)
-    hours: dict[HourKey, int] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> int:
-        return sum(map(len, self.added.values())) + sum(map(len, self.changed.values()))
-
-
 class Projection:
-    """Folds one gateway's journal. account: its name; journal: its uuid in hexadecimal digits;
-    leverage: at which positions are reckoned to use margin."""
+    """Folds one gateway's journal. account: its name; journal: its uuid in hexadecimal digits; leverage: at which
+    positions are reckoned to use margin. recorded: fills that an earlier journal of the account has, of which the venue
+    may tell once more until this one's books have begun."""
 
     def __init__(self, account: str, journal: str, *, leverage: float = 1.0) -> None:
         self.account, self.journal = account, journal
+        self.recorded: Container[FillKey] = ()
         self._instruments: dict[str, Instrument] = {}
         self._streams: dict[int, str] = {}
         self._currencies: dict[int, str] = {}
@@ -187,7 +167,7 @@ class Projection:
         self._slots: dict[str, int] = {}
         self._unread: dict[int, bytes] = {}  # the last quote of each stream, as it lies on the tape
         self._minute = 0  # of the last sample, 0: none yet
-        self._is_begun = False  # the ledger has an entry
+        self.is_begun = False  # the ledger has an entry
         self.now = 0
         self._moved: dict[tuple[int, str, PositionSide], int] = {}  # positions, since the last drain, and when
         self._batch = Batch()
@@ -208,7 +188,7 @@ class Projection:
     def take(self, frame: Frame) -> None:
         """Takes one frame of the types in READ, in the order of the tape."""
         time = frame.time
-        if time >= self._minute + MINUTE and self._is_begun:
+        if time >= self._minute + MINUTE and self.is_begun:
             self._sample(time)
         if time > self.now:
             self.now = time
@@ -218,9 +198,17 @@ class Projection:
         else:
             self._take[frame.type](frame)
 
+    def quoted(self, instrument: Instrument, bid: int, ask: int) -> None:
+        """Takes in a quote that is not on this tape. instrument: as its teller knows it; one of other units is left
+        out."""
+        own = self._instruments.get(instrument.symbol)
+        if own is not None and own.price_decimals == instrument.price_decimals and bid and ask:
+            self._read_quotes()
+            self._worth.quotes[instrument.symbol] = bid, ask
+
     def drain(self) -> Batch:
         """Returns what has come of the frames since the last time, with the figures of now."""
-        if self._is_begun:
+        if self.is_begun:
             self._read_quotes()
             rows = self._batch.changed.setdefault("record_risk", {})
             for row in self.risk():
@@ -356,6 +344,8 @@ class Projection:
         order.traded += fill.size
         order.spent += fill.size * fill.price
         row = order.row
+        if fill.venue:  # a fill may be told before the order's acknowledgement, or without one
+            row["venue_order_id"] = str(fill.venue)
         row["filled"] = max(row["filled"], _number(order.traded, instrument.size_decimals))
         row["average_price"] = _number(order.spent, instrument.price_decimals) / order.traded
         row["ts_last"] = time
@@ -390,6 +380,8 @@ class Projection:
         symbol = self._streams[frame.stream]
         instrument, fill = self._instruments[symbol], fill_of(frame.payload)
         currency = self._currencies.get(fill.currency, instrument.settle) if fill.currency else instrument.settle
+        if not self.is_begun and (symbol, _signed(fill.trade_id), str(fill.side), fill.time) in self.recorded:
+            return
         strategy = self.strategy(fill.robot)
         self._count(strategy, symbol, frame.time, "fills", ONE)
         if fill.trade_id < INTERNAL_TRADES:  # what no venue knows is no volume
@@ -420,7 +412,7 @@ class Projection:
             }
         )
         self._traded((fill.robot, fill.order_id), fill, frame.time)
-        if self._is_begun:
+        if self.is_begun:
             report = FillReport(
                 symbol,
                 "",
@@ -439,9 +431,9 @@ class Projection:
 
     def _entry(self, frame: Frame) -> None:
         entry = unpack(frame.payload)
-        if not self._is_begun or entry.note == OTHER_EXCHANGE:
+        if not self.is_begun or entry.note == OTHER_EXCHANGE:
             self._opens(frame)
-        self._is_begun = True
+        self.is_begun, self.recorded = True, ()
         if not self._minute:
             self._minute = frame.time // MINUTE * MINUTE
         if entry.note == OTHER_EXCHANGE:
@@ -737,7 +729,7 @@ class Projection:
                 slots=self._slots,
                 minute=self._minute,
                 now=self.now,
-                is_begun=self._is_begun,
+                is_begun=self.is_begun,
             )
         )
 
@@ -753,7 +745,7 @@ class Projection:
         self._trips = {(slot, symbol, side): trip for slot, symbol, side, trip in kept.trips}
         self._worth.restore(kept.worth)
         self._slots, self._waiting = kept.slots, dict(kept.waiting)
-        self._minute, self.now, self._is_begun = kept.minute, kept.now, kept.is_begun
+        self._minute, self.now, self.is_begun = kept.minute, kept.now, kept.is_begun
 
 
 # By whether something is filled: state -> what it counts as, "": any other one.

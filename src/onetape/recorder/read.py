@@ -237,7 +237,7 @@ def trips(records: Records, *, since: int = 0, until: int = TIME_MAX) -> list[di
 
 
 def equity(records: Records, *, by: str = "account", since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
-    """Rows at each full minute by currency, then what they are now. by: "account"; "strategy", which is a
+    """Rows at each full minute by currency, and what they are now, by time. by: "account"; "strategy", which is a
     sub-account and its robots; "all", the sum of all accounts."""
     minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
     found: list[dict[str, Any]] = []
@@ -246,9 +246,8 @@ def equity(records: Records, *, by: str = "account", since: int = 0, until: int 
         # Of all together the peak may lie before the window.
         wanted = wanted.where(table.c.ts < until, *(() if by == "all" else (table.c.ts >= since,)))
         found += map(_shown, records.rows(wanted.order_by(table.c.ts, table.c.account, table.c.slot, table.c.currency)))
-    return (
-        [row for row in _together(sorted(found, key=itemgetter("ts"))) if row["ts"] >= since] if by == "all" else found
-    )
+    found.sort(key=itemgetter("ts"))  # an account that runs no more was "now" before the minutes of others
+    return [row for row in _together(found) if row["ts"] >= since] if by == "all" else found
 
 
 def equity_before(records: Records, moment: int) -> list[dict[str, Any]]:

@@ -18,8 +18,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from onetape.accounts.entries import TOTAL
+from onetape.hub.options import hub_journal
+from onetape.model.time import DAY
+from onetape.recorder.batch import DayKey, FillKey, HourKey
+from onetape.recorder.hub_quotes import HubQuotes
 from onetape.recorder.options import GATEWAYS, note_recorded
-from onetape.recorder.projection import READ, DayKey, HourKey, Projection
+from onetape.recorder.projection import READ, Projection
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, add, metadata, replace
 from onetape.tape.journal import Frame, JournalReader
@@ -30,6 +34,7 @@ __all__ = ["FRAMES_MAX", "Recorder", "gateway_journals", "is_begun"]
 FRAMES_MAX: Final = 20_000  # of one journal in one transaction
 _SUMS_MAX: Final = 100_000  # of days and hours that are kept in memory
 Sums = dict[tuple[str | int, ...], int]
+LOOK_BACK: Final = 30 * DAY  # venues tell of fills that are not older than some days
 _NOTED_S: Final = 10  # between notes of how far a journal was read, for who prunes it
 
 
@@ -52,6 +57,7 @@ class _Followed:
         self.account, self.path, self.reader = account, path, JournalReader(path)
         self.journal = self.reader.uuid.hex
         self._projection = Projection(account, self.journal, leverage=leverage)
+        self._hub = HubQuotes(hub_journal(path.parents[1]))
         self._frames_max = frames_max
         self._frames: Iterator[Frame] = iter(())
         cursors = metadata.tables["record_cursors"]
@@ -60,6 +66,8 @@ class _Followed:
         if kept:
             self._projection.restore(kept[0]["state"])
             self.reader.seek_sequence(self.sequence + 1)
+        if not self._projection.is_begun:
+            self._projection.recorded = _recorded(records, account, self.journal)
         self.is_behind = False
         self.noted = -math.inf  # when it was noted how far it has been read
         self.risk = list(self._projection.risk())  # its last rows
@@ -67,8 +75,11 @@ class _Followed:
     def read(self) -> int:
         """Takes what is new, so many frames at most. Returns how many there were."""
         count, last = 0, self.sequence
+        self._hub.look()
         for _ in range(2):  # one reading may have ended where another one goes on
             for frame in islice(self._frames, self._frames_max - count):
+                for quote in self._hub.until(frame.time):
+                    self._projection.quoted(*quote)
                 self._projection.take(frame)
                 count, last = count + 1, frame.sequence
             if count:
@@ -169,6 +180,18 @@ class Recorder:
         if self._is_lasting and time.monotonic() - followed.noted > _NOTED_S:
             note_recorded(followed.path, followed.sequence)
             followed.noted = time.monotonic()
+
+
+def _recorded(records: Records, account: str, journal: str) -> frozenset[FillKey]:
+    """Returns the fills of an account's earlier journals that its venue may tell of once more."""
+    fills = metadata.tables["record_fills"]
+    earlier = (fills.c.account == account) & (fills.c.journal != journal)
+    last = records.rows(sa.select(sa.func.max(fills.c.ts).label("ts")).where(earlier))[0]["ts"]
+    if last is None:
+        return frozenset()
+    columns = fills.c.symbol, fills.c.trade_id, fills.c.side, fills.c.ts_event
+    found = records.rows(sa.select(*columns).where(earlier & (fills.c.ts > last - LOOK_BACK)))
+    return frozenset((row["symbol"], row["trade_id"], row["side"], row["ts_event"]) for row in found)
 
 
 def _add_sums(

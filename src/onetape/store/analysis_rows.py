@@ -7,6 +7,7 @@ Pure: records of a tape in, rows out. Prices and sizes are numbers for computing
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -83,7 +84,8 @@ _CLOSED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
 @dataclass(slots=True)
 class _Order:
     row: dict[str, Any]
-    cost: float = 0.0
+    filled: Decimal = Decimal()  # sums of binary fractions would have an error of their own
+    cost: Decimal = Decimal()
 
 
 class Rows:
@@ -223,9 +225,10 @@ class Rows:
         if order is None or price is None or size is None:
             return
         row = order.row
-        row["filled"] += size
-        order.cost += price * size
-        row["average_price"] = order.cost / row["filled"] if row["filled"] else None
+        order.filled += Decimal(body["size"])
+        order.cost += Decimal(body["price"]) * Decimal(body["size"])
+        row["filled"] = float(order.filled)
+        row["average_price"] = float(order.cost / order.filled) if order.filled else None
         row["ts_last"] = record.time
         if row["state"] not in _CLOSED:
             whole = row["qty"] is not None and row["filled"] >= row["qty"] * (1 - 1e-12)

@@ -1,13 +1,44 @@
-"""Reads the configuration file; what it may say is in `onetape.model.sections`."""
+"""Reads the configuration file; what it may say is in `onetape.model.sections`. A home keeps the configuration that
+its processes run with, for commands that have to work whatever has become of the file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+
+import msgspec
 
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.model.sections import Config
+from onetape.model.typed import from_json
+from onetape.security.private import private_folder
+
+__all__ = ["keep_config", "kept_config", "load_config"]
+
+
+def _kept(home: Path) -> Path:
+    return home / "run" / "config.json"
+
+
+def keep_config(home: Path, config: Config) -> None:
+    """Keeps the configuration that processes of the home run with: it names the places of secrets, and none itself."""
+    path = _kept(home)
+    beside = path.with_suffix(".new")
+    with suppress(OSError):  # a full disk: the file that it was read from is there
+        private_folder(path.parent)
+        beside.touch(mode=0o600)
+        beside.write_bytes(msgspec.json.encode(config))
+        beside.replace(path)
+
+
+def kept_config(home: Path) -> Config | None:
+    """Returns the configuration that was kept last; None: there is none that this build can read."""
+    try:
+        return from_json(_kept(home).read_bytes(), Config)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:

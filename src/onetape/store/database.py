@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from onetape.model.errors import BadConfig, NotAvailable, ProcessDown
+from onetape.store.address import check_address, hidden
 
 __all__ = ["Database"]
 
@@ -44,8 +45,11 @@ class Database:
     def __init__(self, url: str) -> None:
         """Raises BadConfig for what is no URL, NotAvailable without the driver, ProcessDown where
         no database answers. The URL itself, which may hold a password, is in no message."""
-        parts = urlsplit(url)
-        kind = _NAMES.get(parts.scheme.partition("+")[0])
+        kind = _NAMES.get(url.partition("://")[0].partition("+")[0])
+        if kind not in (None, "sqlite"):
+            check_address(url, "--db")
+        self._url = url
+        parts = urlsplit(url if kind != "sqlite" else "")
         if kind is None or (kind != "sqlite" and not parts.path.strip("/")):
             raise BadConfig(
                 "no database is called so",
@@ -88,8 +92,9 @@ class Database:
             return connect(login, name)
         except self.errors as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
-            said = first.replace(password, "***") if password else first
-            raise ProcessDown(f"the database does not answer: {said}", location=f"{host}:{port}") from None
+            raise ProcessDown(
+                f"the database does not answer: {hidden(self._url, first)}", location=f"{host}:{port}"
+            ) from None
 
     def _postgresql(self, login: dict[str, Any], name: str) -> Any:
         try:

@@ -23,6 +23,7 @@ from sqlalchemy.dialects.mysql import LONGBLOB
 from sqlalchemy.engine import Connection
 
 from onetape.model.errors import BadConfig, NotAvailable, ProcessDown
+from onetape.store.address import check_address, hidden
 from onetape.store.analysis_rows import TABLES
 from onetape.tape.durable import write_durably
 
@@ -237,6 +238,11 @@ class Records:
                 location="[recorder] url",
                 todo="write sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME or mysql+pymysql://USER@HOST/NAME",
             )
+        if driver != "sqlite":
+            check_address(url, "[recorder] url")
+        self._url = url
+        self._file: Path | None = None  # of SQLite
+        self._identity = (0, 0)  # which file that was when it was opened
         more: dict[str, Any] = {"connect_timeout": _CONNECT_S}
         if driver == "sqlite":
             path = home / rest.removeprefix("/") if not rest.startswith("//") else Path(rest[1:])
@@ -247,6 +253,7 @@ class Records:
                     f"{path.parent}: {(error.strerror or '').lower()}", location="[recorder] url"
                 ) from None
             rest, more = f"/{path}", {"timeout": 30}
+            self._file = path
         try:
             self._engine = sa.create_engine(f"{driver}://{rest}", connect_args=more, poolclass=sa.NullPool)
         except ModuleNotFoundError as error:
@@ -264,6 +271,7 @@ class Records:
             self.connection = self._engine.connect()
             try:
                 self._check_readable() if only_reads else self._upgrade()
+                self._identity = self._file_now()
             except BaseException:
                 self.connection.close()
                 raise
@@ -297,9 +305,28 @@ class Records:
             # The statement and its values stay out: the first line is the driver's own words.
             cause = getattr(error, "orig", error)
             said = str(cause).strip().splitlines()
+            words = hidden(self._url, said[0]) if said else type(cause).__name__
+            raise ProcessDown(f"the database does not answer: {words}", location="[recorder] url") from None
+
+    def _file_now(self) -> tuple[int, int]:
+        """Returns which file lies at the place of a SQLite database."""
+        try:
+            found = self._file.stat() if self._file is not None else None
+        except OSError:
+            found = None
+        return (found.st_dev, found.st_ino) if found is not None else (0, 0)
+
+    def check_there(self) -> None:
+        """Raises ProcessDown where a SQLite database was deleted, or another file put in its place, since it was
+        opened: what is written from then on is nowhere."""
+        if self._identity != self._file_now():
+            self.close()
+            for end in ("-wal", "-shm"):  # SQLite would take them for the new file's
+                Path(f"{self._file}{end}").unlink(missing_ok=True)
             raise ProcessDown(
-                f"the database does not answer: {said[0] if said else type(cause).__name__}", location="[recorder] url"
-            ) from None
+                f"{self._file} was deleted or replaced; its records are made anew from the journals",
+                location="[recorder] url",
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -389,8 +416,12 @@ class Records:
     def _renew(self, connection: Connection, lease: sa.Table, now: int, is_ours: sa.ColumnElement[bool]) -> None:
         values = {"holder": self.holder, "until": _until(now)}
         done = connection.execute(lease.update().where(lease.c.name == _LEASE, is_ours).values(values))
-        if done.rowcount != 1:
-            raise LeaseLost("another recorder writes into this database", location="[recorder] url")
+        if done.rowcount == 1:
+            return
+        row = connection.execute(sa.select(lease).where(lease.c.name == _LEASE)).first()
+        if row is not None and row.until > now and not _has_ended(row.holder):
+            raise LeaseLost(f"{row.holder} writes into this database", location="[recorder] url")
+        raise LeaseLost("this database was emptied, or put back from a copy", location="[recorder] url")
 
     def drop_lease(self) -> None:
         lease = metadata.tables["record_lease"]

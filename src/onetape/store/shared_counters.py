@@ -94,6 +94,8 @@ class SharedCounters(_SharedWords):
             if self._get(at) < window:
                 self._set(at, window)
                 self._set(at + 8, 0)
+            elif self._get(at) > window + SLOTS:  # of a clock that was wrong: its window would never end
+                self._set(at, window)
             used = self._get(at + 8)
             if used + weight <= most:
                 self._set(at + 8, used + weight)

@@ -1,0 +1,88 @@
+"""The quotes of the hub beside a gateway's journal, which has none of what the hub brings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.gateway.order_frames import QUOTE
+from onetape.model.enums import EventType
+from onetape.model.errors import OnetapeError
+from onetape.model.instrument import Instrument
+from onetape.model.time import MINUTE
+from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["HubQuotes"]
+
+LOOK_BACK: Final = MINUTE  # at the first look: the newest quote of what trades
+
+
+class HubQuotes:
+    """Reads the hub's journal as far as another journal has been read. What was pruned there is not told."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reader: JournalReader | None = None
+        self._instruments: dict[int, Instrument] = {}
+        self._is_there = False
+        self._frames: Iterator[Frame] = iter(())
+        self._ahead: Frame | None = None  # that was read, and is of later
+
+    def look(self) -> None:
+        """Looks whether there is a hub's journal; to be called now and then."""
+        self._is_there = is_tape(self._path)
+        if self._reader is not None and self._reader.is_gone:
+            self._leave()
+
+    def until(self, time: int) -> Iterator[tuple[Instrument, int, int]]:
+        """Returns instrument, bid and ask of each symbol that was quoted since the last call and up to a time (ns)."""
+        if self._reader is None and self._is_there:
+            self._open(time)
+        if self._reader is None:
+            return
+        quotes: dict[int, bytes] = {}
+        try:
+            for frame in self._read(self._reader, time):
+                if frame.type == EventType.QUOTE.id:
+                    quotes[frame.stream] = frame.payload
+                else:
+                    self._instruments[frame.stream] = Instrument.from_msgpack(frame.payload)
+        except OnetapeError:  # it was pruned or replaced under the reader: begun anew, with its numbers
+            self._leave()
+            return
+        for stream, payload in quotes.items():
+            _, _, bid, ask, *_ = QUOTE.unpack_from(payload)
+            yield self._instruments[stream], bid, ask
+
+    def _read(self, reader: JournalReader, time: int) -> Iterator[Frame]:
+        is_anew = False
+        while True:
+            frame, self._ahead = self._ahead or next(self._frames, None), None
+            if frame is None:
+                if is_anew:
+                    return
+                self._frames, is_anew = reader.frames(("instrument", "quote")), True
+            elif frame.time > time:
+                self._ahead = frame
+                return
+            else:
+                yield frame
+
+    def _open(self, time: int) -> None:
+        try:
+            self._reader = JournalReader(self._path)
+            self._reader.seek_time(time - LOOK_BACK)
+            for stream, record in self._reader.instruments.items():
+                self._instruments[stream] = Instrument.from_msgpack(msgspec.msgpack.encode(record))
+        except OnetapeError:  # it is being made just now
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self._reader, self._frames, self._ahead = None, iter(()), None
+        self._instruments.clear()
