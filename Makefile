@@ -42,7 +42,7 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 	echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$target.log) inputs tried"; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-alone test-long test-stress golden simulate simulate-operations kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers pictures certify bridge docs wheel clean
+.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-alone test-long test-stress golden simulate simulate-operations kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench gate peers pictures certify bridge docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -160,7 +160,7 @@ lint: setup ## formatting, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file bench/mypy.ini bench/*.py
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/layers.py
 	@$(BIN)/clang-format --dry-run -Werror $(HOUSE_CORE)
 	@test -x $(TSC) || timeout 120 npm install --silent --no-audit --no-fund --ignore-scripts --fetch-retries=0 --prefix build/typescript-$(TYPESCRIPT) typescript@$(TYPESCRIPT) || true
 	@if test -x $(TSC); then $(TSC) -p tools/pages.tsconfig.json; \
@@ -173,6 +173,9 @@ format: setup ## format Python and C++
 
 bench: setup ## the figures, several runs each
 	$(BIN)/python bench/run.py --runs $(RUNS)
+
+gate: setup ## ratios to floors, held to the lines of bench/gate.toml
+	$(BIN)/python bench/gate.py
 
 pictures: setup ## the pictures of the pages in docs/images, of a real browser
 	ONETAPE_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest -q tests/dashboard/test_pages.py -k pictures

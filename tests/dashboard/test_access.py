@@ -16,6 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from onetape.control.listening import tls_files, trusts
 from onetape.control.models import Caller
+from onetape.dashboard import access
+from onetape.dashboard import server as pages_server
+from onetape.dashboard.access import KEY_HEADER, Sessions
 from onetape.dashboard.main import Dashboard
 from onetape.dashboard.options import dashboard_options, link_of
 from onetape.model.config import parse_config
@@ -45,15 +48,23 @@ class Server:
             return answer.status, answer.headers, await answer.text()
 
     async def login(self) -> str:
+        """Returns the cookie; `own` is what a page shows, the key with it."""
         status, headers, _ = await self.call("GET", link_of(self.home).removeprefix(self.address))
-        assert status == 303
+        assert status == 303 and headers["Location"].startswith("/#key=")
         name, value = next(iter(SimpleCookie(headers["Set-Cookie"]).items()))
         self.cookies = headers["Set-Cookie"]
         assert all(word in self.cookies for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
-        return f"{name}={value.value}"
+        cookie = f"{name}={value.value}"
+        self.own = {"Cookie": cookie, KEY_HEADER: headers["Location"].removeprefix("/#key=")}
+        return cookie
 
-    async def hello(self, cookie: str) -> dict:
-        async with self.web.ws_connect(f"{self.address}/ws", headers={"Cookie": cookie, "Origin": self.address}) as ws:
+    def socket(self, own: Mapping[str, str]):
+        """Connects as a browser does: it can add no header of its own."""
+        headers, protocols = {"Cookie": own["Cookie"], "Origin": self.address}, ("onetape", own[KEY_HEADER])
+        return self.web.ws_connect(f"{self.address}/ws", headers=headers, protocols=protocols)
+
+    async def hello(self) -> dict:
+        async with self.socket(self.own) as ws:
             return (await ws.receive_json())["hello"]
 
 
@@ -77,6 +88,7 @@ def test_a_link_lets_in_once_and_its_cookie_outlives_the_server(tmp_path):
     async def work() -> None:
         async with serving(tmp_path / "h") as server:
             link = link_of(server.home)
+            assert (await server.call("HEAD", link.removeprefix(server.address)))[0] == 404  # a look ahead
             cookie = await server.login()
             assert link_of(server.home) != link  # there is another one
             assert (await server.call("GET", link.removeprefix(server.address)))[0] == 401
@@ -85,13 +97,15 @@ def test_a_link_lets_in_once_and_its_cookie_outlives_the_server(tmp_path):
             odd = f'prefs={{"theme":"dark"}}; x; {cookie}; y="'  # of other ports of this host
             assert (await server.call("GET", "/", headers={"Cookie": odd}))[0] == 200
             name, _, value = cookie.partition("=")
+            for strange in ("é", "\udc80"):
+                wrong = f"{name}={strange}".encode("utf-8", "surrogateescape").decode("latin-1")
+                assert (await server.call("GET", "/", headers={"Cookie": wrong}))[0] == 401
             forged = f"{name}={value[:-1]}{'0' if value[-1] != '0' else '1'}"
             assert (await server.call("GET", "/", headers={"Cookie": forged}))[0] == 401
             port = server.made.server.port
         async with serving(tmp_path / "h", f"[dashboard]\nport = {port}\n") as server:
             assert (await server.call("GET", "/", headers={"Cookie": cookie}))[0] == 200
-            (server.home / "state" / "dashboard.key").unlink()
-        async with serving(tmp_path / "h", f"[dashboard]\nport = {port}\n") as server:
+            (server.home / "state" / "dashboard.sessions").unlink()
             assert (await server.call("GET", "/", headers={"Cookie": cookie}))[0] == 401
 
     run(work)
@@ -119,13 +133,19 @@ def test_a_change_needs_the_word_of_our_own_page_and_a_locked_session_makes_none
     async def work() -> None:
         async with serving(tmp_path / "h") as server:
             cookie = await server.login()
-            csrf = (await server.hello(cookie))["csrf"]
-            body = {"do": "ack", "id": "1", "fields": {"id": "7"}}
-            own = {"Cookie": cookie, "X-Onetape-Csrf": csrf}
-            assert (await server.call("POST", "/act", json=body, headers={"Cookie": cookie}))[0] == 403
-            assert (await server.call("POST", "/act", json=body, headers={**own, "X-Onetape-Csrf": "é"}))[0] == 403
+            body, own = {"do": "ack", "id": "1", "fields": {"id": "7"}}, server.own
+            assert (await server.call("POST", "/act", json=body, headers={"Cookie": cookie}))[0] == 401
+            assert (await server.call("POST", "/act", json=body, headers={**own, KEY_HEADER: "é"}))[0] == 401
             assert (await server.call("POST", "/act", json=body))[0] == 401
             assert (await server.call("POST", "/act", data=b"x=1", headers=own))[0] == 400
+            for data in (b"[" * 30_000, b'{"a":' * 10_000, b"\xff", b"x"):
+                headers = {**own, "Content-Type": "application/json"}
+                assert (await server.call("POST", "/act", data=data, headers=headers))[0] == 400, data[:9]
+            async with server.socket(own) as page:
+                await page.receive_json()
+                await page.send_str("[" * 30_000)
+                while "refused" not in (await page.receive_str()):
+                    pass
             for wrong in (
                 {"do": "allocate"},  # moves money: no page may
                 {"do": "kill"},
@@ -135,11 +155,88 @@ def test_a_change_needs_the_word_of_our_own_page_and_a_locked_session_makes_none
             ):
                 status, _, text = await server.call("POST", "/act", json={"id": "1", **wrong}, headers=own)
                 assert status == 400, text
-            status, headers, _ = await server.call("POST", "/lock", headers=own)
-            assert status == 204
-            name, value = next(iter(SimpleCookie(headers["Set-Cookie"]).items()))
-            locked = {**own, "Cookie": f"{name}={value.value}"}
-            assert (await server.call("POST", "/act", json=body, headers=locked))[0] == 403
+            async with server.socket(own) as page:
+                assert not (await page.receive_json())["hello"]["read_only"]
+                assert (await server.call("POST", "/lock", headers=own))[0] == 204
+                while not page.closed:  # it comes back, and shows it
+                    await page.receive()
+            assert (await server.call("POST", "/act", json=body, headers=own))[0] == 403
+            assert (await server.hello())["read_only"]
+
+    run(work)
+
+
+def test_a_cookie_that_another_port_has_seen_lets_nobody_in(tmp_path):
+    async def work() -> None:
+        async with serving(tmp_path / "h") as server:
+            stolen = {"Cookie": await server.login()}
+            own = server.own
+            ticket = (await server.hello())["ticket"]
+            for path in ("/session", "/read?topic=overview", "/report/runs/x", "/ws"):
+                assert (await server.call("GET", path, headers={**stolen, "Origin": server.address}))[0] == 401, path
+            for wrong in ("", "none", stolen["Cookie"].partition("=")[2], ticket):
+                with pytest.raises(aiohttp.WSServerHandshakeError):
+                    await server.socket({**stolen, KEY_HEADER: wrong})
+            assert (await server.call("GET", "/session", headers=own))[0] == 204
+            for site, status in (("same-origin", 200), ("none", 200), ("same-site", 403), ("cross-site", 403)):
+                headers = {**own, "Sec-Fetch-Site": site, "Sec-Fetch-Mode": "cors"}
+                assert (await server.call("GET", "/read?topic=overview", headers=headers))[0] == status, site
+            headers = {**own, "Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"}
+            assert (await server.call("GET", "/", headers=headers))[0] == 200, "a link of another page"
+            kept = (server.home / "state" / "dashboard.sessions").read_text()
+            assert not any(each in kept for each in (own[KEY_HEADER], stolen["Cookie"].partition("=")[2]))
+            link = link_of(server.home)
+            headers = {"Sec-Purpose": "prefetch"}
+            assert (await server.call("GET", link.removeprefix(server.address), headers=headers))[0] == 403
+            assert link_of(server.home) == link
+
+    run(work)
+
+
+def test_a_session_ends_with_a_log_out_an_entry_that_is_taken_out_or_its_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages_server, "WATCH_S", 0.05)
+
+    async def work() -> None:
+        async with serving(tmp_path / "h") as server:
+            sessions = Sessions(server.home)
+
+            async def ends(how) -> dict:
+                await server.login()
+                own = server.own
+                async with server.socket(own) as page:
+                    await page.receive_json()
+                    assert (await server.call("GET", "/session", headers=own))[0] == 204
+                    await how(own)
+                    assert (await server.call("GET", "/session", headers=own))[0] == 401
+                    assert (await server.call("POST", "/act", json={"do": "ack", "id": "1"}, headers=own))[0] == 401
+                    while not page.closed:
+                        await page.receive()
+                return own
+
+            await server.login()
+            other = server.own
+
+            async def logged_out(own) -> None:
+                status, headers, _ = await server.call("POST", "/logout", headers=own)
+                assert status == 204 and "Max-Age=0" in headers["Set-Cookie"]
+
+            async def taken_out(_own) -> None:
+                sessions.end(sessions.all()[-1])
+
+            async def all_out(own) -> None:
+                assert (await server.call("GET", "/session", headers=other))[0] == 204
+                assert (await server.call("POST", "/logout?all", headers=own))[0] == 204
+                assert (await server.call("GET", "/session", headers=other))[0] == 401
+
+            for how in (logged_out, taken_out, all_out):
+                await ends(how)
+            monkeypatch.setattr(access, "KEPT_DAYS", 0)
+            await server.login()
+            assert (await server.call("GET", "/session", headers=server.own))[0] == 401
+            monkeypatch.undo()
+            for _ in range(access.SESSIONS_MAX + 3):
+                sessions.begin()
+            assert len(sessions.all()) == access.SESSIONS_MAX
 
     run(work)
 
@@ -147,11 +244,11 @@ def test_a_change_needs_the_word_of_our_own_page_and_a_locked_session_makes_none
 def test_read_only_is_so_for_sessions_from_before(tmp_path):
     async def work() -> None:
         async with serving(tmp_path / "h") as server:
-            cookie, port = await server.login(), server.made.server.port
+            await server.login()
+            own, port = server.own, server.made.server.port
         async with serving(tmp_path / "h", f"[dashboard]\nport = {port}\nread_only = true\n") as server:
-            hello = await server.hello(cookie)
-            assert hello["read_only"]
-            own = {"Cookie": cookie, "X-Onetape-Csrf": hello["csrf"]}
+            server.own = own
+            assert (await server.hello())["read_only"]
             assert (await server.call("POST", "/act", json={"do": "ack", "id": "1"}, headers=own))[0] == 403
 
     run(work)
@@ -251,7 +348,7 @@ def test_with_a_certificate_pages_and_sockets_go_by_tls_alone(certified):
             cookie = await server.login()
             assert "Secure" in server.cookies
             assert (await server.call("GET", "/", headers={"Cookie": cookie}))[0] == 200
-            assert (await server.hello(cookie))["csrf"]
+            assert (await server.hello())["ticket"]
             origin = server.address.replace("https", "http")
             with pytest.raises(aiohttp.ClientError):
                 await server.web.get(origin)

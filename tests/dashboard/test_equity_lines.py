@@ -54,9 +54,23 @@ def test_what_an_account_made_before_its_first_minute_is_of_the_day(records, ope
         add(connection, "record_openings", openings)
         add(connection, "record_equity", [row("main", TOTAL, midnight + HOUR + MINUTE, 993, 0.0)])
         add(connection, "record_equity", [row("main", TOTAL, midnight + HOUR + 2 * MINUTE, 992, 0.0)])
-    day = _day(records)
+    day = _day(records, ("main",))
     key = "main", "USDT"
     assert Decimal(992) - day.capital[key] - day.start[key] == made
+
+
+def test_the_line_of_a_day_goes_forward_and_has_the_accounts_of_the_configuration_alone(records):
+    midnight = time.time_ns() // DAY * DAY
+    times = [midnight + n * MINUTE for n in range(1, 6)]
+    with records.transaction() as connection:
+        add(connection, "record_equity", [row("second", TOTAL, midnight - MINUTE, 500, 0.0)])
+        add(connection, "record_equity", [row("main", TOTAL, ts, 1000, 0.0) for ts in times])
+        add(connection, "record_equity", [row("old", TOTAL, times[0], 1000, 0.0)])
+        for account, ts in (("old", times[1]), ("main", times[-1] + 5)):
+            add(connection, "record_risk", [row(account, TOTAL, ts, 1000, 0.0)])
+    shown = _day(records, ("main", "second")).minutes["USDT"]
+    assert [at for at, _ in shown] == times
+    assert {worth for _, worth in shown} == {Decimal(1500)}
 
 
 def written(records: Records, seed: int, begin: int, end: int) -> None:

@@ -161,8 +161,10 @@ def test_a_report_is_shown_to_who_is_logged_in_and_reaches_nothing(project):
         async with serving(project / ".onetape") as server:
             path = "/report/runs/monday"
             assert (await server.call("GET", path))[0] == 401
-            cookie = {"Cookie": await server.login()}
-            status, headers, text = await server.call("GET", path, headers=cookie)
+            await server.login()
+            cookie, ticket = server.own, (await server.hello())["ticket"]
+            assert (await server.call("GET", path, headers=cookie))[0] == 401
+            status, headers, text = await server.call("GET", f"{path}?ticket={ticket}", headers=cookie)
             assert status == 200 and "Cross" in text
             policy = headers["Content-Security-Policy"]
             assert "sandbox allow-scripts" in policy and "allow-same-origin" not in policy
@@ -173,7 +175,7 @@ def test_a_report_is_shown_to_who_is_logged_in_and_reaches_nothing(project):
                 "/report/runs/..%2F..%2Frun",
                 "/report/runs/%2e%2e",
             ):
-                assert (await server.call("GET", bad, headers=cookie))[0] in (400, 404), bad
+                assert (await server.call("GET", f"{bad}?ticket={ticket}", headers=cookie))[0] in (400, 404), bad
 
     asyncio.run(work())
 

@@ -30,6 +30,7 @@ ROWS = {
     "drawdown": ("recorder", "health", "main USDT", "0.2, limit 0.1", ("main USDT", "0.05, limit 0.1")),
     "disk": (GATEWAY, "alert", "main", "no room for the journal", ("main", "there is room again")),
     "feed": ("collector:a", "health", "a", "lost", ("a", "connected")),
+    "forced close": (GATEWAY, "alert", "BTCUSDT", "liquidation: the venue has closed 1 long at 50000", None),
     "gateway": (GUARDIAN, "health", "main", "dead: the guardian acts past it", ("main", "back")),
     "guardian": (GATEWAY, "alert", "main", "its lease ended", ("main", "watches, epoch 3")),
     "halt": (GATEWAY, "alert", "symbol X 4h 150 USDT", "lost 150 USDT", ("symbol X 4h 150 USDT", "lifted by operator")),
@@ -42,6 +43,7 @@ ROWS = {
     "market": (GATEWAY, "health", "main", "stale: X", ("main", "live")),
     "order entry": (GATEWAY, "health", "main", "lost: x", ("main", "connected")),
     "records": ("recorder", "health", "database", "does not answer", ("database", "written")),
+    "other symbol": (GATEWAY, "alert", "DOGEUSDT", "the account trades in it, and it cannot be followed", None),
     "proxy": (GATEWAY, "health", "home", "nobody listens there", ("home", "works again")),
     "reconciled": (GATEWAY, "alert", "connected", "2 differences", ("periodic", "0 differences")),
     "recovered": (GATEWAY, "health", "main", "2 orders unknown", ("connected", "0 differences")),
@@ -60,6 +62,7 @@ ROWS = {
     "lease": (GUARDIAN, "health", "main", "refused: epoch 1 is over", ("main", "held")),
     "hard stop": (GUARDIAN, "health", "main X", "flattening", ("main X", "flat")),
     "protection": (GUARDIAN, "health", "main X", "lost: local stops", ("main X", "stands")),
+    "source": ("hub", "health", "ws", "failing", ("ws", "degraded")),
     "stop canceled": (GUARDIAN, "health", "main X", "a stop was canceled", ("main X", "stands")),
     "utilization": ("recorder", "health", "main USDT", "0.9, limit 0.8", ("main USDT", "0.1, limit 0.8")),
     "telegram": ("telegram", "health", "bot", "Unauthorized", ("bot", "answers")),
@@ -83,6 +86,9 @@ def said_in_python() -> Iterator[str]:
             ):
                 ladders = {LadderState(is_target=each).kind for each in (False, True)}
                 yield from ladders if ast.unparse(node.args[0]) == "ladder.kind" else (node.args[0].value,)
+            elif named == "self._say" and any(each.arg == "warned" for each in node.keywords):  # of the hub
+                assert isinstance(node.args[0], ast.Constant)
+                yield node.args[0].value
             elif has_message and not (
                 path.name == "silence_watch.py" and isinstance(node.args[0], ast.Name)
             ):  # its _say
@@ -140,6 +146,16 @@ def test_what_begins_ends(kind):
         assert alert_of(process, "health", record, 2 * SECOND) is None
         (over,) = ended(desk, process, record)
     assert over.is_end and over.subject == reported.subject
+
+
+def test_a_source_that_fails_says_why_until_it_is_back():
+    record = {"kind": "source", "subject": "ws", "state": "failing", "why": "its connection is lost"}
+    reported = alert_of("hub", "health", {**record, "severity": "warning"}, SECOND)
+    assert reported is not None and reported.message == "source ws: failing: its connection is lost"
+    desk = Desk()
+    assert desk.take(reported) == reported and sum(desk.active.values()) == 1
+    assert not ended(desk, "hub", {"kind": "source", "subject": "other", "state": "healthy"})
+    assert ended(desk, "hub", {"kind": "source", "subject": "ws", "state": "healthy"}) and not desk.active
 
 
 def ended(desk: Desk, process: str, record: dict) -> list:

@@ -33,6 +33,25 @@ def test_a_file_that_others_may_touch_is_refused(tmp_path, mode):
     assert HUSH not in str(caught.value)
 
 
+@pytest.mark.parametrize(("mode", "is_taken"), [(0o777, False), (0o703, False), (0o1777, True), (0o775, True)])
+def test_a_folder_in_which_everybody_may_put_another_file_is_refused(tmp_path, mode, is_taken):
+    folder = tmp_path / "open" / "own"
+    folder.mkdir(parents=True, mode=0o700)
+    path = folder / "key"
+    path.touch(0o600)
+    path.write_text(HUSH)
+    folder.parent.chmod(mode)
+    try:
+        if is_taken:
+            assert read_secret(f"file:{path}", {}).reveal() == HUSH
+        else:
+            with pytest.raises(PermissionDenied, match="everybody may write there") as caught:
+                read_secret(f"file:{path}", {})
+            assert str(folder.parent) in str(caught.value) and HUSH not in str(caught.value)
+    finally:
+        folder.parent.chmod(0o700)
+
+
 def test_from_a_descriptor_once():
     read, write = os.pipe()
     os.write(write, HUSH.encode())

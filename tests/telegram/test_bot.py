@@ -188,9 +188,23 @@ def test_what_is_not_confirmed_is_not_done(world: World, how: str) -> None:
                 world.api.press_data("yes:0123456789abcdef", CHAT)
         wait_for(lambda: len(world.api.answered) == (2 if how == "twice" else 1))
     assert len(world.gateway.did) == (how == "twice")
-    words = {"no": ["nothing is done"], "twice": ["", "too late: send the command anew"]}
+    others = ["only who sent the command may answer"]
+    words = {"no": ["nothing is done"], "other chat": others, "twice": ["", "too late: send the command anew"]}
     # Two presses are answered beside each other: in which order, is the network's.
     assert sorted(world.api.answered) == words.get(how, ["too late: send the command anew"])
+
+
+def test_another_member_of_the_chat_neither_confirms_nor_refuses_a_command(world: World) -> None:
+    with world.bot():
+        world.api.say(CHAT, "/kill")
+        world.api.wait("kill?")
+        for label in ("Yes, kill", "No"):
+            world.api.press(label, user=78)
+        wait_for(lambda: world.api.answered == ["only who sent the command may answer"] * 2)
+        assert not world.gateway.did
+        world.api.press("Yes, kill")
+        world.api.wait("gateway:main: applied")
+    assert len(world.gateway.did) == 1
 
 
 def test_an_unknown_account_is_said_before_anything_is_asked(world: World) -> None:
@@ -321,6 +335,8 @@ def test_the_doctor_says_what_is_wrong_and_no_token(world: World) -> None:
     assert found()[1:] == [f"error chat {CHAT}: getChat: Bad Request: chat not found"]
     world.api.webhook = "https://example.org"
     assert found()[1] == "error a webhook takes what is sent to it"
+    world.api.webhook = None  # answers of another form
+    assert found() == ["warning Telegram answers in another form"]
     gone = CONFIG.format(url="http://127.0.0.1:9").replace("[-1001234567890, 42]", "[]")
     assert found(gone) == ["warning getMe: ClientConnectorError"]
 

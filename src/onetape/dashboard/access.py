@@ -1,11 +1,15 @@
-"""Who may look and who may act: a link that lets one browser in once, a cookie that stays, and a page's own word
-against requests that another page has made. The key that signs them is a file of the home: a restart forgets
-nobody, and whoever removes the file has everybody log in anew.
+"""Who may look and who may act: a link that lets one browser in once, a cookie, and a key that only pages of our own
+origin have.
+
+A cookie is sent to every port of its host, so that a server of somebody else on this machine may see it. It lets
+nobody in by itself: the key is given to the page with the login, in the part of the address that browsers do not send,
+and the page keeps it where no other origin can read it. Sessions are a file of the home, which has digests alone: a
+restart forgets nobody, and a session that is taken out of it has ended.
 """
 
 from __future__ import annotations
 
-import base64
+import hashlib
 import hmac
 import os
 import secrets
@@ -23,65 +27,108 @@ from onetape.model.time import DAY
 from onetape.model.typed import from_json
 from onetape.security.private import private_folder
 
-__all__ = ["Links", "Session", "Sessions"]
+__all__ = ["KEY_HEADER", "PROTOCOL", "Links", "Session", "Sessions"]
 
 COOKIE: Final = "onetape"
-KEPT_DAYS: Final = 30
-KEY_BYTES: Final = 32
-CSRF_HEADER: Final = "X-Onetape-Csrf"
+KEPT_DAYS: Final = 7
+SECRET_BYTES: Final = 32
+SESSIONS_MAX: Final = 64  # beyond these the oldest ends
+KEY_HEADER: Final = "X-Onetape-Key"
+PROTOCOL: Final = "onetape"  # of a WebSocket, which a page can give no header: the key stands behind this word
+_TODO: Final = "open the link that onetape up prints"
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A browser that was let in. id: as it stands on tapes; expires: ns UTC."""
+    """A browser that was let in. id: as it stands on tapes; cookie, key: SHA-256 of these, in hex; expires: ns UTC."""
 
     id: str
+    cookie: str
+    key: str
     expires: int
     read_only: bool = False
 
+    @property
+    def ticket(self) -> str:
+        """Returns what the address of a report carries: a report is a page without an origin, and has no key."""
+        return _digest(f"report {self.key}")
+
 
 class Sessions:
-    """Makes sessions, and reads them from cookies. is_secure: cookies go by TLS alone. A cookie is of a port: browsers
-    mix those of one host up."""
+    """Makes sessions, finds and ends them. is_secure: cookies go by TLS alone. The name of a cookie has the port:
+    browsers mix cookies of one host up. Raises BadConfig, PermissionDenied for a file that others may read."""
 
     def __init__(self, home: Path, *, is_secure: bool = False) -> None:
-        self._key, self._is_secure = _key(home / "state" / "dashboard.key"), is_secure
+        self._path, self._is_secure = home / "state" / "dashboard.sessions", is_secure
+        self._seen: tuple[int, int, int] | None = None
+        self._sessions: list[Session] = []
+        self.all()
 
-    def made(self, *, read_only: bool = False) -> Session:
-        return Session(secrets.token_hex(4), time.time_ns() + KEPT_DAYS * DAY, read_only)
+    def all(self) -> list[Session]:
+        """Returns the sessions that have not ended, from the file as it is now."""
+        try:
+            stat = self._path.stat()
+        except FileNotFoundError:
+            self._seen, self._sessions = None, []
+            return []
+        if (seen := (stat.st_mtime_ns, stat.st_ino, stat.st_size)) != self._seen:
+            if stat.st_mode & 0o077:
+                todo = f"chmod 600 {self._path}"
+                raise PermissionDenied("others may read the sessions' file", location=str(self._path), todo=todo)
+            try:
+                self._sessions = from_json(self._path.read_bytes(), list[Session])
+            except msgspec.MsgspecError:
+                todo = "remove it: everybody logs in anew"
+                raise BadConfig("not a file of sessions", location=str(self._path), todo=todo) from None
+            self._seen = seen
+        now = time.time_ns()
+        return [each for each in self._sessions if now < each.expires]
 
-    def cookie(self, session: Session, port: int) -> str:
-        """Returns the header's value that keeps a session in a browser."""
-        body = base64.urlsafe_b64encode(msgspec.json.encode(session)).decode().rstrip("=")
-        words = f"{COOKIE}{port}={body}.{self._sign('cookie', body)}; Path=/; HttpOnly; SameSite=Strict"
-        return f"{words}; Max-Age={KEPT_DAYS * 86400}" + ("; Secure" if self._is_secure else "")
+    def begin(self, *, read_only: bool = False) -> tuple[Session, str, str]:
+        """Returns a new session, the value of its cookie, and its key."""
+        cookie, key = secrets.token_urlsafe(SECRET_BYTES), secrets.token_urlsafe(SECRET_BYTES)
+        expires = time.time_ns() + KEPT_DAYS * DAY
+        session = Session(secrets.token_hex(4), _digest(cookie), _digest(key), expires, read_only)
+        self._keep([*self.all(), session][-SESSIONS_MAX:])
+        return session, cookie, key
+
+    def lock(self, session: Session) -> None:
+        """Makes a session one that only looks, for good."""
+        locked = msgspec.structs.replace(session, read_only=True)
+        self._keep([locked if each.id == session.id else each for each in self.all()])
+
+    def end(self, session: Session | None) -> None:
+        """Ends a session, None: all of them."""
+        self._keep([each for each in self.all() if session is not None and each.id != session.id])
+
+    def cookie(self, value: str, port: int) -> str:
+        """Returns the header's value that keeps a session in a browser, or with "" takes it away."""
+        age = KEPT_DAYS * 86400 if value else 0
+        words = f"{COOKIE}{port}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}"
+        return words + ("; Secure" if self._is_secure else "")
 
     def of(self, headers: Mapping[str, str], port: int) -> Session:
-        """Returns the session of a request. Raises Unauthenticated."""
+        """Returns the session of a request's cookie. Raises Unauthenticated."""
         # Not SimpleCookie: it drops all that comes after an odd cookie of another port.
         found = (each.strip().partition("=") for each in headers.get("Cookie", "").split(";"))
-        value = next((value for name, _, value in found if name == f"{COOKIE}{port}"), "")
-        body, _, signature = value.partition(".")
-        if not body or not hmac.compare_digest(signature.encode(), self._sign("cookie", body).encode()):
-            raise Unauthenticated("nobody is logged in", location="Cookie", todo="open the link that onetape up prints")
-        session = from_json(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), Session)
-        if time.time_ns() >= session.expires:
-            raise Unauthenticated(
-                "the login has expired", location="Cookie", todo="open the link that onetape up prints"
-            )
+        digest = _digest(next((value for name, _, value in found if name == f"{COOKIE}{port}"), ""))
+        session = None
+        for each in self.all():
+            if hmac.compare_digest(each.cookie, digest):
+                session = each
+        if session is None:
+            raise Unauthenticated("nobody is logged in", location="Cookie", todo=_TODO)
         return session
 
-    def csrf(self, session: Session) -> str:
-        """Returns what our own page shows with each change: another's cannot read it."""
-        return self._sign("csrf", session.id)
+    def check_key(self, session: Session, headers: Mapping[str, str]) -> None:
+        """Raises Unauthenticated for a request that is not of our own page."""
+        protocols = [each.strip() for each in headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        shown = headers.get(KEY_HEADER) or (protocols[-1] if protocols[0] == PROTOCOL else "")
+        if not hmac.compare_digest(session.key, _digest(shown)):
+            raise Unauthenticated("not a request of this page", location=KEY_HEADER, todo=_TODO)
 
-    def check_csrf(self, session: Session, headers: Mapping[str, str]) -> None:
-        """Raises PermissionDenied."""
-        shown = headers.get(CSRF_HEADER, "")
-        if not hmac.compare_digest(shown.encode("utf-8", "replace"), self.csrf(session).encode()):
-            raise PermissionDenied("not a request of this page", location=CSRF_HEADER, todo="load the page anew")
-
-    def _sign(self, what: str, text: str) -> str:
-        return hmac.digest(self._key, f"{what}\0{text}".encode(), "sha256").hex()
+    def _keep(self, sessions: list[Session]) -> None:
+        private_folder(self._path.parent)
+        _write(self._path, msgspec.json.encode(sessions))
 
 
 class Links:
@@ -100,22 +147,13 @@ class Links:
         return True
 
     def _renew(self) -> None:
-        self._token = secrets.token_urlsafe(KEY_BYTES)
+        self._token = secrets.token_urlsafe(SECRET_BYTES)
         private_folder(self._file.parent)
         _write(self._file, f"{self._address}/login?token={self._token}\n".encode())
 
 
-def _key(path: Path) -> bytes:
-    """Raises BadConfig, PermissionDenied for a file that is no key, or others may read."""
-    private_folder(path.parent)
-    if not path.exists():
-        _write(path, secrets.token_bytes(KEY_BYTES))
-    if path.stat().st_mode & 0o077:
-        raise PermissionDenied("others may read this key", location=str(path), todo=f"chmod 600 {path}")
-    key = path.read_bytes()
-    if len(key) != KEY_BYTES:
-        raise BadConfig("not a key", location=str(path), todo="remove it: everybody logs in anew")
-    return key
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
@@ -192,7 +192,7 @@ class Reader:
             self._reading = asyncio.ensure_future(self._renewed_day())
 
     async def _renewed_day(self) -> None:
-        found = await self.read_records(_day)
+        found = await self.read_records(lambda records: _day(records, self.config.accounts))
         if found is not None:
             self._day = found
         else:
@@ -213,16 +213,18 @@ class Reader:
             self._records = None
 
 
-def _day(records: Records) -> DayOf:
+def _day(records: Records, accounts: Container[str]) -> DayOf:
+    """accounts: of the configuration; a home may have records of others, which are in no sum."""
     midnight = time.time_ns() // DAY * DAY
     day = DayOf(ledger=ledger(records, by="strategy", since=midnight), risk=risk(records))
     worth: dict[str, dict[str, Decimal]] = {}
     for row in equity_before(records, midnight):
-        if row["capital"] is not None:
+        if row["capital"] is not None and row["account"] in accounts:
             day.start[row["account"], row["currency"]] = Decimal(row["equity"]) - Decimal(row["capital"])
+            worth.setdefault(row["currency"], {})[row["account"]] = Decimal(row["equity"])
     flat = opened_flat(records, midnight)
     for row in equity(records, by="account", since=midnight):
-        if row["capital"] is None:
+        if row["capital"] is None or row["account"] not in accounts:
             continue
         key = row["account"], row["currency"]
         value, day.capital[key] = Decimal(row["equity"]), Decimal(row["capital"])

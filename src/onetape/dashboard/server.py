@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import hmac
 import mimetypes
 import sys
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -20,11 +22,10 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from onetape.control.auth import Entrance, Unauthenticated
-from onetape.control.limits import CallLimits
 from onetape.control.listening import server_tls
 from onetape.control.refusals import error_reply, status_of
 from onetape.control.tokens import TokenStore
-from onetape.dashboard.access import Links, Session, Sessions
+from onetape.dashboard.access import PROTOCOL, Links, Session, Sessions
 from onetape.dashboard.actions import Doors, carry_out
 from onetape.dashboard.broadcast import Broadcast, Page, ended
 from onetape.dashboard.options import DashboardOptions
@@ -32,6 +33,8 @@ from onetape.dashboard.past import folder_of
 from onetape.model.errors import BadInput, OnetapeError, PermissionDenied, ProcessDown, RateLimited
 from onetape.model.sections import DashboardConfig
 from onetape.model.typed import from_json
+from onetape.net.call_limits import CallLimits
+from onetape.net.listener import IDLE_S, Listener, prove
 
 __all__ = ["DashboardServer"]
 
@@ -40,7 +43,8 @@ PAGES_MAX: Final = 256  # open at a time
 PING_S: Final = 15.0  # a page that slept is seen to be gone, and comes back
 LOGINS_PER_S: Final = 5
 STOP_S: Final = 1.0
-SHUT: Final = "/login"
+WATCH_S: Final = 5.0
+NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _HEADERS: Final = {
     "Server": "onetape",
     "Cache-Control": "no-cache",
@@ -82,7 +86,10 @@ class DashboardServer:
         self._logins = CallLimits(LOGINS_PER_S)
         self._files = dict(_packed(files("onetape.dashboard").joinpath("page")))
         self._links: Links | None = None
+        self._sockets: defaultdict[str, set[web.WebSocketResponse]] = defaultdict(set)  # by session
+        self._watching: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
+        self._listener: Listener | None = None
         self.address, self.port = "", 0
 
     # --- start and end ----------------------------------------------------------------------------
@@ -90,21 +97,24 @@ class DashboardServer:
     async def start(self) -> None:
         """Listens at the first of its ports that is free. Raises ProcessDown where none is."""
         app = web.Application(middlewares=[self._checked], client_max_size=BODY_BYTES_MAX)
-        app.router.add_get("/login", self._login)
+        app.router.add_get("/login", self._login, allow_head=False)  # what looks ahead uses no link up
         app.router.add_get("/ws", self._socket)
         app.router.add_get("/read", self._read)
         app.router.add_get("/report/{kind}/{name}", self._report)
         app.router.add_post("/act", self._act)
+        app.router.add_get("/session", self._own_session)
         app.router.add_post("/lock", self._lock)
+        app.router.add_post("/logout", self._logout)
         app.router.add_get("/{path:.*}", self._file)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=STOP_S)
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_S, shutdown_timeout=STOP_S)
         await self._runner.setup()
         host, tls = self._section.host, server_tls(self._options.tls_cert, self._options.tls_key)
+        assert self._runner.server is not None
+        self._listener = Listener(self._runner.server, tls=tls)
         ports, error = self._options.ports, None
         for port in ports:
-            site = web.TCPSite(self._runner, host, port, ssl_context=tls)
             try:
-                await site.start()
+                self.port = self._listener.open(host, port)
                 break
             except OSError as failed:
                 error = failed
@@ -114,12 +124,16 @@ class DashboardServer:
                 location="[dashboard] port",
                 todo="end who has it, write another port, or none: the next free one is taken then",
             ) from error
-        self.port = self._runner.addresses[0][1]
         shown = f"[{host}]" if ":" in host else host
         self.address = f"{'https' if tls else 'http'}://{shown}:{self.port}"
         self._links = Links(Path(self._options.home), self.address)
+        self._watching = asyncio.ensure_future(self._watch())
 
     async def stop(self) -> None:
+        if self._watching is not None:
+            await ended(self._watching)
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -143,8 +157,12 @@ class DashboardServer:
             response.headers.update({**_HEADERS, **response.headers})
         return response
 
-    def _session(self, request: web.Request) -> Session:
+    def _session(self, request: web.Request, *, by_cookie: bool = False) -> Session:
+        """Returns who asks. by_cookie: a look at what a cookie alone may see. Raises Unauthenticated."""
         session = self._sessions.of(request.headers, self.port)
+        if not by_cookie:
+            self._sessions.check_key(session, request.headers)
+        prove(request, may_act=not session.read_only)
         return msgspec.structs.replace(session, read_only=session.read_only or self._section.read_only)
 
     # --- files and logins -------------------------------------------------------------------------
@@ -152,7 +170,7 @@ class DashboardServer:
     async def _file(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"] or "index.html"
         if path == "index.html":
-            self._session(request)
+            self._session(request, by_cookie=True)
         found = self._files.get(path)
         if found is None:
             return web.Response(status=404, text="no such file")
@@ -169,26 +187,54 @@ class DashboardServer:
         return web.Response(status=status, body=small if packed else plain, headers=headers)
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
+        if "Sec-Purpose" in request.headers:
+            raise PermissionDenied("a look ahead logs nobody in", location="Sec-Purpose", todo="open the link")
         if wait := self._logins.take(request.remote or ""):
             raise RateLimited("too many logins", todo=f"wait {wait:.1f} s")
         assert self._links is not None
         if not self._links.take(request.query.get("token", "")):
             try:
-                self._session(request)
+                self._session(request, by_cookie=True)
             except Unauthenticated:
                 return self._page("login.html", status=401)
             return web.Response(status=303, headers={"Location": "/"})  # its own link, opened once more
-        session = self._sessions.made(read_only=self._section.read_only)
+        session, value, key = self._sessions.begin(read_only=self._section.read_only)
         sys.stderr.write(f"session {session.id} began, from {request.remote}\n")
-        cookie = self._sessions.cookie(session, self.port)
-        return web.Response(status=303, headers={"Location": "/", "Set-Cookie": cookie})
+        cookie = self._sessions.cookie(value, self.port)
+        return web.Response(status=303, headers={"Location": f"/#key={key}", "Set-Cookie": cookie})
+
+    async def _own_session(self, request: web.Request) -> web.StreamResponse:
+        self._session(request)
+        return web.Response(status=204)
 
     async def _lock(self, request: web.Request) -> web.StreamResponse:
         """Makes a session one that only looks, until the next login."""
+        self._sessions.lock(session := self._session(request))
+        await self._hang_up({session.id})  # its pages come back, and show it
+        return web.Response(status=204)
+
+    async def _logout(self, request: web.Request) -> web.StreamResponse:
+        """Ends a session, with `?all` each of them."""
         session = self._session(request)
-        self._sessions.check_csrf(session, request.headers)
-        locked = msgspec.structs.replace(session, read_only=True)
-        return web.Response(status=204, headers={"Set-Cookie": self._sessions.cookie(locked, self.port)})
+        self._sessions.end(None if "all" in request.query else session)
+        sys.stderr.write(f"session {session.id} logged {'all' if 'all' in request.query else 'itself'} out\n")
+        await self._hang_up_on_ended()
+        return web.Response(status=204, headers={"Set-Cookie": self._sessions.cookie("", self.port)})
+
+    async def _hang_up_on_ended(self) -> None:
+        await self._hang_up(set(self._sockets) - {each.id for each in self._sessions.all()})
+
+    async def _hang_up(self, sessions: set[str]) -> None:
+        for session in sessions:
+            for each in list(self._sockets.get(session, ())):
+                await each.close()
+
+    async def _watch(self) -> None:
+        """Hangs up on pages whose session has expired, or was taken out of the file."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            with suppress(OnetapeError):
+                await self._hang_up_on_ended()
 
     async def _read(self, request: web.Request) -> web.StreamResponse:
         """Answers with a topic as it is now, once: for what is large, or of the past."""
@@ -201,7 +247,10 @@ class DashboardServer:
 
     async def _report(self, request: web.Request) -> web.StreamResponse:
         """Answers with the report of a run or a sweep: a page of its own, which reaches nothing of this one."""
-        self._session(request)
+        session = self._session(request, by_cookie=True)
+        shown = request.query.get("ticket", "").encode("utf-8", "replace")
+        if not hmac.compare_digest(shown, session.ticket.encode()):
+            raise Unauthenticated("not a report of this page", location="ticket", todo="open it from the page")
         file = folder_of(self._home, request.match_info["kind"], request.match_info["name"]) / "report.html"
         if not file.is_file():
             raise BadInput("it has no report", location=file.parent.name, todo="onetape backtest writes one")
@@ -211,14 +260,13 @@ class DashboardServer:
 
     async def _act(self, request: web.Request) -> web.StreamResponse:
         session = self._session(request)
-        self._sessions.check_csrf(session, request.headers)
         if session.read_only:
             raise PermissionDenied("this page only looks", todo="[dashboard] read_only = false, or log in anew")
         if request.content_type != "application/json":
             raise BadInput(f"a body of type {request.content_type[:80]!r}", todo="Content-Type: application/json")
         try:
             wanted = msgspec.json.decode(await request.read(), type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise BadInput(f"not JSON: {error}", location="body") from None
         answer = await carry_out(self._doors, wanted, session.id)
         what = f"{wanted['do']} {wanted.get('name') or ''}".strip()
@@ -233,12 +281,15 @@ class DashboardServer:
             raise PermissionDenied("a page says where it is from", location="Origin")
         if len(self._broadcast.pages) >= PAGES_MAX:
             raise RateLimited(f"there are {PAGES_MAX} pages", todo="close one")
-        socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=BODY_BYTES_MAX, compress=False)
+        socket = web.WebSocketResponse(
+            heartbeat=PING_S, max_msg_size=BODY_BYTES_MAX, compress=False, protocols=(PROTOCOL,)
+        )
         await socket.prepare(request)
-        welcome = {"hello": {**self._welcome(session), "csrf": self._sessions.csrf(session)}}
+        welcome = {"hello": {**self._welcome(session), "ticket": session.ticket}}
         await socket.send_str(msgspec.json.encode(welcome).decode())
         page = Page(socket.send_str)
         self._broadcast.pages.add(page)
+        self._sockets[session.id].add(socket)
         writing = asyncio.ensure_future(self._write(page, socket))
         try:
             async for message in socket:
@@ -247,6 +298,9 @@ class DashboardServer:
                 self._hear(page, message.data)
         finally:
             self._broadcast.pages.discard(page)
+            self._sockets[session.id].discard(socket)
+            if not self._sockets[session.id]:
+                del self._sockets[session.id]
             await ended(writing)
         return socket
 
@@ -259,7 +313,7 @@ class DashboardServer:
         try:
             said = from_json(text, _Said)
             self._broadcast.show(page, said.show, said.since)
-        except (msgspec.DecodeError, BadInput) as error:
+        except (*NOT_JSON, BadInput) as error:
             page.events([msgspec.json.encode({"refused": str(error)[:200]}).decode()])
 
 

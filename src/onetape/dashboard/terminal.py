@@ -204,7 +204,7 @@ def watch(config: Config, home: Path, folder: Path) -> None:
 async def _watch(reader: Reader) -> None:
     top, stopped, loop = Top(), asyncio.Event(), asyncio.get_running_loop()
     doing: set[asyncio.Task[None]] = set()
-    with Live(top.screen(), console=Console(), screen=True, auto_refresh=False) as live:
+    with Live(top.screen(), console=Console(emoji=False), screen=True, auto_refresh=False) as live:
 
         def draw() -> None:
             live.update(top.screen(), refresh=True)

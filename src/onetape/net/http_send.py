@@ -17,6 +17,7 @@ __all__ = ["http_send"]
 
 WITHIN_S: Final = 10.0
 TRIES: Final = 4
+ANSWER_BYTES_MAX: Final = 1 << 20
 PAUSE_S: Final = 0.5  # before the second, doubled each time
 PAUSE_S_MAX: Final = 10.0  # that a server may ask for
 _RETRIED: Final = (429, 500, 502, 503, 504)
@@ -40,8 +41,11 @@ def http_send(
         request = urllib.request.Request(url, data, dict(headers()), method=method)  # noqa: S310 (looked at above)
         try:
             with urllib.request.urlopen(request, timeout=WITHIN_S) as answer:  # noqa: S310
-                body: bytes = answer.read()
-                return body
+                body: bytes = answer.read(ANSWER_BYTES_MAX + 1)
+                if len(body) <= ANSWER_BYTES_MAX:
+                    return body
+                said = f"an answer of more than {ANSWER_BYTES_MAX >> 20} MiB"
+                break
         except urllib.error.HTTPError as error:
             try:
                 code = re.search(rb"<Code>(\w{1,60})</Code>", error.read(4096))  # as S3 says why

@@ -16,7 +16,9 @@ from typing import Any, Final
 from onetape.model.sections import TRADE_TYPES
 from onetape.model.time import SECOND
 
-__all__ = ["TRADES", "Alert", "Desk", "Severity", "Type"]
+__all__ = ["SINKS", "TRADES", "Alert", "Desk", "Severity", "Type", "is_about_sinks"]
+
+SINKS: Final = "notify"  # subject of alerts about the sinks themselves: notify[:ROUTE] NUMBER
 
 REPEAT_NS: Final = {"critical": 60 * SECOND, "warn": 600 * SECOND, "info": 600 * SECOND}
 MINUTE_MAX: Final = 20  # that are not critical
@@ -51,6 +53,11 @@ class Type(StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> Type | None:
         return cls.PROCESS if value == "gateway" else None  # as tapes had it first
+
+
+def is_about_sinks(subject: str) -> bool:
+    """Tells whether an alert of this subject says that alerts do not leave."""
+    return subject.partition(" ")[0].partition(":")[0] == SINKS
 
 
 TRADES: Final = frozenset(map(Type, TRADE_TYPES))
@@ -166,6 +173,11 @@ class Desk:
         for (type_, name), going in ended.items():
             words = message or f"over: {going.message}"
             yield Alert(Type(type_), Severity.INFO, name, words, now, is_end=True)
+
+    @property
+    def subjects(self) -> set[str]:
+        """Returns what goes on is about."""
+        return {key[1] for key in self._going if not key[3]}
 
     def acknowledge(self, type_: str, subject: str) -> None:
         """A person knows of it: what goes on is not told again. A worse one is another thing."""

@@ -42,6 +42,7 @@ KINDS: Final = {
     "drift": Kind(Type.PROCESS, notes=_NOTE),
     "fee asset": Kind(Type.LEDGER, notes=_NOTE),  # bought, or why not
     "feed": Kind(Type.FAILOVER, notes=("gap",)),  # lost, stale - connected, live
+    "forced close": Kind(Type.RISK, notes=("settlement",)),  # liquidated by the venue: until it is acknowledged
     "guardian": Kind(Type.RISK),  # its lease is over - watches
     "halt": Kind(Type.RISK),  # begun - over, lifted
     "hot": Kind(Type.FAILOVER),  # a collector's condition is stale - fresh
@@ -52,6 +53,7 @@ KINDS: Final = {
     "market": Kind(Type.FAILOVER),  # stale - live
     "order": Kind(Type.RISK, notes=_NOTE),  # of other hands
     "order entry": Kind(Type.FAILOVER),  # lost - connected
+    "other symbol": Kind(Type.RISK, notes=("is followed",)),  # that the account trades in, and nobody named
     "proxy": Kind(Type.PROXY),  # makes no connection - works again
     "reconciled": Kind(Type.LEDGER, ends="reconciled"),  # with differences - without
     "recovered": Kind(Type.LEDGER, ends="reconciled"),
@@ -61,6 +63,8 @@ KINDS: Final = {
     # late, of unknown outcome - done
     "transfer": Kind(Type.LEDGER, notes=("expired", "failed", "has been")),
     "unknown orders": Kind(Type.RISK),  # so many - settled
+    # of the hub
+    "source": Kind(Type.FAILOVER),  # failing, unreadable - degraded, healthy
     # of the control plane
     "hedge": Kind(Type.RISK),  # an operation stands still, leaves a leg naked for longer - has ended
     "margin": Kind(Type.LEDGER),  # stranded in a wallet - moved on
@@ -121,6 +125,7 @@ def alert_of(process: str, event: str, record: Mapping[str, Any], time: int) -> 
     about = _about(record)
     said = str(record.get("state") or record.get("error") or "")
     location = f", {record['where']}" if record.get("where") else ""
+    location += f": {record['why']}" if record.get("why") else ""
     its = Type.PROCESS if process.startswith("gateway") else Type.RISK
     row = KINDS.get(kind, Kind(its, notes=_NOTE))
     return Alert(

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from onetape.model.errors import BadConfig, NotAvailable, OnetapeError
+from onetape.model.shown import shown
 from onetape.notify.alert import KEYS_MAX, TRADES, Alert, Severity
 
 __all__ = ["Service", "Sink"]
@@ -26,6 +27,10 @@ CLOSES_WITHIN_S: Final = 2.0
 PAUSE_S: Final = 2.0  # before it is tried again, doubled each time
 _STATUS: Final = re.compile(r"error=(\d{3})\b")
 _PASSING: Final = {408, 425, 429}  # of 400 to 499: the same alert may be taken later
+SHORT_MAX: Final = 160  # characters of the short form: one SMS
+# Discord, Slack, Mattermost, Matrix, Google Chat: what begins so may ring everybody's telephone.
+_MENTION: Final = re.compile(r"@(?=\S)|<(?=[!@#&]|users/)")
+_MARKUP: Final = re.compile(r"[^A-Za-z0-9 .,:;()+/=_-]+")
 _statuses: ContextVar[list[int]] = ContextVar("statuses")  # apprise takes it with it into threads of its own
 
 
@@ -73,24 +78,47 @@ class Service:
             Severity.WARN: apprise.NotifyType.WARNING,
             Severity.CRITICAL: apprise.NotifyType.FAILURE,
         }
+        self._text = apprise.NotifyFormat.TEXT
         if not self._sinks.add(url):
             raise BadConfig(
                 f"apprise does not know the address of sink {number}",
                 location="[notify] urls",
                 todo="see the list of services of apprise",
             )
+        if "overflow=" not in url:  # a service refuses what is too long for it
+            for each in self._sinks:
+                each.overflow_mode = apprise.OverflowMode.TRUNCATE
 
     def __len__(self) -> int:
         return len(self._sinks)
 
     def send(self, alert: Alert) -> bool:
-        """Tells whether all took it. Blocks, up to apprise's own timeouts."""
+        """Tells whether all took it. Blocks, up to apprise's own timeouts. What a service rejects is sent once more, in
+        a short form without markup."""
         title, body = self._words(alert)
+        if self._notify(_literal(title, " "), _literal(body), alert):
+            return True
+        return self.is_rejected and self._notify(*_short(title, body), alert)
+
+    def _notify(self, title: str, body: str, alert: Alert) -> bool:
         statuses: list[int] = []
         _statuses.set(statuses)
-        is_taken = bool(self._sinks.notify(title=title, body=body, notify_type=self._types[alert.severity]))
+        # Without a format apprise takes the text for what the service prefers: for Telegram that is HTML.
+        kind, text = self._types[alert.severity], self._text
+        is_taken = bool(self._sinks.notify(title=title, body=body, notify_type=kind, body_format=text))
         self.is_rejected = bool(statuses) and all(400 <= each < 500 and each not in _PASSING for each in statuses)
         return is_taken
+
+
+def _literal(text: str, newline: str = "\n") -> str:
+    """Returns the text as every service shows it: control characters written out, mentions without effect."""
+    text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair has no bytes
+    return _MENTION.sub("\\g<0>\u200b", shown(text.replace("\r\n", "\n").replace("\n", newline)))
+
+
+def _short(title: str, body: str) -> tuple[str, str]:
+    title, body = (" ".join(_MARKUP.sub(" ", each).split()) for each in (title, body))
+    return title[:SHORT_MAX], body[: max(SHORT_MAX - len(title), 0)] or "see onetape alerts"
 
 
 class Sink:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
-__all__ = ["make_private", "private_folder"]
+from onetape.model.errors import PermissionDenied
+
+__all__ = ["check_folders", "make_private", "private_folder"]
 
 
 def private_folder(path: Path) -> Path:
@@ -18,6 +21,15 @@ def private_folder(path: Path) -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
     return path
+
+
+def check_folders(path: Path) -> None:
+    """Raises PermissionDenied where everybody may write in a folder above this file: who may do so puts another file in
+    its place. A folder with the sticky bit, such as /tmp, lets each replace only what is his own."""
+    for folder in path.absolute().parent.resolve().joinpath("x").parents:
+        mode = folder.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise PermissionDenied("everybody may write there", location=str(folder), todo=f"chmod o-w {folder}")
 
 
 def make_private(folder: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from onetape.model.errors import BadConfig, PermissionDenied
+from onetape.security.private import check_folders
 
 SECRET_BYTES_MAX = 64 * 1024  # a PEM key is 2 KiB; more is a wrong file
 
@@ -87,6 +88,7 @@ def _from_file(path: Path, credentials: str) -> Secret:
             raise PermissionDenied(
                 f"others may read this secret (mode {mode})", location=location, todo=f"chmod 600 {path}"
             )
+        check_folders(path)
         return Secret(_read(descriptor, location))
     finally:
         os.close(descriptor)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -70,6 +70,16 @@ class Act(msgspec.Struct, frozen=True):
     of: str
     chat: int
     user: int
+
+
+class _Question(NamedTuple):
+    """Asks before a command is carried out. user: who sent the command, and alone may answer; until: s."""
+
+    chat: int
+    user: int
+    command: str
+    of: str
+    until: float
 
 
 class Tape:
@@ -135,7 +145,7 @@ class Bot:
         self._heard: set[int] = set()  # strangers that were said
         self._threads: dict[str, ThreadPoolExecutor] = defaultdict(partial(ThreadPoolExecutor, ROOM))  # by command
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: dict[str, tuple[int, str, str, float]] = {}  # nonce -> chat, command, of, until when
+        self._waiting: dict[str, _Question] = {}  # by nonce
         self._systems: dict[str, IPCCommandSystem] = {}
         self._fault = ""
 
@@ -209,15 +219,20 @@ class Bot:
         user = sender.id if sender is not None else 0
         if pressed is None:
             if len(self._tasks) < TASKS_MAX:
-                self._start(message.chat.id, self._answer(message.chat.id, message.text), message.text[:64])
+                self._start(message.chat.id, self._answer(message.chat.id, user, message.text), message.text[:64])
             return
         word, _, rest = pressed.data.partition(":")
-        waiting = self._waiting.pop(rest, None) if word in ("yes", "no") else None
+        question = self._waiting.get(rest) if word in ("yes", "no") else None
+        if question is not None and (question.chat, question.user) != (message.chat.id, user):
+            words = "only who sent the command may answer"
+            self._start(message.chat.id, self._pressed(pressed.id, message, words, is_question=False))
+            return
+        self._waiting.pop(rest, None)
         act = None
         if word == "ack":
             act = self._act(pressed.id, message.chat.id, user, "ack", rest)
-        elif waiting is not None and word == "yes" and waiting[0] == message.chat.id and self._now() < waiting[3]:
-            act = self._act(pressed.id, message.chat.id, user, *waiting[1:3])
+        elif question is not None and word == "yes" and self._now() < question.until:
+            act = self._act(pressed.id, message.chat.id, user, question.command, question.of)
         words = "" if act is not None else "nothing is done" if word == "no" else "too late: send the command anew"
         self._start(message.chat.id, self._pressed(pressed.id, message, words, is_question=word != "ack"))
         if act is not None:
@@ -250,7 +265,7 @@ class Bot:
 
     # --- what is said -----------------------------------------------------------------------------
 
-    async def _answer(self, chat: int, text: str) -> None:
+    async def _answer(self, chat: int, user: int, text: str) -> None:
         words = text.split()
         if not words or not words[0].startswith("/"):
             return  # a group talks of other things
@@ -260,7 +275,7 @@ class Bot:
         elif command == "alerts":
             await self._alerts(chat)
         elif command in ACTS:
-            await self._ask(chat, command, of)
+            await self._ask(chat, user, command, of)
         else:
             lines = [f"/{name}  {what}" for name, what in _commands().items()]
             await self._say(chat, "onetape", "\n".join(lines))
@@ -279,13 +294,13 @@ class Bot:
         buttons = [(f"Acknowledge {row['id']}", f"ack:{row['id']}") for row in rows[:BUTTONS_MAX]]
         await self._say(chat, "alerts", "\n".join(lines) or "none", [[each] for each in buttons])
 
-    async def _ask(self, chat: int, command: str, of: str) -> None:
+    async def _ask(self, chat: int, user: int, command: str, of: str) -> None:
         kind, named = await self._named(command)
         if of and of not in named:
             await self._say(chat, command, f"no {kind} {of}; there is: {', '.join(named) or 'none'}")
             return
         nonce = secrets.token_hex(8)
-        self._waiting[nonce] = chat, command, of, self._now() + CONFIRM_S
+        self._waiting[nonce] = _Question(chat, user, command, of, self._now() + CONFIRM_S)
         if len(self._waiting) > WAITING_MAX:
             del self._waiting[next(iter(self._waiting))]
         words = f"{ACTS[command]}\n{kind}: {of or ', '.join(named)}\n(within {CONFIRM_S:.0f} s)"

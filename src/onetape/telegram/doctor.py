@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import Config, TelegramConfig
+from onetape.model.typed import from_builtins
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.security.secrets import Secret
 from onetape.telegram.api import ApiError, BotApi
@@ -17,6 +20,14 @@ from onetape.telegram.options import TELEGRAM, bot_token
 __all__ = ["examine"]
 
 WITHIN_S: Final = 5.0
+
+
+class _Bot(msgspec.Struct, frozen=True):
+    username: str
+
+
+class _Webhook(msgspec.Struct, frozen=True):
+    url: str
 
 
 def examine(config: Config, environ: Mapping[str, str], folder: Path) -> list[Finding]:
@@ -40,8 +51,11 @@ async def _found(telegram: TelegramConfig, token: Secret) -> list[Finding]:
             return await api.call(method, within_s=WITHIN_S, **fields)
 
         try:
-            name = (await query("getMe"))["username"]
-            webhook = (await query("getWebhookInfo"))["url"]
+            name = from_builtins(await query("getMe"), _Bot).username
+            webhook = from_builtins(await query("getWebhookInfo"), _Webhook).url
+        except msgspec.ValidationError:
+            todo = "look at [notify.telegram] api: what answers there?"
+            return [Finding(WARNING, TELEGRAM, "Telegram answers in another form", todo)]
         except ApiError as error:
             if error.code in (401, 404):
                 todo = "take the one that @BotFather has now: [notify.telegram] token"

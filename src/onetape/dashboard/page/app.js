@@ -1,7 +1,7 @@
 // The frame of all pages: the connection, the navigation, what is so at the top. A page is a module of pages/ and a row
 // of PAGES.
 import { html, render, useEffect, useState } from "./third_party/preact.js";
-import { connect, useConnection } from "./connection.js";
+import { connect, logOut, useConnection } from "./connection.js";
 import { Age, Toasts, usePreferences } from "./parts.js";
 import { Delta } from "./pages/delta.js";
 import { Guardian } from "./pages/guardian.js";
@@ -60,6 +60,7 @@ function App() {
         ${connection.hello?.read_only && html`<span class="badge">read-only</span>`}
         <button class="plain" aria-pressed=${preferences.hidden} title="Hide amounts (h)" onClick=${() => change("hidden", !preferences.hidden)}>${preferences.hidden ? "Show amounts" : "Hide amounts"}</button>
         <button class="plain" title="Theme: ${preferences.theme} (t)" onClick=${() => change("theme", next(preferences.theme))}>${{ auto: "Auto", dark: "Dark", light: "Light" }[preferences.theme]}</button>
+        ${connection.hello && html`<button class="plain" title="End this login" onClick=${logOut}>Log out</button>`}
         <${Age} connection=${connection} />
       </span>
     </header>

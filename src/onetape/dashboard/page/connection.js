@@ -20,6 +20,13 @@ let said = "";
 const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const parsed = (text) => JSON.parse(text.replace(TURNS, "\ufffd"));
 
+// What the login gave this origin alone: a cookie goes to every port of the host.
+if (location.hash.startsWith("#key=")) {
+  localStorage.setItem("key", location.hash.slice(5));
+  history.replaceState(null, "", location.pathname);
+}
+const key = () => localStorage.getItem("key") || "none";
+
 const wake = (name) => watchers.get(name)?.forEach((each) => each());
 
 function watch(name, call) {
@@ -36,7 +43,7 @@ function set(name) {
 }
 
 export function connect() {
-  const made = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+  const made = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, ["onetape", key()]);
   socket = made;
   said = "";
   made.onopen = () => {
@@ -55,7 +62,7 @@ export function connect() {
 /** Whether it is the server that is lost, or the login. */
 async function retry() {
   if (socket) return;
-  const answer = await fetch("/", { method: "HEAD", cache: "no-store" }).catch(() => null);
+  const answer = await fetch("/session", { headers: { "X-Onetape-Key": key() }, cache: "no-store" }).catch(() => null);
   if (answer?.status === 401) {
     set("shut");
     setTimeout(retry, 5000);
@@ -158,17 +165,24 @@ export const now = () => Date.now() + state.skew;
 
 /** Reads a topic once. */
 export async function read(name) {
-  const answer = await fetch(`/read?topic=${encodeURIComponent(name)}`).catch(() => null);
+  const answer = await fetch(`/read?topic=${encodeURIComponent(name)}`, { headers: { "X-Onetape-Key": key() } }).catch(() => null);
   if (!answer) throw new Error("the server does not answer");
   const said = parsed(await answer.text());
   if (!answer.ok) throw new Error(said.error);
   return said;
 }
 
+/** Ends this browser's session. */
+export async function logOut() {
+  await fetch("/logout", { method: "POST", headers: { "X-Onetape-Key": key() } }).catch(() => null);
+  localStorage.removeItem("key");
+  location.reload();
+}
+
 /** Asks the server to do something; returns its result. Throws an Error with what refused it. */
 export async function act(action, name = "", fields = {}, id = crypto.randomUUID()) {
   const body = JSON.stringify({ do: action, name, fields, id });
-  const headers = { "Content-Type": "application/json", "X-Onetape-Csrf": state.hello?.csrf ?? "" };
+  const headers = { "Content-Type": "application/json", "X-Onetape-Key": key() };
   const answer = await fetch("/act", { method: "POST", headers, body }).catch(() => null);
   if (!answer) throw new Error("the server does not answer: whether it was done is not certain");
   const said = parsed(await answer.text());

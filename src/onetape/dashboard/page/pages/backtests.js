@@ -18,7 +18,7 @@ export function Backtests({ words, hello }) {
   const choose = (names) => {
     location.hash = names.length ? `backtests/${names.map(encodeURIComponent).join(",")}` : "backtests";
   };
-  const report = one && `report/${one.is_sweep ? "sweeps" : "runs"}/${encodeURIComponent(one.name)}`;
+  const report = one && `report/${one.is_sweep ? "sweeps" : "runs"}/${encodeURIComponent(one.name)}?ticket=${hello?.ticket}`;
   const alone = one?.has_report && html`<a href=${report} target="_blank" rel="noreferrer">report alone</a>`;
   return html`<h1 class="unseen">Backtests</h1>
     <div class="grid">
