@@ -7,7 +7,7 @@ class Trend(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
     rise: float = 0.01  # of one minute's close over the one before: buy
     fall: float = 0.005  # likewise: sell what is held
-    value: float = 100.0  # of a position, in quote currency
+    value: float = 1000.0  # of a position, in quote currency: more than one lot (0.001 BTC)
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True, bars="1m", history=2)

@@ -14,6 +14,7 @@ from long_form import LONG
 from onetape.model.enums import EventType
 from onetape.tape.fits import misfit
 from onetape.tape.journal import JournalReader, JournalWriter
+from worlds.supervised import ALLOCATE, CONFIG, Home
 
 ROUNDS = 100 if LONG else 4
 STREAMS = (0, 1, 2, 99, 2**32 - 1)
@@ -94,6 +95,21 @@ def test_every_reading_verb_names_bad_data(made, onetape, tmp_path, seed):
 
 def test_what_we_write_is_what_it_may_say(made):
     assert misfit([made[0], made[1] / "journal"]) is None
+
+
+def test_what_a_whole_system_writes_is_what_it_may_say(tmp_path):
+    collector = '[collectors.a]\nkind = "venue"\nvenue = "x"\n'
+    sections = f"{CONFIG}[hub]\n[guardian]\n[recorder]\n[control]\nport = 0\n{collector}"
+    with Home(tmp_path, sections) as home:
+        home.run("up")
+        home.run(*ALLOCATE)
+        home.wait_for(lambda: len(home.fills()) > 2)
+        home.run("send", "robot:mm", "stop")
+        home.run("send", "gateway:main", "kill", "reason=lunch")
+        home.run("down")
+        tapes = [path for path in home.home.rglob("*") if path.is_dir() and list(path.glob("*.tape"))]
+        assert {path.name.partition("-")[0] for path in tapes} >= {"journal", "gateway", "robot", "guardian", "control"}
+        assert [str(error) for path in tapes if (error := misfit([path])) is not None] == []
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+
+from onetape.preflight.configured import secret_places
+from onetape.store.config import load_config
 
 LIVE = """
 [venues.binance]
@@ -52,6 +56,63 @@ def test_beside_a_configuration_that_is_there(onetape, tmp_path):
     assert onetape("init", "--deploy").code == 2
 
 
+ALL = (
+    LIVE
+    + """
+[accounts.pair-2]
+venue = "binance"
+key = "env:KEY2"
+secret = "env:SECRET2"
+[guardian.accounts.main]
+key = "env:GUARD"
+secret = "file:guard.secret"
+[proxies.out]
+url = "http://10.0.0.1:1080"
+user = "me"
+password = "env:PROXY"
+[collectors.signals]
+kind = "webhook"
+address = "http://127.0.0.1:8000/x"
+[webhooks.signals]
+secret = "env:HOOK"
+[s3]
+key = "env:S3"
+secret = "env:S3S"
+[recorder]
+url = "env:DATABASE"
+[notify]
+urls = ["env:SINK", "json://127.0.0.1:9/"]
+[notify.telegram]
+token = "env:BOT"
+[notify.routes.phone]
+urls = ["env:PHONE", "file:other"]
+"""
+)
+
+
+def test_each_secret_of_the_configuration_is_a_credential_and_the_unit_reads_it(onetape, tmp_path):
+    (tmp_path / "onetape.toml").write_text(ALL)
+    assert onetape("init", "--deploy", "--json").code == 0
+    lines = service(tmp_path).splitlines()
+    loaded = {line.split("=")[1].partition(":")[0] for line in lines if line.startswith("LoadCredential")}
+    singles = ["guardian-accounts-main-key", "guardian-accounts-main-secret", "proxies-out-password"]
+    singles += ["webhooks-signals-secret", "s3-key", "s3-secret", "recorder-url", "notify-telegram-token"]
+    listed = ["notify-urls-1", "notify-routes-phone-urls-1", "notify-routes-phone-urls-2"]
+    assert loaded == {"main-key", "main-secret", "pair-2-key", "pair-2-secret", *singles, *listed}
+    text = [line.removeprefix("Environment=").strip("'") for line in lines if line.startswith("Environment=")]
+    variables = dict(line.split("=", 1) for line in text if line.startswith("ONETAPE_") and "__" in line)
+    credentials = tmp_path / "credentials"
+    config = load_config(
+        tmp_path / "onetape.toml", {name: value.replace("%d", str(credentials)) for name, value in variables.items()}
+    )
+    places = {place for place in secret_places(config) if place.startswith("file:")}
+    assert places == {f"file:{credentials}/{name}" for name in loaded if not name.startswith("pair-2")}
+    assert config.notify.urls[1] == "json://127.0.0.1:9/"
+    # A variable's name has no dash.
+    folder = "/run/credentials/onetape.service"
+    assert f'# In onetape.toml write key = "file:{folder}/pair-2-key" in [accounts.pair-2]' in lines
+
+
 def test_a_configuration_that_cannot_be_read_is_said(onetape, tmp_path):
     (tmp_path / "onetape.toml").write_text("[accounts.main]\nvenue = 'nowhere'\n")
     done = onetape("init", "--deploy")
@@ -74,6 +135,34 @@ def test_the_image_has_no_root_and_nothing_but_what_is_named(onetape, tmp_path):
     assert {name.rstrip("/") for name in copied} == {n[1:] for n in ignored if n.startswith("!")}
     assert "*" in ignored
     assert not [line for line in lines if re.search(r"key|secret|password", line, re.IGNORECASE)]
+
+
+def test_the_image_takes_packages_by_their_hash_alone(onetape, tmp_path):
+    """The lines of the file are run: with a wheel whose bytes have changed there is no image."""
+    onetape("init", "--deploy")
+    text = (tmp_path / "deploy" / "Containerfile").read_text()
+    hashes = re.search(r"\((cd wheels && for .*requirements\.txt)\)", text)[1]
+    options = re.search(r"bin/pip install (.*)", text)[1].split()
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    wheel = wheels / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("tiny.py", "")
+        file.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        file.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr("tiny-1.0.dist-info/RECORD", "")
+    subprocess.run(["sh", "-c", hashes], cwd=tmp_path, check=True)
+
+    def installed() -> int:
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--target", str(tmp_path / "out"), *options]
+        return subprocess.run(pip, cwd=wheels, capture_output=True).returncode
+
+    assert installed() == 0
+    wheel.write_bytes(wheel.read_bytes() + b"x")
+    assert installed() != 0
+    # The base is one argument, and what is not known of it is said.
+    assert [line for line in text.splitlines() if line.startswith("FROM ")] == ["FROM ${BASE} AS build", "FROM ${BASE}"]
+    assert "# NOT PINNED: " in text and "sha256:..." in text
 
 
 # What the unit forbids, and how an engine of containers is told the same.

@@ -11,7 +11,7 @@ import pytest
 
 from onetape.cli.frame import rows
 from onetape.cli.listing import listing
-from onetape.model.shown import json_shown, sheet_text, shown
+from onetape.model.shown import json_shown, line_shown, sheet_text, shown
 from onetape.tape.journal import JournalWriter
 
 EVIL = "a\x1b]0;owned\x07b\x9b31m\u202ec\rd\x7f"
@@ -24,9 +24,16 @@ def test_control_characters_are_written_out():
     assert json.loads(json_shown(json.dumps(EVIL, ensure_ascii=False))) == EVIL
 
 
-@pytest.mark.parametrize("value", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "value",
+    ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＋1", "－2+3", "＠SUM(A1)"],
+)
 def test_a_formula_in_a_sheet_is_text(value):
     assert sheet_text(value) == "'" + value
+
+
+def test_a_stranger_begins_no_line_of_its_own():
+    assert line_shown("a\nb\tc\u2028d\x85e" + EVIL) == r"a\nb\tc\u2028d\x85e" + PLAIN
 
 
 @pytest.mark.parametrize("value", ["-1.5", "+3", "-1e-9", "BTC/USDT:USDT", "", "a=b", "0x1"])
@@ -39,7 +46,7 @@ def tape(tmp_path):
     with JournalWriter(tmp_path / "tape", durable=False) as writer:
         import msgspec
 
-        for text in (EVIL, "=HYPERLINK(1)"):
+        for text in (f"{EVIL}\n{EVIL}", "=HYPERLINK(1)"):
             record = {"kind": "x", "subject": text, "reason": text}
             writer.append("health", msgspec.msgpack.encode(record), time=1)
     return tmp_path / "tape"
@@ -55,7 +62,7 @@ def test_a_tapes_texts_reach_no_terminal_as_commands(tape, form):
     assert done.returncode == 0, done.stderr
     out = done.stdout.decode()
     assert not [c for c in out if c != "\n" and shown(c) != c]
-    assert "owned" in out
+    assert "owned" in out and (len(out.splitlines()) == 2 or form == ["--json"])
 
 
 def test_an_error_repeats_no_command_of_a_strangers_name(tmp_path):

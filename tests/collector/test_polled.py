@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import hmac
 import os
 import signal
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -14,11 +17,14 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from onetape.collector.options import collector_options
+from onetape.collector.options import CollectorOptions, collector_options
+from onetape.collector.polled import News, Past, Signatures
+from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.model.sections import CollectorConfig
-from onetape.model.time import SECOND
-from waiting import wait_for
+from onetape.model.time import MS, SECOND
+from onetape.supervisor.start import Child, Starter
+from waiting import wait_for, wait_in_loop
 from worlds.ports import free_port
 from worlds.stream_feeds import collector, frames, options_for, states
 from worlds.web_pages import Pages
@@ -35,6 +41,10 @@ def pages():
 
 def events(home: Path) -> list[dict]:
     return [each.data for each in frames(home, "external")]
+
+
+HOOK = "[collectors.feed]\nkind = 'webhook'\naddress = 'http://127.0.0.1:8000/x'\n"
+DEMO = "[venues.x]\nkind = 'kraken'\nmode = 'demo'\n[accounts.main]\nvenue = 'x'\nkey = 'env:K'\nsecret = 'env:S'\n"
 
 
 def options(kind: str, address: str, home: Path, **more):
@@ -113,6 +123,27 @@ def test_entries_of_a_feed_come_once_also_after_a_kill(pages, tmp_path: Path):
     assert [each["ts_event"] % (60 * SECOND) for each in found] == [SECOND, 2 * SECOND, 3 * SECOND]
 
 
+def test_a_feed_is_read_beside_what_else_the_collector_does(tmp_path: Path, monkeypatch):
+    """A parser that does not end holds up no command and no sign of life."""
+    read, ended = threading.Event(), threading.Event()
+
+    def parse(_body):
+        read.set()
+        ended.wait(60)
+        return SimpleNamespace(bozo=False, entries=[])
+
+    async def work() -> None:
+        news = News(options("rss", "http://127.0.0.1:1/rss", tmp_path), SimpleNamespace(proxy=None), Past(0, []))
+        monkeypatch.setattr(news, "_parse", parse)
+        reading = asyncio.ensure_future(news.answered(b"<rss/>"))
+        await wait_in_loop(read.is_set)
+        assert not reading.done()
+        ended.set()
+        await reading
+
+    asyncio.run(work())
+
+
 def post(address: str, body: bytes, **headers: str) -> int:
     request = urllib.request.Request(address, data=body, headers=headers, method="POST")
     try:
@@ -133,6 +164,85 @@ def test_what_is_posted_is_an_event_and_pages_may_not_post(tmp_path: Path):
         assert post(address, b"x" * (1 << 17)) == 413
         wait_for(lambda: len(events(tmp_path)) == 2)
     assert [(each["type"], each["topic"]) for each in events(tmp_path)] == [("alert", "feed"), ("gold", "gold")]
+
+
+def signed(topic: str, body: bytes, secret: str = "sesame", at_ms: int = 0) -> dict[str, str]:
+    stamp = str(at_ms or time.time_ns() // 10**6)
+    signature = hmac.digest(secret.encode(), f"{stamp}.{topic}.".encode() + body, "sha256").hex()
+    return {"X-Onetape-Time": stamp, "X-Onetape-Signature": signature}
+
+
+def test_a_webhook_with_a_secret_takes_each_signed_message_of_its_topics_once(tmp_path: Path):
+    text = (
+        'address = "http://127.0.0.1:{port}/hook"\n[webhooks.feed]\nsecret = "env:HOOK"\ntopics = ["gold"]\nrate = 4\n'
+    )
+    config = parse_config('[collectors.feed]\nkind = "webhook"\n' + text.format(port=free_port()))
+    starter = Starter(config, home=tmp_path, folder=tmp_path, environ={"HOOK": "sesame"})
+    made = msgspec.json.decode(
+        starter.options(Child("collector:feed", "collector"), is_first=True, exchange=""), type=CollectorOptions
+    )
+    assert "sesame" not in repr(made)
+    with collector(made):
+        wait_for(lambda: "connected" in states(tmp_path))
+        body = b'{"value": 1}'
+        once = signed("gold", body)
+        assert post(made.address + "/gold", body, **once) == 204
+        assert post(made.address + "/gold", body, **once) == 401, "again"
+        assert post(made.address, body, **once) == 401, "another topic"
+        assert post(made.address + "/gold", b'{"value": 9}', **once) == 401
+        assert post(made.address + "/gold", body) == 401
+        assert post(made.address + "/gold", body, **signed("gold", body, "other")) == 401
+        assert post(made.address + "/gold", body, **once | {"X-Onetape-Signature": "\xe9"}) == 401
+        now = time.time_ns() // 10**6
+        for at_ms in (now - 61_000, now + 61_000):
+            assert post(made.address + "/gold", body, **signed("gold", body, at_ms=at_ms)) == 401
+        assert post(made.address + "/lead", body, **signed("lead", body)) == 404
+        assert post(made.address, b'{"value": 2}', **signed("feed", b'{"value": 2}')) == 204
+        many = [f'{{"value": {number}}}'.encode() for number in range(100, 120)]
+        statuses = [post(made.address, each, **signed("feed", each)) for each in many]
+        assert set(statuses) == {204, 429}
+        wait_for(lambda: len(events(tmp_path)) == 2 + statuses.count(204))
+    assert [(each["topic"], each["data"]["value"]) for each in events(tmp_path)[:2]] == [("gold", 1), ("feed", 2)]
+
+
+def test_a_signature_is_remembered_while_its_time_may_come_again_and_no_longer():
+    now = [17 * 10**11 * MS]
+    checked = Signatures("sesame", 60 * SECOND, clock=lambda: now[0])
+
+    def refusal(at_ms: int, *, take: bool = False) -> str:
+        headers = signed("t", b"x", at_ms=at_ms)
+        why = checked.refusal(headers, "t", b"x")
+        if take and not why:
+            checked.took(headers)
+        return why
+
+    began = now[0] // MS
+    assert refusal(began - 1).endswith("from the time here"), "an earlier process may have taken it"
+    assert refusal(began + 60_000, take=True) == "" and refusal(began + 60_000) == "it was taken before"
+    now[0] += 119 * SECOND
+    assert refusal(began + 60_000) == "it was taken before"
+    now[0] += 2 * SECOND
+    assert "from the time here" in refusal(began + 60_000)
+    assert refusal(began + 121_000, take=True) == "" and len(checked._taken) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[webhooks.feed]\nsecret = 'env:A'\n", "no collector `feed` of kind webhook"),
+        (HOOK + "[webhooks.feed]\nsecret = 'sesame'\n", "a secret in the open"),
+        (HOOK + "[webhooks.feed]\ntopics = []\n", "secret"),
+        (HOOK + "[webhooks.feed]\nsecret = 'env:A'\nwindow = '2h'\n", "is not between 0 and 1h"),
+        (HOOK + "[webhooks.feed]\nsecret = 'env:A'\nrate = 0\n", "is not between 1 and 1000"),
+        (HOOK + DEMO, "each user of this machine may post there"),
+    ],
+)
+def test_who_may_post_is_said_where_an_account_is_at_a_venue(text: str, words: str):
+    with pytest.raises(BadConfig, match=words) as raised:
+        parse_config(text)
+    assert "sesame" not in str(raised.value)
+    parse_config(HOOK)
+    parse_config(HOOK + DEMO + "[webhooks.feed]\nsecret = 'env:A'\n")
 
 
 def test_rows_of_a_schedule_come_at_their_time_and_those_of_a_pause_afterwards(tmp_path: Path):

@@ -14,7 +14,7 @@ from worlds.transfer_processes import World
 READER = """
 from onetape.compat import hft
 
-quote = hft.getSingleQuoteCurrency("kraken", hft.DataType.BALANCE, "usd")
+quote = hft.getSingleQuoteCurrency(hft.Exchange.KRAKEN, hft.DataType.BALANCE, hft.Currency.USD)
 manager = hft.StrategyBalanceManager("kraken", strategy_count=8)
 total, pool, own = (float(manager.get_balance("usd", index)) for index in (0, 1, 2))
 print(json.dumps([quote.mid, quote.timestamp, quote.localTimestamp, total, pool, own]))
@@ -25,7 +25,9 @@ from onetape.compat import hft
 async def main():
     commands = hft.IPCCommandSystem("a")
     commands.start()
-    payload = {"strategy": "a", "cmd": "allocate", "currency": "usd", "amount": 100, "index": 2}
+    payload = hft.kraken_strategy_balance(
+        strategy="a", cmd="allocate", currency=hft.Currency.USD, amount=100, index=2
+    )
     result = await commands.send_command("kraken_gateway", hft.KRAKEN_STRATEGY_BALANCE_CMD, payload)
     print(json.dumps([result.status, result["error"]]))
 

@@ -170,3 +170,14 @@ def test_no_wish_is_beyond_what_is_left_or_worse_than_the_limit(name, side, left
 def test_what_it_cannot_do_is_said(name, parent, options, said):
     with pytest.raises(ValueError, match=said):
         make_algorithm(name, parent, Random(1).random, options)
+
+
+@pytest.mark.parametrize("name", ["twap", "vwap", "shortfall"])
+@pytest.mark.parametrize(("away", "is_refused"), [(-1, True), (0, True), (1, False)])
+def test_a_schedule_needs_a_deadline_that_is_ahead(name, away, is_refused):
+    parent = replace(BUY, start=5 * NS, deadline=5 * NS + away)
+    if is_refused:
+        with pytest.raises(ValueError, match="ahead"):
+            make_algorithm(name, parent, Random(1).random, {})
+    else:
+        assert wish_of(name, parent, View(now=5 * NS + away, left=100, bid=99, ask=101)).lots == 100

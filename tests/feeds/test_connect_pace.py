@@ -64,6 +64,20 @@ def test_a_storm_of_reconnects_stays_within_and_ends_with_everyone_connected(rul
     assert len(made) >= 0.55 * rule.most * span / rule.window  # and is used
 
 
+@pytest.mark.parametrize("rule", [BINANCE, KRAKEN])
+def test_many_may_connect_at_once_and_a_window_is_nearly_used_up(rule):
+    """Lower bounds: a pace that lets one connect after the other holds all the upper ones."""
+    bucket, full_at, began = Bucket.of(rule), 0, 10**15
+    now, made = began, []
+    while now < began + rule.window:
+        full_at, wait = bucket.take(full_at, now, is_needed=True)
+        if not wait:
+            made.append(now)
+        now += wait
+    assert made.count(began) >= 0.3 * rule.most
+    assert 0.9 * rule.most <= len(made) <= rule.most
+
+
 def test_what_trading_needs_finds_room_that_a_storm_leaves():
     bucket, full_at, now = Bucket.of(BINANCE), 0, 10**15
     while True:

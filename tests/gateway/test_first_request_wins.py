@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from exchange.venue_client import served
-from onetape.gateway.gateway_tape import EPOCH_BITS, RobotLife
+from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import NEWS, REQUEST
 from onetape.ipc.operator import send_command
 from onetape.model.enums import OrderNews, RequestKind, Side
+from onetape.model.ids import EPOCH_BITS
 from onetape.model.request_key import RequestKey
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader

@@ -12,7 +12,7 @@ from onetape.gateway.kept_money import KeptMoney
 from onetape.model.enums import PositionSide
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderLife
-from onetape.orders.managed import FillOut, Managed
+from onetape.orders.managed import FillOut, HealthOut, Managed
 from onetape.orders.reports import BalanceReport, FillReport
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.family import BINANCE
@@ -30,7 +30,8 @@ class Gateway:
         self.tape = home / name
         self.writer = JournalWriter(self.tape)
         self.kept = KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0)
-        self.money = money_of(options, self.kept, self.writer)
+        self.said: list[HealthOut] = []
+        self.money = money_of(options, self.kept, self.writer, say=self.said.append)
 
     def close(self) -> None:
         self.money.close()
@@ -50,6 +51,26 @@ class Gateway:
             slot: (held.qty, money.ledger.balance("USDT", slot), money.locks.held("USDT", slot))
             for (slot, _, _), held in sorted(money.booking.positions.items())
         }
+
+
+@pytest.mark.parametrize(
+    ("client_id", "why", "severity"),
+    [
+        ("autoclose-17", "liquidation", "critical"),
+        ("adl_autoclose", "auto-deleveraging", "critical"),
+        ("settlement_autoclose-9", "settlement", "warning"),
+    ],
+)
+def test_a_forced_close_is_told_with_its_price_and_what_was_lost(tmp_path, client_id, why, severity):
+    gateway = Gateway(tmp_path, "one")
+    gateway.money.begin({"USDT": BalanceReport("USDT", 1000 * UNIT, 1)}, is_other=False)
+    gateway.fill(fill_of(LINEAR, "+3@100", trade=1), A, 101)
+    gateway.fill(fill_of(LINEAR, "-2@90", trade=2, client_id=client_id)._replace(fee=UNIT // 2), MAIN, 102)
+    words = f"{why}: the venue has closed 2 long at 90, 1 is left; lost 20 USDT, fee 0.5"
+    assert [each for each in gateway.said if each.kind == "forced close"] == [
+        HealthOut("forced close", LINEAR, words, severity)
+    ]
+    gateway.close()
 
 
 @pytest.mark.parametrize("client_id", ["autoclose-17", "adl_autoclose", "settlement_autoclose-9"])

@@ -12,7 +12,7 @@ from onetape.model.enums import EventType, Side
 from onetape.model.time import clock_offset
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
-from worlds.gateway_process import GatewayProcess, Robot, news_of
+from worlds.gateway_process import TRADED, GatewayProcess, Robot, news_of
 
 MS, SECOND = 1_000_000, 1_000_000_000
 NOON = 1_795_000_000 * SECOND
@@ -116,6 +116,28 @@ def test_a_venue_that_refuses_our_time_is_asked_for_its_own(tmp_path):
             reported = next(each for each in health(tmp_path) if each["kind"] == "clock")
             assert reported["state"].startswith("CLOCK_SKEW(4404): off by +")
             assert reported["severity"] == "critical"
+        finally:
+            gateway.kill()
+            robot.writer.close()
+
+
+@pytest.mark.parametrize("step_s", [90, -90])
+@pytest.mark.parametrize("kind", TRADED)
+def test_a_cancel_that_meets_a_stepped_clock_arrives(tmp_path, kind, step_s):
+    """The venue's clock steps just before it, so that the venue refuses it for now, or ours is set before it leaves."""
+    with served(kind, seed=5, limits=False) as (dialect, port):
+        account = dialect.exchange.accounts[0]
+        gateway = GatewayProcess(kind, tmp_path, port, account)
+        gateway.start()
+        robot = Robot(tmp_path / "robot", gateway, 1)
+        try:
+            bid = dialect.exchange.listings[0].bid
+            order = robot.place(Side.BUY, bid - bid // 100)
+            wait_for(lambda: "accepted" in dict(news_of(tmp_path, order)))
+            dialect.skew = step_s * SECOND
+            robot.cancel_all()
+            wait_for(lambda: "canceled" in dict(news_of(tmp_path, order)))
+            assert not account.open_orders
         finally:
             gateway.kill()
             robot.writer.close()

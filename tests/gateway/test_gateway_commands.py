@@ -12,7 +12,7 @@ from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal
 from onetape.model.enums import EventType, RequestKind, Side
 from onetape.model.errors import Killed, OrderInvalid, OrderOutcomeUnknown, PositionLimit, PriceBand
-from onetape.model.ids import client_id
+from onetape.model.ids import client_id_of_order
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.gateway_process import SYMBOL, GatewayProcess, Robot, cut_journal, news_of
@@ -213,7 +213,7 @@ def test_an_order_that_stays_unknown_is_settled_by_the_operator(tmp_path):
             assert news_of(tmp_path, blocked) == [("denied", OrderOutcomeUnknown.code)]
             answer = send(tmp_path, "gateway", "settle", "order=TtestX1X9z", "as=closed")
             assert answer["error"]["name"] == "BAD_INPUT"
-            name = client_id("test", epoch=1, ordinal=1)
+            name = client_id_of_order("test", lost)
             answer = send(tmp_path, "gateway", "settle", f"order={name}", "as=closed")
             assert answer["result"] == {"order": name, "state": "CANCELED"}
             robot.place(Side.BUY, listing.bid - 2000)

@@ -92,7 +92,7 @@ def test_a_robot_trades_with_its_own_money_and_a_kill_loses_none_of_it(world, tm
     if world.kind != "kraken":
         assert slots[0] == world.at_venue()
     else:
-        assert abs(slots[0] - world.at_venue()) < Decimal("1e-9")  # fees are told with ten decimals
+        assert abs(slots[0] - world.at_venue()) < Decimal("1e-9")  # balances are told with ten decimals
         assert world.slots("BTC")[2] == Decimal("0.01")
         assert Decimal(1300) < slots[2] < Decimal(1500)
     # More than it has left: refused here, and the venue never hears of it.

@@ -13,6 +13,7 @@ from onetape.gateway.gateway_tape import GatewayTape, RobotLife
 from onetape.gateway.kept_money import KeptMoney
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, OrderState, PositionSide, RequestKind, Side
+from onetape.model.ids import EPOCH_MAX, epoch_of, is_past_gateway, next_by_hand
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.orders.books import OPENING
@@ -106,6 +107,17 @@ def test_robots_are_known_with_their_sub_accounts_and_how_far_they_were_taken(de
     assert [r.taken for r in robots.values()] == [8, 5]
 
 
+def test_ids_by_hand_go_on_after_those_of_the_life_before_and_are_none_of_a_guardian_s(desk):
+    ids = [desk.tape.take_by_hand(NOW) for _ in range(2)]
+    past = next_by_hand(0, NOW, is_past_gateway=True)
+    for each in (*ids, past):
+        spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
+        name = desk.tape.robots[1].client_id(each)
+        desk.place(requested_order(name, Request(1, RequestKind.PLACE, each, spec), NOW))
+    later = desk.reopened().take_by_hand(NOW)
+    assert later == ids[-1] + 1 and not is_past_gateway(later)
+
+
 def test_ids_of_one_life_of_a_robot_are_none_of_another_s():
     epochs = [RobotLife(1, "mm", epoch, "") for epoch in (1, 2)]
     assert [life.base for life in epochs] == [1 << 32, 2 << 32]
@@ -187,20 +199,25 @@ def test_a_fill_has_its_fee_in_its_currency_and_its_robot_s_sub_account(desk, cu
     assert desk.say(FillOut(order, reported))[0] > 0
     made = desk.reopened()
     [frame] = desk.frames("fill")
-    fill, life = made._read_fill(frame, SYMBOL, "USDT")
+    fill, life = made._read_fill(frame, SYMBOL, "USDT", {})
     assert fill == reported._replace(fee_currency=currency or "USDT")
     assert life is made.robots[1]
     assert life.slot == 2
     assert desk.recovered(order).life.filled == 4
 
 
-def test_a_fill_inside_names_the_other_order(desk):
+@pytest.mark.parametrize("epoch", [4, epoch_of(NOW), EPOCH_MAX])
+def test_a_fill_inside_names_the_other_order(desk, epoch):
+    desk.tape.attach(RobotLife(2, "robot-2", epoch, ""), NOW)
     order, other = desk.order(), desk.order(4, robot=2)
+    desk.place(other)
     reported = desk.fill(order, trade=INTERNAL_TRADES, venue_id=other.client_id)
     desk.say(FillOut(order, reported))
     made = desk.reopened()
     (frame,) = desk.frames("fill")
-    assert made._read_fill(frame, SYMBOL, "USDT")[0].venue_id == other.client_id
+    orders = desk.recovery.manager.by_robot
+    assert made._read_fill(frame, SYMBOL, "USDT", orders)[0].venue_id == other.client_id
+    assert made._read_fill(frame, SYMBOL, "USDT", {})[0].venue_id == "foreign"
 
 
 @pytest.mark.parametrize(("severity", "count"), [("critical", 1), ("warning", 0), ("info", 0)])

@@ -159,3 +159,37 @@ def test_robots_and_alerts_hear_where_it_begins_and_ends(hub: Hub):
     assert feed == [("feed", BTC, state) for state in ("stale", "live", "stale", "live")]
     alerts = [each.severity for each in hub.said if each.kind == "market"]
     assert alerts == ["warning", "info", "warning", "info"]
+
+
+def test_what_a_hub_said_of_its_sources_ends_with_its_process(hub: Hub):
+    hub.quote(1000)
+    hub.say("market", "stale", bound_ns=SECOND)
+    assert hub.look() > 0
+    hub.writer.close()
+    hub.begin(tick="0.1")  # it does not say `fresh` of what it has not called stale
+    hub.quote(1010)
+    assert hub.look() == 0 and hub.market.stale == {}
+
+
+def test_a_gateway_that_begins_beside_a_new_hub_does_not_believe_the_one_before(tmp_path: Path):
+    made = Hub(tmp_path)
+    made.quote(1000)
+    made.say("market", "stale", bound_ns=SECOND)
+    made.writer.close()
+    made.market.close()
+    other = Hub(tmp_path)
+    other.quote(1010)
+    other.look()
+    assert other.look() == 0
+    other.market.close()
+
+
+def test_a_quote_of_the_hub_before_makes_nothing_fresh_and_is_the_reference(hub: Hub):
+    hub.quote(1000)
+    assert hub.look() == 0
+    hub.writer.close()
+    hub.begin(tick="0.1")
+    assert hub.look() > 0 and hub.market.stale == {BTC: "has not spoken"}
+    assert hub.references == {BTC: 1001}
+    hub.quote(1010)
+    assert hub.look() == 0

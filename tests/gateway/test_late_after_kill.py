@@ -11,7 +11,7 @@ from exchange.venue_client import served
 from onetape.ipc.operator import send_command
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderType, Side
-from onetape.model.ids import client_id
+from onetape.model.ids import client_id_of_order
 from onetape.model.order import OrderSpec
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from waiting import wait_for
@@ -21,11 +21,11 @@ LOST = '[[fault]]\npurpose = "place"\ncount = 1\naction = "drop_request"\n'
 UNKNOWN = '[[fault]]\npurpose = "query"\naction = "error"\nerror = "-1001"\ndone = false\n'
 
 
-def show_up(port: int, account, spec: OrderSpec) -> None:
+def show_up(port: int, account, order: int, spec: OrderSpec) -> None:
     """The request that was lost on its way arrives."""
     protocol = BinanceUsdmProtocol(account.key, account.secret)
     protocol.set_instruments([find(SYMBOL)])
-    call = protocol.place(client_id("test", epoch=1, ordinal=1), spec, time.time_ns())
+    call = protocol.place(client_id_of_order("test", order), spec, time.time_ns())
     url = f"http://127.0.0.1:{port}{call.target}"
     with urllib.request.urlopen(urllib.request.Request(url, method=call.method, headers=dict(call.headers))) as reply:
         assert reply.status == 200
@@ -50,7 +50,7 @@ def test_an_order_that_shows_up_after_the_kill_is_canceled(tmp_path, faults, die
                 gateway.start()
             price = listing.bid - 2000
             spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, type=OrderType.LIMIT, price_int=price)
-            show_up(port, account, spec)
+            show_up(port, account, order, spec)
             wait_for(lambda: not account.open_orders)  # it may be gone before anybody looks
             assert len(account.by_id) == 1
             wait_for(lambda: gateway.ask("status")["open"] == 0)

@@ -71,7 +71,7 @@ def test_an_unknown_outcome_is_found_by_its_id(world, action, tries):
     gives(world, action, 7)
     assert world.ends(action)["tries"] == tries
     wait_for(lambda: world.slots_of("second")[0] == before[0] + 7)
-    assert both(world) == total
+    wait_for(lambda: both(world) == total)
 
 
 def test_out_of_the_trading_wallet_into_the_others_spot_wallet(world):

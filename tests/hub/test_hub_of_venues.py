@@ -216,6 +216,8 @@ def test_who_is_followed_by_turnover_changes_while_a_hub_merges_it(tmp_path, mon
             await until(lambda: listings(tmp_path).count((BTC, "listed")) == 2 and row())
             await until(lambda: len(alerts(tmp_path, "listing")) - len(listings(tmp_path)) == 4)
             assert feed.universe.listings.keys() == {BTC, ETH, SOL}  # SOL is the second, and near
+            heard = [each.data for each in merged(tmp_path, "health")]
+            assert not [each for each in heard if each["kind"] == "market" and each["subject"] == BTC]
         finally:
             await ended([following])
             tape.close()
@@ -232,7 +234,6 @@ def test_who_is_followed_by_turnover_changes_while_a_hub_merges_it(tmp_path, mon
         "listed",
         "dropped",
     ]
-    assert not [each for each in found if each["kind"] == "market" and each["subject"] == BTC]
     chosen = [each.data for each in frames(tmp_path, "health") if each.data["state"] == "chosen"]
     assert [(each["epoch"], each["symbols"]) for each in chosen] == [
         (1, [ETH]),

@@ -106,6 +106,28 @@ def heads(home, kind: str) -> list[tuple[str, str]]:
     return [(e.data["subject"], e.data["state"]) for e in merged(home, "health") if e.data["kind"] == kind]
 
 
+def test_connections_of_a_collectors_earlier_run_count_no_more(tmp_path):
+    source = SourceJournal(tmp_path, "ws")
+    source.listed(BTC)
+    with hub(hub_options(tmp_path, "ws")) as running:
+
+        def why() -> str:
+            return running.feeds()["ws", BTC]["why"]
+
+        source.health("feed", "stream 0", "connected")
+        source.health("feed", "stream 1", "connected")
+        source.quote(BTC, 1000, 1001, at=time.time_ns())
+        wait_for(lambda: running.feeds()["ws", BTC]["state"] == "healthy")
+        source.close()
+        wait_for(lambda: why() == "its process is gone")
+        source = SourceJournal(tmp_path, "ws")  # with less symbols, that need one connection
+        source.listed(BTC)
+        wait_for(lambda: why() == "has not spoken")
+        source.health("feed", "stream 0", "lost: refused")
+        wait_for(lambda: why() == "its connection is lost")
+    source.close()
+
+
 class Market:
     """Goes on: each source brings the same quotes and trades, as they come."""
 

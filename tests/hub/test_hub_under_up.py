@@ -1,4 +1,4 @@
-"""The hub among the processes of a configuration: two collectors of one feed, and what is asked of it."""
+"""The hub among the processes of a configuration: collectors of a feed or a venue, and what is asked of it."""
 
 from __future__ import annotations
 
@@ -85,3 +85,28 @@ def test_what_cannot_be_merged_is_refused_before_anything_starts(tmp_path, secti
     (tmp_path / "onetape.toml").write_text(f"{ACCOUNT}[hub]\n{section}")
     code, reported, _ = command_line(["up", "--json"], tmp_path)
     assert code == 2 and words in reported, reported
+
+
+VENUE = f"""{ACCOUNT}
+[collectors.a]
+kind = "venue"
+venue = "x"
+symbols = ["binance:BTC/USDT:USDT"]
+[hub]
+stale = "2s"
+"""
+
+
+def test_after_down_and_up_the_market_of_the_hub_is_relied_on_again(tmp_path):
+    """The last word of a hub that is stopped after its collectors is that all is stale."""
+    with Home(tmp_path, VENUE) as home:
+        home.run("up")
+        home.buy("binance:BTC/USDT:USDT", "0.01")
+        home.run("down")
+        home.run("up")
+        home.buy("binance:BTC/USDT:USDT", "0.01")
+        before = home.process("hub")["pid"]
+        home.kill("hub")
+        assert home.process("hub")["pid"] != before
+        home.buy("binance:BTC/USDT:USDT", "0.01")
+        home.run("down")

@@ -118,3 +118,15 @@ def test_who_is_late_is_degraded_and_in_between_nothing_changes(world):
         assert world.state() == state, delay
     world.go(2)
     assert world.state() == HEALTHY
+
+
+def test_what_another_process_said_before_is_not_its_successors_word(world):
+    world.health.connection(1, is_lost=True)
+    world.speaks = set()
+    for source in (0, 1):
+        world.health.begun(source)
+    world.go(0.2)
+    assert [(world.state(each), world.health.why(each)) for each in (0, 1)] == [(FAILING, "has not spoken")] * 2
+    world.speaks = {(0, 0), (1, 0)}
+    world.go(0.2)
+    assert FAILING not in (world.state(0), world.state(1))

@@ -9,7 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onetape.model.errors import BadInput, OrderInvalid
-from onetape.model.ids import EPOCH_MAX, ORDINAL_MAX, ClientId, client_id, parse_client_id, robot_tag, tag_of
+from onetape.model.ids import (
+    EPOCH_BITS,
+    EPOCH_DRAWN,
+    EPOCH_MAX,
+    ORDINAL_MAX,
+    ClientId,
+    client_id,
+    client_id_of_order,
+    epoch_of,
+    is_by_hand,
+    is_past_gateway,
+    next_by_hand,
+    parse_client_id,
+    robot_tag,
+    tag_of,
+)
+from onetape.model.time import MS, SECOND
+from onetape.venues.client_ids import UUID_CHARS, client_id_of, short_id, uuid_of
 
 TAGS = st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True)
 
@@ -65,3 +82,46 @@ def test_tags_of_robots_differ() -> None:
     assert len(tags) == 200
     assert all(re.fullmatch(r"[a-z0-9]{8}", tag) for tag in tags)
     assert re.fullmatch(r"[a-z0-9]{5,8}", robot_tag("做市"))
+
+
+NOW = 1_795_000_000 * SECOND
+
+
+@given(st.integers(-(2**62), 2 * NOW), st.integers(0, 10 * SECOND))
+def test_epochs_are_of_the_time_and_never_before_those_that_were_counted(now: int, later: int) -> None:
+    assert EPOCH_DRAWN <= epoch_of(now) <= epoch_of(now + later) <= epoch_of(now) + later // SECOND + 1
+    assert epoch_of(2_650_000_000 * SECOND) <= EPOCH_MAX  # of the year 2053
+
+
+@given(st.integers(NOW, 2_600_000_000 * SECOND), st.integers(1, 1000), st.booleans())
+def test_orders_by_hand_have_ids_of_the_time_that_no_robot_s_life_has(now: int, count: int, is_past: bool) -> None:
+    used = [0]
+    for _ in range(count):
+        used.append(next_by_hand(used[-1], now, is_past_gateway=is_past))
+    later = next_by_hand(0, now + MS, is_past_gateway=is_past)  # of another home, which knows of none of them
+    assert len({*used, later}) == count + 2 and later > used[-1]
+    for each in (*used[1:], later):
+        assert is_by_hand(each) and is_past_gateway(each) is is_past
+        assert EPOCH_DRAWN <= each >> EPOCH_BITS <= EPOCH_MAX
+    assert not is_by_hand(epoch_of(now) << EPOCH_BITS | 1)
+    assert next_by_hand(later, now - 9 * SECOND, is_past_gateway=is_past) == later + 1  # a clock that goes back
+
+
+@pytest.mark.parametrize("is_past", [False, True])
+def test_orders_by_hand_stay_what_they_are_where_a_second_has_no_more_ids(is_past: bool) -> None:
+    last = next_by_hand(0, NOW // SECOND * SECOND + SECOND - 1, is_past_gateway=is_past)
+    for _ in range(3):
+        last, before = next_by_hand(last, NOW, is_past_gateway=is_past), last
+        assert is_by_hand(last) and is_past_gateway(last) is is_past and last > before
+    assert last >> 32 == epoch_of(NOW) + 1
+
+
+@pytest.mark.parametrize("tag", ["m", "operator"])
+@pytest.mark.parametrize("order_id", [1 << 32 | 77, epoch_of(NOW) << 32 | 36**5 - 1, next_by_hand(0, NOW + 999 * MS)])
+def test_ids_of_each_kind_fit_where_a_uuid_or_few_letters_are_taken(tag: str, order_id: int) -> None:
+    ours = client_id_of_order(tag, order_id)
+    assert len(ours) <= UUID_CHARS
+    for written in (uuid_of(ours), short_id(ours)):
+        assert client_id_of(written) == ours
+    assert len(short_id(ours)) <= 18 or short_id(ours) == uuid_of(ours)
+    assert short_id("OABCDE-FGHIJK-LMNOPQ") == "OABCDE-FGHIJK-LMNOPQ"  # the venue's own

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from itertools import islice, product
 from typing import Any
 
-from onetape.gateway.gateway_tape import is_past_gateway
 from onetape.model.enums import OrderState, PositionSide, RequestKind, Side
+from onetape.model.ids import is_past_gateway
 from onetape.model.order import OrderSpec
 from onetape.model.sections import GUARDIAN
 from onetape.orders.backing import only_reduces
@@ -21,13 +21,18 @@ from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Managed, NewsOut, Out
 from onetape.orders.outcome import Outcome
-from onetape.venues.pacifica.words import client_id_of
+from onetape.venues.client_ids import client_id_of
 from orders.plain_scan import check_sums
 from worlds.venue_numbers import venue_number
 
 SUMS_EVERY = 20  # checks: a walk over all orders each time would be most of a simulation
 TURNED = {PositionSide.LONG: -1, PositionSide.SHORT: 1}  # the sign that a side never has
 ENDS = frozenset({"canceled", "rejected", "expired", "denied", "absent"})
+
+
+def _may_open(spec: OrderSpec) -> bool:
+    """Tells whether an order adds to a position, whatever has become of it: a stop that takes off does not."""
+    return not (spec.trigger_int and (only_reduces(spec) or spec.tag == GUARDIAN))
 
 
 class Broken(AssertionError):
@@ -142,7 +147,7 @@ class Invariants:
             check(worst <= 0, f"{out.kind} of {order.client_id} while killed: the account may come to {worst}")
             world.seen["reduced while killed"] += 1
         if out.kind is RequestKind.PLACE:
-            lost = [o.client_id for o in world.manager.unknown if o.spec.symbol == spec.symbol]
+            lost = [o.client_id for o in world.manager.unknown if o.spec.symbol == spec.symbol and _may_open(o.spec)]
             check(not lost, f"{order.client_id} is sent while {lost} are unknown")
         most = world.limits[spec.symbol]
         check(worst <= most, f"{order.client_id} makes {worst} of {most} possible")

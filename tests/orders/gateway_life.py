@@ -3,12 +3,15 @@ killed before any frame of its journal."""
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from onetape.accounts.table import AccountTable
 from onetape.gateway.by_hand import OrdersByHand
@@ -144,15 +147,12 @@ class Life:
         write_checkpoint(path, file, found, kept, sequence=sequence)
 
     def begin(self, *, with_robots: bool) -> None:
-        world, core, old = self.world, self.core, self._recovered.tape
-        tape = SeenTape(
-            self.writer,  # type: ignore[arg-type]
-            world.instruments,
-            robots=old.robots,
-            currencies=old.currencies,
-        )
+        world, core, read = self.world, self.core, self._recovered.tape
+        parts = {each.name: getattr(read, each.name) for each in dataclasses.fields(read)}
+        tape = SeenTape(**parts | {"writer": self.writer, "instruments": world.instruments})
         tape.seen = world.out
-        core.open(world.instruments, world, tape, self.table, self._kept, self._recovered, world.moment())
+        recovered = msgspec.structs.replace(self._recovered, tape=tape)
+        core.open(world.instruments, world, self.table, self._kept, recovered, world.moment())
         assert core.gate.limits.position_max == world.limits
         for number, name in NAMES.items() if with_robots else ():
             if number not in tape.robots:
@@ -166,7 +166,7 @@ class Life:
             now=lambda: world.now,
             carry_out=core.carry_out,
             spans=Spans(),
-            once=old.once,
+            once=tape.once,
             money=core.money,
             wall=lambda: world.now,
             by_hand=hands.handlers,

@@ -32,9 +32,9 @@ from onetape.orders.managed import FillOut, IntentOut, NewsOut, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
+from onetape.venues.client_ids import client_id_of
 from onetape.venues.contract import AccountStream, Addresses
 from onetape.venues.open import open_trading_venue
-from onetape.venues.pacifica.words import client_id_of
 from orders.gateway_faults import SPEECHLESS, Faults
 from orders.gateway_invariants import Invariants
 from orders.gateway_life import Died, Home, Life

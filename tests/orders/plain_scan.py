@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TriggerBy
 from onetape.model.order import OrderSpec
+from onetape.model.sections import GUARDIAN
 from onetape.orders.backing import free_funds
 from onetape.orders.index import NEVER, due_at
 from onetape.orders.manager import OrderManager
@@ -94,9 +95,11 @@ def check_sums(manager: OrderManager, specs: list[OrderSpec], without=(None,)) -
     lost = {o.client_id for o in manager.open.values() if o.is_unknown}
     assert {o.client_id for o in manager.unknown} == lost
     for symbol in {spec.symbol for spec in specs}:
-        one = working.unknown(symbol)
-        names = {o.client_id for o in manager.unknown if o.spec.symbol == symbol}
-        assert one.client_id in names if names else one is None
+        found = {o.client_id for o in working.unknown(symbol)}
+        unknown = [o for o in manager.unknown if o.spec.symbol == symbol]
+        stops = {o.client_id for o in unknown if o.spec.trigger_int and (o.spec.reduce_only or o.spec.tag == GUARDIAN)}
+        assert found <= {o.client_id for o in unknown} and not found & stops
+        assert found >= {o.client_id for o in unknown if not o.spec.trigger_int}
     assert manager.next_due == min(map(due_at, manager.open.values()), default=NEVER)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from onetape.gateway.gateway_tape import EPOCH_BITS, is_past_gateway, past_gateway_id
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side
-from onetape.model.ids import client_id, parse_client_id
+from onetape.model.ids import EPOCH_BITS, client_id_of_order, is_past_gateway, next_by_hand, parse_client_id
 from onetape.orders.managed import FillOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.reports import FillReport, OrderStatusReport
@@ -14,9 +13,9 @@ from onetape.venues.binance.family import BINANCE, Family
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 BTC = find("binance:BTC/USDT:USDT")
-ID = past_gateway_id(7)
-NAME = client_id("mm", epoch=ID >> EPOCH_BITS, ordinal=ID & (1 << EPOCH_BITS) - 1)
-NOW = 10**18
+NOW = 1_795_000_000 * 10**9
+ID = next_by_hand(0, NOW, is_past_gateway=True)
+NAME = client_id_of_order("mm", ID)
 
 
 def manager(family: Family = BINANCE) -> OrderManager:
@@ -26,7 +25,7 @@ def manager(family: Family = BINANCE) -> OrderManager:
 
     def owner_of(name: str) -> tuple[int, int] | None:
         parsed = parse_client_id(name)
-        return None if parsed is None else (3, parsed.epoch << EPOCH_BITS | parsed.ordinal)
+        return None if parsed is None else (3, parsed.order_id)
 
     made.owner_of, made.is_adopted = owner_of, is_past_gateway
     return made
@@ -68,4 +67,6 @@ def test_a_fill_of_one_that_nobody_has_met_waits_until_it_is_taken_over_and_is_b
 
 def test_orders_of_robots_are_not_taken_for_the_guardians():
     assert not is_past_gateway(1 << EPOCH_BITS | 1)
-    assert not is_past_gateway(past_gateway_id(0) - 1)  # the last that is placed by hand for a robot
+    assert not is_past_gateway(next_by_hand(0, NOW))
+    by_hand = 36**3 << EPOCH_BITS  # as ids were before they came of the time
+    assert is_past_gateway(by_hand | 1 << 31) and not is_past_gateway(by_hand | (1 << 31) - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onetape.model.time import SECOND
-from onetape.orders.budget import ESSENTIAL, Budget, BudgetRule, WindowCounts
+from onetape.orders.budget import ESSENTIAL, PROTECTIVE, Budget, BudgetRule, WindowCounts
 from onetape.orders.calls import Purpose
 from onetape.store.shared_counters import SharedCounters
 
@@ -41,13 +41,53 @@ def test_usual_requests_leave_a_reserve(budgets):
     assert "800 of 1000" in verdict.reason
 
 
-@pytest.mark.parametrize("purpose", sorted(ESSENTIAL))
+@pytest.mark.parametrize("purpose", sorted(ESSENTIAL - PROTECTIVE))
 def test_what_must_not_wait_has_the_reserve_and_no_more(budgets, purpose):
     mine, other = budgets
     spend(mine, 1000)
     assert mine.take(purpose, 60, NOW + 30 * SECOND) is None
     assert other.take(purpose, 40, NOW + 31 * SECOND) is None
     assert other.take(purpose, 1, NOW + 32 * SECOND) is not None
+
+
+@pytest.mark.parametrize(
+    ("purpose", "terms"), [*((each, {}) for each in sorted(PROTECTIVE)), (Purpose.PLACE, {"protects": True})]
+)
+def test_what_takes_risk_off_has_a_reserve_that_no_question_can_spend(budgets, purpose, terms):
+    mine, other = budgets
+    spend(mine, 1000)
+    while other.take(Purpose.QUERY, 10, NOW + 30 * SECOND) is None:
+        pass
+    assert mine.take(purpose, 50, NOW + 31 * SECOND, **terms) is None
+    assert mine.take(purpose, 1, NOW + 32 * SECOND, **terms) is not None
+
+
+ROLLS = (BudgetRule(MINUTE, 1000, "", rolls=True),)
+
+
+@pytest.mark.parametrize("offset", [0, 7, 30, 55])
+def test_no_span_of_a_rolling_window_has_more_than_it_may(tmp_path, offset):
+    """A process that begins anew goes on with the counts of the one before it, whenever a minute of the clock ends."""
+    sent: list[int] = []
+    for second in range(offset, offset + 300):
+        if second % 20 == offset % 20:  # it is restarted
+            counts = SharedCounters(tmp_path / "run" / "counts")
+            budget = Budget(ROLLS, counts)
+        at = NOW + second * SECOND
+        while budget.take(Purpose.MARKET, 50, at) is None:
+            sent.append(at)
+        if second % 20 == (offset + 19) % 20:
+            counts.close()
+    most = max(sum(50 for each in sent if first <= each < first + MINUTE) for first in sent)
+    assert most == 800
+    assert len(sent) * 50 >= 4 * 600  # and nearly all of it can be spent
+
+
+def test_a_clock_that_was_wrong_does_not_use_up_a_window_for_good(budgets):
+    mine, other = budgets
+    spend(mine, 1000, at=NOW + 1000 * MINUTE)
+    assert other.take(Purpose.MARKET, 50, NOW) is not None  # it may have been spent now
+    assert other.take(Purpose.MARKET, 50, NOW + MINUTE) is None
 
 
 def test_a_new_window_begins_at_nothing(budgets):

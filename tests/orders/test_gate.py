@@ -119,6 +119,10 @@ ROWS = {
         {"price_band": Decimal("0.01")}, None, ("buy", 10, 58_000), {}, 0),
     "another order's outcome": (
         {}, lambda d: d.lose("sell", 5, 61_000), ("buy", 10, 59_000), {}, OrderOutcomeUnknown),
+    "the outcome of a stop that takes off": (
+        {}, lambda d: d.lose("sell", 5, trigger=59_000, reduce_only=True), ("buy", 10, 59_000), {}, 0),
+    "the outcome of a stop that may open": (
+        {}, lambda d: d.lose("sell", 5, trigger=59_000), ("buy", 10, 58_000), {}, OrderOutcomeUnknown),
     "the limit": ({"position_max": {PERP: 9}}, None, ("buy", 10, 59_000), {}, PositionLimit),
     "the limit and what is held": (
         {"position_max": {PERP: 19}}, lambda d: d.hold(10), ("buy", 10), {}, PositionLimit),

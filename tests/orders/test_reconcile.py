@@ -419,6 +419,35 @@ def test_only_what_differs_is_an_opening(ours, theirs, outs):
     assert said == [f"opening {qty}" for qty in outs if qty]
 
 
+def test_a_symbol_that_is_followed_for_the_first_time_begins_with_what_the_account_holds():
+    other = ETH.symbol
+    rounds = Rounds(first={other})
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(other, BOTH, 5, NOW), PositionReport(SYMBOL, BOTH, 7, NOW))
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.play()
+    assert rounds.manager.positions == {(other, BOTH): 5}
+    assert rounds.reconciler.opened == {(other, BOTH): 5}
+    assert [d.what for d in rounds.reconciler.differences] == [f"position {SYMBOL} both"]
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(other, BOTH, 9, rounds.now + SECOND),)
+    rounds.now += 200 * SECOND
+    rounds.reconciler.start(rounds.now, "again")
+    rounds.play()  # once
+    assert rounds.manager.positions[other, BOTH] == 5
+
+
+@pytest.mark.parametrize("terms", [{"is_new": True}, {"first": {SYMBOL}}])
+def test_a_fill_whose_order_is_not_known_yet_is_part_of_what_the_books_begin_with(terms):
+    """The venue's position has it in it: booked after the opening, it would count twice."""
+    rounds = Rounds(**terms)
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, 7, NOW),)
+    rounds.rows[Purpose.FILLS] = (rounds.fill(7, name=""),)
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.answer_all()
+    rounds.tick()
+    assert rounds.manager.unmatched and not rounds.manager.positions
+    assert not [o for o in rounds.manager.outs if isinstance(o, AccountOut) and o.source == OPENING]
+
+
 def test_books_without_positions_begin_with_none():
     rounds = Rounds(is_new=True)
     venue = rounds.manager.venue
@@ -559,6 +588,20 @@ def test_positions_that_differ_are_said_after_some_looks_and_not_mended(rounds, 
     ]
 
 
+@pytest.mark.parametrize(("held", "worst"), [(0, "warning"), (7, "critical")])
+def test_an_order_that_the_venue_has_not_answered_for_is_a_warning(rounds, held, worst):
+    order = rounds.place()
+    order.life.state = OrderState.UNKNOWN
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, held, NOW),) if held else ()
+    rounds.reconciler.start(rounds.now, "start")
+    rounds.play()
+    what = f"order {order.client_id}"
+    said = rounds.said()
+    assert ("difference", what, f"{what}: ours UNKNOWN, the venue's not known", "warning") in said
+    assert said[-1] == ("reconciled", "start", "2 differences" if held else "1 difference", worst)
+    assert [each[3] for each in said[:-1]] == (["critical", "warning"] if held else ["warning"])
+
+
 def test_a_position_that_agrees_at_the_second_look_is_no_difference(rounds):
     rounds.manager.positions[SYMBOL, BOTH] = 7
     rounds.reconciler.start(rounds.now, "start")
@@ -672,3 +715,73 @@ def test_a_fill_of_an_order_that_nobody_knows_is_a_difference(rounds):
     rounds.reconciler.start(rounds.now, "start")
     rounds.play()
     assert [d.what for d in rounds.reconciler.differences] == [f"fill {SYMBOL} 1"]
+
+
+SYMBOLS = tuple(i.symbol for i in (BTC, ETH, catalogue.find("binance:SOL/USDT:USDT")))
+
+
+@pytest.fixture
+def many() -> Rounds:
+    """Three symbols; the first round, which asks for the fills of all, is over."""
+    made = Rounds(symbols=SYMBOLS)
+    made.manager.venue.set_instruments([catalogue.find(symbol) for symbol in SYMBOLS])
+    made.reconciler.start(made.now, "connected")
+    assert fills_of(made) == set(SYMBOLS)
+    return made
+
+
+def fills_of(rounds: Rounds) -> set[str]:
+    """The symbols whose fills the round asks for, until it is over."""
+    queried = set()
+    while rounds.reconciler.is_running:
+        queried |= {call.symbol for call in rounds.manager.calls if call.purpose is Purpose.FILLS}
+        rounds.answer_all()
+        rounds.tick(SECOND // 10)
+    return queried
+
+
+def hear_of(rounds: Rounds, what: str) -> None:
+    match what:
+        case "fill":
+            rounds.hear(rounds.fill(4, symbol=ETH.symbol, name="web_1"))
+        case "order":
+            rounds.place(symbol=ETH.symbol)
+        case "the venue's position":
+            rounds.rows[Purpose.POSITIONS] = (PositionReport(ETH.symbol, BOTH, 5, NOW),)
+            rounds.manager.positions[ETH.symbol, BOTH] = 0
+
+
+@pytest.mark.parametrize("what", ["", "fill", "order", "the venue's position"])
+@pytest.mark.parametrize("reason", ["periodic", "settled", "check"])
+def test_while_the_stream_stays_fills_are_asked_for_where_something_may_have_happened(many, reason, what):
+    hear_of(many, what)
+    if reason == "check":
+        many.reconciler.check(many.now)
+    else:
+        many.reconciler.start(many.now, reason)
+    is_seen = what and (reason != "check" or not what.startswith("the venue"))
+    assert fills_of(many) == ({ETH.symbol} if is_seen else set())
+
+
+@pytest.mark.parametrize("reason", ["connected", "asked for"])
+def test_fills_of_all_are_asked_for_once_the_stream_was_away_or_a_person_asks(many, reason):
+    many.reconciler.start(many.now, reason)
+    many.reconciler.start(many.now, "periodic")  # in its place
+    assert fills_of(many) == set(SYMBOLS)
+
+
+@pytest.mark.parametrize("begin", ["start", "check"])
+def test_fills_of_all_are_asked_for_where_money_differs(many, begin):
+    many.reconciler._moves_wanted = lambda: NOW
+    getattr(many.reconciler, begin)(many.now, *(["periodic"] if begin == "start" else []))
+    assert fills_of(many) == set(SYMBOLS)
+
+
+def test_a_round_of_some_symbols_leaves_the_fills_of_others_to_be_asked_for_from_before(many):
+    many.hear(many.fill(4, symbol=ETH.symbol, name="web_1"))
+    many.rows[Purpose.FILLS] = (many.fill(4, symbol=ETH.symbol, name="web_1", time=NOW + 60 * SECOND),)
+    many.reconciler.start(many.now, "periodic")
+    assert fills_of(many) == {ETH.symbol}
+    many.reconciler.start(many.now, "connected")
+    since = {call.symbol: terms(call)["startTime"] for call in many.manager.calls if call.purpose is Purpose.FILLS}
+    assert since[SYMBOL] < since[ETH.symbol]

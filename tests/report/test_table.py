@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 from onetape.report.report_data import Assumption
-from onetape.report.result_table import draw_backtest
+from onetape.report.result_table import draw_backtest, print_backtest
 
 SUMMARY = {
     "run": "r1", "strategy": "Cross", "symbols": ["binance:BTC/USDT:USDT"], "events": 1_234_567,
@@ -32,6 +32,13 @@ def test_assumptions_stand_above_the_figures():
 def test_amounts_name_their_currency():
     text = shown({**SUMMARY, "currency": "USDT"})
     assert "-12.50 USDT" in text and "1.25 / 0 USDT" in text and "99987.50 USDT" in text
+
+
+def test_a_name_is_no_picture_and_no_markup(capsys):
+    """rich draws `:x:` as a cross and takes `[red]` for a colour."""
+    print_backtest({**SUMMARY, "why_no_orders": "data:x: has [red] no bars"}, [Assumption("of data:x: [bold]", -1)])
+    text = capsys.readouterr().out
+    assert "data:x: has [red] no bars" in text and "of data:x: [bold]" in text
 
 
 def test_no_orders_says_why():

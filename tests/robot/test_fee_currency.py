@@ -11,13 +11,14 @@ import pytest
 from onetape import Strategy
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
-from onetape.gateway.gateway_tape import EPOCH_BITS, GatewayTape, RobotLife
+from onetape.gateway.gateway_tape import GatewayTape, RobotLife
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import QUOTE
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
 from onetape.model.errors import ProcessDown
+from onetape.model.ids import EPOCH_BITS
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, NewsOut, Request, requested_order
 from onetape.orders.manager import OrderManager

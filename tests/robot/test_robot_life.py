@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.gateway.gateway_tape import EPOCH_BITS, HAND_EPOCH, RobotLife
+from onetape.gateway.gateway_tape import RobotLife
 from onetape.model.errors import BadInput
-from onetape.model.ids import parse_client_id
+from onetape.model.ids import EPOCH_BITS, parse_client_id
 
 
 def life(epoch: int = 3) -> RobotLife:
@@ -39,20 +39,3 @@ def test_nothing_is_foreseen_behind_the_last_order_of_a_life():
     assert robot.client_id(last) == name
     with pytest.raises(BadInput):
         robot.client_id(last + 1)
-
-
-def test_orders_by_hand_have_ids_that_no_life_of_the_robot_has():
-    robot, operator = life(epoch=3), RobotLife(2, "operator", 1, "")
-    assert [each.next_by_hand >> EPOCH_BITS for each in (robot, operator)] == [HAND_EPOCH, 1]
-    for each in (robot, operator):
-        first = each.next_by_hand
-        each.note_order(each.base + 1 if each is robot else 0)
-        assert each.next_by_hand == first  # the robot's own are none of them
-        each.note_order(first)
-        assert each.next_by_hand == first + 1
-        after = each.next_life("", taken=0, slot=1, rate=0)
-        assert (after.epoch, after.by_hand, after.held is each.held) == (each.epoch + 1, 1, True)
-    last = life(epoch=HAND_EPOCH - 1)
-    assert last.next_life("", taken=0, slot=1, rate=0).epoch == HAND_EPOCH + 1
-    names = {robot.client_id(robot.next_by_hand), robot.client_id(robot.base + 2)}
-    assert len(names) == 2 and all(len(each) <= 18 for each in names)  # Kraken's limit

@@ -15,10 +15,11 @@ from long_form import LONG
 from onetape import Strategy
 from onetape.engine.loader import load_strategy
 from onetape.engine.robot_commands import AWAY, BACK, commands_of
-from onetape.gateway.gateway_tape import EPOCH_BITS, RobotLife
+from onetape.gateway.gateway_tape import RobotLife
 from onetape.model.config import parse_config
 from onetape.model.enums import Side
 from onetape.model.errors import BadConfig, NotAvailable, UnknownSymbol
+from onetape.model.ids import EPOCH_BITS, EPOCH_MAX
 from onetape.model.money import money_units
 from onetape.orders.managed import HealthOut
 from onetape.replay.replay import replay_run
@@ -107,14 +108,14 @@ class Stubborn(Both):
 
 
 def test_each_account_hears_and_pays_its_own_though_numbers_are_the_same(tmp_path):
-    gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b", epoch=6)}
+    gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b", epoch=EPOCH_MAX - 9)}
     options = LiveOptions(strategy=Both, data=[], home=tmp_path, venues=VENUES, params={"symbols": [A, B]})
     robot = open_live(options, gateways)
     strategy, host = robot.session.robot, robot.session.host
     try:
         assert strategy.accounts == VENUES
         first, second = strategy.orders_made
-        assert (first.id >> EPOCH_BITS, second.id - first.id) == (7, 1), "ids are new at both"
+        assert (first.id >> EPOCH_BITS, second.id - first.id) == (EPOCH_MAX - 8, 1), "ids are new at both"
         orders = {first.id: gateways["a"].order(first.id), second.id: gateways["b"].order(second.id)}
         gateways["a"].fill(orders[first.id], 10, "BNB")
         gateways["b"].fill(orders[second.id], 20, "ASTER")

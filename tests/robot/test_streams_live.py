@@ -57,10 +57,10 @@ topics = ["orders", "gold"]
 class Hears:
     """A home whose robot hears a ZeroMQ feed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, streams: str = STREAMS, hearer: str = HEARER) -> None:
         self.feed = ZeroMqFeed(folder)
-        config = CONFIG + STREAMS.format(address=self.feed.address)
-        self.home = Home(folder, config, HEARER)
+        config = CONFIG + streams.format(address=self.feed.address)
+        self.home = Home(folder, config, hearer)
 
     def __enter__(self) -> Hears:
         self.home.__enter__()
@@ -92,6 +92,20 @@ class Hears:
 
     def verified(self) -> dict:
         return self.home.run("replay", str(self.run), "--verify")
+
+
+def test_a_robot_follows_a_symbol_that_its_file_names_before_the_feed_has_spoken(tmp_path: Path):
+    streams = STREAMS.replace('"gold"]', '"gold"]\nsymbols = ["feed:XAU/USD"]')
+    hearer = HEARER.replace(
+        "        self.heard,", '        self.subscribe("feed:XAU/USD", quotes=True)\n        self.heard,'
+    )
+    with Hears(tmp_path, streams, hearer) as hears:
+        assert hears.home.process("robot:mm")["state"] == "running"
+        hears.feed.publish("gold", {"symbol": "feed:XAU/USD", "bid": 2411, "ask": 2412.25})
+        (gold, *_) = wait_for(lambda: hears.logged("gold"))
+        assert gold["mid"] == 2411.625
+        hears.home.run("down")
+        assert hears.verified()["divergences"] == 0
 
 
 def test_events_of_a_feed_reach_a_live_robot_and_its_run_is_repeated(tmp_path: Path):

@@ -80,7 +80,7 @@ def test_what_is_no_target_is_refused_and_changes_nothing(tmp_path, words, says)
     session = opened(tmp_path)
     with pytest.raises(Exception, match=says):
         session.check_target(command, dict(each.split("=", 1) for each in fields))
-    assert "_desk" not in vars(session.robot)
+    assert session.robot._desk is None
 
 
 def opened(folder) -> Session:

@@ -62,7 +62,14 @@ def test_trend_buys_after_one_percent_and_leaves_after_half_a_percent_down(tmp_p
     assert [f["side"] for f in fills(tmp_path / "run")] == orders
     if orders:
         value = fills(tmp_path / "run")[0]["size"] / 1000 * closes[2]
-        assert 99 <= value <= 100  # whole lots
+        assert 990 <= value <= 1000  # whole lots
+
+
+def test_trend_trades_with_its_defaults_at_a_price_of_today(tmp_path):
+    """A value of 100 was less than the lot of 0.001 BTC above 100,000."""
+    closes = [117_000.0, 117_000.0, 118_400.0, 118_400.0]
+    play(example("trend"), quoted_closes(tmp_path / "t", closes), journal=tmp_path / "run")
+    assert [f["side"] for f in fills(tmp_path / "run")] == ["buy"]
 
 
 # --- EmaCross

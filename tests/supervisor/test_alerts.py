@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ import pytest
 import copied_process
 from onetape.guardian.events import GuardianSettings, Record
 from onetape.guardian.guardian import Guardian
-from onetape.guardian.options import GUARDIAN, GuardianOptions, guardian_journal
+from onetape.guardian.options import GUARDIAN, STANDBY, GuardianOptions, guardian_journal
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.model.sections import NotifyConfig, RouteConfig
@@ -34,13 +35,34 @@ from onetape.supervisor.alert_watch import STEP_NS, AlertWatch, routes_of
 from onetape.supervisor.alerts import alerts_of
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.parts import SINGLE
-from onetape.supervisor.restart_rules import State
+from onetape.supervisor.restart_rules import Child, State
+from onetape.supervisor.supervisor import Supervisor
 from onetape.tape.journal import JournalWriter
 from waiting import PATIENCE_S, wait_for
 from worlds.command_lines import CLEAN
 from worlds.supervised import CONFIG, Home
 
 pytest.importorskip("apprise", reason="NOT_AVAILABLE: apprise is not installed")
+
+
+def test_the_journal_that_a_guardian_and_its_standby_share_is_read_once(tmp_path):
+    guardians = [Child(name, GUARDIAN, ()) for name in (GUARDIAN, STANDBY)]
+    followed = Supervisor._journals(SimpleNamespace(home=tmp_path, children=guardians))  # type: ignore[arg-type]
+    assert followed == {GUARDIAN: guardian_journal(tmp_path)}
+
+
+def test_what_an_earlier_process_said_is_no_reason_for_the_end_of_the_next():
+    async def starts() -> dict[str, str]:
+        at, other = os.pipe()
+        of = SimpleNamespace(processes={}, wake=asyncio.Event(), _gone=print, _said={"robot:mm": "KeyError: gone"})
+        Supervisor._watch(of, "robot:mm", SimpleNamespace(file=at))  # type: ignore[arg-type]
+        asyncio.get_running_loop().remove_reader(at)
+        os.close(at)
+        os.close(other)
+        return of._said
+
+    assert not asyncio.run(starts())
+
 
 FAILS = """
 from onetape import Strategy
@@ -593,6 +615,24 @@ def test_what_has_not_left_and_what_was_said_meanwhile_is_told_by_the_next_super
     ]
     assert len(begun) == len(set(begun))
     gateway.close()
+
+
+def test_alerts_of_a_process_that_is_not_configured_any_more_end_with_the_next_supervisor(tmp_path: Path):
+    journals = {"gateway:main": tmp_path / "journal" / "gateway-main", "hub": tmp_path / "journal" / "hub"}
+    first = Watched(tmp_path, {"": ("", Taken())}, lambda: journals)
+    for path in journals.values():
+        with JournalWriter(path) as writer:
+            record = {"kind": "feed", "subject": "X", "state": "stale", "severity": "warning"}
+            writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
+
+    def goes_on() -> list[str]:
+        return sorted(each["subject"] for each in past_alerts(tmp_path, 9) if each["cleared"] is None)
+
+    wait_for(lambda: goes_on() == ["gateway:main feed X", "hub feed X"])
+    first.kill()
+    second = Watched(tmp_path, {"": ("", Taken())})  # with a gateway alone
+    wait_for(lambda: goes_on() == ["gateway:main feed X"])
+    second.kill()
 
 
 def test_a_sink_that_never_delivers_makes_no_other_one_repeat_what_it_has_delivered(tmp_path: Path):

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import struct
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -156,7 +157,11 @@ def test_a_port_that_is_taken_is_said_and_taken_later(tmp_path: Path):
             home.wait_for(lambda: f"no metrics at port {port}" in home.log())
             other.close()
             home.wait_for(lambda: home.now()["metrics"])
-            assert scraped(home.now()["metrics"])[0].endswith("# EOF\n")
+            address = home.now()["metrics"]
+            assert scraped(address)[0].endswith("# EOF\n")
+            for facts in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "same-site"}):
+                with pytest.raises(urllib.error.HTTPError, match="403"):
+                    urllib.request.urlopen(urllib.request.Request(address, headers=facts), timeout=30)
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,11 @@ import msgspec
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.kept_state import VenueState
 from onetape.exchange.server import catch_up
-from onetape.gateway.gateway_tape import EPOCH_BITS
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.model import catalogue
 from onetape.model.enums import OrderNews, RequestKind
-from onetape.model.ids import parse_client_id, robot_tag
+from onetape.model.ids import EPOCH_BITS, parse_client_id, robot_tag
 from onetape.store.config import load_config
 from onetape.supervisor.client import bring_up
 from onetape.supervisor.restart_rules import STORM_MAX, STORM_S

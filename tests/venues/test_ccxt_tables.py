@@ -13,7 +13,7 @@ from onetape.bridge.rows import trade_row
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.enums import TriggerBy as By
 from onetape.model.errors import NotAvailable, OrderUnknown, VenueRejected
-from onetape.model.ids import client_id
+from onetape.model.ids import EPOCH_MAX, client_id
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.outcome import Outcome
@@ -23,6 +23,7 @@ from onetape.venues.ccxt.facts import FACTS, Facts, facts_of
 from onetape.venues.ccxt.instruments import instruments_of
 from onetape.venues.ccxt.numbers import client_id_of, client_id_text, units
 from onetape.venues.ccxt.trading import CcxtProtocol
+from onetape.venues.client_ids import UUID_CHARS
 from onetape.venues.numbers import trade_number
 
 NOW = 1_795_000_000 * 10**9
@@ -163,9 +164,11 @@ def test_an_answer_that_makes_no_sense_is_ambiguous(body):
 # --- ids and numbers ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["text", "hex", "uuid"])
-def test_an_id_of_ours_comes_back_as_it_was_in_every_form(form):
-    ours = client_id("r1", epoch=3, ordinal=12345)
+@pytest.mark.parametrize("epoch", [3, EPOCH_MAX])
+@pytest.mark.parametrize("tag", ["r1", "operator"])
+@pytest.mark.parametrize("form", ["text", "hex", "uuid", "short"])
+def test_an_id_of_ours_comes_back_as_it_was_in_every_form(form, tag, epoch):
+    ours = client_id(tag, epoch=epoch, ordinal=3 << 30)
     there = client_id_text(ours, form)
     assert client_id_of(there, form) == ours
     if form == "hex":
@@ -189,14 +192,14 @@ def test_an_id_that_others_wrote_stays_as_it_is(text, form):
 
 
 def test_an_id_that_is_too_long_for_a_form_is_refused_and_not_cut():
-    with pytest.raises(ValueError, match="more than 16"):
-        client_id_text("T" + "x" * 16, "hex")
+    with pytest.raises(ValueError, match="more than 25"):
+        client_id_text("T" + "x" * 25, "hex")
 
 
 def test_facts_keep_ids_within_their_form():
     for facts in (*FACTS.values(), facts_of("nobody")):
-        assert facts.client_id in ("text", "hex", "uuid")
-        assert facts.client_id == "text" or facts.client_id_chars <= 16
+        assert facts.client_id in ("text", "hex", "uuid", "short")
+        assert facts.client_id == "text" or facts.client_id_chars == UUID_CHARS
         assert facts.by_client_id or not facts.proves_absence
 
 

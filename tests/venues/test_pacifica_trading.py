@@ -27,12 +27,13 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import AccountModeReport, BalanceReport, MoveKind, OrderStatusReport, StreamReport
+from onetape.venues.client_ids import client_id_of, uuid_of
 from onetape.venues.contract import Addresses
 from onetape.venues.open import HOSTS, open_trading_venue, ws_address
 from onetape.venues.order_entry import EntrySession
 from onetape.venues.pacifica.errors import ERRORS
 from onetape.venues.pacifica.signing import base58, is_signed, message_of
-from onetape.venues.pacifica.words import client_id_of, named, uuid_of
+from onetape.venues.pacifica.words import named
 
 MS = 1_000_000
 NOW = 1_795_000_000_123 * MS
@@ -263,8 +264,8 @@ def test_ids_of_others_stay_as_they_are(text):
 
 
 def test_an_id_that_does_not_fit_is_no_uuid():
-    with pytest.raises(ValueError, match="more than 23"):
-        uuid_of("T" * 24)
+    with pytest.raises(ValueError, match="more than 25"):
+        uuid_of("T" * 26)
     with pytest.raises(ValueError, match="other letters"):
         uuid_of("A")
 
@@ -322,6 +323,13 @@ def test_an_answer_that_makes_no_sense_proves_nothing(protocol):
         assert protocol.answer(protocol.place(OURS, spec(), NOW), 200, {}, body, NOW).outcome is Outcome.AMBIGUOUS
     fills = protocol.fills(BTC, NOW, since=0)
     assert answered(protocol, fills, [{"symbol": "BTC"}]).outcome is Outcome.AMBIGUOUS
+
+
+@pytest.mark.parametrize("more", [{}, {"data": None, "error": None, "code": None}])
+def test_a_cancel_is_done_with_or_without_data(protocol, more):
+    call = protocol.cancel(OrderKey(BTC, OURS), NOW)
+    body = json.dumps({"success": True, **more}).encode()
+    assert protocol.answer(call, 200, {}, body, NOW).outcome is Outcome.DONE
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,8 @@ class BotApi:
     def say(self, chat: int, text: str) -> None:
         self._put({"message": {**self._message(chat), "text": text}})
 
-    def press(self, label: str, chat: int | None = None) -> None:
-        """The newest button of that label; chat: pressed from another one."""
+    def press(self, label: str, chat: int | None = None, user: int = 77) -> None:
+        """The newest button of that label; chat: pressed from another one; user: by whom."""
         found = next(
             (message, button)
             for message in reversed(self.messages)
@@ -89,13 +89,13 @@ class BotApi:
             for button in row
             if button["text"] == label
         )
-        self.press_data(found[1]["callback_data"], chat or found[0]["chat_id"], found[0]["message_id"])
+        self.press_data(found[1]["callback_data"], chat or found[0]["chat_id"], found[0]["message_id"], user)
 
-    def press_data(self, data: str, chat: int, message: int = 1) -> None:
+    def press_data(self, data: str, chat: int, message: int = 1, user: int = 77) -> None:
         id_ = f"4382bfdwdsb323b2d9{self.update}"
         self._pressed.add(id_)
         of = {"message_id": message, "chat": {"id": chat, "type": "private"}, "date": 0}
-        self._put({"callback_query": {"id": id_, "from": {"id": 77}, "message": of, "data": data}})
+        self._put({"callback_query": {"id": id_, "from": {"id": user}, "message": of, "data": data}})
 
     def wait(self, words: str, count: int = 1) -> str:
         """Until so many messages have these words; the newest one's text."""

@@ -77,9 +77,18 @@ class GatewayProcess:
     def ask(self, do: str, **fields):
         """As the operator."""
         fields = {"actor": OPERATOR, "token": read_token(self.home, OPERATOR), **fields}
-        with connect(gateway_socket(self.home, "main"), timeout_s=60) as client:
+        with wait_for(self._connect) as client:
             client.sendall(json.dumps({"do": do, **fields}).encode() + b"\n")
             return json.loads(client.makefile().readline())
+
+    def _connect(self):
+        """One that takes in another symbol has no socket for a moment."""
+        try:
+            return connect(gateway_socket(self.home, "main"), timeout_s=60)
+        except (FileNotFoundError, ConnectionRefusedError):
+            if self.process is None or self.process.poll() is not None:
+                raise
+            return None
 
 
 def configure(folder: Path, port: int, account, *, kind: str = "binance-usdm", **more: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from onetape import Strategy
 from onetape.engine.impact import Impact
 from onetape.engine.latency import Latency
-from onetape.engine.plan import DETAIL, RunPlan, TapeInput
+from onetape.engine.plan import AT_LIMIT, AT_OPEN, DETAIL, RunPlan, TapeInput
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session as Backtest
 from onetape.engine.venue_options import Closed, VenueOptions
@@ -248,6 +248,7 @@ class Duel:
             margin="isolated" if session.isolated else "cross",
             queue=queue.name if plain else f"{queue.name}:{queue.exponent:g}",
             bar_volume_share=session.bar_volume_share,
+            limit_fills=AT_LIMIT if session.limits_at_limit else AT_OPEN,
             impact=None if law is None else Impact(law.coefficient, law.half_life, law.permanent, law.window),
             fuse=session.fuse,
             venue=VenueOptions(
@@ -324,6 +325,7 @@ class Duel:
             isolated=session.isolated,
             queue=session.queue,
             bar_volume_share=session.bar_volume_share,
+            limits_at_limit=session.limits_at_limit,
             fuse=session.fuse,
             impact=self.law(session),
             begin=begin,

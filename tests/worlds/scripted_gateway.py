@@ -12,12 +12,13 @@ import pytest
 from onetape import Strategy
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
-from onetape.gateway.gateway_tape import EPOCH_BITS, GatewayTape, RobotLife
+from onetape.gateway.gateway_tape import GatewayTape, RobotLife
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import QUOTE
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.errors import ProcessDown
+from onetape.model.ids import EPOCH_BITS
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request, requested_order
 from onetape.orders.reports import FillReport
@@ -35,8 +36,8 @@ VENUES = {"a": "binance", "b": "aster", "c": "binance@c"}
 class Gateway:
     """A gateway that answers a robot which attaches, and what its tape says is a test's."""
 
-    def __init__(self, home: Path, account: str, epoch: int = 0) -> None:
-        facts = catalogue.find({"a": A, "b": B, "c": A}[account])
+    def __init__(self, home: Path, account: str, epoch: int = 0, symbol: str = "") -> None:
+        facts = catalogue.find(symbol or {"a": A, "b": B, "c": A}[account])
         assert facts is not None
         self.symbol, self.account, self.epoch = facts.symbol, account, epoch
         self.tape = GatewayTape(JournalWriter(gateway_journal(home, account), process=f"gateway:{account}"), (facts,))
@@ -44,6 +45,7 @@ class Gateway:
         self.tape.open(time.time_ns())
         self.quote()
         self.trades, self.settled, self.journal, self.bars, self.hedge = 0, 0, "", 0, False
+        self.balances = {"USDT": "1000"}
 
     def quote(self, bid: int = 600_000) -> None:
         self.later += 10**9
@@ -69,11 +71,11 @@ class Gateway:
                 return {"settled": True}
         self.journal = fields["journal"]
         self.epoch = max(self.epoch + 1, fields["epoch"])
-        self.tape.attach(RobotLife(1, fields["name"], self.epoch, fields["journal"]), time.time_ns())
+        self.tape.attach(RobotLife(1, fields["name"], self.epoch, fields["journal"], slot=2), time.time_ns())
         return {
             "robot": 1,  # the same at both
             "base": self.epoch << EPOCH_BITS,
-            "balances": {"USDT": "1000"},
+            "balances": self.balances,
             "hedge": self.hedge,
             "currencies": dict(self.tape.currencies),
             "slot": 2,
@@ -116,10 +118,13 @@ class Gateway:
 class Robot:
     """One robot over its lives."""
 
-    def __init__(self, home: Path, kind: type[Strategy], accounts: str = "a", **options: object) -> None:
-        self.gateways = {each: Gateway(home, each) for each in accounts}
+    def __init__(
+        self, home: Path, kind: type[Strategy], accounts: str = "a", gateway: Gateway | None = None, **options: object
+    ) -> None:
+        self.gateways = {"a": gateway} if gateway is not None else {each: Gateway(home, each) for each in accounts}
         venues = {each: VENUES[each] for each in accounts} if len(accounts) > 1 else {}
-        params = {"symbols": [A, B] if "b" in accounts else [A], **options.pop("params", {})}
+        symbols = [A, B] if "b" in accounts else [self.gateways["a"].symbol]
+        params = {"symbols": symbols, **options.pop("params", {})}
         self.options = LiveOptions(
             strategy=kind, data=[], home=home, venues=venues, params=params, robot="r", goes_on_since=1, **options
         )

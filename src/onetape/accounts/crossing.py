@@ -148,6 +148,12 @@ class Crossing:
             mine, _ = traded(order.spec, order.client_id, of, time=now, trade_id=manager.trades_inside)
             trade_inside(manager, mine, now)
 
+    def restate(self, step: int) -> None:
+        """Takes in that the clock was set by `step`, ns."""
+        for meeting in self._meetings:
+            meeting.deadline += step
+        self._left = {name: (order, until + step) for name, (order, until) in self._left.items()}
+
     def tick(self, now: int) -> None:
         """Others may have been filled at the venue instead, or nobody knows what they are."""
         for meeting in list(self._meetings):

@@ -118,6 +118,12 @@ class Proceeds:
             if wait.order.robot == robot and wait.cause != cause:
                 wait.batch_until = 0
 
+    def restate(self, step: int) -> None:
+        """Takes in that the clock was set by `step`, ns."""
+        for wait in self.waiting:
+            wait.batch_until += step if wait.batch_until else 0
+            wait.until += step
+
     def look(self, now: int) -> None:
         """Looks at waiting orders again after a fill, an end or some time."""
         for wait in list(self.waiting):

@@ -47,7 +47,7 @@ def accounts(shell: Shell, wallets: bool, explain: str | None, start: str | None
     if wallets:
         if explain is not None or start or end:
             raise UsageError("--wallets is of now and of whole accounts", location="accounts", todo="one of both")
-        found = load("onetape.ipc.operator", "wallet_balances", what="accounts")(shell.home, shell.config)
+        found = load("onetape.ipc.operator", "wallet_balances", what="accounts")(shell.home, shell.running_config)
         return Answer(found, listing(found, WALLET_COLUMNS, nothing="no account is configured"))
     if explain is None:
         if start or end:
@@ -56,7 +56,7 @@ def accounts(shell: Shell, wallets: bool, explain: str | None, start: str | None
         return Answer(found, listing(found, ACCOUNTS_COLUMNS, nothing="no balance is known (onetape up)"))
     found = load("onetape.gateway.explained", "explained", what="accounts")(
         shell.home,
-        shell.config,
+        shell.running_config,
         explain,
         since=parse_time(start) if start else 0,
         until=parse_time(end) if end else _NEVER,
@@ -73,13 +73,13 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 def _of_accounts(shell: Shell, module: str, name: str, **wanted: Any) -> list[dict[str, Any]]:
     """Rows of the configured accounts. Raises BadConfig without a configuration: an empty answer would read as flat,
     whatever the processes of another configuration hold in this home."""
-    if shell.config_path is None and not shell.config.accounts:
+    if shell.config_path is None and not shell.running_config.accounts:
         raise BadConfig(
             "there is no configuration here, so no account is known",
             location=str(Path("onetape.toml").absolute()),
             todo="name it with --config FILE, or go to its folder",
         )
-    found: list[dict[str, Any]] = load(module, name, what="accounts")(shell.home, shell.config, **wanted)
+    found: list[dict[str, Any]] = load(module, name, what="accounts")(shell.home, shell.running_config, **wanted)
     return found
 
 
@@ -124,6 +124,6 @@ def stops(shell: Shell) -> Answer:
         lines += [{**dict.fromkeys(STOPS_COLUMNS, ""), **level, **about} for level in levels]
     text = listing(lines, STOPS_COLUMNS, nothing="no contracts are held, and no stop stands")
     if any(each["levels"] and each["verified_age_ms"] is None for each in found):
-        is_guarded = load("onetape.guardian.stops_view", "is_guarded", what="stops")(shell.home, shell.config)
+        is_guarded = load("onetape.guardian.stops_view", "is_guarded", what="stops")(shell.home, shell.running_config)
         text += f"\n{UNVERIFIED[is_guarded]}"
     return Answer(found, text)

@@ -26,14 +26,14 @@ def command(shell: Shell, words: tuple[str, ...], is_all: bool) -> Answer:
     module = "onetape.supervisor.alerts"
     match words:
         case () | ("ls",):
-            found = load(module, "alerts_of", what="alerts")(shell.home, shell.config, is_all=is_all)
+            found = load(module, "alerts_of", what="alerts")(shell.home, shell.running_config, is_all=is_all)
             shown = [{**each, "ts_since": each["since"]} for each in found]
             return Answer(found, listing(shown, COLUMNS, nothing="none"))
         case ("ack", id_):
             acked = load(module, "acknowledge", what="alerts")(shell.home, id_)
             return Answer(acked, f"acknowledged: {acked['subject']}")
         case ("test",):
-            sent = load(module, "send_test", what="alerts")(shell.config, os.environ, shell.config_folder)
+            sent = load(module, "send_test", what="alerts")(shell.running_config, os.environ, shell.config_folder)
             return Answer(sent, rows(sent))
         case _:
             raise UsageError(f"no such words: {' '.join(words)[:80]}", location="onetape alerts", todo="see --help")

@@ -22,7 +22,11 @@ from onetape.cli.run_options import answer_of_run, run_options, strategy_over_da
 @strategy_over_data
 @click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
 @run_options
-@click.option("--check-lookahead", is_flag=True, help="Prove that no decision used the future.")
+@click.option(
+    "--check-lookahead",
+    is_flag=True,
+    help="Repeat the run on tapes that end early: decisions stay, and no callback reads files, sockets or clocks.",
+)
 @click.option(
     "--stress/--no-stress",
     default=None,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onetape.cli.progress import Progress
-from onetape.model.errors import NotAvailable, OnetapeError, PermissionDenied, RuntimeFailure, UsageError
+from onetape.model.errors import BadConfig, NotAvailable, OnetapeError, PermissionDenied, RuntimeFailure, UsageError
 from onetape.model.home import config_beside, home_of
 from onetape.model.near import did_you_mean
 
@@ -103,6 +103,25 @@ class Shell:
             self._config = load_config(self.config_path, os.environ)
         return self._config
 
+    @property
+    def running_config(self) -> Config:
+        """The configuration, for verbs that act on what runs: where the file is not there or cannot be used, the one
+        that the home's processes were started with. Whoever stops a system needs its home alone."""
+        from onetape.store.config import kept_config
+
+        try:
+            if self.config_path is not None or self.config.accounts:
+                return self.config
+        except BadConfig as error:
+            kept = kept_config(self.home)
+            if kept is None:
+                raise
+            sys.stderr.write(f"{error.message}: the configuration that runs is taken instead\n")
+        else:
+            kept = kept_config(self.home)
+        self._config = kept or self.config
+        return self._config
+
     def run_path(self, name: str) -> Path:
         """RUN is a path, or a name under <home>/runs."""
         path = Path(name)
@@ -117,7 +136,7 @@ class Shell:
         if not name.isidentifier() and not name.replace("-", "_").isidentifier():
             return name
         robot = f"robot:{name}"
-        is_one = name in self.config.robots or process_socket(self.home, robot).exists()
+        is_one = name in self.running_config.robots or process_socket(self.home, robot).exists()
         return robot if is_one and name not in KINDS else name
 
     def say(self, line: str) -> None:

@@ -102,7 +102,7 @@ def reached(shell: Shell, token_file: Path | None) -> dict[str, Any]:
     if not address:
         todo = "write [control] in the configuration, and onetape up" if status["running"] else "onetape up"
         raise ProcessDown("no control plane runs", location=str(shell.home), todo=todo)
-    tls, section = None, shell.config.control
+    tls, section = None, shell.running_config.control
     if address.startswith("https"):
         # Of a name of [control] hosts, else of its host.
         tls = load("onetape.control.listening", "trusts", what="TLS")(shell.config_folder / section.tls_cert)
@@ -115,8 +115,16 @@ def reached(shell: Shell, token_file: Path | None) -> dict[str, Any]:
 def control_plane(shell: Shell, token_file: Path | None, id_: str = "") -> ControlClient:
     from onetape.control.client import ControlClient
 
-    client = ControlClient(**reached(shell, token_file))
+    client = ControlClient(**as_operator(shell, reached(shell, token_file)))
     return client.keyed(id_) if id_ else client
+
+
+def as_operator(shell: Shell, facts: dict[str, Any]) -> dict[str, Any]:
+    """Shows this home's own token where a person gave none."""
+    from onetape.model.sections import OPERATOR
+    from onetape.security.tokens import make_token
+
+    return facts if facts["token"] is not None else {**facts, "token": make_token(shell.home, OPERATOR)}
 
 
 def _token(file: Path | None) -> str | None:

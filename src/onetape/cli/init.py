@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from onetape.cli.frame import Answer, Shell, verb
 from onetape.model.errors import UsageError
 
+if TYPE_CHECKING:
+    from onetape.model.sections import Config
+
 MARK = "@CREDENTIALS@\n"  # in a template: here they stand
+SERVICE_CREDENTIALS = "/run/credentials/onetape.service"
 # What is written -> the package and file it comes from.
 TEMPLATES = {
     "onetape.toml": ("onetape.cli", "templates/onetape.toml"),
@@ -86,24 +94,57 @@ def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool) -> An
 
 
 def _credentials(folder: Path) -> str:
-    """Lists the credentials of each account that trades with keys, by the names that the configuration has."""
-    from onetape.model.config import SECRET_KEYS
+    """Lists a credential for each secret of the configuration, by the name of its key."""
+    from onetape.model.config import SECRET_FORMS
     from onetape.store.config import load_config
 
-    config = load_config(folder / "onetape.toml", {})
-    lines = []
-    for name, account in config.accounts.items():
-        if config.venues[account.venue].mode == "sim":
-            continue
-        for key in SECRET_KEYS:
-            if getattr(account, key) or key in ("key", "secret"):
-                plain = f"{name}-{key}"
-                lines.append(f"LoadCredentialEncrypted={plain}:/etc/onetape/{plain}.cred")
-                variable = f"ONETAPE_ACCOUNTS__{name.upper()}__{key.upper()}"
-                lines.append(f"Environment={variable}=file:%d/{plain}")
+    lines: list[str] = []
+    for path, places in _secrets(load_config(folder / "onetape.toml", {})):
+        plain = "-".join(path[path[0] == "accounts" :])
+        names = [plain] if isinstance(places, str) else [f"{plain}-{number}" for number in range(1, len(places) + 1)]
+        values = []
+        for name, place in zip(names, [places] if isinstance(places, str) else places, strict=True):
+            is_secret = not place or place.startswith(SECRET_FORMS)  # a sink on this machine may be none
+            values.append(f"file:%d/{name}" if is_secret else place)
+            lines += [f"LoadCredentialEncrypted={name}:/etc/onetape/{name}.cred"] if is_secret else []
+        value = values[0] if isinstance(places, str) else json.dumps(values)
+        variable = f"ONETAPE_{'__'.join(path).upper()}"
+        if re.fullmatch(r"\w+", variable, re.ASCII):
+            lines.append(
+                f"Environment={variable}={value}" if isinstance(places, str) else f"Environment='{variable}={value}'"
+            )
+        else:  # no name of a variable
+            written = (json.dumps(value) if isinstance(places, str) else value).replace("%d", SERVICE_CREDENTIALS)
+            lines.append(f"# In onetape.toml write {path[-1]} = {written} in [{'.'.join(path[:-1])}]")
     if not lines:
         lines = [
             "#LoadCredentialEncrypted=main-key:/etc/onetape/main-key.cred",
             "#Environment=ONETAPE_ACCOUNTS__MAIN__KEY=file:%d/main-key",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _secrets(config: Config) -> Iterator[tuple[tuple[str, ...], str | list[str]]]:
+    """Yields where a key, or a list, of the configuration has a secret, and what it says."""
+    from onetape.model.config import SECRET_FORMS, SECRET_KEYS
+
+    for name, account in config.accounts.items():
+        if config.venues[account.venue].mode != "sim":
+            for key in SECRET_KEYS:
+                if (place := getattr(account, key)) or key in ("key", "secret"):
+                    yield ("accounts", name, key), place
+    singles: list[tuple[tuple[str, ...], str]] = [(("s3", "key"), config.s3.key), (("s3", "secret"), config.s3.secret)]
+    singles.append((("recorder", "url"), config.recorder.url))
+    for name, guarded in config.guardian.accounts.items():
+        path = ("guardian", "accounts", name)
+        singles += [((*path, "key"), guarded.key), ((*path, "secret"), guarded.secret)]
+    singles += [(("proxies", name, "password"), each.password) for name, each in config.proxies.items()]
+    singles += [(("webhooks", name, "secret"), each.secret) for name, each in config.webhooks.items()]
+    if config.notify.telegram is not None:
+        singles.append((("notify", "telegram", "token"), config.notify.telegram.token))
+    yield from ((path, place) for path, place in singles if place.startswith(SECRET_FORMS))
+    routes: list[tuple[tuple[str, ...], list[str]]] = [(("notify",), config.notify.urls)]
+    routes += [(("notify", "routes", name), each.urls) for name, each in config.notify.routes.items()]
+    for section, urls in routes:
+        if any(each.startswith(SECRET_FORMS) for each in urls):
+            yield (*section, "urls"), urls

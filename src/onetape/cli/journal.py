@@ -14,7 +14,7 @@ import click
 
 from onetape.cli.frame import SETTINGS, Answer, Shell, Suggesting, load, moment, plain, rows, verb
 from onetape.model.errors import BadInput, TornTape, UsageError
-from onetape.model.shown import shown
+from onetape.model.shown import line_shown
 
 
 class TapePath(click.Path):
@@ -79,7 +79,7 @@ def _records(shell: Shell, records: Iterable[Any], jsonl: bool) -> Answer:
 
         for record in chain(first, rest):
             fields = plain(record)
-            print(to_json(fields) if jsonl else shown(_line(fields)), flush=False)
+            print(to_json(fields) if jsonl else line_shown(_line(fields)), flush=False)
 
     return Answer(None, show)
 

@@ -8,7 +8,7 @@ import click
 
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.output import to_json, write_line
-from onetape.model.shown import shown
+from onetape.model.shown import line_shown
 
 
 @verb("logs", example="onetape logs mm --follow")
@@ -23,9 +23,9 @@ def command(shell: Shell, name: str, count: int, follow: bool) -> Answer:
     """
     log_lines = load("onetape.supervisor.logs", "log_lines", what="logs")
     try:
-        for row in log_lines(shell.home, shell.config, name, count=count, follow=follow):
+        for row in log_lines(shell.home, shell.running_config, name, count=count, follow=follow):
             shell.progress.end()  # the first is found
-            write_line(to_json(row) if shell.json else shown(_line(row)))
+            write_line(to_json(row) if shell.json else line_shown(_line(row)))
     except KeyboardInterrupt:  # and SIGTERM
         if not follow:
             raise

@@ -96,7 +96,7 @@ def _state(shell: Shell) -> dict[str, Any]:
         {**each, "robot": robots.get(each["name"])} if each["kind"] == "robot" else each for each in state["processes"]
     ]
     halts, killed = stops_now(shell.home) if state["running"] else ([], {})
-    return {**state, "processes": rows, "halts": halts, "killed": killed, **views(shell.home, shell.config)}
+    return {**state, "processes": rows, "halts": halts, "killed": killed, **views(shell.home, shell.running_config)}
 
 
 def table(state: dict[str, Any]) -> str:

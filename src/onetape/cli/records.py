@@ -78,7 +78,7 @@ def _recorded(shell: Shell, what: str, **wanted: Any) -> list[dict[str, Any]]:
 def of_records(shell: Shell, module: str, what: str, **wanted: Any) -> Any:
     """What a function of the recorder makes of them, with what the journals of the home have now."""
     records_of = load("onetape.recorder.read", "records_of", what="records")
-    with records_of(shell.home, shell.config, os.environ, shell.config_folder) as records:
+    with records_of(shell.home, shell.running_config, os.environ, shell.config_folder) as records:
         return load(module, what, what="records")(records, **wanted)
 
 

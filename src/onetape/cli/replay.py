@@ -78,6 +78,8 @@ def _text(value: dict[str, Any], until: str | None, source: Path | None) -> str:
         else:
             del said["divergences"], said["first_divergence"]
             said["compared"] = "nothing: a checkpoint opened the state (--verify compares)"
+    if said.pop("broken_off", None):
+        said["left out"] = "what a callback did that hung and was broken off, and what came after it in that life"
     text = rows(said)
     if "divergence" in value:
         text += "\n\n" + "\n".join(divergence_lines(value["divergence"]))

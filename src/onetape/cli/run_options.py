@@ -17,7 +17,7 @@ from onetape.cli.complete import files
 from onetape.cli.frame import Answer, plain
 from onetape.cli.reading_options import reading_options
 from onetape.engine.by_venue import by_venue_text
-from onetape.model.errors import UsageError
+from onetape.model.errors import OrderOutcomeUnknown, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -70,6 +70,11 @@ _OPTIONS = (
     click.option("--fuse", is_flag=True, help="Quotes move the book between messages of depth."),
     click.option("--filter", is_flag=True, help="Bad ticks are kept back; the run's journal names each."),
     click.option("--bar-volume", metavar="5%", help="What own fills may take of a bar's volume. [default: 50%]"),
+    click.option(
+        "--limit-fills",
+        metavar="open|at-limit",
+        help="Where a resting limit fills that a bar opens beyond: at the open, or at its own price. [default: open]",
+    ),
     click.option(
         "--impact",
         metavar="sqrt|K=V,..|FILE",
@@ -143,4 +148,10 @@ def answer_of_run(result: Any) -> Answer:
 
         print_backtest(value, getattr(result, "assumptions", ()))
 
+    if getattr(result, "working", ()):
+        from onetape.robot.live import working_text
+
+        words = working_text(result.working)
+        error = OrderOutcomeUnknown(words, todo="onetape up, then onetape cancel --all; or cancel at the venue")
+        return Answer({**value, **error.as_json()}, show, error.exit_code, error)
     return Answer(value, show)

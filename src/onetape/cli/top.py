@@ -19,5 +19,5 @@ def command(shell: Shell) -> Answer:
         raise UsageError("it draws on a terminal", location="onetape top", todo="onetape status --json says how it is")
     watch = load("onetape.dashboard.terminal", "watch", what="the first look")
     shell.progress.end()
-    watch(shell.config, shell.home, shell.config_folder)
+    watch(shell.running_config, shell.home, shell.config_folder)
     return Answer(None)

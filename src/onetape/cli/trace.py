@@ -35,7 +35,7 @@ def command(shell: Shell, name: str | None, otlp: str | None, since: int | None,
         count = send(shell.home, otlp, since=since or 0, follow=follow, sent=shell.progress.of("orders"))
         return Answer({"orders": count, "to": otlp}, f"{count:,} orders to {otlp}")
     found = load("onetape.recorder.chains", "trace", what="traces")(shell.home, name)
-    if has_recorder(shell.config):
+    if has_recorder(shell.running_config):
         found = of_records(shell, "onetape.recorder.chains", "add_rows", chains=found)
     return Answer(found, "\n\n".join(map(_text, found)))
 

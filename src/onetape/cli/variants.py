@@ -32,7 +32,7 @@ def command(shell: Shell, robot: str) -> Answer:
     parted. The others are compared with the twin.
     """
     found = load("onetape.robot.variants_view", "variants_of", what="variants")(
-        shell.home, shell.config, robot.removeprefix("robot:")
+        shell.home, shell.running_config, robot.removeprefix("robot:")
     )
     text = listing(found, COLUMNS, nothing="no robot with variants runs")
     parted = [row for row in found if row["variant"] == "twin" and row["first_difference"]]

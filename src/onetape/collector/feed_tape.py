@@ -24,6 +24,7 @@ from onetape.model import inference
 from onetape.model.decimals import decimals_of, to_units
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
+from onetape.model.symbol import is_unified
 from onetape.orders.managed import HealthOut as ProxyOut
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
@@ -56,6 +57,9 @@ class StreamTape(CommandTape):
         self.past_commands: list[PastCommand] = commands_in(path, self.once)
         # By symbol: number, decimals of prices and sizes, which it keeps.
         self._streams = {i.symbol: (number, i.price_decimals, i.size_decimals) for number, i in recovered.items()}
+        for symbol in options.symbols:  # a robot may follow it before the feed has spoken
+            if symbol not in self._streams and is_unified(symbol):
+                self._add(symbol, time.time_ns(), 0, 0)
 
     def close(self) -> None:
         self.writer.close()
@@ -107,21 +111,24 @@ class StreamTape(CommandTape):
         self.writer.append_quote(stream, out.time, out.ts_event, bid, ask, bid_size, ask_size)
 
     def _new_symbol(self, out: QuoteOut) -> tuple[int, int, int]:
-        """Facts that are given, else the catalogue's; of others the finest steps."""
         if len(self._streams) >= SYMBOLS_MAX:
             raise BadInput(f"more than {SYMBOLS_MAX} symbols")
         prices = max(decimals_of(out.bid), decimals_of(out.ask))
         sizes = max(decimals_of(out.bid_size), decimals_of(out.ask_size))
-        listed = find_instrument(out.symbol, dict(self._own), out.time)
+        return self._add(out.symbol, out.time, prices, sizes)
+
+    def _add(self, symbol: str, now: int, prices: int, sizes: int) -> tuple[int, int, int]:
+        """Facts that are given, else the catalogue's; of others the finest steps. prices, sizes: decimals to have."""
+        listed = find_instrument(symbol, dict(self._own), now)
         if listed is None:
             instrument = inference.infer(
-                out.symbol, price_decimals=max(DECIMALS, prices), size_decimals=max(DECIMALS, sizes)
+                symbol, price_decimals=max(DECIMALS, prices), size_decimals=max(DECIMALS, sizes)
             )
         else:
             instrument = inference.fit(listed, price_decimals=prices, size_decimals=sizes)
         made = (len(self._streams) + 1, instrument.price_decimals, instrument.size_decimals)
-        self.writer.append_instrument(made[0], out.time, instrument.to_msgpack())
-        self._streams[out.symbol] = made
+        self.writer.append_instrument(made[0], now, instrument.to_msgpack())
+        self._streams[symbol] = made
         return made
 
     def _external(self, out: ExternalOut) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from onetape.model.errors import OnetapeError
 from onetape.model.time import MINUTE
+from onetape.tape.incarnation import Incarnation
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
@@ -28,6 +29,7 @@ class LostStreams:
         self._hub, self._names = hub, frozenset(names)
         self._failing: dict[str, int] = {}  # since when, ns UTC
         self._reader: JournalReader | None = None
+        self._incarnation: Incarnation | None = None
 
     def look(self) -> int:
         """Since when all of them are failing, ns UTC, the same for all who ask; 0: one is not, or there is no hub."""
@@ -36,10 +38,16 @@ class LostStreams:
                 self.close()
             if self._reader is None and is_tape(self._hub):
                 self._reader = JournalReader(self._hub)
+                self._incarnation = Incarnation(self._reader)
                 self._reader.seek_time(time.time_ns() - LOOK_BACK)
-            if self._reader is None or not self._reader.writer_alive:
+            if self._reader is None or self._incarnation is None or not self._reader.writer_alive:
                 return 0
-            for frame in self._reader.frames(("health",)):
+            frames = list(self._reader.frames(("health",)))
+            if self._incarnation.is_new():
+                self._failing.clear()
+            for frame in frames:
+                if frame.sequence < self._incarnation.first:
+                    continue
                 match msgspec.msgpack.decode(frame.payload):
                     case {"kind": "source", "subject": name, "state": state}:
                         self._heard(name, state, frame.time)
@@ -61,5 +69,6 @@ class LostStreams:
     def close(self) -> None:
         self._failing.clear()
         reader, self._reader = self._reader, None
+        self._incarnation = None
         if reader is not None:
             reader.close()

@@ -14,7 +14,7 @@ from onetape.market.condition import parse_condition
 from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
 from onetape.model.proxy import Proxy
-from onetape.model.sections import CollectorConfig, Config, RobotConfig
+from onetape.model.sections import CollectorConfig, Config, RobotConfig, WebhookConfig
 from onetape.model.time import HOUR, MINUTE, SECOND, parse_duration, parse_period, zone
 from onetape.venues.hosts import is_loopback
 
@@ -107,6 +107,12 @@ class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
     ahead_ns: int = 0  # of a schedule's rows
     zone: str = "UTC"
     proxy: Proxy | None = None
+    secret: str = ""  # of a webhook: with which its senders sign, "": they do not
+    window_ns: int = 0
+    rate: int = 0  # messages a second, 0: no limit
+
+    def __repr__(self) -> str:  # without the secret
+        return f"CollectorOptions(name={self.name!r}, kind={self.kind!r})"
 
 
 def collector_journal(home: Path, name: str) -> Path:
@@ -185,8 +191,17 @@ def _check_hot(collector: CollectorConfig, location: str) -> None:
         raise BadConfig(error.what, location=location, todo=error.todo) from None
 
 
-def collector_options(name: str, config: CollectorConfig, *, home: Path, folder: Path) -> CollectorOptions:
-    """Of a feed that is no venue. Raises BadConfig for what cannot be followed."""
+def collector_options(
+    name: str,
+    config: CollectorConfig,
+    *,
+    home: Path,
+    folder: Path,
+    webhook: WebhookConfig | None = None,
+    secret: str = "",
+) -> CollectorOptions:
+    """Of a feed that is no venue. webhook: who may post to it; secret: with which they sign. Raises BadConfig for what
+    cannot be followed."""
     location = f"collectors.{name}"
     address = _schedule_file(config, location, folder)
     if not address:
@@ -203,7 +218,7 @@ def collector_options(name: str, config: CollectorConfig, *, home: Path, folder:
         home=str(home),
         kind=config.kind,
         address=address or config.address,
-        topics=config.topics,
+        topics=config.topics if webhook is None else [*(config.topics or [name]), *webhook.topics],
         symbols=list(config.symbols),
         names=config.names,
         subscribe=config.subscribe,
@@ -214,6 +229,9 @@ def collector_options(name: str, config: CollectorConfig, *, home: Path, folder:
         every_ns=parse_duration(config.every or EVERY),
         ahead_ns=parse_duration(config.ahead) if config.ahead else 0,
         zone=config.tz or "UTC",
+        secret=secret,
+        window_ns=parse_duration(webhook.window) if webhook is not None else 0,
+        rate=webhook.rate if webhook is not None else 0,
     )
 
 

@@ -6,12 +6,15 @@ from __future__ import annotations
 import asyncio
 import calendar
 import hashlib
+import hmac
 import io
+import re
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from math import ceil
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -24,16 +27,21 @@ from onetape.collector.options import CollectorOptions
 from onetape.data.events import Row, read_events
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.model.time import MS, SECOND
+from onetape.net.call_limits import CallLimits
 from onetape.net.connection import back_off
 from onetape.net.egress import connector_of, egress_of
 from onetape.net.http_limits import ENCODING, body_of
+from onetape.net.listener import IDLE_S, Listener, prove
 from onetape.orders.managed import HealthOut as ProxyOut
 
-__all__ = ["PAST_MAX", "News", "Past", "Polled", "Schedule", "Takes", "Webhook"]
+__all__ = ["PAST_MAX", "News", "Past", "Polled", "Schedule", "Signatures", "Takes", "Webhook"]
 
 ANSWER_S: Final = 20.0
 PAST_MAX: Final = 20_000  # frames of its own tape in which a feed looks for what it has heard before
 SUMMARY_CHARS: Final = 4_000
+STAMP: Final = "X-Onetape-Time"  # ms since 1970
+SIGNATURE: Final = "X-Onetape-Signature"
+STAMP_FORM: Final = re.compile(r"[0-9]{13}")
 WAKE_S: Final = 1.0  # a clock that is set is noticed so soon
 
 
@@ -114,9 +122,9 @@ class Polled(_NoTopics):
         self._takes.opened()
         if reply.status == 200:
             self._validators = {name: value for name, value in validators.items() if value}
-            self.answered(body)
+            await self.answered(body)
 
-    def answered(self, body: bytes) -> None:
+    async def answered(self, body: bytes) -> None:
         """Hands on what of an answer is new."""
         try:
             items = [bytes(each) for each in msgspec.json.decode(body, type=list[msgspec.Raw])]
@@ -144,8 +152,9 @@ class News(Polled):
             ) from None
         self._seen = deque((_id_of(each) for each in past.events), maxlen=PAST_MAX)
 
-    def answered(self, body: bytes) -> None:
-        found = self._parse(io.BytesIO(body))  # of bytes it would try first whether they name a file
+    async def answered(self, body: bytes) -> None:
+        # In a thread: a large or hostile feed takes seconds. Of bytes it would try first whether they name a file.
+        found = await asyncio.get_running_loop().run_in_executor(None, self._parse, io.BytesIO(body))
         if found.bozo and not found.entries:
             self._takes.take(self._topic, b"no feed: " + body[:80])  # which is no JSON: noted so
             return
@@ -170,34 +179,84 @@ class News(Polled):
 
 class Webhook(_NoTopics):
     """Takes what is posted to `http://127.0.0.1:PORT/PATH`; `PATH/TOPIC` names a topic. On loopback alone: who wants
-    to be reached from elsewhere puts a server that knows its callers before it."""
+    to be reached from elsewhere puts a server before it. With a secret each message is signed, and taken once."""
 
     def __init__(self, options: CollectorOptions, takes: Takes) -> None:
         self._parts, self._takes = urlsplit(options.address), takes
         self._topic, self._bytes_max = _topic(options), options.message_bytes_max
+        self._topics = {self._topic, *options.topics} if options.secret else None
+        self._signatures = Signatures(options.secret, options.window_ns) if options.secret else None
+        self._limits = CallLimits(options.rate)
 
     async def run(self) -> None:
         path = self._parts.path.rstrip("/")
         server = web.Application(client_max_size=self._bytes_max)
         server.router.add_post(path or "/", self._posted)
         server.router.add_post(path + "/{topic}", self._posted)
-        runner = web.AppRunner(server, access_log=None)
+        runner = web.AppRunner(server, access_log=None, keepalive_timeout=IDLE_S)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._parts.hostname, self._parts.port).start()
+            assert runner.server is not None
+            listener = Listener(runner.server)
+            listener.open(self._parts.hostname or "", self._parts.port or 0)
             self._takes.opened()
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                listener.close()
         finally:
             await runner.cleanup()
 
     async def _posted(self, request: web.Request) -> web.Response:
         if request.headers.get("Origin") is not None:  # a page that somebody looks at may not speak for them
             raise web.HTTPForbidden(text="not from a page\n")
+        topic = request.match_info.get("topic", self._topic)
+        if self._topics is not None and topic not in self._topics:
+            raise web.HTTPNotFound(text="no such topic: see [webhooks] topics\n")
         body = await request.read()
         if not body:
             raise web.HTTPBadRequest(text="no body\n")
-        self._takes.take(request.match_info.get("topic", self._topic), body)
+        if self._signatures is not None:
+            if why := self._signatures.refusal(request.headers, topic, body):
+                raise web.HTTPUnauthorized(text=f"{why}\n")
+            prove(request, may_act=True)
+        if wait := self._limits.take(""):
+            after = {"Retry-After": str(ceil(wait))}
+            raise web.HTTPTooManyRequests(text="too many messages: see [webhooks] rate\n", headers=after)
+        if self._signatures is not None:
+            self._signatures.took(request.headers)
+        self._takes.take(topic, body)
         return web.Response(status=204)
+
+
+class Signatures:
+    """Checks who has sent a message, and that it comes once. window_ns: how far its time may be from ours. A message
+    from before this object began is refused: an earlier process may have taken it."""
+
+    def __init__(self, secret: str, window_ns: int, clock: Callable[[], int] = time.time_ns) -> None:
+        self._secret, self._window, self._clock = secret.encode(), window_ns, clock
+        self._began = clock()
+        self._taken: dict[str, int] = {}  # signatures, and the time until which a message may come again
+
+    def refusal(self, headers: Mapping[str, str], topic: str, body: bytes) -> str:
+        """Returns why a message is refused, "": it is not."""
+        stamp, signature = headers.get(STAMP, ""), headers.get(SIGNATURE, "")
+        if not STAMP_FORM.fullmatch(stamp):
+            return f"{STAMP} is not the time in ms since 1970"
+        signed = hmac.digest(self._secret, f"{stamp}.{topic}.".encode() + body, "sha256").hex()
+        if not hmac.compare_digest(signed.encode(), signature.encode("utf-8", "replace")):
+            return f"{SIGNATURE} is not HMAC-SHA256 of TIME.TOPIC.BODY, in hex"
+        sent, now = int(stamp) * MS, self._clock()
+        if abs(sent - now) > self._window or sent < self._began:
+            return f"{STAMP} is not of now: {(sent - now) / SECOND:.1f} s from the time here"
+        return "it was taken before" if signature in self._taken else ""
+
+    def took(self, headers: Mapping[str, str]) -> None:
+        """Remembers a message for as long as its time is in the window."""
+        now = self._clock()
+        while self._taken and next(iter(self._taken.values())) < now:
+            del self._taken[next(iter(self._taken))]
+        self._taken[headers[SIGNATURE]] = now + 2 * self._window  # its time may be a window ahead
 
 
 class Schedule(_NoTopics):

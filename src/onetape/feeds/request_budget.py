@@ -93,7 +93,7 @@ class AddressBudget:
         if opens:
             self.refused += 1
             raise BudgetError(held_back(Outcome.SAFE, Verdict(PAUSED, opens), now))
-        verdict = self._budget.take(call.purpose, call.weight, now)
+        verdict = self._budget.take(call.purpose, call.weight, now, protects=call.protects)
         if verdict is None:
             return
         self.refused += 1
@@ -139,7 +139,7 @@ class AddressBudget:
     def status(self) -> dict[str, Any]:
         banned = self._counts.banned_until()
         now = self._now()
-        used = [self._counts.spend(n, now // r.window, 0, 0) for n, r in enumerate(self._budget.rules)]
+        used = [self._budget.used(number, now) for number in range(len(self._budget.rules))]
         return {
             "used": used,
             "most": [rule.most for rule in self._budget.rules],

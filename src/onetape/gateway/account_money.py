@@ -25,7 +25,7 @@ from onetape.accounts.table import AccountTable
 from onetape.accounts.unexplained import moved
 from onetape.gateway.account_table import AccountTableWriter
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE, KeptMoney
-from onetape.model.enums import Kind, PositionSide
+from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.errors import InsufficientFunds, VenueUnavailable
 from onetape.model.money import money_text
 from onetape.model.order import OrderSpec
@@ -157,11 +157,29 @@ class AccountMoney:
             self.lacks_price = ""
         if is_other:
             self._kept.anew()
-        for symbol, side, qty, price in found:
-            self._kept.fills.adopt(symbol, side, qty, price)
-            self._lock(symbol, side, MAIN)
-            self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
+        for each in found:
+            self._adopt(*each)
         return True
+
+    def adopt_later(self, positions: Positions, entries: Mapping[tuple[str, PositionSide], Decimal]) -> None:
+        """Takes in what the account held, in symbols that are followed for the first time, before its books followed
+        them: the pool's, at the venue's entry, else at a recent price."""
+        for (symbol, side), qty in positions.items():
+            instrument = self._instruments[symbol]
+            entry = int(entries.get((symbol, side), Decimal(0)).scaleb(instrument.price_decimals).to_integral_value())
+            price = entry or self._references.get(symbol, 0)
+            if instrument.kind is Kind.SPOT:
+                continue
+            if not price:
+                words = "no price of a position that was there before it was followed: its profit is not counted"
+                self._say(HealthOut("ledger", symbol, words, "warning"))
+                continue
+            self._adopt(symbol, side, qty, price)
+
+    def _adopt(self, symbol: str, side: PositionSide, qty: int, price: int) -> None:
+        self._kept.fills.adopt(symbol, side, qty, price)
+        self._lock(symbol, side, MAIN)
+        self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
 
     def begin(self, balances: Balances, *, is_other: bool) -> None:
         """Begins with the venue's first balances, once what `adopt` has said is on the tape. is_other: it is another
@@ -223,7 +241,27 @@ class AccountMoney:
         if not self._kept.opened:
             return
         slot = self._slot_of(out.order.robot) if out.order is not None else MAIN
+        is_position_closed = out.is_forced and self._instruments[fill.symbol].kind is not Kind.SPOT
+        before = self.booking.account.get((fill.symbol, fill.position_side)) if is_position_closed else None
+        realized = before.realized if before is not None else 0
         self.book(self._booked(fill, slot, is_forced=out.is_forced)._replace(of=sequence))
+        if is_position_closed:
+            self._say(self._forced_close(out, realized))
+
+    def _forced_close(self, out: FillOut, before: int) -> HealthOut:
+        """Returns what people have to know of a position that the venue itself has closed. before: what it had realized
+        by then."""
+        fill, instrument = out.fill, self._instruments[out.fill.symbol]
+        name = fill.client_id or (out.order.client_id if out.order is not None else "")
+        why = "auto-deleveraging" if "adl" in name else "settlement" if "settlement" in name else "liquidation"
+        held = self.booking.account[fill.symbol, fill.position_side]
+        whose, settle, profit = "long" if fill.side is Side.SELL else "short", instrument.settle, held.realized - before
+        size, left, price = instrument.size(fill.size), instrument.size(abs(held.qty)), instrument.price(fill.price)
+        words = f"{why}: the venue has closed {size} {whose} at {price}, {left} is left; "
+        words += f"{'lost' if profit < 0 else 'made'} {money_text(abs(profit))} {settle}, fee {money_text(fill.fee)}"
+        side = "" if fill.position_side is PositionSide.BOTH else f" {fill.position_side}"
+        severity = "warning" if why == "settlement" else "critical"
+        return HealthOut("forced close", f"{fill.symbol}{side}", words, severity)
 
     def _booked(self, fill: FillReport, slot: int, *, is_forced: bool) -> Entry:
         """Books an entry with what the positions that it changes hold."""

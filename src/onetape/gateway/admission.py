@@ -7,8 +7,9 @@ from onetape.accounts.crossing import Crossing
 from onetape.accounts.netting import Match
 from onetape.accounts.proceeds import Proceeds
 from onetape.gateway.account_money import AccountMoney
-from onetape.gateway.gateway_tape import EPOCH_BITS, GatewayTape, RobotLife
+from onetape.gateway.gateway_tape import GatewayTape, RobotLife
 from onetape.model.enums import RequestKind
+from onetape.model.ids import is_by_hand
 from onetape.model.order import OrderSpec
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate
@@ -105,6 +106,6 @@ class Admission:
         view = View(gate, spec, now)
         view.client_id, view.keys, view.slot = life.client_id(order_id), self._tape.first, life.slot
         view.robot, view.rate, view.behind_ns = life.number, life.rate, behind_ns
-        view.is_by_hand = order_id >> EPOCH_BITS == life.hand_epoch
+        view.is_by_hand = life.is_operator or is_by_hand(order_id)
         view.shares, view.netted, view.is_inside = self._money, netted, bool(matches)
         return view, matches

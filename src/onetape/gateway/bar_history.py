@@ -19,7 +19,7 @@ import msgspec
 from onetape.feeds.hub_table import MarketReader
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import BudgetError
-from onetape.gateway.order_frames import HISTORY_WITHIN_S, OPEN_FLAG
+from onetape.gateway.order_frames import HISTORY_MAX, HISTORY_WITHIN_S, OPEN_FLAG
 from onetape.model.errors import OnetapeError, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.time import DAY, TIME_MAX
@@ -30,7 +30,6 @@ from onetape.venues.past_market import Past, PastBar, bars_before
 __all__ = ["HistoryDesk", "Wanted"]
 
 PAUSE_S: Final = 0.25  # before a question is asked again
-WANTED_MAX: Final = 256  # subscriptions in a request
 PERIOD_MAX: Final = 366 * DAY
 SIDE_BY_SIDE: Final = 4
 _HISTORY: Final = type_id("history")
@@ -89,8 +88,8 @@ class HistoryDesk:
     def ask(self, robot: int, wanted: Sequence[Wanted], now: int) -> dict[str, Any]:
         """Begins to ask. The replies stand after the frame that is returned. now: by which time the bars
         were complete."""
-        if len(wanted) > WANTED_MAX:
-            return {"error": f"history of more than {WANTED_MAX} subscriptions at a time"}
+        if len(wanted) > HISTORY_MAX:
+            return {"error": f"history of more than {HISTORY_MAX} subscriptions at a time"}
         if any(not 0 < each.period <= PERIOD_MAX or each.bars < 0 for each in wanted):
             return {"error": "bars of a period that is none"}
         if not 0 <= now <= TIME_MAX // 2:

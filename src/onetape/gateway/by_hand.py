@@ -356,10 +356,8 @@ class OrdersByHand:
         return do
 
     def _place_one(self, life: RobotLife, spec: OrderSpec) -> list[Managed]:
-        order_id = life.next_by_hand
-        order = self._admission.place(life, order_id, spec, self._now())
-        life.note_order(order_id)
-        return [order]
+        now = self._now()
+        return [self._admission.place(life, self._tape.take_by_hand(now), spec, now)]
 
     def _held_by(self, instrument: Instrument, of: PositionSide, side: Side) -> dict[int, int]:
         """Returns what an order of that side may take off of each part of a position, by the number of its robot; 0: of
@@ -602,14 +600,12 @@ class OrdersByHand:
         checks = self._checks(life, spec, now)
         if is_dry:
             return [], checks
-        order_id = life.next_by_hand
-        order = self._admission.place(life, order_id, spec, now)
-        life.note_order(order_id)
+        order = self._admission.place(life, self._tape.take_by_hand(now), spec, now)
         self._finish()
         return [order], checks
 
     def _checks(self, life: RobotLife, spec: OrderSpec, now: int) -> list[dict[str, Any]]:
-        order_id = life.next_by_hand
+        order_id = self._tape.next_by_hand(now)
         if not life.number:  # asked about only: whoever has the same sub-account stands for it
             robots = self._tape.robots.values()
             life = replace(life, number=next((r.number for r in robots if r.slot == life.slot), 0))

@@ -24,7 +24,7 @@ from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
 from onetape.gateway.checkpoint import Recovered
 from onetape.gateway.found import Found
-from onetape.gateway.gateway_tape import GatewayTape, RobotLife, is_past_gateway, is_risk
+from onetape.gateway.gateway_tape import RobotLife, is_risk
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.leverage import LeverageDesk
 from onetape.gateway.options import GatewayOptions
@@ -34,10 +34,11 @@ from onetape.gateway.silence_watch import Listening
 from onetape.gateway.stops import Stops
 from onetape.model.enums import Side
 from onetape.model.errors import BadConfig
+from onetape.model.ids import is_past_gateway
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.model.time import SECOND
-from onetape.orders.calls import Call, Purpose
+from onetape.orders.calls import ORDER_PURPOSES, Call, Purpose
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed
@@ -54,6 +55,7 @@ RECONCILE_EVERY: Final = 60 * SECOND
 SYNCS: Final = 2  # of what an address may spend comparisons that are asked for take the part of one in so many
 RECHECK_NS: Final = SECOND // 2  # after a balance that differed
 RECOMPARE: Final = 5 * SECOND  # at the soonest, once what a comparison found of unknown outcome is settled
+CLOCK_STEP: Final = SECOND // 10  # more is no drift of a clock
 SPEAKS: Final = SECOND // 2  # a venue that says nothing for so long has to compare anew to be believed
 
 
@@ -117,10 +119,17 @@ class GatewayCore:
         self.now = self.steady = self.wall = 0  # of the event that is being seen to
         self._venue = venue
         self._shell = shell
-        self.manager = OrderManager(venue.protocol)
-        self.dead_man = DeadMan(self.manager, options.dead_man_ns)
-        self.leverage = LeverageDesk(self.manager)
         self.orders = OrderBudget(options.account, now=lambda: self.now, say=self.say)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all but what its budget of orders has counted: `open` reads it from the journal."""
+        self.manager = OrderManager(self._venue.protocol)
+        self.dead_man = DeadMan(self.manager, self.options.dead_man_ns)
+        self.leverage = LeverageDesk(self.manager)
+        self._apart = 0  # the venue's time less the steady clock, when it was noted last; 0: never
+        self._is_open = False
+        self._is_lost = False  # no answer came, and the venue has done nothing since
         self.is_up = False  # the account's stream is there
         self.is_reconciled = False  # since it was asked for last: money and orders are the venue's
         self._heard = 0  # reports and answers
@@ -142,27 +151,25 @@ class GatewayCore:
         self,
         instruments: Sequence[Instrument],
         market: MarketView,
-        tape: GatewayTape,
         table: AccountTable,
         kept: KeptMoney,
         recovered: Recovered,
         moment: Moment,
+        *,
+        first: Collection[str] = (),
     ) -> None:
-        """Starts the core where its journal ends. tape: of the journal, with the names that it had. Of another exchange
-        than the journal's only names count (`options.is_new`)."""
+        """Starts the core where its journal ends. recovered: what was read of it, and the writer that goes on. Of
+        another exchange than the journal's only names count (`options.is_new`). first: symbols that it knows nothing
+        of."""
         self.stamp(moment)
         is_other, recovery = self.options.is_new, recovered.recovery
         self.market = market
         self.instruments = list(instruments)
         limits = _limits_of(self.options, self.instruments)
         self.orders.learn(self._venue.order_rules)
-        self.tape = tape
+        tape = self.tape = recovered.tape
         if is_other:
             tape.begin_anew()
-        else:
-            former = recovered.tape
-            tape.first, tape.beyond, tape.forced = former.first, former.beyond, former.forced
-            tape.shares, tape.begun = former.shares, former.begun
         tape.first.status_of = tape.order_status_in(self.manager)
         self.manager.owner_of, self.manager.is_adopted = tape.owner_of, is_past_gateway
         self.manager.is_by_hand = tape.is_by_hand
@@ -170,7 +177,7 @@ class GatewayCore:
         tape.own, kept.fills.on_forced = self.money.own, tape.note_forced
         self.parts = Parts(self.manager, tape, self.options.subaccounts, lambda: self.wall)
         tape.open(self.wall)
-        if recovered.tape.may_lack_end:
+        if tape.may_lack_end:
             tape.ensure("disk")  # from where on ids go, before one of them is used
         unknown = 0 if is_other else recovery.finish(self.wall)
         for order in self.manager.open.values():
@@ -180,9 +187,11 @@ class GatewayCore:
             [i.symbol for i in instruments],
             is_new=is_other or not recovery.has_begun,
             since=0 if is_other else recovery.newest_fill,
+            first=first,
             moves_wanted=lambda: self.money.moves_wanted,
         )
-        self._open_admission(recovered.tape, limits)
+        self._open_admission(limits)
+        self._is_open = True
         self._began_round = self._checked = self._looked = self.steady
         name = self.options.account
         if is_other:
@@ -191,12 +200,12 @@ class GatewayCore:
         if unknown:
             self.say(HealthOut("recovered", name, f"{unknown} orders unknown", "warning"))
 
-    def _open_admission(self, before: GatewayTape, limits: Limits) -> None:
+    def _open_admission(self, limits: Limits) -> None:
         """Makes what a robot's order passes before it leaves."""
         manager, options, slot_of, market = self.manager, self.options, self.tape.slot_of, self.market
         listed = {i.symbol: i for i in self.instruments}
         gate = self.gate = Gate(manager, listed, limits)
-        gate.killed, gate.halts, gate.is_guarded = before.killed, before.halts, options.is_guarded
+        gate.killed, gate.halts, gate.is_guarded = self.tape.killed, self.tape.halts, options.is_guarded
         gate.hedge = options.hedge
         names = {slot: name for name, slot in options.subaccounts.items()}
         gate.strategy_of = lambda robot: names.get(slot_of(robot), "main")
@@ -247,7 +256,26 @@ class GatewayCore:
     def stamp(self, moment: Moment) -> int:
         """Sets the moment of the event that follows; returns the venue's time."""
         self.now, self.steady, self.wall = moment
+        apart = self.now - self.steady
+        if abs(step := apart - self._apart) >= CLOCK_STEP:
+            if self._apart:
+                self._restate(step)
+            self._apart = apart
         return self.now
+
+    def _restate(self, step: int) -> None:
+        """The clock of the venue's time was set right, by `step` ns: what was noted by the wrong one is due as much
+        later or earlier. What the venue has said has its own times."""
+        self.manager.restate(step)
+        self.orders.forget()
+        self.dead_man.restate(step)
+        if self._is_open:
+            self.reconciler.restate(step)
+            self.gate.rates.restate(step)
+            self.stops.restate(step)
+            self.proceeds.restate(step)
+            if self.crossing is not None:
+                self.crossing.restate(step)
 
     def tick(self, moment: Moment) -> None:
         """Does what is due by time; to be called some fifty times a second."""
@@ -309,8 +337,11 @@ class GatewayCore:
         """Ends a reconciliation: orders and positions are as the venue's; then money is looked at, and where it differs
         once more, with what has moved it."""
         self._checked = self.steady
-        self.carry_out()
         manager, money = self.manager, self.money
+        if self.reconciler.opened:
+            opened, self.reconciler.opened = self.reconciler.opened, {}
+            money.adopt_later(opened, manager.books.entries)
+        self.carry_out()
         if not money.is_ready:
             is_other = self.options.is_new
             if not money.adopt(manager.positions, manager.books.entries, is_other=is_other):
@@ -332,6 +363,7 @@ class GatewayCore:
         now = self.stamp(moment)
         self.is_up = True
         self.listening.came()
+        self.manager.ask_unknown(now)
         self.reconciler.start(now, "connected")
         self.carry_out()
 
@@ -360,6 +392,11 @@ class GatewayCore:
     def _answered(self, call: Call, answer: Answer) -> None:
         now = self.now
         self._heard += answer.outcome is Outcome.DONE
+        if answer.outcome is Outcome.AMBIGUOUS and not answer.code:
+            self._is_lost = True
+        elif answer.outcome is Outcome.DONE and self._is_lost:
+            self._is_lost = False
+            self.manager.ask_unknown(now)
         if answer.venue_code and answer.venue_code == self._venue.order_limit_code:
             self.orders.hold(answer.retry_after)
         if call.purpose is Purpose.LEVERAGE:
@@ -514,13 +551,20 @@ class GatewayCore:
         for call in calls:
             refusal = self.orders.refusal(call, reduces=self._reduces) if call.orders else None
             if refusal is None:
-                sent.append(call)
+                sent.append(call._replace(protects=True) if self._protects(call) else call)
                 if call.purpose is Purpose.CANCEL:  # the others were counted when they were let through
                     self.gate.rates.message(self.now)
             else:
                 self._refused.append((call, refusal))
         if sent:
             self._shell.send(sent)
+
+    def _protects(self, call: Call) -> bool:
+        """Tells whether a request is about an order that takes off a position whatever else works: a stop, a close."""
+        if call.subject is None or call.purpose not in ORDER_PURPOSES:
+            return False
+        order = self.manager.orders.get(call.subject.client_id)
+        return order is not None and (order.is_protective or order.spec.reduce_only)
 
     def _reduces(self, call: Call) -> bool:
         """Tells whether the order that a call is about can only take off a position."""
@@ -579,6 +623,10 @@ class DeadMan:
             self._due, begun = now + self._after // 3, symbols
         for symbol in sorted(begun):
             self._set(symbol, now, 0 if symbol in off else self._after)
+
+    def restate(self, step: int) -> None:
+        """Takes in that the clock was set by `step`, ns."""
+        self._due += step
 
     def _set(self, symbol: str, now: int, after: int) -> None:
         call = self._manager.venue.dead_man(symbol, now, after=after)

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from onetape.accounts.table import AccountTable
 from onetape.feeds.connect_pace import ConnectPace, pace_file
 from onetape.feeds.depth_feed import DepthFeed
@@ -45,13 +47,14 @@ from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions, gateway_journal, gateway_socket
 from onetape.gateway.order_line import EntryLine
+from onetape.gateway.other_symbols import find_others
 from onetape.gateway.robot_lag import RobotLag
 from onetape.gateway.robot_requests import Robots
 from onetape.gateway.transfer_desk import TransferDesk, tell_gateway
 from onetape.gateway.wallets import WalletDesk
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
-from onetape.model.errors import IoFailed, JournalLocked, VenueRateLimit
+from onetape.model.errors import IoFailed, JournalLocked, UnknownSymbol, VenueRateLimit, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
 from onetape.net.egress import egress_of
@@ -87,7 +90,8 @@ class Gateway:
             options.rest, options.ws, options.ws_private or options.ws, options.ws_entry, options.rest_wallet
         )
         config_key = options.api_config_key
-        self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses, config_key)
+        self._open_venue = partial(open_trading_venue, options.kind, options.key, options.secret, addresses, config_key)
+        self.venue = self._open_venue()
         self.protocol = self.venue.protocol
         keep_nonces(self.protocol, self.home)
         self.core = GatewayCore(options, self.venue, self)
@@ -124,6 +128,8 @@ class Gateway:
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
+        self._others: list[Instrument] = []  # of symbols that it is to follow, too
+        self._others_found = asyncio.Event()
         self._snapshots = 0.0
         self._funding: dict[str, tuple[int, int]] = {}  # as the table has it
         self.tasks = GatewayTasks(self.stopping, hide.text)
@@ -145,47 +151,82 @@ class Gateway:
                 if self.stopping.is_set():
                     return
                 raise
+            except UnknownSymbol as error:
+                path = gateway_journal(self.home, self.options.account)
+                traded = {i.symbol for i in recovered_instruments(path, f"gateway:{self.options.account}").values()}
+                if not traded.issuperset(self.options.symbols):
+                    raise
+                # It traded there before: the venue has paused it, or is in maintenance.
+                raise VenueUnavailable(error.what, location=error.location, todo="it is tried again") from None
             lines.callback(self.fence.release)
             lines.callback(self.guardian.close)
+            lines.callback(self.budget.close)
+            lines.callback(self.pace.close)
+            if self.wallet_budget is not None:
+                lines.callback(self.wallet_budget.close)
             await self._take_fence()
-            self._open_tape()
-            try:
-                self.tasks.keep("tick", self._tick())
-                self.tasks.keep("clock", keep_clock(self.line, self.core.say))
-                for each in self.market.followed():
-                    self.tasks.keep("market", each)
-                for symbol in self.options.books:
-                    self.depth.want(symbol)
-                self.tasks.keep("account", self.account.follow())
-                if self.entry is not None:
-                    self.tasks.keep("order entry", self.entry.follow())
-                for name in (OPERATOR, GUARDIAN, *self.options.subaccounts):
-                    make_token(self.home, name)
-                socket = gateway_socket(self.home, self.options.account)
-                door = self.commands.door
-                serving = await listen(socket, self.answer, door.settle, is_operator=door.is_operator)
-                self.tasks.keep("socket", serving)
-                begun = {self.tasks.spawn(each.wait()) for each in (self.reconciled, self.stopping)}
-                await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
-                if self.reconciled.is_set():
-                    ready()
-                await self.stopping.wait()
-                if self.tasks.failure is not None:
-                    raise self.tasks.failure
-            finally:
-                # Their sockets are closed before the journal is: nothing is heard after it.
-                await self.tasks.end()
-                self.robots.close()
-                if self.market.hub is not None:
-                    self.market.hub.close()
-                with contextlib.suppress(FileNotFoundError):
-                    gateway_socket(self.home, self.options.account).unlink()
-                self.core.money.close()
-                self.core.tape.writer.close()
-                self.budget.close()
-                self.pace.close()
-                if self.wallet_budget is not None:
-                    self.wallet_budget.close()
+            while True:
+                await self._trade(ready)
+                if self.stopping.is_set():
+                    return
+                self._follow_others()
+
+    async def _trade(self, ready: Callable[[], None]) -> None:
+        """Trades from where its journal ends, until it is asked to stop or to follow other symbols, too."""
+        self._open_tape()
+        try:
+            self.tasks.keep("tick", self._tick())
+            self.tasks.keep("clock", keep_clock(self.line, self.core.say))
+            for each in self.market.followed():
+                self.tasks.keep("market", each)
+            for symbol in self.options.books:
+                self.depth.want(symbol)
+            self.tasks.keep("account", self.account.follow())
+            self.tasks.spawn(self._find_others())
+            if self.entry is not None:
+                self.tasks.keep("order entry", self.entry.follow())
+            for name in (OPERATOR, GUARDIAN, *self.options.subaccounts):
+                make_token(self.home, name)
+            socket = gateway_socket(self.home, self.options.account)
+            door = self.commands.door
+            serving = await listen(socket, self.answer, door.settle, is_operator=door.is_operator)
+            self.tasks.keep("socket", serving)
+            ends = [self.tasks.spawn(each.wait()) for each in (self.stopping, self._others_found)]
+            begun = [self.tasks.spawn(self.reconciled.wait()), *ends]
+            await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
+            if self.reconciled.is_set():
+                ready()
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if self.tasks.failure is not None:
+                raise self.tasks.failure
+        finally:
+            # Their sockets are closed before the journal is: nothing is heard after it.
+            await self.tasks.end()
+            self.robots.close()
+            if self.market.hub is not None:
+                self.market.hub.close()
+            with contextlib.suppress(FileNotFoundError):
+                gateway_socket(self.home, self.options.account).unlink()
+            self.core.money.close()
+            self.core.tape.writer.close()
+
+    async def _find_others(self) -> None:
+        self._others = await find_others(self.protocol, self.line, self._open_venue(), self.core.say)
+        self._others_found.set()
+
+    def _follow_others(self) -> None:
+        """Prepares to go on with other symbols, too, as a restart with a longer list of them would."""
+        self.instruments += self._others
+        self.protocol.set_instruments(self.instruments)
+        is_new = self.options.is_new and not self.core.money.is_ready  # else that is on the journal by now
+        symbols = [i.symbol for i in self.instruments]
+        self.options = self.core.options = msgspec.structs.replace(self.options, symbols=symbols, is_new=is_new)
+        self.core.reset()
+        for each in self._others:
+            words = "is followed from now on: the account trades in it, and nobody named it"
+            self.core.say(HealthOut("other symbol", each.symbol, words, "warning"))
+        self._others_found.clear()
+        self.reconciled.clear()
 
     async def _take_fence(self) -> None:
         """Takes the account's fence. A guardian that acts past a dead gateway ends its work first; another gateway
@@ -230,8 +271,9 @@ class Gateway:
         if is_begun:
             file = checkpoint_file(self.home, options.account)
             recovered = recover(path, file, manager, kept)
-        old, self.started_from = recovered.tape, recovered.sequence
+        self.started_from = recovered.sequence
         process = f"gateway:{options.account}"
+        recovered_list = recovered_instruments(path, process)
         writer = JournalWriter(
             path,
             process=process,
@@ -239,18 +281,14 @@ class Gateway:
             created=time.time_ns(),
             heartbeat=True,
             reserve=True,
-            extra_preamble=preamble_of(recovered_instruments(path, process)),
+            extra_preamble=preamble_of(recovered_list),
         )
         if not is_begun:
             hold_all(path)
-        tape = GatewayTape(
-            writer,
-            self.instruments,
-            robots=old.robots,
-            is_off_unsaid=old.is_off_unsaid,
-            currencies=old.currencies,
-            since=writer.published if options.is_new else old.since,
-        )
+        tape = recovered.tape
+        tape.writer, tape.instruments = writer, self.instruments
+        if options.is_new:
+            tape.since = writer.published
         table = AccountTable(
             self.home,
             venue=options.venue or options.kind,
@@ -260,7 +298,8 @@ class Gateway:
         )
         self._table = table
         self._open_market(writer)
-        core.open(self.instruments, self.market, tape, table, kept, recovered, self.moment())
+        first = {i.symbol for i in self.instruments} - {i.symbol for i in recovered_list.values()}
+        core.open(self.instruments, self.market, table, kept, recovered, self.moment(), first=first)
         self.checkpoints = CheckpointProcess(
             options,
             self.instruments,
@@ -270,7 +309,7 @@ class Gateway:
             say=core.say,
             refused=recovered.refused,
         )
-        self._open_account(tape, kept, recovered)
+        self._open_account(tape, kept)
 
     def _open_market(self, writer: JournalWriter) -> None:
         """Opens what the journal has of the market: the venue's streams of what no hub brings, depth and bars that are
@@ -317,9 +356,9 @@ class Gateway:
             hub=self.home if hub is not None else None,
         )
 
-    def _open_account(self, tape: GatewayTape, kept: KeptMoney, recovered: Recovered) -> None:
+    def _open_account(self, tape: GatewayTape, kept: KeptMoney) -> None:
         """Opens what speaks for the account and who may use it: its stream, robots, transfers, the operator."""
-        options, core, old, hub = self.options, self.core, recovered.tape, self.market.hub
+        options, core, hub = self.options, self.core, self.market.hub
         self.account = AccountFeed(
             self.line,
             hear=self._reports,
@@ -336,7 +375,7 @@ class Gateway:
             spans=self.spans,
             lag=RobotLag(tape.writer.path, options.stale_ns, hub=(hub.path, lambda: hub.streams) if hub else None),
             decided=self.market.decided,
-            may_lack_end=old.may_lack_end and not options.is_new,
+            may_lack_end=tape.may_lack_end and not options.is_new,
         )
         self.attached = AttachedRobots(
             options, core, self.robots, self.market, self.depth, self.instruments, is_single=self.is_single
@@ -365,7 +404,7 @@ class Gateway:
             now=self.now,
             carry_out=core.carry_out,
             spans=self.spans,
-            once=old.once,
+            once=tape.once,
             money=core.money,
             transfers=self.transfers,
             wallets=WalletDesk(self.transfers, self.protocol).seen,

@@ -3,10 +3,10 @@
 One journal carries the venue's market and everything about the account's orders, so that a robot
 follows one tape and a replay of it needs no other. Robots are numbered; each life of a robot has an
 epoch, and its order ids begin at `epoch << 32`, so that no order of an earlier life is taken for
-one of this. Orders by hand are a life's own, too: the operator's, who has a number like a robot, or
-of a robot whose position is closed for it, under an epoch that no life of it has. A fee in another
-currency than the instrument settles in is told by a number, which a `params` frame has given a name
-before: {"currency": number, "name": "BNB"}.
+one of this (`model/ids.py`). Orders by hand have ids of their own, which the gateway gives: the
+operator's, who has a number like a robot, and those of a robot whose position is closed for it. A
+fee in another currency than the instrument settles in is told by a number, which a `params` frame
+has given a name before: {"currency": number, "name": "BNB"}.
 """
 
 from __future__ import annotations
@@ -39,7 +39,16 @@ from onetape.gateway.order_frames import (
 )
 from onetape.ipc.once import Done, Once, digest_of
 from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
-from onetape.model.ids import client_id, parse_client_id, robot_tag
+from onetape.model.ids import (
+    EPOCH_BITS,
+    EPOCH_MAX,
+    client_id_of_order,
+    is_by_hand,
+    is_past_gateway,
+    next_by_hand,
+    parse_client_id,
+    robot_tag,
+)
 from onetape.model.instrument import Instrument
 from onetape.model.money import divide_half_even, split_units
 from onetape.model.request_key import RequestKey
@@ -55,24 +64,9 @@ from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.tape.health import append_health
 from onetape.tape.journal import Frame, JournalReader, JournalWriter, type_id
 
-__all__ = [
-    "EPOCH_BITS",
-    "PAST_GATEWAY",
-    "GatewayTape",
-    "RobotLife",
-    "TapeRecord",
-    "is_past_gateway",
-    "is_risk",
-    "kill_reason",
-    "part_of",
-    "past_gateway_id",
-]
+__all__ = ["GatewayTape", "RobotLife", "TapeRecord", "is_risk", "kill_reason", "part_of"]
 
-EPOCH_BITS: Final = 32
-MAY_BE_LOST: Final = 10_000  # ids of orders by hand that a loss of power may have taken from the tape
-HAND_EPOCH: Final = 36**3  # of a robot's orders by hand: they take four letters of a client id
-PAST_GATEWAY: Final = 1 << 31  # of those the ones from here on, which a guardian placed while no gateway ran
-ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above its id
+ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above the low bits of its id
 
 _ORDER_REQUEST: Final = type_id("order_request")
 _INPUT: Final = type_id("input")
@@ -104,7 +98,6 @@ class RobotLife:
     denied: set[int] = field(default_factory=set)  # by a gateway that died before it said `taken`
     # What its orders have brought it: symbol -> position side -> signed quantity, in units.
     held: dict[str, dict[str, int]] = field(default_factory=dict)
-    by_hand: int = 0  # orders that were placed for it, or by the operator if it is his
     _ahead: tuple[int, str] = (0, "")  # an order that is still to come, and its client id
 
     @property
@@ -116,39 +109,14 @@ class RobotLife:
         """Tells whether it is the operator, who trades by hand."""
         return self.name.partition(":")[0] == OPERATOR
 
-    @property
-    def hand_epoch(self) -> int:
-        return self.epoch if self.is_operator else HAND_EPOCH
-
-    @property
-    def next_by_hand(self) -> int:
-        """Returns the id of the next order by hand, once `note_order` has taken the last."""
-        return self.hand_epoch << EPOCH_BITS | self.by_hand + 1
-
-    def note_order(self, order_id: int) -> None:
-        """Takes in that there is an order of that id; it may be one by hand."""
-        if order_id >> EPOCH_BITS == self.hand_epoch and not is_past_gateway(order_id):
-            self.by_hand = max(self.by_hand, order_id & ((1 << EPOCH_BITS) - 1))
-
     def note_fill(self, fill: FillReport) -> None:
         of = self.held.setdefault(fill.symbol, {})
         of[fill.position_side] = of.get(fill.position_side, 0) + fill.size * fill.side.sign
 
-    def next_life(self, journal: str, *, taken: int, slot: int, rate: int, epoch: int = 0) -> RobotLife:
+    def next_life(self, journal: str, *, taken: int, slot: int, rate: int, epoch: int) -> RobotLife:
         """epoch: at least this one."""
         epoch = max(self.epoch + 1, epoch)
-        epoch += epoch == HAND_EPOCH
-        return RobotLife(
-            self.number,
-            self.name,
-            epoch,
-            journal,
-            taken=taken,
-            slot=slot,
-            rate=rate,
-            held=self.held,
-            by_hand=self.by_hand,
-        )
+        return RobotLife(self.number, self.name, epoch, journal, taken=taken, slot=slot, rate=rate, held=self.held)
 
     def sit(self, record: object, account: str) -> None:
         """Takes in what its journal says of the gateways that it trades at. account: this one's."""
@@ -165,22 +133,12 @@ class RobotLife:
         """Makes the client id of an order, of whatever length: a venue may take fewer letters."""
         if order_id == self._ahead[0]:
             return self._ahead[1]
-        epoch, ordinal = order_id >> EPOCH_BITS, order_id & ((1 << EPOCH_BITS) - 1)
-        return client_id(robot_tag(self.name), epoch=epoch, ordinal=ordinal)
+        return client_id_of_order(robot_tag(self.name), order_id)
 
     def look_ahead(self, order_id: int) -> None:
         """Makes the next id while nobody waits for it."""
         if order_id & ((1 << EPOCH_BITS) - 1):  # else a life's orders are at their end
             self._ahead = order_id, self.client_id(order_id)
-
-
-def past_gateway_id(number: int) -> int:
-    """Returns the order id of what a guardian places without a gateway. number: of its own, from 1."""
-    return HAND_EPOCH << EPOCH_BITS | PAST_GATEWAY + number
-
-
-def is_past_gateway(order_id: int) -> bool:
-    return order_id >= past_gateway_id(0) and order_id >> EPOCH_BITS == HAND_EPOCH
 
 
 def kill_reason(fields: Mapping[str, Any]) -> str:
@@ -201,6 +159,7 @@ class TapeRecord(msgspec.Struct, frozen=True):
     beyond: list[tuple[int, FillReport]] = []
     forced: list[tuple[int, FillReport]] = []
     opened: int = 0
+    last_by_hand: int = 0
     shares: dict[str, tuple[int, int]] = {}
     begun: dict[str, Found] = {}
 
@@ -221,7 +180,8 @@ class GatewayTape:
     since: int = 0  # frame after which it speaks of the exchange that there is now
     records: int = 0  # of orders and money, that were written
     may_lack_end: bool = False  # what the journal said last may be lost
-    opened: int = 0  # epoch of the last writer that has noted where it goes on, 0: none has
+    opened: int = 0  # epoch of the last writer that has noted that it goes on, 0: none has
+    last_by_hand: int = 0  # the newest id of an order by hand
     once: Once = field(default_factory=Once)  # commands that stand on it
     # Request keys, by the client ids of the orders that have them.
     first: FirstRequests[str] = field(default_factory=lambda: FirstRequests(lambda _: None))
@@ -241,14 +201,13 @@ class GatewayTape:
     # --- writing ----------------------------------------------------------------------------------
 
     def open(self, now: int) -> None:
-        """Writes the instruments, each time the gateway starts, and from where on ids by hand go: a loss of power that
-        this life was begun after must not be the next one's starting point once more."""
+        """Writes the instruments, each time the gateway starts, and that it has: a loss of power that this life was
+        begun after must not be the next one's starting point once more."""
         for stream, instrument in enumerate(self.instruments, 1):
             self.streams[instrument.symbol] = stream
             self._settles[instrument.symbol] = instrument.settle
             self.writer.append_instrument(stream, now, instrument.to_msgpack())
-        by_hand = {life.number: life.by_hand for life in self.robots.values()}
-        self._cold("params", {"opened": self.writer.epoch, "by_hand": by_hand}, now)
+        self._cold("params", {"opened": self.writer.epoch}, now)
 
     def write(self, out: Out, now: int) -> int:
         """Writes a record; returns the sequence of its frame, of a fill; else 0."""
@@ -305,12 +264,26 @@ class GatewayTape:
             return None
         for life in self.robots.values():
             if robot_tag(life.name) == parsed.tag:
-                return life.number, parsed.epoch << EPOCH_BITS | parsed.ordinal
+                return life.number, parsed.order_id
         return None
 
     def is_by_hand(self, robot: int, order_id: int) -> bool:
         """Tells whether an id is of those that orders by hand have, a guardian's stops among them."""
-        return robot in self.robots and order_id >> EPOCH_BITS == self.robots[robot].hand_epoch
+        return robot in self.robots and (self.robots[robot].is_operator or is_by_hand(order_id))
+
+    def next_by_hand(self, now: int) -> int:
+        """Returns the id that the next order by hand has. now: ns UTC."""
+        return next_by_hand(self.last_by_hand, now)
+
+    def take_by_hand(self, now: int) -> int:
+        """Gives an order by hand its id. now: ns UTC."""
+        self.last_by_hand = self.next_by_hand(now)
+        return self.last_by_hand
+
+    def _note_order(self, order_id: int) -> None:
+        """Takes in that there is an order of that id; it may be one by hand."""
+        if is_by_hand(order_id) and not is_past_gateway(order_id):  # a guardian's follow each other on their own
+            self.last_by_hand = max(self.last_by_hand, order_id)
 
     def order_status_in(self, manager: OrderManager) -> Callable[[str], OrderStatus | None]:
         """Returns the function that says the state of an order of a client id, and whose it is."""
@@ -381,11 +354,14 @@ class GatewayTape:
         return life.slot if life is not None else MAIN
 
     def begin_anew(self) -> None:
-        """Forgets what robots hold: at another exchange nothing is held yet."""
+        """Forgets what robots hold and what was asked for: at another exchange nothing is yet."""
         for life in self.robots.values():
             life.held.clear()
         self.beyond.clear()
         self.forced.clear()
+        self.shares.clear()
+        self.begun.clear()
+        self.first = FirstRequests(lambda _: None)
 
     def guardian(self, account: str, epoch: int, now: int) -> None:
         """Writes which incarnation of a guardian watches the account from here on."""
@@ -506,17 +482,21 @@ class GatewayTape:
         return self.writer.append("fill", payload, flags=FORCED_FLAG * out.is_forced, stream=stream, time=now)
 
     def _venue_number(self, fill: FillReport) -> int:
-        """Returns the number of the venue's id of its order; of an internal trade the other order."""
+        """Returns the number of the venue's id of its order; of an internal trade the other order, whose id is six bits
+        longer than there is room for."""
         if not fill.is_internal:
             return int(fill.venue_id) if fill.venue_id.isdigit() else 0
         robot, order_id = self.owner_of(fill.venue_id) or (0, 0)
-        return robot << ROBOT_SHIFT | order_id
+        return robot << ROBOT_SHIFT | order_id & ((1 << ROBOT_SHIFT) - 1)
 
-    def _venue_name(self, number: int, *, is_internal: bool) -> str:
+    def _venue_name(self, number: int, orders: Mapping[tuple[int, int], Managed], *, is_internal: bool) -> str:
+        """orders: that the tape has, by robot and order id."""
         if not is_internal:
             return str(number) if number else ""  # not every venue's is a number
-        life = self.robots.get(number >> ROBOT_SHIFT)
-        return life.client_id(number & ((1 << ROBOT_SHIFT) - 1)) if life else "foreign"
+        robot, low = number >> ROBOT_SHIFT, number & ((1 << ROBOT_SHIFT) - 1)
+        ids = (high << ROBOT_SHIFT | low for high in range(EPOCH_MAX + 1 >> ROBOT_SHIFT - EPOCH_BITS))
+        found = next((order for each in ids if (order := orders.get((robot, each))) is not None), None)
+        return found.client_id if found is not None else "foreign"
 
     def _fee_currency(self, fill: FillReport, now: int) -> int:
         """Returns the fee currency's number, named on the tape the first time; 0: what the instrument settles in."""
@@ -564,6 +544,7 @@ class GatewayTape:
             self.beyond,
             self.forced,
             self.opened,
+            self.last_by_hand,
             self.shares,
             {name: each for name, each in self.begun.items() if self.once.find(name) is not None},
         )
@@ -576,7 +557,7 @@ class GatewayTape:
         self.once.restore(record.once)
         self.first.restore(record.first)
         self.beyond, self.forced, self.opened = list(record.beyond), list(record.forced), record.opened
-        self.shares, self.begun = dict(record.shares), dict(record.begun)
+        self.last_by_hand, self.shares, self.begun = record.last_by_hand, dict(record.shares), dict(record.begun)
 
     def recover(self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0) -> None:
         """Reads everything that this journal says about orders, robots and money. Before `open`.
@@ -603,7 +584,7 @@ class GatewayTape:
                     case EventType.ORDER_EVENT.id:
                         self._recover_news(frame.payload, bool(frame.flags & LOCAL_FLAG), recovery)
                     case EventType.FILL.id:
-                        fill, life = self._read_fill(frame, *listed[frame.stream])
+                        fill, life = self._read_fill(frame, *listed[frame.stream], recovery.manager.by_robot)
                         if life is not None:
                             self._note_fill(life, fill, recovery.manager.orders.get(fill.client_id))
                         recovery.fill(fill, frame.sequence)
@@ -618,8 +599,6 @@ class GatewayTape:
         # A writer that has opened it and not noted that may have been the first one after a loss of power.
         self.may_lack_end |= not until and self.opened not in (0, control.get("epoch", self.opened))
         self.shares = {name: each for name, each in self.shares.items() if name in recovery.manager.open}
-        for life in self.robots.values() if self.may_lack_end else ():  # the venue may have orders of the next ids
-            life.by_hand += MAY_BE_LOST
 
     def _recover_record(self, frame: Frame, recovery: Recovery, kept: KeptMoney) -> None:
         """Reads a record that is a map, of names, commands and money; orders, fills and entries have layouts."""
@@ -719,8 +698,6 @@ class GatewayTape:
         if "opened" in record:
             self.opened = record["opened"]
             recovery.life_began()
-            for number, by_hand in record["by_hand"].items():
-                self.robots[number].by_hand = max(self.robots[number].by_hand, by_hand)
         if "robot" in record:
             before = self.robots.get(record["robot"])
             self.robots[record["robot"]] = RobotLife(
@@ -732,13 +709,12 @@ class GatewayTape:
                 taken=record.get("taken", 0),
                 rate=record.get("rate", 0),
                 held=before.held if before else {},
-                by_hand=before.by_hand if before else 0,
             )
 
     def _recover_intent(self, payload: bytes, symbol: str, time: int, recovery: Recovery) -> None:
         robot, kind, order_id, spec, _ = request_of(payload, symbol)
         life = self.robots[robot]
-        life.note_order(order_id)
+        self._note_order(order_id)
         name = life.client_id(order_id)
         is_held, is_reissue = (bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, REISSUE_FLAG))
         if kind is _AMEND and not is_reissue and (order := recovery.manager.orders.get(name)) is not None:
@@ -751,13 +727,15 @@ class GatewayTape:
         order_id, venue, _, price, size, _, _, news, _, robot, _ = NEWS.unpack(payload)
         life = self.robots.get(robot)
         if life is not None:
-            life.note_order(order_id)
+            self._note_order(order_id)
             name = life.client_id(order_id)
             if (said := OrderNews.from_id(news)) is OrderNews.DENIED:
                 life.denied.add(order_id)
             recovery.news(name, said, size, price, str(venue), is_local=is_local)
 
-    def _read_fill(self, frame: Frame, symbol: str, settle: str) -> tuple[FillReport, RobotLife | None]:
+    def _read_fill(
+        self, frame: Frame, symbol: str, settle: str, orders: Mapping[tuple[int, int], Managed]
+    ) -> tuple[FillReport, RobotLife | None]:
         """Reads a fill, and the robot whose order it is of."""
         row = fill_of(frame.payload)
         life = self.robots.get(row.robot)
@@ -765,7 +743,7 @@ class GatewayTape:
         fill = FillReport(
             symbol=symbol,
             client_id=life.client_id(row.order_id) if life else nobodys,
-            venue_id=self._venue_name(row.venue, is_internal=row.trade_id >= INTERNAL_TRADES),
+            venue_id=self._venue_name(row.venue, orders, is_internal=row.trade_id >= INTERNAL_TRADES),
             trade_id=row.trade_id,
             side=row.side,
             position_side=row.position_side,

@@ -4,10 +4,12 @@ A symbol's market is stale, and nothing but reductions may rely on it, when
 
     the hub says so: all sources of the symbol are silent or failing
     its newest quote is synthetic
+    the hub has not brought a quote since it was started
     the hub gives no sign of life for half a second, or none since this process began, or its journal is gone
     what it writes comes late: frames are older than the bound when they are read
 
-A quote that is read again, or a hub that catches up after a restart, makes nothing fresh.
+A quote that is read again, or a hub that catches up after a restart, makes nothing fresh. What a hub said of its
+sources ends with its process.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE, SECOND
 from onetape.orders.managed import HealthOut
+from onetape.tape.incarnation import Incarnation
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 from onetape.venues.live_market import NO_TOP, Top
@@ -52,6 +55,7 @@ class _Market:
     instrument: Instrument
     top: Top = NO_TOP
     received: int = 0
+    sequence: int = 0  # of that quote on the hub's journal
     source: int = -1
     is_synthetic: bool = False
     is_late: bool = False
@@ -85,6 +89,7 @@ class HubMarket:
         self._sources: dict[int, str] = {}
         self._quotes: JournalReader | None = None  # two places on one journal: of quotes, and of what is rare
         self._news: JournalReader | None = None
+        self._hub: Incarnation | None = None
         self._heartbeat = self._beat_at = 0
         self._is_alive = False
         self._attended = 0
@@ -113,6 +118,10 @@ class HubMarket:
         received = self._markets[symbol].received
         return max(self._wall() - received, 0) if received else 0
 
+    def received(self, symbol: str) -> int:
+        """Returns when a collector had the newest quote that a venue has made, ns UTC; 0: none has come."""
+        return self._markets[symbol].received
+
     def source(self, symbol: str) -> str:
         """Returns the collector that the newest quote has come from."""
         return self._sources.get(self._markets[symbol].source, "hub")
@@ -134,20 +143,23 @@ class HubMarket:
 
     def take(self) -> None:
         """Reads what the hub has written since."""
-        if self._quotes is None or self._news is None:
+        if self._quotes is None or self._news is None or self._hub is None:
             return
         try:
-            for frame in self._news.frames(("health", "instrument")):
+            news = list(self._news.frames(("health", "instrument")))
+            if news and self._hub.is_new():
+                self._forget(self._hub.first)
+            for frame in news:
                 if frame.stream:
                     self._map(frame.stream, Instrument.from_msgpack(frame.payload))
-                else:
+                elif frame.sequence >= self._hub.first:
                     self._hear(msgspec.msgpack.decode(frame.payload))
             for rows in self._quotes.chunks("quote"):
                 self.frames += len(rows)
                 streams = rows["stream"]
                 for stream, market in self._streams.items():
                     if len(found := (streams == stream).nonzero()[0]):
-                        self._quote(market, rows[found])
+                        self._quote(market, rows[found], self._hub.first)
         except OnetapeError:  # it was pruned or replaced under the reader: begun anew
             self._leave()
 
@@ -193,6 +205,7 @@ class HubMarket:
             return
         try:
             self._quotes, self._news = JournalReader(self.path), JournalReader(self.path)
+            self._hub = Incarnation(self._news)
             for reader in (self._quotes, self._news):
                 reader.seek_time(self._wall() - LOOK_BACK)
             for stream, record in self._news.instruments.items():
@@ -204,9 +217,16 @@ class HubMarket:
         for reader in (self._quotes, self._news):
             if reader is not None:
                 reader.close()
-        self._quotes = self._news = None
+        self._quotes = self._news = self._hub = None
         self._streams.clear()
         self._heartbeat = 0
+
+    def _forget(self, first: int) -> None:
+        """Forgets what a hub said before this sequence: another one has begun. Its prices stay as references."""
+        for market in self._markets.values():
+            market.silent_bound = 0
+            if market.sequence < first:
+                market.received = market.sequence = 0
 
     def _beats(self) -> bool:
         beat = self._heartbeat_of(self._quotes) if self._quotes is not None else 0
@@ -251,10 +271,11 @@ class HubMarket:
                 if market is not None:
                     market.silent_bound = int(record.get("bound_ns") or self._stale_ns) if state == "stale" else 0
 
-    def _quote(self, market: _Market, rows: Any) -> None:
-        """Takes rows of a symbol's quotes, oldest first; the newest counts."""
+    def _quote(self, market: _Market, rows: Any, first: int) -> None:
+        """Takes rows of a symbol's quotes, oldest first; the newest counts. first: sequence from which on they are of
+        the hub that runs."""
         flags = rows["flags"]
-        made = rows[(flags & FLAG_SYNTHETIC) == 0]
+        made = rows[((flags & FLAG_SYNTHETIC) == 0) & (rows["sequence"] >= first)]
         last = rows[-1]
         market.is_synthetic = bool(int(last["flags"]) & FLAG_SYNTHETIC)
         market.top = Top(int(last["bid"]), int(last["ask"]), int(last["bid_size"]), int(last["ask_size"]))
@@ -263,5 +284,5 @@ class HubMarket:
         if len(made):
             newest = made[-1]
             market.source = (int(newest["flags"]) >> FLAG_SOURCE_SHIFT) - 1
-            market.received = int(newest["time"])
+            market.received, market.sequence = int(newest["time"]), int(newest["sequence"])
             market.is_late = self._wall() - market.received > self._stale_ns

@@ -45,6 +45,9 @@ NEWS = struct.Struct("<QQqqqqHBBB3xQ")
 FILL = struct.Struct("<QQQqqqqqBBBBIQ")
 INPUT = struct.Struct("<16sQQQII")
 QUOTE = struct.Struct("<6qQQ")
+MARK = struct.Struct("<4q")
+TRADE = struct.Struct("<4q")  # its beginning: two times, price, size
+HISTORY_MAX: Final = 256  # subscriptions in a request
 HISTORY_WITHIN_S = 8.0  # a venue has told it by then, or it is said that it has not
 OPEN_FLAG: Final = 32  # of a history frame: its period has not ended
 

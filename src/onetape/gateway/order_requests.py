@@ -14,6 +14,7 @@ from onetape.gateway.admission import Admission
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.errors import OrderInvalid
+from onetape.model.ids import epoch_of, is_by_hand
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN
@@ -66,14 +67,15 @@ class OrderRequests:
     ) -> RobotLife | None:
         """Attaches a robot that has started, None: there are too many. taken: what its journal has of earlier lives,
         which nobody waits for; slot: the sub-account that it trades with; rate: orders a second that it may send, 0:
-        any. reserved: numbers that stay free. epoch: of its order ids, at least. now: ns UTC, of its frame."""
+        any. reserved: numbers that stay free. epoch: of its order ids, at least; 0: by the time. now: ns UTC, of its
+        frame."""
         robots = self._tape.robots
         former = next((robot for robot in robots.values() if robot.name == name), None)
         number = former.number if former else len(robots) + 1
         if former is None and number > ROBOTS_MAX - reserved:
             return None
         before = former or RobotLife(number, name, 0, journal)
-        life = before.next_life(journal, taken=taken, slot=slot, rate=rate, epoch=epoch)
+        life = before.next_life(journal, taken=taken, slot=slot, rate=rate, epoch=epoch or epoch_of(now))
         self._tape.attach(life, now)
         self._tape.ensure("disk")  # a life whose number is forgotten would repeat its ids
         self._beginning.add(number)
@@ -147,8 +149,8 @@ class OrderRequests:
         if kind is RequestKind.PLACE:
             if order is not None or order_id in life.denied:
                 return
-            if spec.tag == GUARDIAN:
-                words = f"the tag {GUARDIAN!r} is the guardian's"
+            if spec.tag == GUARDIAN or is_by_hand(order_id):
+                words = f"the tag {GUARDIAN!r} is the guardian's" if spec.tag == GUARDIAN else "its id is by hand"
                 refused = Request(life.number, kind, order_id, spec)
                 manager.deny(life.client_id(order_id), refused, now, OrderInvalid.code, words)
                 return

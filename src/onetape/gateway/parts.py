@@ -121,8 +121,7 @@ class Parts:
 
     def _order(self, life: RobotLife, fill: FillReport, side: Side, now: int) -> str:
         """Returns an order that the venue never gets; its client id."""
-        order_id = life.next_by_hand
-        life.note_order(order_id)
+        order_id = self._tape.take_by_hand(now)
         spec = OrderSpec(
             symbol=fill.symbol,
             side=side,

@@ -58,6 +58,11 @@ class Stops:
             self._say(_bare(symbol, since))
         self._lease_due = now + FIRST_LEASE_MAX if self._gate.is_guarded else 0
 
+    def restate(self, step: int) -> None:
+        """Takes in that the clock was set by `step`, ns. Halts end at times that were given; a lease lasts as long."""
+        self._halts.lease_until += step if self._halts.lease_until else 0
+        self._lease_due += step if self._lease_due else 0
+
     def look(self, now: int) -> None:
         """Ends what is over by time, and reports the kill switch."""
         self._look_at_switch()

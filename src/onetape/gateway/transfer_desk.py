@@ -301,10 +301,11 @@ class TransferDesk:
         self.money.publish(has_moved=True)
 
     def _to(self, target: Place, currency: str) -> str | Destination | None:
-        """Returns what the venue calls another account of its, "" for this one, and where it is not known. At another
-        venue: where it takes this currency, None where that is not known."""
-        if target.venue == self._commanded.place.venue:
-            return self.options.siblings.get(target.account, "")
+        """Returns what the venue calls another account of its, "" for this one. At another venue: where it takes this
+        currency. None where the configuration does not say it, or does no longer."""
+        own = self._commanded.place
+        if target.venue == own.venue:
+            return "" if target.account == own.account else self.options.siblings.get(target.account)
         there = self.options.withdraw.get(target.account)
         return None if there is None else there.to.get(currency)
 
@@ -373,6 +374,8 @@ class TransferDesk:
         rows: list[TransferReport] = []
         cursor = ""
         to = self._to(query.target, query.currency)
+        if to is None and query.target.venue == self._commanded.place.venue:
+            return None  # that this account's own history does not have it would not say that it was not made
         route = TransferRoute(query.source.wallet, query.target.wallet, _FORGOTTEN if to is None else to)
         for _ in range(PAGES_MAX):
             call = self._protocol.transfers(

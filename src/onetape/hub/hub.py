@@ -203,6 +203,7 @@ class Hub:
             instruments = self._sources.follow(source)
             if instruments is None:
                 continue
+            self._health.begun(source.number)
             for stream, placed in self._listings.followed(source.number, instruments):
                 self._placed(source.number, stream, placed, time.time_ns())
             self._merge.write_cursors(True)  # from here on nothing of it is missed
@@ -222,6 +223,8 @@ class Hub:
         self._attention.look(steady)
         attended = self._attention.now
         for source in self._sources.all:
+            if source.begins_anew():
+                self._health.begun(source.number)
             self._health.process(source.number, is_alive=source.is_alive(attended))
         is_time = steady - self._looked >= LOOK_EVERY
         if is_time:

@@ -82,6 +82,10 @@ class SourceHealth:
         """Returns how long it may say nothing of the symbol."""
         return self._silence.limit((source, symbol))
 
+    def begun(self, source: int) -> None:
+        """Forgets what the process before has said: another one has begun."""
+        self._lost[source] = self._has_spoken[source] = False
+
     def process(self, source: int, *, is_alive: bool) -> None:
         self._dead[source] = not is_alive
 

@@ -17,6 +17,7 @@ from onetape.hub.options import SourceOptions
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
+from onetape.tape.incarnation import Incarnation
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import Waiter
@@ -34,6 +35,7 @@ class Source:
     number: int
     options: SourceOptions
     reader: JournalReader | None = None
+    incarnation: Incarnation | None = None
     links: dict[str, bool] = field(default_factory=dict)  # its connections: whether each is lost
     errors: int = 0  # of which it spoke
     heartbeat: int = 0
@@ -43,6 +45,14 @@ class Source:
     @property
     def is_lost(self) -> bool:
         return bool(self.links) and all(self.links.values())
+
+    def begins_anew(self) -> bool:
+        """Tells whether another process writes its journal since the last call: connections of the one before are no
+        more."""
+        if self.incarnation is None or not self.incarnation.is_new():
+            return False
+        self.links.clear()
+        return True
 
     def is_alive(self, now: int) -> bool:
         """now: attended time. Its process is there, and not stopped."""
@@ -102,7 +112,8 @@ class Sources:
         except OnetapeError:
             reader.close()
             return None
-        source.reader = reader
+        source.reader, source.incarnation = reader, Incarnation(reader)
+        source.begins_anew()
         self.waiter.add(reader)
         self._merge.follow(source.number, reader.core)
         return instruments
@@ -114,7 +125,7 @@ class Sources:
         self.waiter.remove(source.reader)
         self._merge.follow(source.number, None)
         source.reader.close()
-        source.reader = None
+        source.reader = source.incarnation = None
 
     def close(self) -> None:
         for each in self.all:

@@ -6,15 +6,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from onetape.model.errors import OnetapeError
 from onetape.model.typed import from_json
 
-__all__ = ["run_process", "say", "serve", "stop_on_signals"]
+__all__ = ["raise_file_limit", "run_process", "say", "serve", "stop_on_signals"]
+
+FILES_WANTED: Final = 65_536
 
 
 class Stopping(Protocol):
@@ -48,6 +51,14 @@ def run_process(kind: Any, work: Callable[[Any], int | None]) -> int:
     except OnetapeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+
+
+def raise_file_limit() -> None:
+    """Lets this process and its children open as many files as the system's hard limit permits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, FILES_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def say(words: str) -> None:

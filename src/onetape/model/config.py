@@ -54,9 +54,10 @@ from onetape.model.sections import (
     S3Config,
     TelegramConfig,
     VenueConfig,
+    WebhookConfig,
 )
 from onetape.model.symbol import exchange_of, parse_symbol
-from onetape.model.time import DAY, MINUTE, parse_duration, zone
+from onetape.model.time import DAY, HOUR, MINUTE, MS, SECOND, parse_duration, zone
 from onetape.model.toml_lines import key_lines, line_of
 from onetape.model.typed import from_builtins
 
@@ -64,6 +65,7 @@ ENVIRONMENT_PREFIX = "ONETAPE_"
 KLINES_MAX = 1000
 LEVELS_MAX: Final = 10  # of a ladder
 LOOK_BACK_MAX: Final = 500 * DAY
+CONFIRM_MIN, CONFIRM_MAX = 50 * MS, 5 * SECOND
 LOGS_BYTES_MIN: Final = 1 << 20
 SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
 
@@ -84,6 +86,7 @@ NAMED: dict[str, type[msgspec.Struct]] = {
     "robots": RobotConfig,
     "collectors": CollectorConfig,
     "proxies": ProxyConfig,
+    "webhooks": WebhookConfig,
 }
 SINGLE: dict[str, type[msgspec.Struct]] = {
     "hub": HubConfig,
@@ -458,6 +461,13 @@ def _look_back(text: str) -> int:
     return window
 
 
+def _confirm(text: str) -> int:
+    time = parse_duration(text)
+    if not CONFIRM_MIN <= time <= CONFIRM_MAX:
+        raise UsageError(f"{text} is not 50ms to 5s", todo='as "300ms"')
+    return time
+
+
 def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
     sections: list[tuple[tuple[str, ...], GuardianConfig | GuardedSymbolConfig]] = [(("guardian",), guardian)]
     sections += [(("guardian", "symbols", name), each) for name, each in guardian.symbols.items()]
@@ -471,9 +481,10 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
                 shares = [parse_share(each) for each in levels]
             except UsageError as error:
                 raise source.bad((*path, key), error.what, error.todo) from error
-            is_missing = not shares and key == "ladder"
+            is_missing = not shares and key == "ladder" and section is guardian  # a symbol may have none
             if shares != sorted(set(shares)) or is_missing or len(shares) > LEVELS_MAX:
                 raise source.bad((*path, key), f"not 1 to {LEVELS_MAX} levels that ascend", 'as ["5%", "6%"]')
+    _check_text(("guardian", "confirm"), guardian.confirm or "0s", _confirm, source)
     for key in ("takeover_after", "orphaned_stops"):
         _check_text(("guardian", key), getattr(guardian, key), parse_duration, source)
     for tag, rule in guardian.stale.items():
@@ -598,6 +609,7 @@ def _check_references(config: Config, source: _Source) -> None:
                     "an address that is used beside `rest` alone",
                     'write rest = "...", or leave it out',
                 )
+    _check_webhooks(config, source)
     for name, collector in config.collectors.items():
         if collector.kind != "venue" and collector.venue:
             raise source.bad(("collectors", name, "venue"), f"{collector.kind} is of no venue", "leave it out")
@@ -605,6 +617,25 @@ def _check_references(config: Config, source: _Source) -> None:
             _check_venue_collector(("collectors", name), collector, config, source)
         elif isinstance(collector.symbols, str):
             raise source.bad(("collectors", name, "symbols"), "a text", 'a list, such as ["feed:XAU/USD"]')
+
+
+def _check_webhooks(config: Config, source: _Source) -> None:
+    for name, webhook in config.webhooks.items():
+        path = ("webhooks", name)
+        if name not in config.collectors or config.collectors[name].kind != "webhook":
+            raise source.bad(path, f"no collector `{name}` of kind webhook", f"add [collectors.{name}]")
+        if not webhook.secret.startswith(("env:", "file:")):
+            raise source.bad((*path, "secret"), "a secret in the open", "use env:NAME or file:/path")
+        _check_text((*path, "window"), webhook.window or "none", parse_duration, source)
+        if not 0 < parse_duration(webhook.window) <= HOUR:
+            raise source.bad((*path, "window"), f"{webhook.window} is not between 0 and 1h", 'as "60s"')
+        if not 1 <= webhook.rate <= 1000:
+            raise source.bad((*path, "rate"), f"{webhook.rate} is not between 1 and 1000", "messages a second")
+    at_venues = any(config.venues[each.venue].mode != "sim" for each in config.accounts.values())
+    for name, collector in config.collectors.items():
+        if collector.kind == "webhook" and at_venues and name not in config.webhooks:
+            words = "each user of this machine may post there, and accounts are at venues"
+            raise source.bad(("collectors", name), words, f'write [webhooks.{name}] secret = "env:NAME"')
 
 
 def _check_venue_collector(path: tuple[str, ...], collector: CollectorConfig, config: Config, source: _Source) -> None:

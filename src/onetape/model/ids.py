@@ -2,14 +2,22 @@
 
 A client order id is
 
-    T <tag> X <epoch> X <ordinal> [X <again>] <check>         Tmm1X2X1c8k
+    T <tag> X <epoch> X <ordinal> [X <again>] <check>         Tmm1X3lq0v2X1ca
 
-with the robot's tag (lower case letters and digits), the journal's epoch and the order's ordinal in
-base 36, and one check character. It says whose order it is without any table, so that an order
-found at a venue after a power loss is attributed, and it never repeats: epochs count the writer's
-starts, ordinals the orders within one. What is left of an order may go to the venue again as a
-new one: `again` counts how often. Letters and digits only, because some venues (OKX) take nothing
-else; the capitals separate the parts, the check keeps the ids of others out.
+with the robot's tag (lower case letters and digits), the epoch of the robot's incarnation and the
+order's ordinal in base 36, and one check character. It says whose order it is without any table, so
+that an order found at a venue after a power loss is attributed. What is left of an order may go to
+the venue again as a new one: `again` counts how often. Letters and digits only, because some venues
+(OKX) take nothing else; the capitals separate the parts, the check keeps the ids of others out.
+
+The epoch and the ordinal are the two halves of the order id, 62 bits:
+
+    epoch, 30 bits | 1 by hand | 1 past a dead gateway | ordinal, 30 bits
+
+An epoch is the second since 2020 in which an incarnation began, and of an order by hand both halves
+are the time at which it got its id. So ids do not repeat over homes, lost journals and restored
+backups, all of which forget counters. Epochs below `EPOCH_DRAWN` are of
+tapes before November 2026, when they counted the incarnations in a journal.
 """
 
 from __future__ import annotations
@@ -20,17 +28,25 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from onetape.model.errors import BadInput, OrderInvalid
+from onetape.model.time import SECOND
 
 CLIENT_ID_CHARS_MAX: Final = 36
 TAG_CHARS_MAX: Final = 8
-EPOCH_MAX: Final = 36**5 - 1
+EPOCH_BITS: Final = 32  # of an order id, below the epoch
+EPOCH_MAX: Final = 2**30 - 1  # until 2054; the core's exchange numbers its own orders from 2**62
+EPOCH_DRAWN: Final = 2**24
 ORDINAL_MAX: Final = 36**10 - 1
 ATTEMPT_MAX: Final = 35
+
+_EPOCHS_SINCE: Final = 1_577_836_800  # 2020, seconds UTC
+_BY_HAND: Final = 1 << 31
+_PAST_GATEWAY: Final = 1 << 30
+_COUNTED_BY_HAND: Final = 36**3  # what all orders by hand for robots had as epoch when epochs were counts
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TAG = re.compile(r"[a-z0-9]{1,8}\Z")
 _CLIENT_ID = re.compile(
-    r"T(?P<tag>[a-z0-9]{1,8})X(?P<epoch>[0-9a-z]{1,5})X(?P<ordinal>[0-9a-z]{1,10})"
+    r"T(?P<tag>[a-z0-9]{1,8})X(?P<epoch>[0-9a-z]{1,6})X(?P<ordinal>[0-9a-z]{1,10})"
     r"(?:X(?P<again>[1-9a-z]))?(?P<check>[0-9a-z])\Z"
 )
 
@@ -43,8 +59,39 @@ class ClientId(NamedTuple):
     ordinal: int
     attempt: int = 0
 
+    @property
+    def order_id(self) -> int:
+        return self.epoch << EPOCH_BITS | self.ordinal
+
     def __str__(self) -> str:
         return client_id(self.tag, epoch=self.epoch, ordinal=self.ordinal, attempt=self.attempt)
+
+
+def epoch_of(now: int) -> int:
+    """Returns the epoch of an incarnation that begins at a time, ns UTC."""
+    return max(now // SECOND - _EPOCHS_SINCE, EPOCH_DRAWN)
+
+
+def next_by_hand(last: int, now: int, *, is_past_gateway: bool = False) -> int:
+    """Returns the id of an order that no robot asks for, after the last one. now: ns UTC; is_past_gateway: a guardian
+    places it while no gateway runs."""
+    fraction = now % SECOND * _PAST_GATEWAY // SECOND
+    marks = _BY_HAND | _PAST_GATEWAY * is_past_gateway
+    follows = last + 1
+    if not follows % _PAST_GATEWAY:  # a second has no more of them: its next ones are of the one after it
+        follows = (last >> EPOCH_BITS) + 1 << EPOCH_BITS | marks
+    return max(follows, epoch_of(now) << EPOCH_BITS | marks | fraction)
+
+
+def is_by_hand(order_id: int) -> bool:
+    """Tells whether an order is one that its robot has not asked for: of a person's, or a guardian's."""
+    return bool(order_id & _BY_HAND) or order_id >> EPOCH_BITS == _COUNTED_BY_HAND
+
+
+def is_past_gateway(order_id: int) -> bool:
+    """Tells whether a guardian has placed an order while no gateway ran."""
+    is_counted = order_id >> EPOCH_BITS < EPOCH_DRAWN
+    return is_by_hand(order_id) and bool(order_id & (_BY_HAND if is_counted else _PAST_GATEWAY))
 
 
 def client_id(tag: str, *, epoch: int, ordinal: int, attempt: int = 0, chars_max: int = CLIENT_ID_CHARS_MAX) -> str:
@@ -66,6 +113,11 @@ def client_id(tag: str, *, epoch: int, ordinal: int, attempt: int = 0, chars_max
     return text
 
 
+def client_id_of_order(tag: str, order_id: int) -> str:
+    """Returns the client id of an order id, of whatever length: a venue may take fewer letters."""
+    return client_id(tag, epoch=order_id >> EPOCH_BITS, ordinal=order_id & ((1 << EPOCH_BITS) - 1))
+
+
 def parse_client_id(text: str) -> ClientId | None:
     """Returns what an id says; None for one that is not ours, which is an ordinary thing at a venue."""
     match = _CLIENT_ID.match(text)
@@ -76,6 +128,11 @@ def parse_client_id(text: str) -> ClientId | None:
     if parsed.epoch < 1 or parsed.ordinal < 1 or str(parsed) != text:
         return None
     return parsed
+
+
+def checked(stem: str) -> str:
+    """Returns an id whose check character is missing."""
+    return stem + _check_of(stem)
 
 
 def tag_of(text: str) -> str:
@@ -122,11 +179,19 @@ def _check_of(text: str) -> str:
 __all__ = [
     "ATTEMPT_MAX",
     "CLIENT_ID_CHARS_MAX",
+    "EPOCH_BITS",
+    "EPOCH_DRAWN",
     "EPOCH_MAX",
     "ORDINAL_MAX",
     "TAG_CHARS_MAX",
     "ClientId",
+    "checked",
     "client_id",
+    "client_id_of_order",
+    "epoch_of",
+    "is_by_hand",
+    "is_past_gateway",
+    "next_by_hand",
     "parse_client_id",
     "robot_tag",
     "tag_of",

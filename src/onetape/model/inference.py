@@ -4,8 +4,8 @@ The rule: tick and lot are 10**-n, n the most decimals that any price (any size)
 written with, zeros at the end not counted: 60000.10 has one. Zeros are not counted because venues
 pad to a width that is not their tick (Binance writes 8 decimals for every spot price). The tick
 found so is never coarser than the real one by more than chance: a stream that happens to hold only
-round prices looks coarser, and a tick of 0.5 looks like 0.1. Floats count with the 15 digits that
-a double is sure of, so 0.1 + 0.2 has one decimal.
+round prices looks coarser (of bars alone the importer bounds it), and a tick of 0.5 looks like 0.1.
+Floats count with the 15 digits that a double is sure of, so 0.1 + 0.2 has one decimal.
 
 What was found so is named in `inferred`, what nobody said in `defaulted`.
 """

@@ -49,6 +49,7 @@ __all__ = [
     "TelegramConfig",
     "VariantConfig",
     "VenueConfig",
+    "WebhookConfig",
     "WithdrawConfig",
 ]
 
@@ -229,6 +230,15 @@ class CollectorConfig(Section, frozen=True):
     enabled: bool = True
 
 
+class WebhookConfig(Section, frozen=True):
+    """[webhooks.NAME]: who may post to the collector NAME, which is of kind webhook, and how often."""
+
+    secret: str  # env:NAME or file:/path: senders sign with it
+    topics: list[str] = []  # that may be posted beside the collector's own
+    window: str = "60s"  # how far a message's time may be from the machine's
+    rate: int = 20  # messages a second, and so many at once
+
+
 class HubConfig(Section, frozen=True):
     """[hub]: merges the collectors by freshness into one market; the process `hub`."""
 
@@ -298,6 +308,7 @@ class GuardianConfig(Section, frozen=True):
     take_profit: list[str] = []  # how far on the other side of it a share of the position each is taken off
     total_loss: str = ""  # "100 USDT": of all that is unrealised; then all is flattened. "": no limit
     trigger_by: Literal["last", "mark"] = "last"  # the price that stops at the venue watch
+    confirm: str = "300ms"  # a price counts that two kinds of messages tell, or one for so long, at least twice
     standby: bool = False  # `up` starts a second one, which acts when the first has ended
     takeover_after: str = "5s"  # a gateway is dead for so long: the guardian acts past it. "": it never does
     symbols: dict[str, GuardedSymbolConfig] = {}
@@ -326,6 +337,7 @@ class ControlConfig(Section, frozen=True):
     calls_per_second: int = 100  # of each token, without one of each address; 0: no limit
     market_age: str = "2s"  # nothing is traded on an account whose newest price is older,
     account_age: str = "90s"  # or whose balances its venue has confirmed longer ago
+    needs_alerts: bool = False  # true: while a sink of [notify] takes no alerts, what adds risk is refused (1004)
 
 
 class DashboardConfig(Section, frozen=True):
@@ -451,6 +463,7 @@ class Config(Section, frozen=True):
     robots: dict[str, RobotConfig] = {}
     collectors: dict[str, CollectorConfig] = {}
     proxies: dict[str, ProxyConfig] = {}
+    webhooks: dict[str, WebhookConfig] = {}
     hub: HubConfig = HubConfig()
     guardian: GuardianConfig = GuardianConfig()
     recorder: RecorderConfig = RecorderConfig()

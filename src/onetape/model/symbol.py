@@ -120,6 +120,14 @@ def parse_symbol(text: str) -> Symbol:
     return Symbol(text, venue, name, base, quote, settle or quote, kind, expiry, is_unified=True)
 
 
+def is_unified(text: str) -> bool:
+    """Tells whether a text is a unified symbol, `venue:BASE/QUOTE` and more."""
+    try:
+        return parse_symbol(text).is_unified
+    except (BadInput, NotAvailable):
+        return False
+
+
 def is_venue(text: str) -> bool:
     """A name that a venue may have."""
     return _VENUE.match(text) is not None
@@ -141,4 +149,4 @@ def file_stem(symbol: str) -> str:
 # "_", "~" and "@" of a name itself are escaped, so that the three below stay unambiguous.
 _FILE_SIGNS = {":": "@", "/": "_", "_": "%5F", "~": "%7E"}
 
-__all__ = ["NAME_CHARS_MAX", "UNKNOWN_CURRENCY", "Symbol", "file_stem", "is_venue", "parse_symbol"]
+__all__ = ["NAME_CHARS_MAX", "UNKNOWN_CURRENCY", "Symbol", "file_stem", "is_unified", "is_venue", "parse_symbol"]

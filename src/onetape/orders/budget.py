@@ -31,7 +31,11 @@ __all__ = [
 # processes of other machines may stand behind the same address.
 USUAL_PERCENT: Final = 80
 ESSENTIAL_PERCENT: Final = 90
+PROTECTIVE_PERCENT: Final = 95
+STEPS: Final = 6  # a window that moves on with each request is counted in so many parts, and one more
 
+# What takes risk off: nothing else can spend what is kept for it, however long that asks in vain.
+PROTECTIVE: Final = frozenset({Purpose.CANCEL, Purpose.DEAD_MAN})
 # What takes risk off, finds out what became of an order, or keeps the account's stream alive.
 ESSENTIAL: Final = frozenset({Purpose.CANCEL, Purpose.DEAD_MAN, Purpose.QUERY, Purpose.KEEP_KEY, Purpose.STREAM_KEY})
 BAN_UNTOLD: Final = 60 * SECOND  # where a venue bans and does not say for how long
@@ -54,6 +58,7 @@ class BudgetRule(NamedTuple):
     window: int
     most: int
     header: str  # of answers, lower case: what has been used in this window
+    rolls: bool = False  # any span of that length is a window; else each begins where the last one ended
 
 
 class Verdict(NamedTuple):
@@ -132,28 +137,52 @@ class Budget:
         self._settled = settled
         self.usual_percent = usual_percent
 
-    def take(self, purpose: Purpose, weight: int, now: int, *, is_essential: bool = False) -> Verdict | None:
+    def take(
+        self, purpose: Purpose, weight: int, now: int, *, is_essential: bool = False, protects: bool = False
+    ) -> Verdict | None:
         """Counts a request that may be sent and returns None; else returns why and until when it may not.
 
-        is_essential: may use the reserve."""
-        verdict = self._verdict(purpose, weight, now, is_essential or purpose in ESSENTIAL)
+        is_essential: may use the reserve. protects: also the part of it that is kept for what takes risk off."""
+        percent = self.usual_percent
+        if is_essential or purpose in ESSENTIAL:
+            percent = ESSENTIAL_PERCENT
+        if protects or purpose in PROTECTIVE:
+            percent = PROTECTIVE_PERCENT
+        verdict = self._verdict(purpose, weight, now, percent)
         self.state = verdict.reason if verdict is not None else ""
         return verdict
 
-    def _verdict(self, purpose: Purpose, weight: int, now: int, is_essential: bool) -> Verdict | None:
+    def used(self, number: int, now: int) -> int:
+        """Returns what is used of a rule's window."""
+        slot, window, _, earlier = self._place(number, now)
+        return earlier + self.counts.spend(slot, window, 0, 0)
+
+    def _verdict(self, purpose: Purpose, weight: int, now: int, percent: int) -> Verdict | None:
         banned = self.counts.banned_until()
         if now < banned:
             return Verdict(f"the venue has shut {self._of} out", banned)
-        percent = ESSENTIAL_PERCENT if is_essential else self.usual_percent
-        for slot, rule in enumerate(self.rules) if weight else ():
-            window, most = now // rule.window, rule.most * percent // 100
-            before = self.counts.spend(slot, window, weight, most)
+        for number, rule in enumerate(self.rules) if weight else ():
+            slot, window, span, earlier = self._place(number, now)
+            most = rule.most * percent // 100
+            before = earlier + self.counts.spend(slot, window, weight, most - earlier)
             if before + weight > most:
-                for spent, other in enumerate(self.rules[:slot]):  # it is not sent: given back
-                    self.counts.spend(spent, now // other.window, -weight, other.most)
+                for spent in range(number):  # it is not sent: given back
+                    at, when, _, _ = self._place(spent, now)
+                    self.counts.spend(at, when, -weight, self.rules[spent].most)
                 text = f"{before} of {rule.most} used by {self._of}, {purpose} may go to {most}"
-                return Verdict(text, (window + 1) * rule.window)
+                return Verdict(text, (window + 1) * span)
         return None
+
+    def _place(self, number: int, now: int) -> tuple[int, int, int, int]:
+        """Returns where a rule's spending of now is counted: slot, window, its length in ns, and what counts along of
+        earlier ones. A window that rolls is the sum of its parts: one rule alone has it."""
+        rule = self.rules[number]
+        if not rule.rolls:
+            return number, now // rule.window, rule.window, 0
+        span = rule.window // STEPS
+        part = now // span
+        earlier = range(part - STEPS, part)
+        return part % (STEPS + 1), part, span, sum(self.counts.spend(n % (STEPS + 1), n, 0, 0) for n in earlier)
 
     def heard(self, status: int, headers: Mapping[str, str], now: int, *, is_limited: bool = True) -> None:
         """Takes in an answer of the venue: its own count, and whether it has banned the address. is_limited: false

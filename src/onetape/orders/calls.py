@@ -126,7 +126,8 @@ class Call(NamedTuple):
     `terms` are the parameters of an order request as REST names them. With terms a call is not
     signed yet: an order line makes its own message of them, or `OrderProtocol.signed` the request.
     number: of an order's requests, by which an answer is known to be to this one. made: when, ns UTC
-    by the venue's clock, where the request does not say it.
+    by the venue's clock, where the request does not say it. protects: it places or changes an order that can only take
+    off a position.
     """
 
     purpose: Purpose
@@ -141,6 +142,7 @@ class Call(NamedTuple):
     terms: Mapping[str, Any] | None = None
     number: int = 0
     made: int = 0
+    protects: bool = False
 
 
 # What an order line carries. Questions go by REST: they are asked where a line has failed.
@@ -159,6 +161,7 @@ class OrderProtocol(Protocol):
     name: str
     client_id_chars: int
     traits: Traits
+    unlisted: set[str]  # the venue's names of what the account trades in beside its instruments
     signs_late: bool  # calls of `ORDER_PURPOSES` are made with terms: there is an order line
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None: ...

@@ -168,6 +168,9 @@ _KEPT_AS: Final = {
 }
 
 
+_OUR_TIMES: Final = ("created", "sent_at", "placed_at", "amended_at", "lost_at", "ask_at", "working_query_at")
+
+
 class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
     """Keeps one order of the account. `robot` 0: an order that other hands made (foreign)."""
 
@@ -251,6 +254,16 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
             return self.spec
         left = self.life.size - self.away
         return structs.replace(self.spec, size_int=left, price_int=self.price)
+
+    def restate(self, step: int) -> None:
+        """Takes in that the clock was set by `step`, ns. Of the venue's words the times stay."""
+        for name in _OUR_TIMES:
+            if at := getattr(self, name):
+                setattr(self, name, at + step)
+        for pending in self.pending.values():
+            pending.deadline += step
+            if pending.resend_at:
+                pending.resend_at += step
 
     def next_name(self, chars_max: int) -> str:
         """Returns the client id under which what is left is placed again, "" where there is none."""

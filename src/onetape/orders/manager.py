@@ -101,6 +101,7 @@ class OrderManager:
         self.unmatched: dict[tuple[str, int, Side], FillReport] = {}  # fills of orders not yet known
         self.resolved: set[str] = set()  # ended by an operator's word, by client id
         self.counts: dict[str, int] = {}  # what was odd, by name
+        self.touched: set[str] = set()  # symbols of which something was heard since a round ended
         self.trades_inside = INTERNAL_TRADES  # the newest id of a trade that no venue knows
         # The robot's number and its order of a client id that no tape has.
         self.owner_of: Callable[[str], tuple[int, int] | None] = lambda _: None
@@ -416,6 +417,19 @@ class OrderManager:
                 self.calls += queries(order, self.venue, now)
         self.index.working.look()
 
+    def ask_unknown(self, now: int) -> None:
+        """Asks at once for all orders whose state is unknown: the venue can be reached again."""
+        for order in self.unknown:
+            if not order.asking:
+                self.index.mark(order)
+                order.ask_at = now
+
+    def restate(self, step: int) -> None:
+        """Takes in that the clock was set by `step`, ns: what was noted by it is due as much later or earlier."""
+        for order in self.open.values():
+            self.index.mark(order)
+            order.restate(step)
+
     @property
     def next_due(self) -> int:
         """Returns when `tick` has something to do, ns; a large number without."""
@@ -428,8 +442,10 @@ class OrderManager:
         for each in reports:
             match each:
                 case FillReport():
+                    self.touched.add(each.symbol)
                     self._fill(each, now)
                 case OrderStatusReport():
+                    self.touched.add(each.symbol)
                     self._order(each, now)
                 case BalanceReport():
                     self.outs += self.books.balance(each, source)
@@ -580,7 +596,7 @@ class OrderManager:
         order = met(report, robot, order_id)
         self.index.add(order)
         self._note_ids(order, report)
-        if report.state not in ENDS:
+        if report.state not in ENDS and not report.client_id.startswith(self.venue.traits.forced):  # its fills are told
             word = "attributed" if robot else "foreign"
             self.outs.append(HealthOut("order", report.client_id, word, "warning"))
         if report.state in ENDS:

@@ -48,14 +48,18 @@ class OrderBudget:
 
     def __init__(self, account: str, *, now: Callable[[], int], say: Callable[[HealthOut], None]) -> None:
         self.refused = 0
-        self._counts = WindowCounts()
-        self._budget = Budget((), self._counts)
         self._now = now
+        self.learn(())
         self._state = BudgetState(f"orders of {account}", say)
 
     def learn(self, rules: tuple[BudgetRule, ...]) -> None:
         """Takes the limits as the venue counts them; without any, only what it says is believed."""
+        self._rules, self._counts = rules, WindowCounts()
         self._budget = Budget(rules, self._counts, of="the orders of this account", settled=SETTLED)
+
+    def forget(self) -> None:
+        """Forgets the counts, whose windows were those of a clock that was wrong."""
+        self.learn(self._rules)
 
     def refusal(self, call: Call, *, reduces: Callable[[Call], bool]) -> Answer | None:
         """Returns why an order or an amendment must not be sent now; None: it may, and is counted. Asked only where

@@ -10,11 +10,11 @@ and is never mended by inventing a fill. A second round changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from onetape.model.enums import OrderState
+from onetape.model.enums import OrderState, PositionSide
 from onetape.model.time import SECOND
 from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
@@ -46,6 +46,9 @@ class Difference:
         return f"{self.what}: ours {self.ours}, the venue's {self.venue}"
 
 
+_OF_SOME: Final = frozenset({"periodic", "settled"})  # reasons of rounds in which no stream was away
+
+
 @dataclass(slots=True)
 class _Round:
     began: int
@@ -66,10 +69,12 @@ class _Round:
     requests: int = 0  # requests
     weight: int = 0  # of these, as the venue counts
     moves_since: int | None = None  # what moved money since then is asked for
+    is_of_all: bool = True  # asks for the fills of all symbols
+    queried: set[str] = field(default_factory=set)  # else of these
 
 
 class FillHorizon:
-    """Keeps up to when no fill of an account is missing, and so from when on they are asked for.
+    """Keeps up to when no fill of a symbol is missing, and so from when on they are asked for.
 
     It moves only when a whole round has been answered: while pages are coming, a page of another
     symbol, or the newest page of a list that begins with the newest, says nothing about what is
@@ -78,13 +83,13 @@ class FillHorizon:
     """
 
     def __init__(self, complete: int) -> None:
-        self.complete = complete
+        self.complete = complete  # of all symbols
+        self._of: dict[str, int] = {}  # of those that rounds have asked for since
         self._newest = 0
 
-    @property
-    def since(self) -> int:
+    def since(self, symbol: str) -> int:
         """Returns the time that a query names."""
-        return max(self.complete - OVERLAP, 0)
+        return max(self._of.get(symbol, self.complete) - OVERLAP, 0)
 
     def begin(self, now: int) -> None:
         """Begins a round, also one that replaces another."""
@@ -95,17 +100,24 @@ class FillHorizon:
         newest = (each.time for each in reports if isinstance(each, FillReport))
         self._newest = max(self._newest, max(newest, default=0))
 
-    def done(self) -> None:
-        """Takes in that all pages of all symbols have been answered."""
-        self.complete = max(self.complete, self._newest)
+    def done(self, symbols: Collection[str] | None = None) -> None:
+        """Takes in that all pages have been answered. symbols: that were asked for, None: all."""
+        if symbols is None:
+            self.complete = max(self.complete, self._newest)
+            self._of.clear()
+        else:
+            self._of |= {each: max(self._of.get(each, self.complete), self._newest) for each in symbols}
 
 
 class Reconciler:
     """Compares our books with the venue's answers, in rounds.
 
-    symbols: whose fills are asked for.
+    symbols: whose fills are asked for: all of them once a stream was away, by request, and where money differs;
+    else, where each is a question, those in which something may have happened. A fill that is missing elsewhere shows
+    in the balance.
     is_new: there is no tape of an earlier incarnation, so that what the account holds at the first
     round is where the books begin.
+    first: symbols that no earlier incarnation has followed, so that the same holds for what is held in them.
     moves_wanted: says since when what moved money is to be read in the next round, whatever that is
     made for; None: not.
     """
@@ -117,6 +129,7 @@ class Reconciler:
         *,
         is_new: bool,
         since: int = 0,
+        first: Collection[str] = (),
         moves_wanted: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.manager = manager
@@ -124,6 +137,8 @@ class Reconciler:
         self.is_new = is_new
         self.fills = FillHorizon(since)
         self._moves_wanted = moves_wanted
+        self._first = frozenset(first)
+        self.opened: dict[tuple[str, PositionSide], int] = {}  # positions that the books began with later than the rest
         self.differences: list[Difference] = []
         self.rounds = 0
         self.requests = 0  # requests of the last round
@@ -146,14 +161,19 @@ class Reconciler:
         what moved money. One that runs already does that and more."""
         if self._round is None:
             since = self._moves_wanted()
-            self._round = _Round(began=now, reason=CHECKED, has_queried=True, moves_since=since)
+            is_of_all = since is not None or not self.rounds
+            self._round = _Round(began=now, reason=CHECKED, has_queried=True, moves_since=since, is_of_all=is_of_all)
             self.fills.begin(now)
             self._look(now)
 
     def start(self, now: int, reason: str) -> None:
         """Begins a round; one that runs is begun anew."""
         was_open = frozenset(self.manager.open)
-        self._round = _Round(began=now, reason=reason, was_open=was_open, moves_since=self._moves_wanted())
+        since = self._moves_wanted()
+        # What is begun in the place of another round asks for what that one did.
+        is_of_all = self._round is not None and self._round.is_of_all
+        is_of_all |= reason not in _OF_SOME or since is not None or not self.rounds
+        self._round = _Round(began=now, reason=reason, was_open=was_open, moves_since=since, is_of_all=is_of_all)
         self.fills.begin(now)
         venue = self.manager.venue
         self._call(venue.modes(now), now)
@@ -173,12 +193,24 @@ class Reconciler:
         if venue.traits.positions and self._round.reason != CHECKED:
             self._call(venue.positions(now), now)
         self._call(venue.balances(now), now)
-        for symbol in self.symbols if venue.traits.fills_by_symbol else self.symbols[:1]:
-            self._call(venue.fills(symbol, now, since=self.fills.since), now)
+        for symbol in self._queried() if venue.traits.fills_by_symbol else self.symbols[:1]:
+            self._call(venue.fills(symbol, now, since=self.fills.since(symbol)), now)
         if self._round.moves_since is not None:
             moves = venue.account_moves(now, since=self._round.moves_since)
             if moves is not None:  # after the fills: these tell which trades are booked as such
                 self._call(moves, now)
+
+    def _queried(self) -> Collection[str]:
+        """Returns the symbols whose fills this round asks for."""
+        current, manager = self._round, self.manager
+        assert current is not None
+        if current.is_of_all:
+            return self.symbols
+        current.queried |= manager.touched
+        current.queried |= {order.spec.symbol for order in manager.open.values()}
+        current.queried |= {symbol for (symbol, _), qty in manager.positions.items() if qty}
+        current.queried |= {symbol for (symbol, _), (qty, _) in manager.venue_positions.items() if qty}
+        return [symbol for symbol in self.symbols if symbol in current.queried]
 
     def _call(self, call: Call, now: int) -> None:
         assert self._round is not None
@@ -247,12 +279,21 @@ class Reconciler:
                 return
             current.looked += not self.manager.is_asking_whose
             current.next_look = 0
-        if self.is_new and not self.rounds:
+        is_check = current.reason == CHECKED
+        begins = self.is_new and not self.rounds
+        if begins or (self._first and not is_check):
             if self.manager.booked != current.booked:  # a trade came between: once more
                 self._look(now)
                 return
-            self._begin_books(now)
-        is_check = current.reason == CHECKED
+            if self.manager.unmatched and current.looked < ROUNDS_MAX:  # its fill is part of what the venue has
+                self.manager.ask_unmatched(now)
+                current.next_look, current.only_waits = now + SETTLE, True
+                return
+            if begins:
+                self._begin_books(now)
+            else:
+                self.opened = self._begin_first(now)
+            self._first = frozenset()
         ended = self._working_ended()
         differences = self._unmatched() if is_check else self._compare(ended)
         if differences and current.looked < ROUNDS_MAX:
@@ -278,7 +319,7 @@ class Reconciler:
                 moves = venue.account_moves(now, since=since or 0)
                 return call if moves is None else moves
             case Purpose.FILLS:
-                return venue.fills(call.symbol, now, since=self.fills.since)
+                return venue.fills(call.symbol, now, since=self.fills.since(call.symbol))
             case _:
                 both = venue.open_orders(now)
                 return next(c for c in both if c.purpose is call.purpose)
@@ -309,11 +350,22 @@ class Reconciler:
         for symbol, side in gone:
             self.manager.outs += self.manager.books.position(PositionReport(symbol, side, 0, queried_at), "rest")
 
-    def _begin_books(self, now: int) -> None:
+    def _begin_first(self, now: int) -> dict[tuple[str, PositionSide], int]:
+        """Begins the books of symbols that are followed for the first time, where the fills since the last known one do
+        not come to what the venue has; returns by how much each position is larger."""
+        before = dict(self.manager.positions)
+        self._begin_books(now, self._first)
+        after = self.manager.positions.items()
+        return {key: qty - before.get(key, 0) for key, qty in after if qty != before.get(key, 0)}
+
+    def _begin_books(self, now: int, symbols: Collection[str] | None = None) -> None:
+        """symbols: of these alone."""
         if not self.manager.venue.traits.positions:
             return
         # A position that the venue does not list is flat, whatever the fills of the overlap say.
         for key in dict.fromkeys((*self.manager.venue_positions, *self.manager.positions)):
+            if symbols is not None and key[0] not in symbols:
+                continue
             qty, _ = self.manager.venue_positions.get(key, (0, 0))
             if qty != self.manager.positions.get(key, 0):
                 self.manager.positions[key] = qty
@@ -368,7 +420,9 @@ class Reconciler:
         for order in ended:
             if order.client_id not in self.manager.resolved:  # else an operator looks into it
                 self.manager.cancel_ended(order, now)
-        self.fills.done()
+        queried = self.symbols if self._round.is_of_all else self._round.queried
+        self.fills.done(None if self._round.is_of_all else queried)
+        self.manager.touched.difference_update(queried)
         self.rounds += 1
         self.requests = self._round.requests
         reason, weight = self._round.reason, self._round.weight
@@ -377,13 +431,23 @@ class Reconciler:
             return
         self.compared_at, self.weight = now, weight
         self.had_unknown = bool(differences and self.manager.unknown)
-        outs = self.manager.outs
+        outs, worst = self.manager.outs, "info"
         for each in differences:
-            outs.append(HealthOut("difference", each.what, str(each), "critical"))
+            # An order that the venue has not answered for is no contradiction: it is asked for until it has.
+            severity = "warning" if each.venue == NOT_LISTED else "critical"
+            worst = "critical" if "critical" in (severity, worst) else severity
+            outs.append(HealthOut("difference", each.what, str(each), severity))
         count = len(differences)
         word = "difference" if count == 1 else "differences"
-        severity = "critical" if count else "info"
-        outs.append(HealthOut("reconciled", reason, f"{count} {word}", severity))
+        outs.append(HealthOut("reconciled", reason, f"{count} {word}", worst))
+
+    def restate(self, step: int) -> None:
+        """Takes in that the clock was set by `step`, ns."""
+        self.compared_at += step
+        if (current := self._round) is not None:
+            current.began += step
+            current.next_look += step if current.next_look else 0
+            current.retries = [(due + step, call) for due, call in current.retries]
 
     @property
     def next_due(self) -> int:

@@ -75,6 +75,10 @@ class Rates:
         """Returns how long it takes at the robot's rate until all that it has sent is paid for, ns."""
         return max(self._due.get(robot, 0) - now, 0)
 
+    def restate(self, step: int) -> None:
+        """Takes in that the clock was set by `step`, ns."""
+        self._due = {robot: due + step for robot, due in self._due.items()}
+
     def count(self, robot: int, rate: int, now: int) -> None:
         """Counts one more order. rate: the robot's orders a second, 0: no limit of its own."""
         second = now // SECOND

@@ -163,12 +163,15 @@ class Working:
                 return
             yield self._open[client_id]
 
-    def unknown(self, symbol: str) -> Managed | None:
-        """Returns an order of this symbol whose state is unknown; None: there is none."""
+    def unknown(self, symbol: str) -> Iterator[Managed]:
+        """Yields the orders of this symbol whose state is unknown and which may have opened. A stop that can only take
+        off adds nothing, whatever has become of it."""
         if self.marked:
             self.look()
-        found = self._unknown.get(symbol)
-        return self._open[next(iter(found))] if found else None
+        for each in self._unknown.get(symbol, ()):
+            order = self._open[each]
+            if not (order.is_protective or _is_stop(order.spec)):
+                yield order
 
     def all_unknown(self) -> list[Managed]:
         """Returns the orders of all symbols whose state is unknown."""
@@ -265,6 +268,11 @@ class Working:
                 unknown[client_id] = None
             else:
                 del unknown[client_id]
+
+
+def _is_stop(spec: OrderSpec) -> bool:
+    """Tells whether an order waits for a trigger and can only take off."""
+    return spec.trigger_by is not TriggerBy.NONE and only_reduces(spec)
 
 
 def _spent(spec: OrderSpec, left: int, price: int) -> Spent:

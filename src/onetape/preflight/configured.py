@@ -13,12 +13,17 @@ from onetape.model.sections import Config, VenueConfig
 from onetape.security.confine import confine
 from onetape.security.secrets import read_secret, without_secrets
 
-__all__ = ["clean_environ", "is_simulated", "proxy_of", "secret_places", "shut_in"]
+__all__ = ["clean_environ", "is_simulated", "proxy_of", "secret_places", "shut_in", "trades_at_venues"]
 
 
 def is_simulated(venue: VenueConfig) -> bool:
     """We start it: the exchange is a process of ours."""
     return venue.mode == "sim" and not venue.rest
+
+
+def trades_at_venues(config: Config) -> bool:
+    """Tells whether an account is at a venue of others, with money or in its demo."""
+    return any(config.venues[each.venue].mode != "sim" for each in config.accounts.values())
 
 
 @contextmanager
@@ -48,6 +53,7 @@ def secret_places(config: Config) -> list[str]:
     places = [getattr(each, name) for each in accounts for name in SECRET_KEYS]
     places += [p for each in config.guardian.accounts.values() for p in (each.key, each.secret)]
     places += [each.password for each in config.proxies.values()]
+    places += [each.secret for each in config.webhooks.values()]
     places += [config.s3.key, config.s3.secret, config.recorder.url]
     return [*places, *config.notify.secret_places]
 

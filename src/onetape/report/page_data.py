@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onetape.model.ids import EPOCH_BITS
 from onetape.model.time import MS
 from onetape.report import activity
 from onetape.report.drawdowns import drawdown_series
@@ -203,7 +204,8 @@ def _fills(fills: Fills, markets: Any) -> dict[str, object]:
         "qty": np.round(fills.qty[kept], 12).tolist(),
         "fee": _significant(fills.fee[kept]),
         "realized": _significant(fills.realized[kept]),
-        "order": steps(fills.order[kept]),
+        # A page's numbers have 53 bits: of an order's id it shows the number in the robot's life.
+        "order": steps(fills.order[kept] & (1 << EPOCH_BITS) - 1),
         "tag": [place[name] for name in tags],
         "tags": names,
     }

@@ -19,7 +19,7 @@ def print_backtest(summary: Mapping[str, object], assumptions: Iterable[Assumpti
     """Print a backtest's summary (the keys of its JSON, and any statistics with them)."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     # rich ends the program itself when its reader is gone; print leaves that to the caller.
     with console.capture() as captured:
         draw_backtest(console, summary, assumptions)

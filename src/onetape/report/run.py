@@ -160,10 +160,10 @@ class Run:
             "tif",
             "tag",
         )
-        fills = self.fills
+        fills, qty = self.fills, pl.col("qty")
+        average = (pl.col("price") * qty).sum() / qty.sum()
         filled = fills.group_by("order").agg(
-            pl.col("qty").sum().alias("filled"),
-            ((pl.col("price") * pl.col("qty")).sum() / pl.col("qty").sum()).alias("average_price"),
+            qty.sum().round_sig_figs(_DIGITS).alias("filled"), average.round_sig_figs(_DIGITS).alias("average_price")
         )
         table = placed.join(filled, on="order", how="left").with_columns(pl.col("filled").fill_null(0.0))
         table = table.join(self._last_reports(columns), on="order", how="left")
@@ -255,6 +255,7 @@ class Run:
         return JournalReader(self.path / "journal")
 
 
+_DIGITS = 14  # of a sum of binary fractions: those after them are its own error
 _CLOSED = ("CANCELED", "EXPIRED", "REJECTED", "DENIED")
 _OWN = frozenset({"order_request", "order_event", "fill", "balance", "log", "memory", "params", "input"})
 

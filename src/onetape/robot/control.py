@@ -174,7 +174,10 @@ class RobotControl:
             "status": self._status(),
             "total_trades": session.fills,
             "orders": len(loop.working(None)),
-            "childs": [],
+            "childs": [
+                {"type": type(each).__name__, "name": each.location, "symbols": sorted(each._symbols)}
+                for each in session.host.children
+            ],
             "params": self._described,
             "section": self._section,
         }

@@ -36,6 +36,7 @@ from onetape.ipc.names import process_socket
 from onetape.ipc.process_ids import noted_child
 from onetape.model.config import parse_executions, with_robot
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
+from onetape.model.ids import epoch_of
 from onetape.model.money import money, money_units
 from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, Config, VenueConfig
@@ -76,13 +77,16 @@ __all__ = [
     "options_at",
     "run_live",
     "simulated_exchange",
+    "still_working",
     "symbols_of",
     "traded_on",
+    "working_text",
 ]
 
 MARKET_WITHIN_S: Final = 10.0
 HEARS_WITHIN_S: Final = 5.0  # then its bars may lack what comes before it does
 DRAIN_S: Final = 5.0  # for the answers to the last cancels
+WORKING_SHOWN: Final = 5
 
 
 @contextmanager
@@ -393,12 +397,13 @@ def run_live(options: LiveOptions) -> RunResult:
             try:
                 options.doing("")
                 follow([robot], watch, stopping)
-                drain([robot])
+                working = drain([robot])
             except BaseException:
                 robot.close(keep=True)
                 raise
             result = robot.close(keep=True)
     assert result is not None
+    result.working = working
     return result
 
 
@@ -454,6 +459,7 @@ def _attached(
 ) -> dict[str, dict[str, Any]]:
     """Returns what each gateway says to a robot that attaches: order ids are new at all of them. lived: the epoch of
     its last incarnation."""
+    epoch = max(lived + 1, epoch_of(time.time_ns()))
     return {
         account: client.ask(
             "attach",
@@ -462,7 +468,7 @@ def _attached(
             subaccount=options.subaccount,
             orders_per_second=options.orders_per_second,
             grant=options.grants.get(account, ""),
-            epoch=lived + 1,
+            epoch=epoch,
         )
         for account, client in gateways.items()
     }
@@ -644,8 +650,9 @@ def _opened(spec: RunSpec) -> Session:
             time.sleep(0.1)
 
 
-def drain(robots: Sequence[RobotRun]) -> None:
-    """Cancels what works and waits for the answers: a robot that ends leaves nothing behind."""
+def drain(robots: Sequence[RobotRun]) -> list[str]:
+    """Cancels what works and waits for the answers: a robot that ends leaves nothing behind. Returns the orders of
+    which no end was heard."""
     for robot in robots:
         robot.session.halt()
     deadline = time.monotonic() + DRAIN_S
@@ -653,5 +660,18 @@ def drain(robots: Sequence[RobotRun]) -> None:
         for robot in robots:
             robot.step()
         if not any(robot.session.loop.working(None) for robot in robots):
-            return
+            break
         time.sleep(0.02)
+    return still_working(robots)
+
+
+def still_working(robots: Sequence[RobotRun]) -> list[str]:
+    """Returns the orders of robots that have no end, in words."""
+    orders = (order for robot in robots for order in robot.session.loop.working(None))
+    return [f"{each.side} {each.remaining:g} {each.symbol} ({each.state})" for each in orders]
+
+
+def working_text(working: Sequence[str]) -> str:
+    """Says what `still_working` returned, the first of it."""
+    what = "an order" if len(working) == 1 else f"{len(working)} orders"
+    return f"{what} may still work at the venue: {', '.join(working[:WORKING_SHOWN])}"

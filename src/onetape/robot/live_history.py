@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from onetape.engine.plan import History
-from onetape.gateway.order_frames import HISTORY_WITHIN_S
+from onetape.gateway.order_frames import HISTORY_MAX, HISTORY_WITHIN_S
 from onetape.model.errors import ProcessDown
 from onetape.tape.journal import JournalReader
 
@@ -32,6 +32,15 @@ def queried_history(
 ) -> list[History]:
     """Returns what the venue reports of each (symbol, period in ns), as many bars as are wanted. now: by which time
     they were complete. Says of each why there is less, also where nobody answers."""
+    found: list[History] = []
+    keys = list(wanted)
+    for at in range(0, len(keys), HISTORY_MAX):
+        found += _queried(client, robot, tape, {key: wanted[key] for key in keys[at : at + HISTORY_MAX]}, now)
+    return found
+
+
+def _queried(client: Asks, robot: int, tape: Path, wanted: Mapping[tuple[str, int], int], now: int) -> list[History]:
+    """wanted: as many as one request may have."""
     rows = [[symbol, period, count] for (symbol, period), count in wanted.items()]
     try:
         after = client.ask("history", robot=robot, now=now, wanted=rows)["after"]

@@ -11,8 +11,7 @@ from onetape.collector.options import collector_journal
 from onetape.engine.parameters import coerced, parameters_of
 from onetape.engine.plan import LiveRobot
 from onetape.gateway.options import gateway_journal
-from onetape.model.errors import OnetapeError
-from onetape.model.symbol import parse_symbol
+from onetape.model.symbol import is_unified
 
 __all__ = ["hub_of", "live_inputs", "with_market"]
 
@@ -44,13 +43,6 @@ def with_market(
     chosen = coerced(strategy, params)
     values = [chosen.get(name, each.default) for name, each in parameters_of(strategy).items()]
     texts = [text for value in values for text in (value if isinstance(value, (list, tuple)) else [value])]
-    named = {text for text in texts if isinstance(text, str) and _is_instrument(text)}
+    named = {text for text in texts if isinstance(text, str) and is_unified(text)}
     more = named - {*hub["symbols"], *hub["own"]}
     return replace(live, market=sorted({*hub["symbols"]}), market_more=sorted(more))
-
-
-def _is_instrument(text: str) -> bool:
-    try:
-        return parse_symbol(text).is_unified
-    except OnetapeError:
-        return False

@@ -36,6 +36,7 @@ from onetape.robot.live import (
     gateway_options,
     on_accounts,
     open_live,
+    still_working,
     symbols_of,
     traded_on,
 )
@@ -134,8 +135,10 @@ def run_single(options: LiveOptions) -> RunResult:
             for name in accounts
         }
         robot = uvloop.run(work())
+    working = still_working([robot])
     result = robot.close(keep=True)
     assert result is not None
+    result.working = working
     return result
 
 

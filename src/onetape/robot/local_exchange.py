@@ -100,11 +100,15 @@ def _account_of(accounts: list[dict[str, Any]], wanted: str, rest: str) -> dict[
 
 def _why_not(rest: str, port: int, home: Path) -> BadConfig | VenueUnavailable:
     """Says why none of this home's exchanges is there: it is another's, something else, or nothing."""
+    from onetape.exchange.venues import VENUES  # a run that finds its exchange needs none of them
+
     access = VenueAccess(rest)
     try:
         _, _, body = access.ask(Call(Purpose.TIME, "GET", "/", b"", {}, weight=0))
     except VenueUnavailable as error:
-        return VenueUnavailable(error.what, location=rest, todo=f"start one: onetape sim binance-usdm --port {port}")
+        return VenueUnavailable(
+            error.what, location=rest, todo=f"start one: onetape sim VENUE --port {port}, VENUE is {', '.join(VENUES)}"
+        )
     finally:
         access.close()
     if kind := simulated_kind(body):
@@ -113,8 +117,6 @@ def _why_not(rest: str, port: int, home: Path) -> BadConfig | VenueUnavailable:
             location=rest,
             todo=f"give both the same --home: onetape sim {kind} --port {port} --home {home}",
         )
-    from onetape.exchange.venues import VENUES  # a run that finds its exchange needs none of them
-
     return VenueUnavailable(
         "no simulated exchange that a live run trades on answers there",
         location=rest,

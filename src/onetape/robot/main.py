@@ -25,7 +25,7 @@ from onetape.model.errors import BadConfig, StrategyError
 from onetape.robot.control import RobotControl
 from onetape.robot.control_tape import RobotTape
 from onetape.robot.earlier_run import earlier_of
-from onetape.robot.live import Asks, LiveOptions, drain, open_live, symbols_of, traded_on
+from onetape.robot.live import Asks, LiveOptions, drain, open_live, symbols_of, traded_on, working_text
 from onetape.robot.options import WAITS, RobotOptions
 from onetape.robot.robot_run import RobotRun
 from onetape.robot.watched_gateways import WatchedGateways
@@ -156,7 +156,8 @@ def _traded(options: RobotOptions, robot: RobotRun, tape: RobotTape, stopping: l
             _follow(robot, waiter, control, stopping, out)
         finally:
             control.close()
-        drain([robot])
+        if working := drain([robot]):
+            sys.stderr.write(f"robot:{options.name}: {working_text(working)}\n")
     except BaseException:
         robot.close(keep=True)
         raise

@@ -92,7 +92,7 @@ def play(robot: RobotRun, speed: float, watch: Watch | None = None, stopping: Se
             ahead_ns = min((time.monotonic() - began) * speed * 1e9, TIME_MAX / 4)
             virtual = min(first + int(ahead_ns), TIME_MAX)
             outcome = robot.turn(virtual)
-            if outcome in (_core.RunOutcome.ENDED, _core.RunOutcome.STOPPED) or robot.is_at_end:
+            if outcome in (_core.RunOutcome.ENDED, _core.RunOutcome.STOPPED) or robot.session.is_at_end:
                 return
             if watch is not None and not watch([robot]):
                 return

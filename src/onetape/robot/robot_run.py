@@ -66,6 +66,9 @@ class RobotRun:
         began, self.is_busy = time.perf_counter(), True
         try:
             return self.session.step(frames_max, until)
+        except KeyboardInterrupt:
+            self.session.note_broken_off()
+            raise
         finally:
             self.is_busy = False
             self.busy_seconds += time.perf_counter() - began
@@ -78,12 +81,6 @@ class RobotRun:
         is_quick = self.busy_seconds - before < TURN_S
         self.turn_frames = min(2 * self.turn_frames, TURN_FRAMES) if is_quick else max(self.turn_frames // 4, 1)
         return outcome
-
-    @property
-    def is_at_end(self) -> bool:
-        """Tells whether the next event lies at --to or behind it."""
-        end = self.session.plan.end
-        return end is not None and end <= self.session.loop.next_time() < TIME_MAX
 
     def close(self, *, keep: bool) -> RunResult | None:
         """Finishes and records; `keep` False leaves nothing."""
@@ -162,7 +159,7 @@ def follow(robots: Sequence[RobotRun], watch: Watch | None = None, stopping: Seq
                 return
             if rang := _core.RunOutcome.LIMIT in outcomes:
                 continue
-            if not alive or all(robot.is_at_end for robot in robots):
+            if not alive or all(robot.session.is_at_end for robot in robots):
                 return
             rang = waiter.wait(WAIT_S)
     except KeyboardInterrupt:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from onetape.data.quality.conflation import Conflation
-from onetape.engine.plan import RunPlan
+from onetape.engine.plan import AT_LIMIT, RunPlan
 from onetape.engine.queue_model import AUTO, CONSERVATIVE
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
@@ -101,6 +102,7 @@ def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = No
     lines += _batch_lines(session)
     counters = session.loop.counters()
     lines += _fill_lines(counters)
+    lines += _gap_lines(session, counters["gapped_limits"])
     if bad := session.loop.bad_ticks:
         shown = ", ".join(f"{count:,} {rule}" for rule, count in bad.items())
         lines.append(Assumption(f"bad ticks were kept back: {shown}", key="bad_ticks"))
@@ -120,7 +122,8 @@ def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = No
 def _bar_lines(plan: RunPlan, symbol: str) -> list[Assumption]:
     return [
         Assumption(
-            f"{symbol}: bars only; market orders fill at the next open, limits when the bar trades through them, "
+            f"{symbol}: bars only; market orders fill at the next open, limits when the bar trades through them"
+            f"{', at their own price' if plan.limit_fills == AT_LIMIT else ''}, "
             f"at most {plan.bar_volume_share / 1e4:g} % of a bar's volume",
             key="bars",
         ),
@@ -147,17 +150,34 @@ def _fill_lines(counters: Mapping[str, int]) -> list[Assumption]:
     return lines
 
 
+def _gap_lines(session: Session, count: int) -> list[Assumption]:
+    """Of limits that an open lay beyond: where prices go on between two bars they fill at their own price."""
+    if not count:
+        return []
+    gains: dict[str, Decimal] = {}
+    for index, each in enumerate(session.host.instruments.values()):
+        gains[each.settle] = gains.get(each.settle, Decimal(0)) + Decimal(session.loop.gapped_gain(index))
+    size = ", ".join(f"{decimal_text(gain)} {currency}" for currency, gain in gains.items() if gain)
+    said = (
+        f"{count} fills of resting limits were at the open of a bar that opened beyond their price; a market that "
+        "trades on the way fills them at their own price (--limit-fills at-limit)"
+    )
+    own = float(gains.get(session.plan.currency, 0))
+    return [Assumption(said, 1, f"gain {size}", "gapped limits", own)]
+
+
 def _batch_lines(session: Session) -> list[Assumption]:
     lines = []
     if fills_from_bars(session):
-        lines.append(
-            Assumption(
-                "what fills between a bar's open and its close counts as filled at the close, and "
-                "is told the way back later",
-                -1,
-                key="bars told",
+        late = session.loop.counters()["late_stops"]
+        said = "what fills inside a bar counts as filled at its close, and is told the way back later"
+        lines.append(Assumption(said, 0 if late else -1, key="bars told"))
+        if late:
+            said = (
+                f"{late} stops were sent after the bar that filled what they protect, and that bar had reached them: "
+                "they did not fire there; stop_loss= and trail= of the entry do"
             )
-        )
+            lines.append(Assumption(said, 1, key="late stops"))
     if session.plan.hedge or len(session.host.instruments) > 1:
         lines.append(
             Assumption(

@@ -35,6 +35,7 @@ from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, re
 from onetape.replay.market_prices import Market
 from onetape.report.statistics import sharpe
 from onetape.report.sweep_results import require_polars
+from onetape.runs.earlier_incarnations import traded_from
 from onetape.tape.durable import durable_file
 from onetape.tape.journal import JournalReader
 
@@ -347,11 +348,14 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
                     )
         return
     for seat, gateway in zip(live.seats, plan.inputs, strict=False):
+        began = traded_from(Path(gateway.path), seat)
         with JournalReader(Path(gateway.path)) as reader:
             for frame in reader.frames(types=["entry"]):
                 if not seat.entries_after < frame.sequence <= gateway.last_sequence:
                     continue
                 entry = unpack(frame.payload)
+                if entry.cause is Cause.FUNDING and frame.sequence <= began.get(entry.note, frame.sequence):
+                    continue
                 if entry.cause in (Cause.FUNDING, Cause.INTEREST):
                     for holder, currency, amount, wallet in entry.legs:
                         if holder == seat.slot and not wallet:

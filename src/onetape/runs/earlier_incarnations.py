@@ -14,19 +14,18 @@ from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
 from onetape.model.enums import EventType, OrderNews, RequestKind
 from onetape.model.errors import refusals_by_name
+from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.report.drawdowns import max_drawdown
 from onetape.report.statistics import time_weighted
 from onetape.tape.journal import JournalReader
 
 if TYPE_CHECKING:
-    from onetape.engine.plan import LiveRobot, RunPlan
+    from onetape.engine.plan import LiveRobot, RunPlan, Seat
     from onetape.engine.session import Session
     from onetape.runs.outcome import RunResult
 
 __all__ = ["add_earlier_incarnations", "result_before", "samples_of"]
-
-_EARNED = (Cause.FUNDING, Cause.INTEREST)  # of what the run holds itself
 
 
 def add_earlier_incarnations(result: RunResult, session: Session, journal: Path) -> None:
@@ -59,32 +58,50 @@ def result_before(plan: RunPlan, journal: Path, first: LiveRobot, last: LiveRobo
     """Returns what the last life of a run begins with, by RunSpec's names."""
     with JournalReader(journal) as reader:
         fills = len(reader.columns("fill", names=("time",))["time"])
-    earliest = next(_equity(journal), None)
+    earliest = next(_records(journal), None)
     if earliest is None:
         return {"earlier_fills": fills}
-    return {"earlier_fills": fills, "began_with": earliest[1], "moved_before": _moved_between(plan, first, last)}
+    equity = Decimal(earliest[1]["equity"])
+    return {
+        "earlier_fills": fills,
+        "began_with": equity,
+        "brought": Decimal(earliest[1].get("brought", equity)),
+        "earned_before": _earned_between(plan, first, last),
+    }
 
 
-def _moved_between(plan: RunPlan, first: LiveRobot, last: LiveRobot) -> Decimal:
-    """Returns what came into the run's money from its first life's beginning to its last one's and is no profit of its
-    own: what was allocated, released and transferred, and the fills of others who trade with the same money."""
-    moved = 0
-    for gateway, begun, ended in zip(plan.inputs, first.seats, last.seats, strict=False):
-        with JournalReader(Path(gateway.path)) as reader:
-            fills = reader.columns("fill", names=("sequence",), where={"robot": begun.number})
-            own = set(fills["sequence"].tolist())
+def _earned_between(plan: RunPlan, first: LiveRobot, last: LiveRobot) -> dict[tuple[int, str], Decimal]:
+    """Returns what funding of own positions and interest have brought from the run's first life's beginning to its last
+    one's, by number of the gateway and currency."""
+    earned: dict[tuple[int, str], int] = {}
+    for number, (gateway, begun, ended) in enumerate(zip(plan.inputs, first.seats, last.seats, strict=False)):
+        began = traded_from(Path(gateway.path), begun)
         with JournalReader(Path(gateway.path)) as reader:
             reader.seek_sequence(begun.entries_after + 1)
             for frame in reader.frames(("entry",)):
                 if frame.sequence > ended.entries_after:
                     break
                 entry = unpack(frame.payload)
-                is_own = entry.of in own if entry.cause in (Cause.FILL, Cause.FEE) else entry.cause in _EARNED
-                legs = [leg for leg in entry.legs if leg.holder == begun.slot and not leg.wallet]
-                # A coin that is paid for is worth its price: the run's currency alone would count it as lost.
-                if not is_own and all(plan.counts(leg.currency) for leg in legs):
-                    moved += sum(leg.amount for leg in legs)
-    return money(moved)
+                is_own = entry.cause is Cause.INTEREST or (
+                    entry.cause is Cause.FUNDING and frame.sequence > began.get(entry.note, frame.sequence)
+                )
+                for holder, currency, amount, wallet in entry.legs if is_own else ():
+                    if holder == begun.slot and not wallet:
+                        earned[number, currency] = earned.get((number, currency), 0) + amount
+    return {key: money(amount) for key, amount in earned.items()}
+
+
+def traded_from(journal: Path, begun: Seat) -> dict[str, int]:
+    """Returns by symbol the frame of a run's first fill on a gateway's tape: what is funded before it others hold."""
+    with JournalReader(journal) as reader:
+        fills = reader.columns("fill", names=("sequence", "stream"), where={"robot": begun.number})
+    first: dict[int, int] = {}
+    for sequence, stream in zip(fills["sequence"].tolist(), fills["stream"].tolist(), strict=True):
+        if sequence > begun.entries_after:
+            first.setdefault(stream, sequence)
+    with JournalReader(journal) as reader:
+        rows = [each for each in reader.frames(("instrument",)) if each.stream in first]
+    return {Instrument.from_msgpack(each.payload).symbol: first[each.stream] for each in rows}
 
 
 def samples_of(session: Session, journal: Path) -> tuple[Any, ...]:
@@ -108,9 +125,14 @@ def samples_of(session: Session, journal: Path) -> tuple[Any, ...]:
 
 def _equity(journal: Path) -> Iterator[tuple[int, Decimal, Decimal, Decimal]]:
     """(time, equity, balance, moved in since the run began), oldest first."""
+    for time, record in _records(journal):
+        equity, balance, moved = (Decimal(record.get(name, 0)) for name in ("equity", "balance", "moved"))
+        yield time, equity, balance, moved
+
+
+def _records(journal: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with JournalReader(journal) as reader:
         for frame in reader.frames((EventType.BALANCE.value,)):
             record = msgspec.msgpack.decode(frame.payload)
             if "equity" in record and "account" not in record:
-                equity, balance, moved = (Decimal(record.get(name, 0)) for name in ("equity", "balance", "moved"))
-                yield frame.time, equity, balance, moved
+                yield frame.time, record

@@ -58,6 +58,7 @@ class RunOptions:
     fuse: bool = False
     filter: bool = False  # bad ticks are kept back
     bar_volume: str | None = None
+    limit_fills: str | None = None
     impact: str | None = None
     detail_data: Sequence[Any] = ()  # as `data`: shown to the exchange alone, inside bars
     borrow: str | None = None
@@ -103,6 +104,7 @@ _TEXTS = {
     "fee": ("'0.0002,0.0005'", True),
     "fee_volume": ("'5000000'", True),
     "bar_volume": ("'5%'", True),
+    "limit_fills": ("'at-limit'", False),
     "latency": ("'10ms'", False),
     "order_rate": ("'300/10s'", False),
     "trigger_delay": ("'2ms'", False),

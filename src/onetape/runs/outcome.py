@@ -60,6 +60,7 @@ class RunResult:
     why_no_orders: str | None = None
     assumptions: list[Assumption] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    working: list[str] = field(default_factory=list)  # orders that work at the venue though the run has ended
     refusals: dict[str, dict[str, int]] = field(default_factory=dict)  # state -> error -> orders
     below_lot: dict[str, int] = field(default_factory=dict)  # service -> wishes that were nothing
     stats: dict[str, Any] = field(default_factory=dict)
@@ -134,6 +135,7 @@ class RunResult:
         return {
             **{name: made[name] for name in _KEYS},
             **{f"detail_{name}": count for name, count in (self.detail or {}).items()},
+            **({"working": self.working} if self.working else {}),
             **({"impact": self.impact} if self.impact else {}),
             **({"delta": self.delta} if self.delta is not None else {}),
             **({"stress": [_stress_json(each) for each in self.stress]} if self.stress else {}),

@@ -15,12 +15,14 @@ from onetape.engine.latency import Latency, parse_latencies
 from onetape.engine.loader import load_strategy
 from onetape.engine.parameters import WHOLE_NUMBERS, parameters_of
 from onetape.engine.plan import (
+    AT_OPEN,
     BAR_VOLUME_SHARE,
     DETAIL,
     RunPlan,
     TapeInput,
     parse_bar_volume,
     parse_fees,
+    parse_limit_fills,
     parse_volumes,
 )
 from onetape.engine.queue_model import AUTO, read_queue
@@ -111,6 +113,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         fuse=options.fuse,
         filter=options.filter,
         bar_volume_share=(parse_bar_volume(options.bar_volume) if options.bar_volume else BAR_VOLUME_SHARE),
+        limit_fills=parse_limit_fills(options.limit_fills or AT_OPEN),
         impact=impact,
         impact_fit=impact_fit,
         interpret=options.interpret,

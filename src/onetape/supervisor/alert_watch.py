@@ -7,7 +7,6 @@ In a thread of its own: neither trading nor the supervisor waits for a tape, a d
 from __future__ import annotations
 
 import math
-import re
 import shutil
 import threading
 import time
@@ -22,10 +21,10 @@ import msgspec
 
 from onetape.model.enums import EventType
 from onetape.model.errors import OnetapeError
-from onetape.model.sections import NotifyConfig
+from onetape.model.sections import TELEGRAM, NotifyConfig
 from onetape.model.time import HOUR
 from onetape.model.typed import from_json
-from onetape.notify.alert import KEYS_MAX, Alert, Desk, Severity, Type
+from onetape.notify.alert import KEYS_MAX, SINKS, Alert, Desk, Severity, Type, is_about_sinks
 from onetape.notify.past_alerts import past_alerts
 from onetape.notify.route import Route
 from onetape.notify.rules import alert_of, disk_alert, ended_by
@@ -37,15 +36,15 @@ from onetape.supervisor.restart_rules import State
 from onetape.tape.journal import JournalReader, type_id
 from onetape.tape.segments import is_tape
 
-__all__ = ["AlertWatch", "routes_of"]
+__all__ = ["JOURNALED", "AlertWatch", "routes_of"]
 
 MakeService = Callable[[], Service]
 Routes = Iterable[tuple[Route, Sequence[MakeService]]]
 
+# Kinds of processes that say on a journal of their own what went wrong.
+JOURNALED: Final = ("robot", "gateway", "collector", "hub", "guardian", "recorder", "control", TELEGRAM)
 LOOK_S: Final = 0.1  # at the tapes
 WHOLE_LOOK_S: Final = 0.5  # at the machine and the sinks as well, which ends with a note of how far it was
-SINKS: Final = "notify"  # subject of what is said of the sinks themselves: notify[:ROUTE] NUMBER
-_SINK: Final = re.compile(rf"{SINKS}(:|\s|$)")
 LOOKED: Final = "alerts.looked"  # a _Look
 LOOK_BACK_NS: Final = 24 * HOUR  # at what was said while no supervisor ran
 STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
@@ -317,7 +316,7 @@ class AlertWatch:
             if goes_on or (is_late and each["state"] == "note"):
                 self._desk.restore([each])
             self._put(Alert.of(each), math.inf if goes_on and each["acked"] is None else each["written"])
-        return {each["subject"] for each in past if each["cleared"] is None and _SINK.match(each["subject"])}
+        return {each["subject"] for each in past if each["cleared"] is None and is_about_sinks(each["subject"])}
 
     def _processes(self) -> Iterator[Alert]:
         while self._events:
@@ -344,6 +343,13 @@ class AlertWatch:
         for each in (name, *self._inside(name)):
             self._over(each, now, "runs again", before=self._started[name])
 
+    def _end_of_others(self, journals: Iterable[str]) -> None:
+        """Ends the alerts of processes that are not configured any more: nothing of theirs runs again."""
+        processes = {subject.partition(" ")[0] for subject in self._desk.subjects}
+        others = {each for each in processes if each.partition(":")[0] in JOURNALED}
+        for process in sorted(others.difference(journals)):
+            self._over(process, time.time_ns(), "is not configured any more")
+
     def _inside(self, name: str) -> list[str]:
         return list(self._journals()) if name == SINGLE else []
 
@@ -365,7 +371,10 @@ class AlertWatch:
             self._over(str(self._home), now, "there is room again")
 
     def _tapes(self) -> Iterator[Alert]:
-        for process, path in self._journals().items():
+        journals = self._journals()
+        if self._is_first:
+            self._end_of_others(journals)
+        for process, path in journals.items():
             try:
                 yield from self._of(process, path)
                 # The last words of the life before may be read when this one runs.

@@ -14,6 +14,7 @@ from onetape.control.options import CONTROL, has_control
 from onetape.dashboard.options import DASHBOARD, has_dashboard
 from onetape.guardian.options import has_guardian
 from onetape.hub.options import has_hub
+from onetape.ipc.process import raise_file_limit
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import TELEGRAM, Config
 from onetape.model.typed import from_json
@@ -47,6 +48,7 @@ def supervise(
     whole, reduce = config, minimal if is_minimal else _whole
     config = reduce(config)
     confine()
+    raise_file_limit()  # its children have it too
     forks = None if single else _fork_server(config, home)  # it imports while we do
     from onetape.supervisor.start import Starter, children_of, with_secrets_kept
     from onetape.supervisor.supervisor import Supervisor

@@ -6,6 +6,7 @@ counted from the frames that the watch for alerts reads anyway, and the rest is 
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
 import time
@@ -14,19 +15,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from onetape.control.auth import Source
 from onetape.gateway.order_frames import FILL, FLAGS_AT, NEWS
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
 from onetape.model.enums import EventType, Liquidity, OrderNews, RequestKind
-from onetape.model.errors import BY_CODE
+from onetape.model.errors import BY_CODE, PermissionDenied
 from onetape.model.sections import OPERATOR
 from onetape.security.tokens import make_token
 from onetape.supervisor.heartbeat import journal_of
 from onetape.tape.journal import Frame
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from onetape.net.listener import Listener
 
 __all__ = ["COUNTED", "FAMILIES", "Growth", "Metrics", "OrderCounts"]
 
@@ -129,20 +136,17 @@ class Growth:
 
 class Metrics:
     """Serves the figures until closed. status: of the supervisor; alerts: figures of the watch for
-    alerts, `active` by (type, severity), and `sent failed dropped waiting`. Raises OSError
-    where the port is taken."""
+    alerts, `active` by (type, severity), and `sent failed dropped waiting`."""
 
     def __init__(
         self,
         home: Path,
-        port: int,
         counts: OrderCounts,
         *,
         status: Callable[[], dict[str, Any]],
         alerts: Callable[[], Mapping[str, Any]],
     ) -> None:
-        import prometheus_client as prometheus  # takes 70 ms, and only who has [metrics] needs it
-        from prometheus_client import core
+        from prometheus_client import CollectorRegistry, core, exposition  # takes 70 ms, for [metrics] alone
 
         self._core: Any = core
         self._home, self._counts, self._status, self._alerts = home, counts, status, alerts
@@ -150,16 +154,41 @@ class Metrics:
         self._lock = threading.Lock()
         self._made: tuple[float, list[Any]] = (-KEPT_S, [])
         self._asking = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="metrics")
-        registry = prometheus.CollectorRegistry()
-        registry.register(self)
-        self._server, self._thread = prometheus.start_http_server(port, HOST, registry)
-        self.address = f"http://{HOST}:{self._server.server_port}/metrics"
+        self._registry, self._encoder_of = CollectorRegistry(), exposition.choose_encoder
+        self._registry.register(self)
+        self._source = Source([HOST])
+        self._server: web.Server | None = None
+        self._listener: Listener | None = None
+        self.address = ""
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-        self._asking.shutdown(cancel_futures=True)
+    def open(self, port: int) -> None:
+        """Listens; called in the running loop. Raises OSError where the port is taken."""
+        from aiohttp import web  # who looks at the configuration needs no server
+
+        from onetape.net.listener import IDLE_S, Listener
+
+        self._server = web.Server(self._answer, access_log=None, keepalive_timeout=IDLE_S)
+        self._listener = Listener(self._server)
+        self.address = f"http://{HOST}:{self._listener.open(HOST, port)}/metrics"
+
+    async def close(self) -> None:
+        if self._listener is not None and self._server is not None:
+            self._listener.close()
+            await self._server.shutdown(ASK_WITHIN_S)
+        self._asking.shutdown(wait=False, cancel_futures=True)
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        from aiohttp import web
+
+        try:
+            self._source.check(request.headers)
+        except PermissionDenied as error:
+            return web.Response(status=403, text=f"{error}\n")
+        if request.method not in ("GET", "HEAD"):
+            return web.Response(status=405, headers={"Allow": "GET, HEAD"})
+        encode, kind = self._encoder_of(request.headers.get("Accept", ""))
+        body = await asyncio.get_running_loop().run_in_executor(None, encode, self._registry)
+        return web.Response(body=body, headers={"Content-Type": kind})
 
     def describe(self) -> Iterable[Any]:
         """Prometheus's registry would scrape once to learn the names."""

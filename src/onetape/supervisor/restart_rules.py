@@ -65,11 +65,12 @@ PERMANENT: Final = _names(
     UNKNOWN_SYMBOL TORN_TAPE SCHEMA_MISMATCH NOT_AVAILABLE BAD_CONFIG DIVERGENCE
     """
 )
-# These pass by themselves, however long that takes: it is tried on and on, never given up.
+# These pass by themselves, however long that takes: it is tried on and on, never given up. A network, a venue and its
+# maintenance, a clock, a disk, a file that another process holds.
 PASSING: Final = _names(
     """
     MARKET_DATA_UNAVAILABLE SERVICE_TIMEOUT PROXY_FAILED RATE_LIMITED VENUE_UNAVAILABLE
-    VENUE_RATE_LIMIT PROCESS_DOWN
+    VENUE_RATE_LIMIT PROCESS_DOWN CLOCK_SKEW VENUE_PROTOCOL SEQUENCE_GAP JOURNAL_LOCKED DISK_FULL IO_FAILED
     """
 )
 _NAMED: Final = re.compile(r"\berror ([A-Z_]+)\(\d+\)")
@@ -106,12 +107,14 @@ class Bounds(NamedTuple):
 
 
 class Child(NamedTuple):
-    """A process of the configuration. needs: names of those that have to run before it starts."""
+    """A process of the configuration. needs: names of those that have to run before it starts; ends_after: kind of
+    those that are ended before it where both are, whose last words it reads."""
 
     name: str
     kind: str
     needs: tuple[str, ...] = ()
     bounds: Bounds = Bounds()
+    ends_after: str = ""
 
 
 class Step(NamedTuple):
@@ -351,7 +354,11 @@ class Law:
             if now > unit.since + STOP_WITHIN_S:
                 unit.since = now
                 return [Step(Do.KILL, name)]
-        elif unit.is_alive and not any(other.is_alive for other in self.units.values() if name in other.child.needs):
+        elif unit.is_alive and not any(
+            other.is_alive
+            for other in self.units.values()
+            if name in other.child.needs or (other.child.kind == unit.child.ends_after and not other.is_wanted)
+        ):
             self._to(unit, State.STOPPING, now)
             return [Step(Do.STOP, name)]
         return []

@@ -33,6 +33,7 @@ from onetape.model.errors import OnetapeError, VenueUnavailable
 from onetape.model.typed import from_json
 from onetape.robot.control import RobotControl
 from onetape.robot.control_tape import RobotTape
+from onetape.robot.live import still_working, working_text
 from onetape.robot.live_single import LocalGateway, Single, drained
 from onetape.robot.main import begun, halted_words, live_options, section_of
 from onetape.robot.options import RobotOptions
@@ -211,6 +212,8 @@ class House:
         if not any(running.done() for _, running in self._gateways.values()):
             await drained(self._single.robots, self._single.turn)
         for name, each in self._robots.items():
+            if working := still_working([each.robot]):
+                sys.stderr.write(f"{name}: {working_text(working)}\n")
             each.close()
             self.parts.tell(name, STOPPED)
         faults: list[BaseException] = []

@@ -86,7 +86,8 @@ def children_of(config: Config) -> list[Child]:
     guardian = [Child(GUARDIAN, GUARDIAN, needs)] if has_guardian(config) else []
     if guardian and config.guardian.standby:
         guardian.append(Child(STANDBY, GUARDIAN, (GUARDIAN,)))
-    recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
+    # It reads what there is, until gateways have said their last.
+    recorder = [Child(RECORDER, RECORDER, ends_after="gateway")] if has_recorder(config) else []
     control = [Child(CONTROL, CONTROL)] if has_control(config) else []  # it waits for gateways itself
     dashboard = [Child(DASHBOARD, DASHBOARD)] if has_dashboard(config) else []  # it reads what there is
     bot = [Child(TELEGRAM, TELEGRAM)] if config.notify.telegram is not None else []
@@ -267,7 +268,9 @@ class Starter:
     def _collector(self, name: str) -> bytes:
         config = self.config.collectors[name]
         if config.kind != "venue":
-            made = collector_options(name, config, home=self.home, folder=self.folder)
+            hook = self.config.webhooks.get(name)
+            secret = read_secret(hook.secret, self.environ, folder=self.folder).reveal() if hook is not None else ""
+            made = collector_options(name, config, home=self.home, folder=self.folder, webhook=hook, secret=secret)
             return msgspec.json.encode(msgspec.structs.replace(made, proxy=self._proxy(config.proxy)))
         venue = self.config.venues[config.venue]
         if is_simulated(venue):

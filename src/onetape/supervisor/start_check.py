@@ -21,6 +21,7 @@ import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.control.options import CONTROL, control_options, has_control
+from onetape.control.tokens import TokenStore
 from onetape.dashboard.options import DASHBOARD, dashboard_options, has_dashboard
 from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_options
@@ -40,7 +41,7 @@ from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config
 from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
 from onetape.model.typed import from_json
 from onetape.model.unbuilt import unbuilt
-from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
+from onetape.preflight.configured import clean_environ, is_simulated, proxy_of, trades_at_venues
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
 from onetape.preflight.rails import check_rails
@@ -54,6 +55,7 @@ from onetape.robot.options import (
     symbols_at,
     traded_venues,
 )
+from onetape.security.secrets import read_secret
 from onetape.security.tokens import read_token, token_file
 from onetape.supervisor.added_robots import added_at
 from onetape.supervisor.fork_server import is_readable
@@ -90,6 +92,7 @@ def check_start(
         words = "metrics need prometheus-client"
         todo = "pip install 'onetape[metrics]'"
         yield Finding.of("configuration", NotAvailable(words, location=config.location("metrics"), todo=todo))
+    yield from _tokens(config, home)
     yield from _places(config, folder, home, single=single)
     if not is_examined:
         yield from _venues_and_keys(config, folder)
@@ -97,6 +100,17 @@ def check_start(
     robots = [name for name in config.robots if f"robot:{name}" not in running]
     checked = yield from _robots(config, robots, folder, home)
     yield from _loss_currencies(config, checked, home)
+
+
+def _tokens(config: Config, home: Path) -> Iterator[Finding]:
+    if not (has_control(config) and trades_at_venues(config)):
+        return
+    try:
+        if not TokenStore(home).has_valid():
+            words = "no program is answered without a token where accounts are at venues, and there is none"
+            yield Finding(WARNING, CONTROL, words, "onetape token create NAME --scope read,trade,kill")
+    except OnetapeError as error:
+        yield Finding.of(CONTROL, error)
 
 
 def refuse(findings: Iterator[Finding], verb: str = "up") -> None:
@@ -144,9 +158,9 @@ def check_home(home: Path) -> Iterator[Finding]:
         yield Finding(OK, "home", text)
     if home.exists() and home.stat().st_mode & 0o077:
         yield Finding(WARNING, "home", "others may look into it", f"chmod 700 {home}")
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if files < FILES_MIN:
-        yield Finding(WARNING, "limits", f"{files} open files a process", f"ulimit -n {FILES_MIN}")
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # `up` raises its own to this one
+    if 0 <= files < FILES_MIN:
+        yield Finding(WARNING, "limits", f"{files} open files a process", f"ulimit -Hn {FILES_MIN}")
 
 
 def _file_system(place: Path) -> str:
@@ -210,6 +224,8 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
                 venue_feed_options(name, config, home=home, rest="", ws="")
             else:
                 collector_options(name, collector, home=home, folder=folder)
+                if (hook := config.webhooks.get(name)) is not None:
+                    read_secret(hook.secret, os.environ, folder=folder)
             if single:
                 raise NotAvailable("a collector is a process of its own", todo="without --single")
         except OnetapeError as error:

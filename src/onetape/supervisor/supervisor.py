@@ -24,13 +24,14 @@ from onetape.ipc.server import listen
 from onetape.ipc.stop_signals import stop_signals
 from onetape.model.byte_size import parse_bytes
 from onetape.model.errors import OnetapeError
-from onetape.model.sections import CONTROL, DASHBOARD, GUARDIAN, OPERATOR, TELEGRAM, Config
+from onetape.model.sections import CONTROL, DASHBOARD, GUARDIAN, OPERATOR, Config
 from onetape.model.time import parse_duration
 from onetape.notify.rules import ROOM_MIN
 from onetape.security.private import private_folder
 from onetape.security.tokens import make_token
+from onetape.store.config import keep_config
 from onetape.supervisor.added_robots import AddedRobots
-from onetape.supervisor.alert_watch import AlertWatch, routes_of
+from onetape.supervisor.alert_watch import JOURNALED, AlertWatch, routes_of
 from onetape.supervisor.child import ChildFiles, Process
 from onetape.supervisor.fork_server import ForkServer
 from onetape.supervisor.heartbeat import Pulses, journal_of
@@ -102,6 +103,7 @@ class Supervisor:
     def use(self, config: Config) -> None:
         """Takes this as the configuration from here on."""
         self.config = self.starter.config = config
+        keep_config(self.home, config)
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -148,7 +150,7 @@ class Supervisor:
             self.say("info", "supervisor", "all stopped")
         finally:
             if self.metrics is not None:
-                await loop.run_in_executor(None, self.metrics.close)
+                await self.metrics.close()
             if self.alerts is not None:
                 await loop.run_in_executor(None, self.alerts.close)
                 await asyncio.sleep(0)  # what it told last
@@ -216,10 +218,11 @@ class Supervisor:
             return asyncio.run_coroutine_threadsafe(status(), loop).result(STATUS_WITHIN_S)
 
         port = self.config.metrics.port
+        made = Metrics(self.home, counts, status=status_in_loop, alerts=figures)
         while self.metrics is None:
-            make = partial(Metrics, self.home, port, counts, status=status_in_loop, alerts=figures)
             try:
-                self.metrics = await loop.run_in_executor(None, make)
+                made.open(port)
+                self.metrics = made
             except OSError as error:
                 if (words := f"no metrics at port {port}: {error}") != said:
                     self.say("error", "supervisor", said := words)
@@ -228,10 +231,12 @@ class Supervisor:
 
     def _journals(self) -> dict[str, Path]:
         """Where what went wrong is said."""
-        kinds = ("robot", "gateway", "collector", "hub", "guardian", "recorder", "control", TELEGRAM)
-        journaled = (each for each in self.children if each.kind in kinds)
-        found = {each.name: journal_of(self.home, each.name, each.kind) for each in journaled}
-        return {name: path for name, path in found.items() if path is not None}
+        journaled = (each for each in self.children if each.kind in JOURNALED)
+        found: dict[Path, str] = {}
+        for each in journaled:
+            if (path := journal_of(self.home, each.name, each.kind)) is not None:
+                found.setdefault(path, each.name)  # a standby has that of the process that it follows
+        return {name: path for path, name in found.items()}
 
     @property
     def children(self) -> list[Child]:
@@ -378,6 +383,7 @@ class Supervisor:
 
     def _watch(self, name: str, process: Process) -> None:
         self.processes[name] = process
+        self._said.pop(name, None)  # by an earlier one: no reason for how this one ends
         asyncio.get_running_loop().add_reader(process.file, self._gone, name)
         self.wake.set()
 

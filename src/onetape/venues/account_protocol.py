@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from onetape.model.instrument import Instrument
@@ -22,11 +23,25 @@ class AccountProtocol:
         self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
         self._by_raw: dict[str, Instrument] = {}
+        self.unlisted: set[str] = set()
         self.unknown: dict[str, int] = {}  # messages that have no meaning here, by name
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None:
         self._by_symbol = {i.symbol: i for i in instruments}
         self._by_raw = {i.raw_symbol: i for i in instruments}
+        self.unlisted.clear()
+
+    def listed(self, rows: Sequence[Any], *, amount: str = "", name: str = "symbol") -> list[Any]:
+        """Returns the rows of instruments that are known, and notes the others. amount: key of what is held, 0 is
+        nothing; "": rows of orders."""
+        others = [row for row in rows if row[name] not in self._by_raw]
+        self.unlisted |= {str(row[name]) for row in others if not amount or Decimal(row.get(amount) or 0)}
+        return [row for row in rows if row[name] in self._by_raw] if others else list(rows)
+
+    def of_other_symbol(self, raw: object) -> list[VenueReport]:
+        """Reports that something came of an instrument that is not known."""
+        self.unlisted.add(str(raw))
+        return [StreamReport("other symbol", str(raw))]
 
     def query(self, key: OrderKey, now: int) -> Call:
         raise NotImplementedError

@@ -95,7 +95,7 @@ def may_be_halted(view: View) -> bool:
         or state.is_deaf
         or view.behind_ns
         or state.silent_ns(symbol)
-        or state.manager.index.working.unknown(symbol) is not None
+        or any(state.manager.index.working.unknown(symbol))
     )
 
 
@@ -250,7 +250,7 @@ def _seconds(ns: int) -> str:
 
 
 def unknown(view: View) -> Refusal | None:
-    unknown = view.state.manager.index.working.unknown(view.spec.symbol)
+    unknown = next(view.state.manager.index.working.unknown(view.spec.symbol), None)
     if unknown is None:
         return None
     text = f"nobody knows yet what became of {_unknown_count(view)}, {unknown.client_id} for one"
@@ -262,8 +262,7 @@ def unknown_orders(view: View) -> Measure:
 
 
 def _unknown_count(view: View) -> int:
-    unknown = view.state.manager.index.working.all_unknown()
-    return sum(each.spec.symbol == view.spec.symbol for each in unknown)
+    return sum(1 for _ in view.state.manager.index.working.unknown(view.spec.symbol))
 
 
 def other_mode(view: View) -> Refusal | None:

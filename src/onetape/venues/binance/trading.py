@@ -361,10 +361,10 @@ class BinanceUsdmProtocol(AccountProtocol):
                     return Answer(Outcome.DONE, (algo_row(value, self._by_raw),))
                 return Answer(Outcome.DONE, (order_row(value, self._by_raw),))
             case Purpose.OPEN_ORDERS:
-                rows = [order_row(r, self._by_raw) for r in value if r["symbol"] in self._by_raw]
+                rows = [order_row(r, self._by_raw) for r in self.listed(value)]
                 return Answer(Outcome.DONE, tuple(rows))
             case Purpose.OPEN_CONDITIONALS:
-                rows = [algo_row(r, self._by_raw) for r in value if r["symbol"] in self._by_raw]
+                rows = [algo_row(r, self._by_raw) for r in self.listed(value)]
                 return Answer(Outcome.DONE, tuple(rows))
             case Purpose.FILLS:
                 fills = tuple(trade_row(row, self._by_raw) for row in value)
@@ -376,10 +376,8 @@ class BinanceUsdmProtocol(AccountProtocol):
             case Purpose.POSITIONS:
                 # It was read off after the request left: that much is known, and what the stream said since is newer.
                 queried_at = self._sent_at(call)
-                return Answer(
-                    Outcome.DONE,
-                    tuple(position_row(r, self._by_raw, queried_at) for r in value if r["symbol"] in self._by_raw),
-                )
+                held = self.listed(value, amount="positionAmt")
+                return Answer(Outcome.DONE, tuple(position_row(r, self._by_raw, queried_at) for r in held))
             case Purpose.BALANCES:
                 queried_at = self._sent_at(call)
                 bounds = (queried_at, queried_at - CLOCK_STEP, now + CLOCK_STEP)
@@ -433,7 +431,7 @@ class BinanceUsdmProtocol(AccountProtocol):
     def _order_event(self, o: dict[str, Any]) -> list[VenueReport]:
         i = self._by_raw.get(o["s"])
         if i is None:
-            return [StreamReport("other symbol", str(o["s"]))]
+            return self.of_other_symbol(o["s"])
         kind, status = o["x"], o["X"]
         side, position_side = Side(o["S"].lower()), PositionSide(o["ps"].lower())
         time = int(o["T"]) * MS
@@ -493,12 +491,9 @@ class BinanceUsdmProtocol(AccountProtocol):
             BalanceReport(row["a"], money_of(row["wb"]), time) for row in value["a"].get("B", ())
         ]
         found += self._moves.of_event(value["a"], int(value["T"]), self._symbol)
-        for row in value["a"].get("P", ()):
-            i = self._by_raw.get(row["s"])
-            if i is not None:
-                side = PositionSide(row["ps"].lower())
-                qty = units_of(row["pa"], i.size_decimals)
-                found.append(PositionReport(i.symbol, side, qty, time))
+        for row in self.listed(value["a"].get("P", ()), amount="pa", name="s"):
+            i, side = self._by_raw[row["s"]], PositionSide(row["ps"].lower())
+            found.append(PositionReport(i.symbol, side, units_of(row["pa"], i.size_decimals), time))
         return found
 
     def _symbol(self, raw: str) -> str:
@@ -509,7 +504,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         o = value["o"]
         i = self._by_raw.get(o["s"])
         if i is None:
-            return [StreamReport("other symbol", str(o["s"]))]
+            return self.of_other_symbol(o["s"])
         state = ALGO_STATES.get(o["X"], OrderState.UNKNOWN)
         if o["X"] in ("TRIGGERING", "FINISHED"):
             return []  # on the way, and told of the order that it sent

@@ -44,7 +44,7 @@ class BitmexVenue(VenueDefaults):
 
     protocol: BitmexProtocol
     clock_step: Final = CLOCK_STEP
-    budget = (BudgetRule(60 * SECOND, 120, ""),)
+    budget = (BudgetRule(60 * SECOND, 120, "", rolls=True),)
     connects: Final = BudgetRule(HOUR, 720, "")  # as public clients have it; not tried
     order_rules = (BudgetRule(SECOND, 10, ""),)
     symbols_max: Final = 20  # three topics for each

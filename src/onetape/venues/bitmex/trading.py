@@ -33,7 +33,6 @@ from onetape.orders.reports import (
     MoveReport,
     OrderStatusReport,
     PositionReport,
-    StreamReport,
     VenueReport,
 )
 from onetape.venues.account_protocol import AccountProtocol
@@ -260,7 +259,8 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, found, not_found=not found)
             case Purpose.OPEN_ORDERS | Purpose.OPEN_CONDITIONALS:
                 is_stop = call.purpose is Purpose.OPEN_CONDITIONALS
-                return Answer(Outcome.DONE, tuple(each for each in self._orders(value) if each.trigger or not is_stop))
+                rows = self._orders(self.listed(value))
+                return Answer(Outcome.DONE, tuple(each for each in rows if each.trigger or not is_stop))
             case Purpose.FILLS:
                 fills = tuple(self._fill(row) for row in value if row["symbol"] in self._by_raw)
                 return Answer(Outcome.DONE, fills, cursor=_next_page(call, len(value)))
@@ -354,8 +354,8 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
                 mark=_price(row.get("markPrice")),
                 liquidation=_price(row.get("liquidationPrice")),
             )
-            for row in rows
-            if (i := self._by_raw.get(row["symbol"])) is not None and "currentQty" in row
+            for row in self.listed(rows, amount="currentQty")
+            if (i := self._by_raw[row["symbol"]]) and "currentQty" in row
         ]
 
     def _move(self, row: Mapping[str, Any]) -> MoveReport:
@@ -387,7 +387,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
 
     def _execution(self, row: Mapping[str, Any]) -> list[VenueReport]:
         if row["symbol"] not in self._by_raw:
-            return [StreamReport("other symbol", str(row["symbol"]))]
+            return self.of_other_symbol(row["symbol"])
         match row["execType"]:
             case "Funding":
                 return []  # what it moved is asked for: its row has no id that the history repeats

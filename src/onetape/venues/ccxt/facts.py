@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from onetape.venues.client_ids import UUID_CHARS
+
 __all__ = ["FACTS", "Facts", "facts_of"]
 
 
 class Facts(NamedTuple):
     """The facts of one exchange of ccxt.
 
-    client_id: how an order's id of ours is written: `text`, `hex` (0x and 32 digits) or `uuid`.
+    client_id: how an order's id of ours is written: `text`, `hex` (0x and 32 digits), `uuid`, or `short`
+        (18 letters, longer ones as UUID).
     by_client_id: the parameter with which fetchOrder finds an order by our id; "": it cannot.
     proves_absence: the venue refuses requests that are late, and answers for our id itself, so that
         an order that it does not know long after it was sent will never be. Else it stays UNKNOWN.
@@ -49,7 +52,9 @@ FACTS: Final[dict[str, Facts]] = {
     "okx": Facts(by_client_id="clientOrderId", amends=True),
     # fetchOrder finds only the last 500 orders, and says so by an error until it is told to.
     "bybit": Facts(client_id_chars=36, amends=True, options={"recvWindow": 5000}),
-    "hyperliquid": Facts(client_id="hex", client_id_chars=16, by_client_id="clientOrderId", price_of_market=True),
+    "hyperliquid": Facts(
+        client_id="hex", client_id_chars=UUID_CHARS, by_client_id="clientOrderId", price_of_market=True
+    ),
     # Its codes are those of Binance.
     "aster": Facts(
         client_id_chars=36,
@@ -58,7 +63,7 @@ FACTS: Final[dict[str, Facts]] = {
         proves_absence=True,
         options={"recvWindow": 5000},
     ),
-    "pacifica": Facts(client_id="uuid", client_id_chars=16, post_only_as_tif=True, poll_s=5.0),
+    "pacifica": Facts(client_id="uuid", client_id_chars=UUID_CHARS, post_only_as_tif=True, poll_s=5.0),
     "binanceusdm": Facts(
         client_id_chars=36,
         by_client_id="origClientOrderId",
@@ -69,7 +74,8 @@ FACTS: Final[dict[str, Facts]] = {
         simulated="binance-usdm",
     ),
     "kraken": Facts(
-        client_id_chars=18,
+        client_id="short",
+        client_id_chars=UUID_CHARS,
         amends=True,
         codes="kraken",
         offsets="ofs",

@@ -9,6 +9,9 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Final
 
+from onetape.venues.client_ids import client_id_of as decoded
+from onetape.venues.client_ids import short_id, uuid_of
+
 __all__ = ["client_id_of", "client_id_text", "units"]
 
 _ID_BYTES: Final = 16
@@ -28,10 +31,10 @@ def client_id_text(client_id: str, form: str) -> str:
     """Returns how our id is written at a venue. Raises ValueError where it is too long for that."""
     if form == "text":
         return client_id
+    if form == "short":
+        return short_id(client_id)
     raw = client_id.encode()
-    if len(raw) > _ID_BYTES:
-        raise ValueError(f"{client_id} has more than {_ID_BYTES} letters")
-    digits = raw.ljust(_ID_BYTES, b"\0").hex()
+    digits = uuid_of(client_id).replace("-", "") if len(raw) > _ID_BYTES else raw.ljust(_ID_BYTES, b"\0").hex()
     if form == "hex":
         return "0x" + digits
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
@@ -41,9 +44,14 @@ def client_id_of(text: str, form: str) -> str:
     """Our id; what was not written by us stays as it is."""
     if form == "text" or not text:
         return text
+    if form == "short":
+        return decoded(text)
     digits = text.removeprefix("0x").replace("-", "")
     try:
         ours = bytes.fromhex(digits).rstrip(b"\0").decode("ascii")
-    except (ValueError, UnicodeDecodeError):
+    except UnicodeDecodeError:  # a longer one; ASCII has no byte like a UUID's variant
+        ours = decoded(digits)
+        return ours if ours != digits else text
+    except ValueError:
         return text
     return ours if ours.isalnum() else text

@@ -69,6 +69,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
         self._headers = {"Authorization": token, "Content-Type": "application/json"}
         self._by_symbol: dict[str, Instrument] = {}
         self._by_name: dict[str, Instrument] = {}
+        self.unlisted: set[str] = set()
         # By currency, the most decimals that were seen: of balances, and of fees in lists.
         self._decimals: dict[str, int] = {}
         self._fee_decimals: dict[str, int] = {}
@@ -77,6 +78,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
     def set_instruments(self, instruments: Sequence[Instrument]) -> None:
         self._by_symbol = {i.symbol: i for i in instruments}
         self._by_name = {i.name: i for i in instruments}
+        self.unlisted.clear()
         is_spot = all(i.kind is Kind.SPOT for i in instruments)
         self.traits = Traits(positions=not is_spot, conditionals=False)
 
@@ -258,6 +260,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
                 proven = found is None and value["proof"] and self._facts.proves_absence
                 return Answer(Outcome.DONE, tuple(reports), not_found=proven)
             case Purpose.OPEN_ORDERS:
+                self.unlisted |= {row["symbol"] for row in value} - self._by_name.keys()
                 return Answer(Outcome.DONE, tuple(self._orders(value)))
             case Purpose.FILLS:
                 cursor = msgspec.json.encode(value["cursor"]).decode() if value["cursor"] else ""
@@ -345,7 +348,9 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
         held: dict[str, int] = {}
         for row in rows:
             i = self._by_name.get(row["symbol"])
-            if i is not None and row["contracts"] is not None:
+            if i is None and row["contracts"] is not None and Decimal(row["contracts"]):
+                self.unlisted.add(row["symbol"])
+            elif i is not None and row["contracts"] is not None:
                 qty = abs(units(row["contracts"], i.size_decimals))
                 held[i.symbol] = held.get(i.symbol, 0) + (-qty if row["side"] == "short" else qty)
         return [PositionReport(s, PositionSide.BOTH, qty, queried_at) for s, qty in held.items()]

@@ -40,10 +40,10 @@ from onetape.orders.reports import (
     FillReport,
     MoveReport,
     OrderStatusReport,
-    StreamReport,
     VenueReport,
 )
 from onetape.venues.account_protocol import AccountProtocol
+from onetape.venues.client_ids import UUID_CHARS, client_id_of, short_id
 from onetape.venues.endpoint import Endpoint
 from onetape.venues.kraken.assets import Pair, Pairs
 from onetape.venues.kraken.errors import row_of_text
@@ -101,7 +101,7 @@ class KrakenSpotProtocol(AccountProtocol):
     """Implements `OrderProtocol`. Raises BadConfig for a secret that is no base64."""
 
     name = "kraken"
-    client_id_chars = 18
+    client_id_chars = UUID_CHARS
     hidden_wallets = TO_FUTURES[1:]  # the futures side has keys of its own
     traits = Traits(
         positions=False, conditionals=False, ended_apart=True, fills_by_symbol=False, dead_man_by_symbol=False
@@ -136,7 +136,7 @@ class KrakenSpotProtocol(AccountProtocol):
             "pair": i.raw_symbol,
             "type": spec.side.value,
             "volume": i.size_text(spec.size_int),
-            "cl_ord_id": client_id,
+            "cl_ord_id": short_id(client_id),
             "oflags": "post,fciq" if spec.post_only else "fciq",
             "deadline": rfc3339(now + DEADLINE),
         }
@@ -160,11 +160,15 @@ class KrakenSpotProtocol(AccountProtocol):
         return self._signed(_PLACE, params, now, subject=key)
 
     def cancel(self, key: OrderKey, now: int) -> Call:
-        return self._signed(_CANCEL, {"cl_ord_id": key.client_id}, now, subject=key)
+        return self._signed(_CANCEL, {"cl_ord_id": short_id(key.client_id)}, now, subject=key)
 
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
         i = self._by_symbol[key.symbol]
-        params = {"cl_ord_id": key.client_id, "order_qty": i.size_text(size), "deadline": rfc3339(now + DEADLINE)}
+        params = {
+            "cl_ord_id": short_id(key.client_id),
+            "order_qty": i.size_text(size),
+            "deadline": rfc3339(now + DEADLINE),
+        }
         if spec.type is OrderType.LIMIT:
             params["limit_price"] = i.price_text(price)
         return self._signed(_AMEND, params, now, subject=key)
@@ -173,7 +177,7 @@ class KrakenSpotProtocol(AccountProtocol):
         if key.venue_id:
             return self._signed(_QUERY, {"txid": key.venue_id}, now, subject=key)
         endpoint = _QUERY_CLOSED if key.ended else _QUERY_OPEN
-        return self._signed(endpoint, {"cl_ord_id": key.client_id}, now, subject=key)
+        return self._signed(endpoint, {"cl_ord_id": short_id(key.client_id)}, now, subject=key)
 
     def open_stops(self, symbol: str, now: int) -> Call | None:
         return None
@@ -321,7 +325,7 @@ class KrakenSpotProtocol(AccountProtocol):
                 reports = self._order_rows(rows)
                 return Answer(Outcome.DONE, tuple(reports[:1]), not_found=not rows)
             case Purpose.OPEN_ORDERS:
-                return Answer(Outcome.DONE, tuple(self._order_rows(value["open"])))
+                return Answer(Outcome.DONE, tuple(self._order_rows(value["open"], is_open=True)))
             case Purpose.FILLS:
                 return self._fills(call, value)
             case Purpose.BALANCES:
@@ -380,12 +384,14 @@ class KrakenSpotProtocol(AccountProtocol):
         instrument = self._by_symbol.get(pair.symbol) if pair is not None else None
         return None if instrument is None or pair is None else (instrument, pair)
 
-    def _order_rows(self, rows: Mapping[str, Any]) -> list[OrderStatusReport]:
+    def _order_rows(self, rows: Mapping[str, Any], *, is_open: bool = False) -> list[OrderStatusReport]:
         found = []
         for txid, row in rows.items():
             followed = self._followed(row["descr"]["pair"])
             if followed is not None:
                 found.append(self._order_row(followed[0], txid, row))
+            elif is_open:
+                self.unlisted.add(str(row["descr"]["pair"]))
         return found
 
     def _order_row(self, i: Instrument, txid: str, row: dict[str, Any]) -> OrderStatusReport:
@@ -400,7 +406,7 @@ class KrakenSpotProtocol(AccountProtocol):
             state = OrderState.PARTIALLY_FILLED
         return OrderStatusReport(
             symbol=i.symbol,
-            client_id=row.get("cl_ord_id") or txid,
+            client_id=client_id_of(row.get("cl_ord_id") or txid),
             venue_id=txid,
             state=state,
             time=0,
@@ -466,9 +472,9 @@ class KrakenSpotProtocol(AccountProtocol):
             return []  # received, not taken yet
         followed = self._followed(row["symbol"])
         if followed is None:
-            return [StreamReport("other symbol", str(row["symbol"]))]
+            return self.of_other_symbol(row["symbol"])
         i, pair = followed
-        client_id = row.get("cl_ord_id") or row["order_id"]
+        client_id = client_id_of(row.get("cl_ord_id") or row["order_id"])
         time = parse_time(row["timestamp"])
         side = Side(row["side"]) if "side" in row else Side.NONE
         found: list[VenueReport] = []

@@ -24,8 +24,8 @@ ambiguous ORDER_UNKNOWN: 6 ORDER_NOT_FOUND | 37 UNUSED_CLIENT_ORDER_ID
 ambiguous ORDER_UNKNOWN: Failed to cancel order | Order not found | Unused client order id
 ambiguous VENUE_UNAVAILABLE: 503 Service Unavailable
 safe VENUE_RATE_LIMIT: 429 Too Many Requests
+safe CLOCK_SKEW: Invalid message
 definitive BAD_SIGNATURE: 401 signature | Verification failed
-definitive CLOCK_SKEW: Invalid message
 definitive PERMISSION_DENIED: 1 ACCOUNT_NOT_FOUND | 40 NOT_MAIN_ACCOUNT | 402 signer | 403 Forbidden
 definitive PERMISSION_DENIED: Agent not authorized | Beta access required
 definitive UNKNOWN_SYMBOL: 3 BOOK_NOT_FOUND | Book not found

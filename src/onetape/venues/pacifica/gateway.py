@@ -58,7 +58,7 @@ class PacificaVenue(VenueDefaults):
         """api_config_key: for which requests are counted, in place of the address."""
         self.protocol = PacificaProtocol(key, secret, api_config_key)
         # "Rate limits"; another copy says 125 for an address.
-        self.budget = (BudgetRule(60 * SECOND, (300 if api_config_key else 100) * CREDIT, ""),)
+        self.budget = (BudgetRule(60 * SECOND, (300 if api_config_key else 100) * CREDIT, "", rolls=True),)
         self.past = PacificaPast(self.protocol)
         self.marks = MarkPrices(self.protocol.public(Purpose.MARKET, "/info/prices"), self.protocol.mark_prices)
         self._addresses = addresses

@@ -43,17 +43,16 @@ from onetape.orders.reports import (
     MoveReport,
     OrderStatusReport,
     PositionReport,
-    StreamReport,
     VenueReport,
 )
 from onetape.venues.account_protocol import AccountProtocol
+from onetape.venues.client_ids import UUID_CHARS, client_id_of, uuid_of
 from onetape.venues.columns import named_rows
 from onetape.venues.numbers import money_of, units_of
 from onetape.venues.outcome import retry_after, unreadable
 from onetape.venues.pacifica.errors import GONE, row_of_error
 from onetape.venues.pacifica.signing import AgentSigner, config_key_header
 from onetape.venues.pacifica.words import (
-    CLIENT_ID_CHARS,
     FORCED,
     NEWS,
     OPERATIONS,
@@ -65,9 +64,7 @@ from onetape.venues.pacifica.words import (
     TRADE_COLUMNS,
     TRADE_SIDES,
     TRIGGERS,
-    client_id_of,
     named,
-    uuid_of,
 )
 from onetape.venues.query_text import query_text
 
@@ -120,7 +117,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
     secret only what is public can be asked for."""
 
     name = "pacifica"
-    client_id_chars = CLIENT_ID_CHARS
+    client_id_chars = UUID_CHARS
     traits = Traits(ended_apart=True, fills_by_symbol=False, forced=tuple(f"{word}-" for word in FORCED))
 
     def __init__(self, account: str, secret: str, api_config_key: str = "") -> None:
@@ -336,7 +333,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
                 is_newest = not cursor or int(value[0]["order_id"]) > int(value[-1]["order_id"])
                 return Answer(Outcome.DONE, () if found is None else (found,), not_found=found is None and is_newest)
             case Purpose.OPEN_ORDERS:
-                return Answer(Outcome.DONE, tuple(self._order_rows(value)))
+                return Answer(Outcome.DONE, tuple(self._order_rows(self.listed(value))))
             case Purpose.OPEN_CONDITIONALS:
                 rows = self._order_rows(value)
                 return Answer(Outcome.DONE, tuple(r for r in rows if r.conditional and r.symbol == call.symbol))
@@ -345,7 +342,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
                 start = call.target.partition("start_time=")[2].partition("&")[0]
                 return Answer(Outcome.DONE, tuple(fills), cursor=f"{start}:{cursor}" if cursor else "")
             case Purpose.POSITIONS:
-                held = (self._position(row, call.made) for row in value if row["symbol"] in self._by_raw)
+                held = (self._position(row, call.made) for row in self.listed(value, amount="amount"))
                 return Answer(Outcome.DONE, tuple(held))
             case Purpose.BALANCES:
                 bounds = (call.made, call.made - CLOCK_STEP, now + CLOCK_STEP)
@@ -391,7 +388,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         data: Any = value.get("data")
         match value.get("channel"):
             case "account_order_updates":
-                return [self._order_event(row) for row in named_rows(data, ORDER_COLUMNS)]
+                return [each for row in named_rows(data, ORDER_COLUMNS) for each in self._order_event(row)]
             case "account_trades":
                 return [each for row in named_rows(data, TRADE_COLUMNS) for each in self._trade_event(row)]
             case "account_info":
@@ -410,23 +407,25 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         self._held.clear()
 
     def _position_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
-        i, time = self._by_raw.get(row["symbol"]), int(row["updated_at"]) * MS
-        if i is None or time < self._held.get(i.symbol, (0, 0))[1]:
+        if not self.listed([row], amount="amount"):
+            return []
+        i, time = self._by_raw[row["symbol"]], int(row["updated_at"]) * MS
+        if time < self._held.get(i.symbol, (0, 0))[1]:
             return []
         report = self._position(row, time)
         self._held[i.symbol] = report.qty, time
         return [report]
 
-    def _order_event(self, row: Mapping[str, Any]) -> VenueReport:
+    def _order_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
         i = self._by_raw.get(row["symbol"])
         if i is None:
-            return StreamReport("other symbol", str(row["symbol"]))
-        return _status(i, row, int(row["updated_at"]) * MS)
+            return self.of_other_symbol(row["symbol"])
+        return [_status(i, row, int(row["updated_at"]) * MS)]
 
     def _trade_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
         i = self._by_raw.get(row["symbol"])
         if i is None:
-            return [StreamReport("other symbol", str(row["symbol"]))]
+            return self.of_other_symbol(row["symbol"])
         fill = _fill(i, row)
         qty, since = self._held.get(i.symbol, (0, 0))
         if fill.trade_id in self._traded or fill.time <= since:  # the row has it in it

@@ -1,20 +1,14 @@
-"""Pacifica: what its words mean here, and our client order ids as the UUIDs that it wants.
-
-Of a UUID 122 bits are free (RFC 9562); our ids have 38 letters, so 23 of them fit. One that is no id
-of ours stays as it is; an order without any goes by the venue's number.
-"""
+"""Pacifica: what its words mean here. An order without a client id goes by the venue's number."""
 
 from __future__ import annotations
 
 from typing import Final
-from uuid import UUID
 
 from onetape.model.enums import OrderNews, OrderState, Side, TriggerBy
-from onetape.model.ids import parse_client_id
+from onetape.venues.client_ids import uuid_of
 from onetape.venues.columns import columns
 
 __all__ = [
-    "CLIENT_ID_CHARS",
     "FORCED",
     "INTERVALS",
     "NEWS",
@@ -27,18 +21,8 @@ __all__ = [
     "TRADE_COLUMNS",
     "TRADE_SIDES",
     "TRIGGERS",
-    "client_id_of",
     "named",
-    "uuid_of",
 ]
-
-CLIENT_ID_CHARS: Final = 23
-_LETTERS: Final = "\0TX0123456789abcdefghijklmnopqrstuvwxyz"  # the first is none: ids differ in length
-_VALUES: Final = {letter: value for value, letter in enumerate(_LETTERS)}
-_BASE: Final = len(_LETTERS)
-_LOW: Final = (1 << 62) - 1
-_MIDDLE: Final = (1 << 12) - 1
-_MARKS: Final = 4 << 76 | 2 << 62  # version and variant
 
 SIDE_WORDS: Final = {Side.BUY: "bid", Side.SELL: "ask"}
 SIDES: Final = {word: side for side, word in SIDE_WORDS.items()}
@@ -110,36 +94,6 @@ POSITION_COLUMNS: Final = columns(
 )
 # Why a trade was made that the venue itself closed a position with: its order's client id begins so.
 FORCED: Final = ("market_liquidation", "backstop_liquidation", "adl_liquidation", "settlement")
-
-
-def uuid_of(client_id: str) -> str:
-    """Raises ValueError for an id of other letters, or of more than there is room for."""
-    number = 0
-    try:
-        for letter in client_id:
-            number = number * _BASE + _VALUES[letter]
-    except KeyError:
-        raise ValueError(f"{client_id} has other letters than T, X, a to z and 0 to 9") from None
-    if len(client_id) > CLIENT_ID_CHARS:
-        raise ValueError(f"{client_id} has more than {CLIENT_ID_CHARS} letters")
-    high, middle, low = number >> 74, number >> 62 & _MIDDLE, number & _LOW
-    text = f"{high << 80 | middle << 64 | low | _MARKS:032x}"  # as UUID writes it, in a third of the time
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-def client_id_of(text: str) -> str:
-    """Our id; what was not written by us stays as it is."""
-    try:
-        raw = UUID(text).int
-    except ValueError:
-        return text
-    number = raw >> 80 << 74 | (raw >> 64 & _MIDDLE) << 62 | raw & _LOW
-    letters = []
-    while number:
-        number, value = divmod(number, _BASE)
-        letters.append(_LETTERS[value])
-    found = "".join(reversed(letters))
-    return found if parse_client_id(found) is not None else text
 
 
 def named(client_id: str) -> dict[str, str | int]:
