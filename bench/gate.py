@@ -4,17 +4,20 @@ least of the same work, in one process.
     python bench/gate.py [NAME...] [--write]
 
 A ratio is processor time of ours over that of the floor: other work of the machine, and much of what machine it is, is
-in both. One that is a quarter worse than its line in each of three measurements fails the gate. A change that means to
-cost moves the line (--write) and says why.
+in both. One that is a quarter worse than its line in each of three measurements fails the gate. The order inside a
+gateway, whose code is larger than a cache, varies more than that beside other work, so its calls are counted as well.
+A change that means to cost moves the line (--write) and says why.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import cProfile
 import hashlib
 import hmac
 import json
+import pstats
 import statistics
 import sys
 import tempfile
@@ -37,7 +40,7 @@ from decode import _Depth, _Ticker, by_msgspec
 from loop import run_once
 from maker_taker import MakerTaker
 from market_tapes import instrument, walk_tape
-from order_inside import Inside, measure, percent
+from order_inside import WARM, measure, percent
 from sim_venues import measure as exchange_us
 
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -60,6 +63,7 @@ class Pair:
     ours: Work
     floor: Work | None
     of: str
+    worse: float = WORSE  # than its line, and it fails
 
 
 def timed(work: Callable[[], object], units: int) -> float:
@@ -183,8 +187,16 @@ def called() -> float:
 
 def inside() -> float:
     """The ratio of the median order to the parts that it cannot do without."""
-    samples, _, alone = asyncio.run(measure(TICKS, profile=False, at=Inside))
+    samples, _, alone = asyncio.run(measure(TICKS))
     return percent(samples, 50) / percent(alone, 50)
+
+
+@cache
+def calls_inside() -> float:
+    """Calls of functions, Python's and C's, that an order makes."""
+    watch = cProfile.Profile()
+    asyncio.run(measure(TICKS, watch=watch))
+    return pstats.Stats(watch).total_calls / (TICKS + WARM)  # type: ignore[attr-defined, no-any-return]
 
 
 def at_exchange() -> float:
@@ -220,7 +232,8 @@ PAIRS = [
     Pair("backtest: bars alone", over_quotes(BarsOnly), called, "a bare loop of calls"),
     Pair("backtest: compiled, empty", over_quotes(CompiledEmpty), called, "a bare loop of calls"),
     Pair("backtest: compiled, averages that cross", over_quotes(Cross), called, "a bare loop of calls"),
-    Pair("gateway: an order inside", inside, None, "decode, four frames, a signature"),
+    Pair("gateway: an order inside", inside, None, "decode, four frames, a signature", worse=1.6),
+    Pair("gateway: calls of an order inside", calls_inside, None, "one call", worse=1.05),
     Pair("exchange: a signed order", at_exchange, verified, "hmac, parse, encode"),
 ]
 
@@ -241,29 +254,28 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="make what is measured the lines")
     options = parser.parse_args()
     lines: dict[str, float] = tomllib.loads(LINES.read_text()) if LINES.exists() else {}
-    failed = []
+    pairs = [p for p in PAIRS if not options.names or any(p.name.startswith(name) for name in options.names)]
+    found: dict[str, list[float]] = {pair.name: [] for pair in pairs}
+
+    def is_worse(pair: Pair) -> bool:
+        return pair.name not in lines or min(found[pair.name]) > lines[pair.name] * pair.worse
+
+    for attempt in range(TRIES):
+        # What was worse is measured again after all others: what disturbs a machine lasts for a while.
+        for pair in pairs if attempt == 0 or options.write else [pair for pair in pairs if is_worse(pair)]:
+            found[pair.name].append(ratio(pair))
     print(f"{'':42} {'ratio':>8} {'line':>8}  to")
-    for pair in PAIRS:
-        if options.names and not any(pair.name.startswith(name) for name in options.names):
-            continue
-        began, line = time.monotonic(), lines.get(pair.name)
-        tries = [ratio(pair)]
-        while len(tries) < TRIES and (line is None or options.write or tries[-1] > line * WORSE):
-            tries.append(ratio(pair))
-        found = statistics.median(tries) if line is None or options.write else min(tries)
-        is_worse = line is not None and found > line * WORSE
-        verdict = "  WORSE" if is_worse else ""
-        shown = "-" if line is None else f"{line:.2f}"
-        print(f"{pair.name:42} {found:8.2f} {shown:>8}  {pair.of}{verdict}  ({time.monotonic() - began:.1f} s)")
-        if is_worse or line is None:
-            failed.append(pair.name)
-        if options.write:
-            lines[pair.name] = round(found, 2)
+    for pair in pairs:
+        shown = f"{lines[pair.name]:.2f}" if pair.name in lines else "-"
+        verdict = f"  WORSE in each of {len(found[pair.name])}" if is_worse(pair) else ""
+        print(f"{pair.name:42} {min(found[pair.name]):8.2f} {shown:>8}  {pair.of}{verdict}")
+    failed = [pair.name for pair in pairs if is_worse(pair)]
     if options.write:
+        lines |= {pair.name: round(statistics.median(found[pair.name]), 2) for pair in pairs}
         rows = "".join(f"{json.dumps(pair.name)} = {lines[pair.name]}\n" for pair in PAIRS if pair.name in lines)
         LINES.write_text(HEAD + rows)
     elif failed:
-        print(f"FAILED: a quarter worse than its line in bench/gate.toml, or without one: {', '.join(failed)}")
+        print(f"FAILED: worse than its line in bench/gate.toml allows, or without one: {', '.join(failed)}")
         sys.exit(1)
 
 

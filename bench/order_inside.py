@@ -332,15 +332,14 @@ def floor(home: Path, count: int) -> list[int]:
 
 
 async def measure(
-    count: int, profile: bool, *, crosses: bool = False, at: type[Inside] = Inside
+    count: int, *, watch: cProfile.Profile | None = None, crosses: bool = False, at: type[Inside] = Inside
 ) -> tuple[list[int], list[int], list[int]]:
-    """ns until the request is there, of the whole turn, of the floor."""
+    """ns until the request is there, of the whole turn, of the floor. watch: profiles the turns, warm-up included."""
     with tempfile.TemporaryDirectory() as place:
         inside = at(Path(place), crosses=crosses)
         await inside.begin()
         inside.rest(RESTING)
         samples, turns = [], []
-        watch = cProfile.Profile() if profile else None
         for number in range(1, count + WARM):
             message = inside.tick(number)
             if watch is not None:
@@ -353,8 +352,6 @@ async def measure(
                 watch.disable()
             inside.settle()
         inside.close()
-        if watch is not None:
-            pstats.Stats(watch).sort_stats("tottime").print_stats(40)
         return samples[WARM:], turns[WARM:], floor(Path(place), count + WARM)[WARM:]
 
 
@@ -369,9 +366,17 @@ def main() -> None:
     options.add_argument("--ticks", type=int, default=3000)
     options.add_argument("--profile", action="store_true")
     inputs = options.parse_args()
-    samples, turns, alone = asyncio.run(measure(inputs.ticks, inputs.profile))
-    crossing, _, _ = asyncio.run(measure(inputs.ticks, inputs.profile, crosses=True))
-    pacifica, _, _ = asyncio.run(measure(inputs.ticks, inputs.profile, at=AtPacifica))
+
+    def play(**world: Any) -> tuple[list[int], list[int], list[int]]:
+        watch = cProfile.Profile() if inputs.profile else None
+        found = asyncio.run(measure(inputs.ticks, watch=watch, **world))
+        if watch is not None:
+            pstats.Stats(watch).sort_stats("tottime").print_stats(40)
+        return found
+
+    samples, turns, alone = play()
+    crossing, _, _ = play(crosses=True)
+    pacifica, _, _ = play(at=AtPacifica)
     print(json.dumps({"figures": [
         {"name": f"market bytes to {what}, cores alone, p{which}", "unit": "us",
          "better": "less", "value": percent(found, which),

@@ -18,7 +18,7 @@ finally:
 
 
 def test_each_tick_makes_one_order_that_is_settled():
-    inside, turns, alone = asyncio.run(order_inside.measure(20, False))
+    inside, turns, alone = asyncio.run(order_inside.measure(20))
     assert len(inside) == 20 - 1
     assert len(alone) == 20
     assert all(found < turn for found, turn in zip(inside, turns, strict=True))
