@@ -278,3 +278,20 @@ def test_a_symbol_that_does_not_trade_any_more_is_not_missed(tmp_path):
             assert feed.stale.keys() == {"binance:S0/USDT:USDT"}
 
     asyncio.run(work())
+
+
+def test_the_alert_of_stale_symbols_names_those_of_now_and_ends_with_the_last(tmp_path):
+    async def work() -> None:
+        async with feeding(tmp_path, 2) as (_, feed, said, _tasks):
+            await wait_in_loop(lambda: any(each.state == "connected" for each in said))
+            feed.look(0)
+            feed.look(3600 * SECOND)
+            for symbol in ("binance:S1/USDT:USDT", "binance:S0/USDT:USDT"):
+                feed.drop(symbol)
+            assert [each.state for each in said if each.kind == "market"] == [
+                "stale: binance:S0/USDT:USDT, binance:S1/USDT:USDT",
+                "stale: binance:S0/USDT:USDT",
+                "live",
+            ]
+
+    asyncio.run(work())

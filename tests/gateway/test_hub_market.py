@@ -25,11 +25,11 @@ _QUOTE = struct.Struct("<qqqqqqQQ")
 class Hub:
     """A hub's journal, and the gateway that follows it, in one virtual time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, symbols: tuple[str, ...] = (BTC,)) -> None:
         self.now, self.beat, self.said, self.references = START, 1, [], {}
         self.path = folder / "hub"
         self.begin(tick="0.1")
-        options = HubOfGateway(journal=str(self.path), symbols=[BTC], stale_ns=BOUND)
+        options = HubOfGateway(journal=str(self.path), symbols=list(symbols), stale_ns=BOUND)
         facts = [from_symbol(BTC, tick="0.1", lot="0.001"), from_symbol(ETH, tick="0.1", lot="0.001")]
         self.market = HubMarket(
             options, facts, self.references, self.said.append, lambda: self.now, heartbeat=lambda _: self.beat
@@ -104,6 +104,15 @@ def test_what_the_hub_calls_stale_is_so_by_its_bound_until_it_is_fresh(hub: Hub)
     assert hub.market.bound_ns(BTC) == 3 * SECOND // 2
     hub.say("market", "fresh")
     assert hub.look() == 0
+
+
+def test_the_alert_of_stale_symbols_names_those_of_now(tmp_path: Path):
+    hub = Hub(tmp_path, (BTC, ETH))
+    hub.quote(1000)
+    hub.look()
+    stale = [each.state for each in hub.said if each.kind == "market" and each.severity]
+    assert [(BTC in each, ETH in each) for each in stale] == [(True, True), (False, True)]
+    hub.market.close()
 
 
 def test_a_hub_without_a_sign_of_life_has_no_market(hub: Hub):

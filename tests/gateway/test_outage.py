@@ -19,13 +19,15 @@ def said(looks: list[tuple[float, int, int]]) -> list[str]:
 
 def test_thirty_orders_are_one_alert_that_counts_them():
     looks = [(n / 100, 0, n + 1) for n in range(30)] + [(n, 0, 30) for n in range(1, 60)]
-    assert said([*looks, (60, 10, 30), (61, 30, 30), (62, 30, 30)]) == [
+    assert said([*looks, (60, 10, 30), (60.5, 11, 30), (61, 12, 30), (62, 30, 30), (63, 30, 30)]) == [
         "warning: 30 of unknown outcome, 30 now",
+        "warning: 30 of unknown outcome, 20 now",
+        "warning: 30 of unknown outcome, 18 now",
         "info: 30 settled",
     ]
 
 
-def test_one_that_grows_is_said_again_at_most_each_second():
+def test_one_that_changes_is_said_again_at_most_each_second():
     looks = [(n / 10, 0, n) for n in range(1, 41)]
     assert said(looks) == [f"warning: {n} of unknown outcome, {n} now" for n in (11, 21, 31)]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from onetape.model.time import SECOND
-from onetape.notify.alert import MINUTE_MAX, REPEAT_NS, Alert, Desk, Severity, Type
+from onetape.notify.alert import MINUTE_MAX, REPEAT_NS, UPDATE_NS, Alert, Desk, Severity, Type
 from onetape.notify.rules import alert_of, disk_alert
 
 
@@ -43,6 +43,34 @@ def test_its_end_is_told_if_it_was_and_it_may_begin_anew():
     assert (reported.severity, reported.message, reported.is_end) == (Severity.INFO, "over: lost", True)
     assert list(desk.over("gateway:main feed", 6)) == []
     assert desk.take(alert(6)) is not None
+
+
+def test_the_text_of_what_goes_on_follows_its_figure_at_most_once_in_a_while():
+    desk, seconds = Desk(), UPDATE_NS // SECOND
+    desk.take(alert(0, message="1 %"))
+    assert list(desk.updates(seconds * SECOND)) == []
+    desk.take(alert(1, message="2 %"))
+    assert list(desk.updates(1 * SECOND)) == []
+    (updated,) = desk.updates(seconds * SECOND)
+    assert (updated.message, updated.severity, updated.as_json()["state"]) == ("2 %", Severity.WARN, "update")
+    desk.take(alert(seconds + 1, message="3 %"))
+    desk.take(alert(seconds + 2, message="2 %"))
+    assert list(desk.updates(3 * seconds * SECOND)) == []
+    desk.take(alert(seconds + 3, message="4 %"))
+    (ended,) = desk.over("gateway:main feed", 4 * seconds * SECOND)
+    assert ended.message == "over: 4 %"
+
+
+def test_the_text_follows_also_where_it_is_acknowledged_or_held_back_in_a_storm():
+    desk, repeated = Desk(), REPEAT_NS[Severity.WARN] / SECOND
+    desk.take(alert(0, message="1 %"))
+    for n in range(MINUTE_MAX):
+        desk.take(alert(repeated, subject=str(n)))
+    assert desk.take(alert(repeated, message="2 %")) is None
+    assert [each.message for each in desk.updates(int(repeated * SECOND))] == ["2 %"]
+    desk.acknowledge(Type.FAILOVER, "gateway:main feed")
+    desk.take(alert(2 * repeated, message="3 %"))
+    assert [each.message for each in desk.updates(int(2 * repeated * SECOND))] == ["3 %"]
 
 
 def test_what_ends_ends_its_parts_and_nothing_else():

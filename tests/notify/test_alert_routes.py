@@ -243,6 +243,27 @@ def test_an_escalation_says_since_when():
     assert repeat.message == "a says (for 105 minutes, and nobody has acknowledged it)"
 
 
+def updated(words: str, time: int, message: str) -> Alert:
+    return replace(alert(words, time), message=message, is_update=True)
+
+
+def test_what_is_escalated_or_held_has_the_latest_text_and_says_since_when():
+    route = Route("", parse_config('[notify]\nurls = ["json://x/"]\nafter = "90m"\n').notify)
+    assert not list(route.take(alert("c a", at("10:00")), at("10:00")))
+    list(route.take(updated("c a", at("10:30"), "2 %"), at("10:30")))
+    assert [each.message for each in route.tick(at("11:45"))] == [
+        "2 % (for 105 minutes, and nobody has acknowledged it)"
+    ]
+    list(route.take(replace(alert("c a", at("12:00")), message="3 %"), at("12:00")))
+    assert [each.message for each in route.tick(at("14:00"))] == [
+        "3 % (for 240 minutes, and nobody has acknowledged it)"
+    ]
+    night = Route("", parse_config(f'[notify]\nurls = ["json://x/"]\n{QUIET}\n').notify)
+    assert not list(night.take(alert("w a", at("23:00")), at("23:00")))
+    list(night.take(updated("w a", at("23:30"), "2 %"), at("23:30")))
+    assert [each.message for each in night.tick(at("2026-11-24 07:00"))] == ["2 %"]
+
+
 def test_memory_is_bounded():
     route = Route("", parse_config(f'[notify]\nurls = ["json://x/"]\n{QUIET}\nafter = "1m"\n').notify)
     for n in range(3 * KEYS_MAX):

@@ -6,6 +6,7 @@ import pytest
 
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
+from onetape.notify.alert import UPDATE_NS
 from onetape.recorder.limits import Limits, Watch
 from onetape.recorder.options import recorder_options
 
@@ -29,6 +30,7 @@ def row(**figures):
         "delta": "0",
         "utilization": 0.0,
         "drawdown": 0.0,
+        "ts": 0,
     } | figures
 
 
@@ -50,6 +52,17 @@ def test_an_alert_begins_at_its_limit_and_ends_below_it(kind, figures):
         found = list(watch.changes([row(**{kind: figure}), row(account="other", **{kind: figure})]))
         assert [each["kind"] for each in found] == [kind] * len(said), figure
         assert [("severity" in each, each["subject"]) for each in found] == [(c == "+", "main USDT") for c in said]
+
+
+def test_a_figure_that_goes_on_beyond_its_limit_is_said_as_it_is_now():
+    watch, said = Watch({"main": LIMITS}), []
+    for ts, delta in ((0, "6000"), (1, "7000"), (UPDATE_NS, "7000"), (UPDATE_NS + 1, "8000"), (3 * UPDATE_NS, "8000")):
+        said += [(ts, each["state"], each["severity"]) for each in watch.changes([row(delta=delta, ts=ts)])]
+    assert said == [
+        (0, "6000, limit 5000", "warning"),
+        (UPDATE_NS, "7000, limit 5000", "warning"),
+        (3 * UPDATE_NS, "8000, limit 5000", "warning"),
+    ]
 
 
 @pytest.mark.parametrize(("equity", "is_said"), [("-1", True), ("0", False)])

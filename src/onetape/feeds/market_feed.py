@@ -264,7 +264,7 @@ class MarketFeed:
         for number in self._links:
             self._silence.forget(number + place)
         self._dropped.add(symbol)
-        self.stale.pop(symbol, None)
+        self._tell_stale()
 
     def look(self, now: int) -> None:
         """Says what has fallen silent and what speaks again.
@@ -292,13 +292,15 @@ class MarketFeed:
         lines = [since for stream, since in silent.items() if not stream % LINK]
         before, self.stale = self.stale, {}
         for number, symbol in enumerate(self._symbols, 1):
+            if symbol in self._dropped:
+                continue
             its = [since for stream, since in silent.items() if stream % LINK == number]
-            if (lines or its) and symbol not in self._dropped:
+            if lines or its:
                 self.stale[symbol] = before.get(symbol, min([*lines, *its]))
             if (symbol in self.stale) != (symbol in before):
                 state = "stale" if symbol in self.stale else "live"
                 self._say(HealthOut("feed", symbol, state))
-        if self.stale and self.stale.keys() - before.keys():
+        if self.stale and self.stale.keys() != before.keys():
             words = f"stale: {', '.join(self.stale)}"[:200]
             self._say(HealthOut("market", self._account, words, "warning"))
         elif before and not self.stale:

@@ -178,7 +178,7 @@ class HubMarket:
             if bool(market.why) != (symbol in self._said):
                 self._say(HealthOut("feed", symbol, "stale" if market.why else "live"))
         before, self._said = self._said, set(self.stale)
-        if self._said - before:
+        if self._said and self._said != before:
             words = ", ".join(f"{symbol} ({why})" for symbol, why in self.stale.items())
             self._say(HealthOut("market", "hub", f"stale: {words}"[:200], "warning"))
         elif before and not self._said:

@@ -119,7 +119,7 @@ class Outage:
     def __init__(self, account: str) -> None:
         self._account = account
         self._names: set[str] = set()  # of all that were unknown in it
-        self._said = 0  # how many, when it was said last
+        self._said = ""  # last, "": nothing
         self._due = 0
 
     def look(self, unknown: Iterable[str], now: int) -> HealthOut | None:
@@ -130,11 +130,11 @@ class Outage:
         self._names |= current
         count = len(self._names)
         if current:
-            if count == self._said or now < self._due:
-                return None
-            self._said, self._due = count, now + OUTAGE_SAID
             words = f"{count} of unknown outcome, {len(current)} now"
+            if words == self._said or now < self._due:
+                return None
+            self._said, self._due = words, now + OUTAGE_SAID
             return HealthOut("unknown orders", self._account, words, "warning")
-        was_said, self._said = self._said, 0
+        was_said, self._said = self._said, ""
         self._names.clear()
         return HealthOut("unknown orders", self._account, f"{count} settled") if was_said else None

@@ -1,8 +1,8 @@
 """What an alert is, and which of them leave: pure, time comes as an argument.
 
 One thing that goes on is told once, and again when it has lasted: what came in between is counted
-and said with the next. Of those that are not critical so many leave in a minute; the rest is
-counted, too. A critical one is never held back by others.
+and said with the next. Who reads what goes on sees its latest text. Of those that are not critical so many leave
+in a minute; the rest is counted, too. A critical one is never held back by others.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any, Final
 from onetape.model.sections import TRADE_TYPES
 from onetape.model.time import SECOND
 
-__all__ = ["SINKS", "TRADES", "Alert", "Desk", "Severity", "Type", "is_about_sinks"]
+__all__ = ["SINKS", "TRADES", "UPDATE_NS", "Alert", "Desk", "Severity", "Type", "is_about_sinks"]
 
 SINKS: Final = "notify"  # subject of alerts about the sinks themselves: notify[:ROUTE] NUMBER
 
 REPEAT_NS: Final = {"critical": 60 * SECOND, "warn": 600 * SECOND, "info": 600 * SECOND}
+UPDATE_NS: Final = 10 * SECOND  # between new texts of one thing that goes on: a figure may change with each quote
 MINUTE_MAX: Final = 20  # that are not critical
 KEYS_MAX: Final = 1000  # things that go on; beyond it the oldest is told anew
 
@@ -66,7 +67,7 @@ TRADES: Final = frozenset(map(Type, TRADE_TYPES))
 @dataclass(frozen=True, slots=True)
 class Alert:
     """subject: the process, account, symbol ... that it is about. time: ns UTC. more: how many of
-    the same came since the last one that was told."""
+    the same came since the last one that was told. is_update: of what goes on, for who reads it; it does not leave."""
 
     type: Type
     severity: Severity
@@ -76,6 +77,7 @@ class Alert:
     more: int = 0
     is_note: bool = False  # of what has happened: nothing goes on
     is_end: bool = False
+    is_update: bool = False
 
     @property
     def key(self) -> tuple[str, str, str, bool]:
@@ -104,7 +106,7 @@ class Alert:
             "message": self.message,
             "time": self.time,
             "more": self.more,
-            "state": "end" if self.is_end else "note" if self.is_note else "begin",
+            "state": "end" if self.is_end else "note" if self.is_note else "update" if self.is_update else "begin",
         }
 
     @property
@@ -119,9 +121,11 @@ class Alert:
 @dataclass(slots=True)
 class _Going:
     sent_at: int
-    message: str
+    message: str  # as it was said last, also where that was not told
     began: int
-    said_at: int  # last, also where that was not told
+    said_at: int
+    written: str  # the text that readers have
+    written_at: int
     more: int = 0
     is_acked: bool = False  # a person knows: it is not told again until it has ended
 
@@ -140,24 +144,34 @@ class Desk:
             return alert
         going = self._going.pop(alert.key, None)
         if going is not None and (going.is_acked or alert.time - going.sent_at < REPEAT_NS[alert.severity]):
-            going.more += 1
-            going.said_at = alert.time
-            self._going[alert.key] = going
+            self._repeated(alert, going)
             return None
         if alert.severity is not Severity.CRITICAL and not self._has_room(alert.time):
             self.dropped += 1
             if going is not None:  # its end is to be told
-                going.more += 1
-                going.said_at = alert.time
-                self._going[alert.key] = going
+                self._repeated(alert, going)
             return None
         more = 0 if going is None else going.more
         began = alert.time if going is None else going.began
-        self._going[alert.key] = _Going(alert.time, alert.message, began, alert.time)
+        self._going[alert.key] = _begun(alert, began)
         if len(self._going) > KEYS_MAX:
             # A note goes first: what goes on has an end that is to be told.
             del self._going[next((key for key in self._going if key[3]), next(iter(self._going)))]
         return replace(alert, more=more)
+
+    def _repeated(self, alert: Alert, going: _Going) -> None:
+        going.more += 1
+        going.message, going.said_at = alert.message, alert.time
+        self._going[alert.key] = going
+
+    def updates(self, now: int) -> Iterator[Alert]:
+        """Yields the latest text of what goes on and has been said in other words since; of each at most once in
+        UPDATE_NS."""
+        for (type_, subject, severity, is_note), going in self._going.items():
+            is_due = not 0 <= now - going.written_at < UPDATE_NS  # a clock may be set back
+            if is_due and going.message != going.written and not is_note:
+                going.written, going.written_at = going.message, now
+                yield Alert(Type(type_), Severity(severity), subject, going.message, now, is_update=True)
 
     def over(self, subject: str, now: int, message: str = "", *, before: int = 0) -> Iterator[Alert]:
         """What was told of this subject, or of a part of it, goes on no more: an alert that says
@@ -195,8 +209,8 @@ class Desk:
         """What an earlier desk has told and not ended, and its newest notes."""
         for each in alerts:
             alert = Alert.of(each)
-            is_acked = each.get("acked") is not None
-            self._going[alert.key] = _Going(alert.time, alert.message, alert.time, alert.time, is_acked=is_acked)
+            self._going[alert.key] = going = _begun(alert, alert.time)
+            going.is_acked = each.get("acked") is not None
 
     def _has_room(self, now: int) -> bool:
         while self._left and now - self._left[0] >= 60 * SECOND:
@@ -205,3 +219,7 @@ class Desk:
             return False
         self._left.append(now)
         return True
+
+
+def _begun(alert: Alert, began: int) -> _Going:
+    return _Going(alert.time, alert.message, began, alert.time, alert.message, alert.time)

@@ -23,8 +23,8 @@ _SEVERITIES: Final = ("INFO", "WARN", "CRITICAL")
 
 
 class PastAlerts:
-    """Follows the journal: all that goes on, and the newest of the others. id: its frame, `written` then, ns. cleared:
-    when its end was told, ns; acked: when a person acknowledged it; null: not yet."""
+    """Follows the journal: all that goes on, and the newest of the others. id: its frame, `written` then, ns. said: the
+    time of its text, ns. cleared: when its end was told, ns; acked: when a person acknowledged it; null: not yet."""
 
     def __init__(self, home: Path, last: int = ALERTS_MAX) -> None:
         self._ended: deque[dict[str, Any]] = deque(maxlen=last)
@@ -65,6 +65,14 @@ class PastAlerts:
                 each["acked"] = each["acked"] or record["time"]
                 each["actor"] = record["actor"]
             return
+        record["said"] = record["time"]
+        if record.get("state") == "update":
+            lasting = [each for each in self._going.get(key, ()) if each["severity"] == record["severity"]]
+            for each in lasting:
+                each["message"], each["said"] = record["message"], record["said"]
+            if lasting:
+                return
+            record["state"] = "begin"  # its first text found no room on the disk
         record["id"], record["written"], record["acked"] = id_, written, None
         begins = record.get("state") == "begin"
         for each in () if begins else self._going.pop(key, ()):
@@ -92,12 +100,14 @@ def alert_rows(past: Iterable[Mapping[str, Any]], config: Config, *, is_all: boo
     told again, and `actor` who acknowledged it.
     """
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    said: dict[tuple[Any, ...], int] = {}  # when the text of a row was
     for each in past:
         if each["state"] == "end":
             continue
         key = each["type"], each["subject"], each["state"], each["cleared"]
         row = rows.get(key)
         if row is None:
+            said[key] = each["said"]
             rows[key] = {
                 "id": each["id"],
                 "type": each["type"],
@@ -111,7 +121,9 @@ def alert_rows(past: Iterable[Mapping[str, Any]], config: Config, *, is_all: boo
                 "data": {"more": each["more"], **({"actor": each["actor"]} if "actor" in each else {})},
             }
             continue
-        row["message"], severity = each["message"], each["severity"].upper()
+        if each["said"] >= said[key]:
+            row["message"], said[key] = each["message"], each["said"]
+        severity = each["severity"].upper()
         if _SEVERITIES.index(severity) > _SEVERITIES.index(row["severity"]):  # nobody has acknowledged that
             row["severity"], row["acked"] = severity, each["acked"]
             row["data"].pop("actor", None)

@@ -46,9 +46,13 @@ class Route:
         self._unsaid = 0  # of those that were dropped
 
     def take(self, alert: Alert, now: int) -> Iterator[Alert]:
-        """What leaves now for an alert that is told."""
+        """What leaves now for an alert that is told. An update changes what waits here, and is yielded for what waits
+        in sinks."""
         key = alert.type, alert.subject
-        if alert.is_end:
+        if alert.is_update:
+            self._update(key, alert)
+            yield alert
+        elif alert.is_end:
             held = self._held.pop(key, None)
             if held is not None and not held.is_end and key in self._last:
                 time, worst, more = self._last[key]
@@ -63,9 +67,16 @@ class Route:
         elif not self._after:
             yield from self._leave(alert, now, alert.severity)
         elif not alert.is_note:  # it is over already: nobody need do anything
+            self._update(key, alert)
             due, before = self._due.get(key, (alert.time + self._after, alert))
             worse = max(before, alert, key=lambda each: _RANKS[each.severity])
             _put(self._due, key, (due, worse))
+
+    def _update(self, key: Key, alert: Alert) -> None:
+        if (held := self._held.get(key)) is not None and held.key == alert.key and not held.is_end:
+            self._held[key] = replace(held, message=alert.message)
+        if (due := self._due.get(key)) is not None and due[1].key == alert.key:
+            self._due[key] = due[0], replace(due[1], message=alert.message)
 
     def tick(self, now: int) -> Iterator[Alert]:
         """What leaves now since time has passed."""

@@ -139,11 +139,15 @@ class Sink:
         self._thread.start()
 
     def put(self, alert: Alert) -> None:
-        """Takes it at once, from any thread. What waits already and lasts is one alert, not many."""
+        """Takes it at once, from any thread. What waits already and lasts is one alert, not many; an update changes the
+        text of what waits."""
         with self._lock:
             place = _last_of(self._waiting, alert)
-            if place is not None and _lasts(self._waiting[place], alert):
-                self._waiting[place] = replace(alert, more=self._waiting[place].more + 1 + alert.more)
+            if place is not None and _lasts(before := self._waiting[place], alert):
+                more = before.more if alert.is_update else before.more + 1 + alert.more
+                self._waiting[place] = replace(alert, more=more, is_update=False)
+                return
+            if alert.is_update:
                 return
             self._waiting.append(alert)
             self._unsettled += 1

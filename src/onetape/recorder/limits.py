@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.notify.alert import UPDATE_NS
+
 __all__ = ["Limits", "Watch"]
 
 RELEASE: Final = Decimal("0.95")  # of a limit: below it the alert ends, and at the limit it begins but once
@@ -37,10 +39,12 @@ class Watch:
     """Remembers what is beyond its limit. limits: by account."""
 
     def __init__(self, limits: Mapping[str, Limits]) -> None:
-        self._limits, self._beyond = limits, set[tuple[str, str]]()
+        self._limits = limits
+        self._beyond: dict[tuple[str, str], tuple[int, str]] = {}  # when it was said last, and how it was then
 
     def changes(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """A record for each alert that begins or ends with these figures, which are of now."""
+        """Yields a record for each alert that begins or ends with these figures, which are of now, and each UPDATE_NS
+        for a figure that has changed beyond its limit."""
         for row in rows:
             if (limits := self._limits.get(row["account"])) is None:
                 continue
@@ -48,9 +52,12 @@ class Watch:
             for kind, figure, limit in limits.of(row):
                 key = kind, subject
                 record = {"kind": kind, "subject": subject, "state": f"{figure:.6g}, limit {limit:f}"}
-                if key in self._beyond and figure < limit * RELEASE:
-                    self._beyond.remove(key)
+                since, before = self._beyond.get(key, (None, ""))
+                if since is None and figure < limit:
+                    continue
+                if since is not None and figure < limit * RELEASE:
+                    del self._beyond[key]
                     yield record
-                elif key not in self._beyond and figure >= limit:
-                    self._beyond.add(key)
+                elif since is None or (record["state"] != before and not 0 <= row["ts"] - since < UPDATE_NS):
+                    self._beyond[key] = row["ts"], record["state"]
                     yield record | {"severity": "warning"}

@@ -15,7 +15,9 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.errors import OnetapeError, ProcessDown
+from onetape.model.time import SECOND
 from onetape.model.typed import from_json
+from onetape.notify.alert import UPDATE_NS
 from onetape.recorder.limits import Watch
 from onetape.recorder.notes import Notes
 from onetape.recorder.options import RecorderOptions, recorder_journal
@@ -39,6 +41,7 @@ class Process:
         self.stopping = threading.Event()
         self._fault = ""  # that was said last, "": none
         self._late_since: float | None = None
+        self._lag_due = 0.0  # when it is said again how far it is behind
         self._watch = Watch(options.limits)
         self._notes = Notes(self._home, options.notes, options.batch_ns)
 
@@ -96,13 +99,17 @@ class Process:
         self._append(record)
 
     def _say_lag(self, recorder: Recorder) -> None:
-        """An alert begins when so much is not in the database, as after an outage, and ends when all is."""
-        if self._late_since is None and recorder.is_behind and (behind := recorder.behind) > BEHIND_MAX:
-            self._late_since = time.monotonic()
-            state = f"behind by {behind} frames"
-            self._append({"kind": "lag", "subject": "records", "state": state, "severity": "warning"})
+        """An alert begins when so much is not in the database, as after an outage, and ends when all is; meanwhile it
+        says each UPDATE_NS how much that is."""
+        now = time.monotonic()
+        if recorder.is_behind and now >= self._lag_due:
+            behind = recorder.behind
+            if self._late_since is not None or behind > BEHIND_MAX:
+                self._late_since, self._lag_due = self._late_since or now, now + UPDATE_NS / SECOND
+                state = f"behind by {behind} frames"
+                self._append({"kind": "lag", "subject": "records", "state": state, "severity": "warning"})
         elif self._late_since is not None and not recorder.is_behind:
-            seconds, self._late_since = time.monotonic() - self._late_since, None
+            seconds, self._late_since, self._lag_due = now - self._late_since, None, 0.0
             self._append({"kind": "lag", "subject": "records", "state": f"caught up after {seconds:.1f} s"})
 
     def _append(self, record: dict[str, Any]) -> None:

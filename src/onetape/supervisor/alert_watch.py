@@ -226,6 +226,8 @@ class AlertWatch:
                 self._take_all(self._machine(now))
                 self._take_all(self._own_sinks(now))
             self._take_all(self._tapes())
+            for alert in self._desk.updates(time.time_ns()):
+                self._report(alert)
             for route, sinks in self._routes:
                 for alert in route.tick(time.time_ns()):
                     _hand(alert, sinks)
