@@ -52,6 +52,12 @@ def test_an_error_has_its_status_number_and_remedy(tmp_path: Path, kind: type[e.
     plane(tmp_path, work, handlers={"risk_metrics": fails, "delta_control": fails})
 
 
+@pytest.mark.parametrize("kind", [kind for kind, its in CHAPTER.items() if its is e.BlockedByRiskAlert])
+def test_a_gateway_s_refusal_is_not_said_to_be_an_alert_that_can_be_acknowledged(kind: type[e.OnetapeError]):
+    assert "acknowledge" not in error_reply(kind("on: lunch")).solution
+    assert "acknowledge" in error_reply(e.BlockedByRiskAlert("alert 1 goes on")).solution
+
+
 def test_every_error_of_ours_has_a_status_that_the_document_lists():
     for kind in e.BY_CODE.values():
         assert str(status_of(e.rebuilt(kind, "x", "", ""))) in REFUSALS, kind

@@ -65,12 +65,17 @@ def test_a_stop_holds_over_kill_9_until_a_restart_and_a_token_counts_at_once(tmp
         control = {"targetDelta": 0, "accounts": ["main"], "maxDeviation": 0.1, "symbol": "BTC-USD"}
         status, refused = call(home, "POST", "delta/control", control)
         assert (status, refused["code"]) == (423, 1004) and stopped["operationId"] in refused["error"]
+        _, listed = call(home, "GET", "risk/alerts?severity=CRITICAL&accountId=main")
+        messages = {each["id"]: each["message"] for each in listed if each["data"]["blocks"]}
+        assert messages[stopped["operationId"]] in refused["error"]
+        assert call(home, "POST", f"risk/alerts/{stopped['operationId']}/ack", {})[0] == 409
 
         fills = len(home.fills())
         status, begun = call(home, "POST", "system/restart")
         assert (status, begun["status"]) == (200, "running")
         _, after = call(home, "GET", "system/status")
-        assert after["status"] == "running" and after["uptime"] < still["uptime"] and after["totalOperations"] == 3
+        assert stopped["operationId"] not in str(call(home, "GET", "risk/alerts?severity=CRITICAL"))
+        assert after["status"] == "running" and after["uptime"] < still["uptime"] and after["totalOperations"] == 4
         wait_for(lambda: len(home.fills()) > fills)
         assert buy(home, "second") == "KILLED", "what a person had stopped stays so"
 

@@ -19,7 +19,8 @@ from onetape.accounts.entries import TOTAL
 from onetape.accounts.table import AccountTable, Margin, PositionShown
 from onetape.control.accounts import state_of
 from onetape.control.call import Call
-from onetape.control.models import DeltaStatus
+from onetape.control.models import Alert, DeltaStatus
+from onetape.control.refusals import NotServed
 from onetape.control.risk import Risk
 from onetape.control.state import State
 from onetape.control.views import MARKS, Views
@@ -435,6 +436,41 @@ def test_a_critical_blocks_its_account_or_all_until_it_ends_or_is_acknowledged(t
     supervisor.tell(subject, severity="warn")
     assert blocks() == [] and risk.alerts() == [] and risk.alerts(all=True)[-1].data["actor"] == "me"
     risk.close()
+
+
+@pytest.mark.parametrize("needs_alerts", [False, True])
+def test_what_blocks_is_what_is_listed_and_the_answer_names_it(tmp_path, needs_alerts: bool):
+    """Each listed alert says whether it blocks; the list of an account has those of the whole system, too."""
+    made = Views(parse_config(CONFIG + f"\n[control]\nneeds_alerts = {str(needs_alerts).lower()}\n"), tmp_path)
+    made.refresh()
+    supervisor, risk = Supervisor(tmp_path), Risk(made)
+    subjects = ("gateway:main disk", "robot:mm x", "disk", "notify 1")
+    for subject in subjects:
+        supervisor.tell(subject)
+        supervisor.tell(f"{subject} y", severity="warn")
+    for account in ("main", "other", "inverse"):
+        while blocking := [each for each in risk.alerts(account=account) if each.data["blocks"]]:
+            with pytest.raises(BlockedByRiskAlert) as refused:
+                risk.gate([account], reduces=False)
+            assert f"alert {blocking[0].id} goes on: {blocking[0].message}" == refused.value.what
+            supervisor.tell(blocking[0].data["subject"], "end")
+        risk.gate([account], reduces=False)
+    assert {each.data["subject"] for each in risk.alerts(severity="CRITICAL")} == (
+        set() if needs_alerts else {"notify 1"}
+    )
+    risk.close()
+    made.close()
+
+
+def test_a_stop_of_the_system_is_listed_and_ends_with_a_restart_alone(tmp_path, views):
+    risk = Risk(views)
+    stop = Alert("stop-1", "risk-alert", "CRITICAL", "", "the system is stopped", 1, {"blocks": True})
+    risk.stop = lambda: stop
+    for wanted in ({}, {"all": True}, {"severity": "CRITICAL"}, {"type": "risk-alert"}, {"account": "main"}):
+        assert risk.alerts(**wanted) == [stop]
+    assert risk.alerts(severity="WARN") == risk.alerts(type="delta-alert") == []
+    with pytest.raises(NotServed, match="restart"):
+        asyncio.run(risk.acknowledge(None, "stop-1"))  # type: ignore[arg-type]
 
 
 def test_alerts_are_called_and_filtered_as_in_the_interface(tmp_path, views):

@@ -175,3 +175,28 @@ def test_who_was_stopped_before_stays_so_also_in_another_life_and_after_two_stop
 
     world.life(stops)
     world.life(later)
+
+
+def test_a_stop_is_an_alert_that_its_refusals_name_until_the_restart(world: World) -> None:
+    def named(made: System) -> str:
+        assert made.alert is not None and (made.alert.severity, made.alert.account_id) == ("CRITICAL", "")
+        assert made.alert.data["blocks"] and made.alert.timestamp > 0 and "lunch" in made.alert.message
+        with pytest.raises(BlockedByRiskAlert) as refused:
+            made.check_runs()
+        assert f"alert {made.alert.id} goes on: {made.alert.message}" == refused.value.what
+        return made.alert.id
+
+    async def stops(made: System, call: Callable[[str], Call]) -> None:
+        assert made.alert is None
+        first = call("stop-1")
+        first.request = SystemCommand(reason="lunch")
+        await made.stop(first)
+        assert named(made) == "stop-1"
+
+    async def later(made: System, call: Callable[[str], Call]) -> None:
+        assert named(made) == "stop-1"
+        await made.restart(call("restart-1"))
+        assert made.alert is None
+
+    world.life(stops)
+    world.life(later)

@@ -56,6 +56,10 @@ SOLUTIONS: Final[Mapping[str, str]] = {
     "DELTA_DEVIATION_EXCEEDED": "look at hedgeResults, then call again, or allow a larger maxDeviation",
     "HEDGE_FAILED": "look at the operation and at the accounts' positions, then call again",
     "BLOCKED_BY_RISK_ALERT": "look at GET /api/v1/risk/alerts?severity=CRITICAL; acknowledge or clear what is there",
+    "KILLED": "onetape status says why; onetape send gateway:ACCOUNT unkill lets it trade again",
+    **dict.fromkeys(("LOSS_HALT", "BANNED_SYMBOL", "HALTED_ACCOUNT"), "onetape halts lists what holds, and lifts it"),
+    "NO_GUARDIAN": "onetape status says whether the guardian runs",
+    "NOT_PROTECTED": "onetape stops shows what protects the position",
     "MARKET_DATA_UNAVAILABLE": "wait, or fail over by hand: POST /api/v1/market/failover",
     "SERVICE_TIMEOUT": "look at GET /api/v1/operations/{operationId}; the same Idempotency-Key answers the same again",
     "PROXY_FAILED": "look at the egress of the account, then call again",
@@ -88,7 +92,12 @@ def status_of(error: e.OnetapeError) -> int:
 def error_reply(error: e.OnetapeError, operation: str | None = None, retry_after: int | None = None) -> ErrorReply:
     """Returns what an error is answered with. retry_after: ms."""
     kind = CHAPTER.get(type(error), type(error))
-    solution = error.todo or SOLUTIONS.get(kind.name) or (CHECK if status_of(error) < 500 else LOOK)
+    solution = (
+        error.todo
+        or SOLUTIONS.get(error.name)
+        or SOLUTIONS.get(kind.name)
+        or (CHECK if status_of(error) < 500 else LOOK)
+    )
     return ErrorReply(
         code=kind.code,
         name=kind.name,

@@ -51,9 +51,10 @@ class Risk:
         self._worst: dict[tuple[str, str], tuple[int, float]] = {}
         self._read_at: dict[tuple[str, str], float] = {}
         self._peaks: dict[tuple[str, str], tuple[Decimal, float]] = {}
+        self.stop: Callable[[], Alert | None] = lambda: None  # of the system, which goes on; no journal has it
         self._past = PastAlerts(views.home)
-        self._rows: list[dict[str, Any]] = []
-        self._critical: list[dict[str, Any]] = []
+        self._listed: list[Alert] = []
+        self._active: list[Alert] = []  # of these: what goes on and nobody has acknowledged
 
     def close(self) -> None:
         self._past.close()
@@ -180,16 +181,17 @@ class Risk:
     def alerts(
         self, account: str | None = None, severity: str | None = None, type: str | None = None, all: bool = False
     ) -> list[Alert]:
-        """Returns what goes on and nobody has acknowledged, oldest first. all: what is over or was acknowledged, too.
-        Raises InvalidAccount."""
+        """Returns what goes on and nobody has acknowledged, oldest first, and a stop of the system. all: what is over
+        or was acknowledged, too. account: alerts of the whole system are listed for each. `data.blocks` says which of
+        them block what adds risk. Raises InvalidAccount."""
         if account is not None:
             self._views.symbols().check(account)
         self._look()
+        stop = self.stop()
         return [
             each
-            for each in map(_alert, self._rows)
-            if (all or not (each.acked or each.data["cleared"]))
-            and account in (None, each.account_id)
+            for each in (*(self._listed if all else self._active), *([stop] if stop is not None else ()))
+            if (account is None or each.account_id in ("", account))
             and severity in (None, each.severity)
             and type in (None, each.type)
         ]
@@ -197,50 +199,52 @@ class Risk:
     def faults(self) -> Counter[str]:
         """Returns how many WARN and CRITICAL alerts each process has told; that one has ended is its supervisor's."""
         self._look()
-        rows = (each for each in self._rows if each["severity"] != "INFO" and each["type"] != Type.PROCESS)
-        return Counter(each["subject"].partition(" ")[0] for each in rows)
+        told = (each for each in self._listed if each.severity != "INFO" and each.type != f"{Type.PROCESS}-alert")
+        return Counter(str(each.data["subject"]).partition(" ")[0] for each in told)
 
     async def acknowledge(self, commands: IPCCommandSystem, id_: str, command_id: str | None = None) -> Alert:
         """Says on the supervisor's journal that a person has acknowledged an alert: it blocks no more. Raises NotServed
-        where there is none of that id, ServiceTimeout without a supervisor."""
+        where there is none of that id, or a stop of the system is meant; ServiceTimeout without a supervisor."""
+        if (stop := self.stop()) is not None and stop.id == id_:
+            raise NotServed(409, "a stop of the system goes on until a restart", "POST /api/v1/system/restart")
         fields = {"id": id_}
         answer = await commands.send_command("supervisor", "ack", fields, timeout=ACK_WITHIN_S, command_id=command_id)
         if answer.error is not None and answer.error["code"] != BadInput.code:
             raise BY_CODE[answer.error["code"]](answer.error["message"])
         self._look()
         ids = (id_, answer.result.get("id")) if answer.error is None else ()
-        if (found := next((each for each in self._rows if each["id"] in ids), None)) is None:
+        if (found := next((each for each in self._listed if each.id in ids), None)) is None:
             raise NotServed(404, f"no alert {id_[:40]!r} goes on", "GET /risk/alerts?all=true")
-        return _alert(found)
+        return found
 
     def gate(self, accounts: Sequence[str], reduces: bool) -> None:
-        """Lets pass what takes risk off. Raises BlockedByRiskAlert where a CRITICAL of one of the accounts, or of the
-        system, goes on that nobody has acknowledged; that alerts do not leave counts with `needs_alerts`."""
+        """Lets pass what takes risk off. Raises BlockedByRiskAlert where an alert is listed that blocks one of the
+        accounts, or all."""
         if reduces:
             return
         self._look()
-        for each in self._critical:
-            if each["account"] in ("", *accounts):
+        for each in self._active:
+            if each.data["blocks"] and each.account_id in ("", *accounts):
                 raise BlockedByRiskAlert(
-                    f"alert {each['id']} goes on: {each['message']}",
-                    location=each["account"] or each["subject"],
-                    todo=f"end its cause, or POST /risk/alerts/{each['id']}/ack",
+                    f"alert {each.id} goes on: {each.message}",
+                    location=each.account_id or each.data["subject"],
+                    todo=f"end its cause, or POST /risk/alerts/{each.id}/ack",
                 )
 
     def _look(self) -> None:
         if self._past.take():
-            self._rows = alert_rows(self._past.found, self._views.config, is_all=True)
             section: ControlConfig = self._views.config.control
-            self._critical = [
-                each
-                for each in self._rows
-                if each["severity"] == "CRITICAL" and each["cleared"] is None and each["acked"] is None
-                if section.needs_alerts or not is_about_sinks(each["subject"])
-            ]
+            rows = alert_rows(self._past.found, self._views.config, is_all=True)
+            self._listed = [_alert(each, needs_alerts=section.needs_alerts) for each in rows]
+            self._active = [each for each in self._listed if not (each.acked or each.data["cleared"] is not None)]
 
 
-def _alert(row: dict[str, Any]) -> Alert:
+def _alert(row: dict[str, Any], *, needs_alerts: bool) -> Alert:
+    """needs_alerts: that alerts do not leave blocks, too."""
     times = {name: None if row[name] is None else row[name] // MS for name in ("cleared", "acked")}
+    is_active = row["cleared"] is None and row["acked"] is None
+    counts = needs_alerts or not is_about_sinks(row["subject"])
+    blocks = row["severity"] == "CRITICAL" and is_active and counts
     return Alert(
         id=row["id"],
         type=f"{row['type']}-alert",
@@ -248,7 +252,7 @@ def _alert(row: dict[str, Any]) -> Alert:
         account_id=row["account"],
         message=row["message"],
         timestamp=row["since"] // MS,
-        data={"subject": row["subject"], **times, **row["data"]},
+        data={"subject": row["subject"], **times, **row["data"], "blocks": blocks},
         acked=row["acked"] is not None,
     )
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.control.call import Call
-from onetape.control.models import Performance, Service, SystemReply, SystemStatus
+from onetape.control.models import Alert, Performance, Service, SystemReply, SystemStatus
 from onetape.control.operations import Operations
 from onetape.control.options import CONTROL
 from onetape.ipc.connection import Connection, Gone
@@ -36,6 +36,7 @@ from onetape.model.errors import (
 )
 from onetape.model.sections import Config
 from onetape.model.time import MS, SECOND
+from onetape.notify.alert import Type
 
 __all__ = ["System"]
 
@@ -75,6 +76,7 @@ class System:
         self._refusals: dict[str, str] = {}  # why a gateway has not taken the kill switch
         self._began = time.time_ns()
         self._stopped = ""  # by which operation
+        self._stopped_at = 0  # ns UTC
         self._reason = ""
         self._stopped_before: dict[str, bool] = {}  # of processes that the stop has reached
         self._restarted = 0  # ns UTC
@@ -87,11 +89,26 @@ class System:
         if self._stopped:
             self._kill(self._stopped, self._reason)
 
+    @property
+    def alert(self) -> Alert | None:
+        """Returns the alert of a stop, by the name of its operation; None: the system is not stopped."""
+        if not self._stopped:
+            return None
+        return Alert(
+            id=self._stopped,
+            type=f"{Type.RISK}-alert",
+            severity="CRITICAL",
+            account_id="",
+            message=f"the system is stopped: {self._reason}",
+            timestamp=self._stopped_at // MS,
+            data={"subject": "control system", "cleared": None, "acked": None, "more": 0, "blocks": True},
+        )
+
     def check_runs(self) -> None:
         """Raises BlockedByRiskAlert while the system is stopped."""
-        if self._stopped:
+        if (alert := self.alert) is not None:
             raise BlockedByRiskAlert(
-                f"the system is stopped, by {self._stopped}", todo="POST /api/v1/system/restart lets it trade again"
+                f"alert {alert.id} goes on: {alert.message}", todo="POST /api/v1/system/restart lets it trade again"
             )
 
     async def close(self) -> None:
@@ -289,7 +306,8 @@ class System:
     def _note(self, record: dict[str, Any], at: int) -> None:
         match record["state"]:
             case "stopped":
-                self._stopped, self._reason = record["operation"], record.get("reason", "")
+                self._stopped, self._stopped_at = record["operation"], at
+                self._reason = record.get("reason", "")
             case "reached":
                 self._stopped_before.setdefault(record["process"], record["stopped_before"])
             case "running":
