@@ -332,6 +332,49 @@ def test_a_signal_is_named_whatever_the_process_has_said_before(code, said, reas
     assert made.units[ROBOT].reason == reason
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (-15, "ended by signal 15, it had said last: waits for the market"),
+        (0, "ended without being asked to, it had said last: waits for the market"),
+        (None, "ended while no supervisor looked after it, it had said last: waits for the market"),
+        (1, "waits for the market"),
+    ],
+)
+def test_what_a_process_has_said_of_itself_is_no_reason_for_its_end_by_a_signal(code, reason):
+    made = running()
+    made.tells(ROBOT, "waits for the market")
+    made.ended(ROBOT, 1, code)
+    assert (made.units[ROBOT].reason, made.units[ROBOT].last_end) == (reason, reason)
+
+
+def test_an_error_that_a_process_has_logged_decides_nothing_about_its_end_by_a_signal():
+    """One that crashes again and again is given up, whatever passes by itself it had to do with before."""
+    made = law()
+    made.step(0)
+    made.ended(VENUE, 1, -11, "error BAD_CONFIG(4602): of another file")
+    assert str(made.units[VENUE].state) == "backoff"
+    made = running()
+    for _ in range(STORM_MAX):
+        made.ended(VENUE, 1, -11, "error VENUE_UNAVAILABLE(4402): no answer")
+        made.step(made.units[VENUE].retry_at)
+        made.ready(VENUE, 1)
+    assert str(made.units[VENUE].state) == "failed"
+
+
+def test_one_that_is_killed_while_it_waits_for_what_passes_is_tried_on():
+    made = law()
+    made.step(0)
+    made.tells(VENUE, "error VENUE_UNAVAILABLE(4402): no answer")
+    for _ in range(2 * STORM_MAX):
+        now = made.units[VENUE].since + START_WITHIN_S + 1
+        assert made.step(now) == [(Do.KILL, VENUE)]
+        made.ended(VENUE, now, -9, "a line of its log")
+        assert made.units[VENUE].reason == "error VENUE_UNAVAILABLE(4402): no answer"
+        made.step(made.units[VENUE].retry_at)
+        made.tells(VENUE, "error VENUE_UNAVAILABLE(4402): no answer")
+
+
 def test_one_that_takes_too_much_memory_is_ended_with_the_reason():
     made = bounded(memory_max=500_000_000)
     assert made.heavy(ROBOT, 1, 500_000_000) == []

@@ -182,12 +182,11 @@ class Law:
 
     def ended(self, name: str, now: float, code: int | None, why: str = "") -> None:
         """Its process is no more, or could not be made. code: its exit code, negative: the signal;
-        None: nobody knows. why: in its own words."""
+        None: nobody knows. why: in its own words, which are the reason where it has ended itself with an error."""
         unit = self.units[name]
         was, is_restart = unit.state, name in self._restarts
-        if code is not None and code < 0 and why:
-            why = f"{_words(code)}, it had said last: {why}"
-        why, unit.killed_for = unit.killed_for or why, ""
+        said, killed_for, unit.killed_for = why or unit.reason, unit.killed_for, ""
+        why = killed_for or (said if code is not None and code > 0 else "")
         self._restarts.discard(name)
         if not unit.is_wanted:
             self._to(unit, State.STOPPED, now)
@@ -195,12 +194,12 @@ class Law:
         if is_restart:
             self._to(unit, State.WAITING, now)
             return
-        unit.last_end = reason = why or unit.reason or _words(code)
-        says = _says(reason, code)
+        unit.last_end = reason = why or _words(code) + f", it had said last: {said}" * bool(said)
+        says = _says(why, code)
         if unit.is_over or code == HALTED or (says == "permanent" and was is State.STARTING):
             self._to(unit, State.FAILED, now, reason)
             return
-        if self.lacks_room or f"{DiskFull.name}({DiskFull.code})" in reason:
+        if self.lacks_room or f"{DiskFull.name}({DiskFull.code})" in why:
             unit.retry_at = now + FULL_S  # one day there will be room: it is no storm
             self._to(unit, State.BACKOFF, now, reason)
             return
@@ -302,7 +301,7 @@ class Law:
             elif unit.state is State.WAITING or (unit.state is State.BACKOFF and now >= unit.retry_at):
                 steps += self._start(name, unit, now)
             elif unit.state is State.STARTING and now > unit.since + unit.within:
-                unit.reason = unit.reason or f"not ready within {unit.within:.0f} s"
+                unit.killed_for = unit.reason = unit.reason or f"not ready within {unit.within:.0f} s"
                 unit.since = now  # killed again if that was not enough
                 steps.append(Step(Do.KILL, name))
             elif unit.state is State.STOPPING and now > unit.since + STOP_WITHIN_S:
