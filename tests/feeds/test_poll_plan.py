@@ -63,8 +63,8 @@ class World:
             plan = self.plans[holder]
             if renews[holder] <= self.now:
                 plan.share, renews[holder] = self.pollers.renew(holder, self.now), self.now + SECOND
-                window = self.now // self.polls.rule.window
-                plan.spent(self.counts.spend(0, window, 0, 0), self.now)
+                passed = self.now % self.polls.rule.window
+                plan.spent(self.counts.spend(0, self.now - passed, 0, 0), self.polls.rule.window - passed, self.now)
             while (kind := plan.take(self.now)) is not None:
                 verdict = budgets[holder].take(Purpose.MARKET, kind.weight, self.now)
                 if verdict is None:
@@ -360,3 +360,9 @@ def test_a_venue_is_lost_by_what_was_asked_since_its_last_answer(name):
         now = START + at * LOST // 2
         found = contact.answered(now) if what == "a" else contact.failed(START + what * LOST // 2, now)
         assert found == is_news, (at, what)
+
+
+def test_leases_of_an_earlier_start_of_the_machine_take_no_share():
+    """They are of its steady clock, which begins anew; nobody renews them any more."""
+    pollers = Pollers([(1, START + 100 * MINUTE), (2, START + SECOND)])
+    assert pollers.renew(3, START) == Share(1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,18 +17,26 @@ from onetape.orders.outcome import Answer, Outcome
 
 MINUTE = 60 * SECOND
 NOW = 1_795_000_020 * SECOND // MINUTE * MINUTE
+UP = 5_000 * SECOND  # that the machine has run for
 RULE = BudgetRule(MINUTE, 100, "x-used")
+ROLLS = BudgetRule(MINUTE, 100, "", rolls=True)
 TOO_MANY = Answer(Outcome.SAFE, code=VenueRateLimit.code)
 
 
 class Process:
-    """One of those that share a file. now: by the venue's clock."""
+    """One of those that share a file. now: by the machine's steady clock; clock: what it holds the venue's clock to
+    be ahead of that by."""
 
-    def __init__(self, path: Path, *rules: BudgetRule, **more: int) -> None:
-        self.now = NOW
+    def __init__(self, path: Path, *rules: BudgetRule, up: int = UP, **more: int) -> None:
+        self.now, self.clock = up, NOW - up
         self.said: list[str] = []
         self.budget = AddressBudget(
-            path, rules, now=lambda: self.now, say=lambda out: self.said.append(out.state), **more
+            path,
+            rules,
+            now=lambda: self.now + self.clock,
+            steady=lambda: self.now,
+            say=lambda out: self.said.append(out.state),
+            **more,
         )
 
     def take(self, purpose: Purpose = Purpose.BALANCES, weight: int = 1, *, protects: bool = False) -> Answer | None:
@@ -237,3 +246,69 @@ def test_an_answer_that_says_too_many_is_an_error_of_the_budget(status, answer, 
     with pytest.raises(BudgetError) as refused:
         check_limited(status, answer)
     assert refused.value.answer.code == VenueRateLimit.code
+
+
+# --- a clock that is set --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step_s", [-90, 90, -60, -30, -3600])
+@pytest.mark.parametrize("second", [0, 10, 29, 31, 55])
+def test_a_step_of_the_venues_clock_neither_blocks_the_address_nor_gives_it_a_second_budget(pair, second, step_s):
+    """One process learns of the step 20 s after the other. Both spend whatever they may, all the time."""
+    sent: list[int] = []
+    began = UP // SECOND
+    for now in range(began, began + 300):
+        for late, each in zip((0, 20), pair, strict=True):
+            each.now = now * SECOND
+            if now == began + second + late:
+                each.clock += step_s * SECOND
+            sent += [now] * each.fill()
+    stepped, phase = began + second, (NOW - UP) // SECOND + step_s
+    minute = stepped + 60 - (stepped + phase) % 60  # of the clock as it is since
+    minutes = [(began, minute), *((begin, begin + 60) for begin in range(minute, began + 240, 60))]
+    assert [sum(begin <= now < end for now in sent) for begin, end in minutes] == [80] * len(minutes)
+
+
+@pytest.mark.parametrize("step_s", [-90, 90])
+def test_a_window_that_rolls_asks_no_clock_of_the_venue(path, step_s):
+    one, other = Process(path, ROLLS), Process(path, ROLLS)
+    sent: list[int] = []
+    for second in range(300):
+        for each in (one, other):
+            each.now = UP + second * SECOND
+            each.clock += step_s * SECOND * (second == 65)
+            sent += [second] * each.fill()
+    assert max(sum(first <= each < first + 60 for each in sent) for first in sent) == 80
+    assert max(after - before for before, after in pairwise(sent)) <= 70
+    one.budget.close()
+    other.budget.close()
+
+
+@pytest.mark.parametrize("step_s", [-90, 90])
+def test_a_ban_and_a_pause_last_as_long_as_was_said_whatever_the_clock_is_set_to(pair, step_s):
+    one, other = pair
+    one.take()
+    one.budget.shut_out(7 * SECOND)
+    one.budget.answered(
+        call(Purpose.BALANCES), 200, Answer(Outcome.SAFE, code=VenueRateLimit.code, retry_after=20 * SECOND)
+    )
+    one.clock += step_s * SECOND
+    one.now += 7 * SECOND - 1
+    other.now = one.now
+    assert one.budget.is_shut_out and other.budget.is_shut_out
+    one.now += 1
+    assert not one.budget.is_shut_out and one.take(Purpose.CANCEL) is None
+    assert one.take(Purpose.QUERY).retry_after == 13 * SECOND
+    one.now += 13 * SECOND
+    assert one.take(Purpose.QUERY) is None
+
+
+def test_what_an_earlier_start_of_the_machine_counted_says_nothing(path):
+    """Its steady clock begins anew."""
+    process = Process(path, RULE)
+    process.fill()
+    process.budget.shut_out(3600 * SECOND)
+    process.budget.close()
+    process = Process(path, RULE, up=SECOND)
+    assert not process.budget.is_shut_out and process.fill() == 80
+    process.budget.close()

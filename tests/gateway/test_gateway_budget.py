@@ -45,7 +45,7 @@ def test_an_address_that_is_shut_out_sends_nothing_and_says_so(world, tmp_path):
     account, listing = exchange.accounts[0], exchange.listings[0]
     first = robot.place(Side.BUY, listing.bid - 2000)
     wait_for(lambda: len(account.open_orders) == 1)
-    counts.ban(time.time_ns() + 3_000_000_000)  # another process was told
+    counts.ban(time.monotonic_ns() + 3_000_000_000)  # another process was told
     before = len(account.by_id)
     refused = robot.place(Side.BUY, listing.bid - 2100)
     robot.request(RequestKind.CANCEL, first, Side.BUY, listing.bid - 2000)
@@ -73,6 +73,6 @@ def test_what_the_venue_says_of_its_budget_reaches_every_process(world):
         for recorded in dialect.limits.addresses.values():  # somebody else behind this address
             recorded.weight = 10_000
         gateway.ask("reconcile")
-        return counts.banned_until() > time.time_ns()
+        return counts.banned_until() > time.monotonic_ns()
 
     wait_for(is_shut_out)

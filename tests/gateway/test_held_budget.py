@@ -27,6 +27,7 @@ class Desk:
             home / "budget-x",
             (BudgetRule(60 * SECOND, 10, "x-used"),),
             now=lambda: self.now,
+            steady=lambda: self.now,
             say=lambda out: self.said.append(out.state),
         )
 

@@ -59,7 +59,11 @@ class World:
         self.manager = OrderManager(self.venue.protocol)
         self.reconciler = Reconciler(self.manager, [listed[0].symbol], is_new=True)
         self.budget = AddressBudget(
-            path, self.venue.budget, now=lambda: self.now, say=lambda o: self.said.append(o.state)
+            path,
+            self.venue.budget,
+            now=lambda: self.now,
+            steady=lambda: self.now,
+            say=lambda o: self.said.append(o.state),
         )
         self.token, self.token_at, self.failures = "", START, 0
 

@@ -83,13 +83,6 @@ def test_no_span_of_a_rolling_window_has_more_than_it_may(tmp_path, offset):
     assert len(sent) * 50 >= 4 * 600  # and nearly all of it can be spent
 
 
-def test_a_clock_that_was_wrong_does_not_use_up_a_window_for_good(budgets):
-    mine, other = budgets
-    spend(mine, 1000, at=NOW + 1000 * MINUTE)
-    assert other.take(Purpose.MARKET, 50, NOW) is not None  # it may have been spent now
-    assert other.take(Purpose.MARKET, 50, NOW + MINUTE) is None
-
-
 def test_a_new_window_begins_at_nothing(budgets):
     mine, other = budgets
     spend(mine, 1000)

@@ -105,3 +105,17 @@ def test_without_windows_only_what_the_venue_says_counts():
     assert account.sent(1000) == 1000
     account.budget.hold(0)
     assert account.sent(1) == 0
+
+
+def test_a_step_of_the_venues_clock_gives_no_second_budget_and_holds_nobody_up(account):
+    """Its windows begin elsewhere from then on: those that run go on until the next one begins."""
+    assert account.sent(60) == 40
+    account.budget.restate(-93 * SECOND)
+    assert account.sent(60) == 0
+    account.now = NOW + 3 * SECOND - 1
+    assert account.sent(60) == 0
+    account.now += 1
+    assert account.sent(60) == 40
+    account.budget.hold(0)
+    account.now += 10 * SECOND
+    assert account.budget.status()["held_s"] == 0

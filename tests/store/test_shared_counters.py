@@ -131,3 +131,32 @@ def test_a_link_is_not_followed(tmp_path):
     with pytest.raises(OSError):
         SharedCounters(tmp_path / "link")
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("banned", [0, 10**18])
+@pytest.mark.parametrize("counted", [0, 999])
+def test_counts_of_an_earlier_start_of_the_machine_are_forgotten(tmp_path, counted, banned):
+    """Times are of the steady clock, which begins anew with each start."""
+    counts = SharedCounters(tmp_path / "counts")
+    counts.ban(banned)
+    counts.spend(0, counted, 5, 9)
+    counts.spend(1, 50, 5, 9)
+    counts.close()
+    counts = SharedCounters(tmp_path / "counts")
+    counts.begin(100)
+    is_earlier = counted > 100 or banned > 0
+    assert counts.banned_until() == 0
+    assert [counts.spend(slot, window, 0, 9) for slot, window in ((0, counted), (1, 50))] == [
+        0 if is_earlier else 5
+    ] * 2
+    counts.close()
+
+
+def test_a_file_that_counted_by_another_clock_is_gone_on_with(tmp_path):
+    """Bans were UTC once, and windows numbers."""
+    words = [int.from_bytes(b"otcount1", "little"), 1_795_000_000 * 10**9, 29_916_667, 37, *[0] * 14]
+    (tmp_path / "counts").write_bytes(b"".join(word.to_bytes(8, "little") for word in words))
+    counts = SharedCounters(tmp_path / "counts")
+    counts.begin(5 * 10**9)
+    assert counts.banned_until() == 0 and counts.spend(0, 4 * 10**9, 0, 9) == 0
+    counts.close()

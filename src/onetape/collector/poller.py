@@ -64,7 +64,7 @@ class Poller:
         self._say, self._rejects = say, rejects
         self._urgent_percent = urgent_percent
         self._plan = PollPlan(
-            polls.kinds, polls.rule, percent=percent, now=time.time_ns(), urgent_percent=urgent_percent
+            polls.kinds, polls.rule, percent=percent, now=time.monotonic_ns(), urgent_percent=urgent_percent
         )
         self._turns = {kind.name: Turns() for kind in polls.kinds if kind.by_symbol}
         self._has_shared = False  # symbols with others: what is new to it somebody else may have served
@@ -74,6 +74,7 @@ class Poller:
         self._number = 0  # of the requests
         self._newest: Counter[str] = Counter()  # the number of the newest answer, by kind
         self._tasks: set[asyncio.Task[None]] = set()
+        self._urgent_since = 0
         self._contact = Contact()
         self._hurried = asyncio.Event()
         self.counts: Counter[str] = Counter()
@@ -92,18 +93,19 @@ class Poller:
         for turns in self._turns.values():
             turns.set_names(self._listings)
 
-    def set_hot(self, symbols: frozenset[str], now: int) -> None:
-        """These are asked about more often from now on, for as long as `now` is not long ago."""
+    def set_hot(self, symbols: frozenset[str]) -> None:
+        """These are asked about more often from now on, and not for long unless that is repeated."""
         for turns in self._turns.values():
-            turns.set_hot(symbols, now)
+            turns.set_hot(symbols, time.monotonic_ns())
         self.counts["hot"] = len(symbols & self._listings.keys())
 
     def hurry(self, since: int) -> None:
-        """See `PollPlan.hurry`."""
-        if since != self._plan.urgent_since:
+        """See `PollPlan.hurry`. since: ns UTC."""
+        if since != self._urgent_since:
+            self._urgent_since = since
             if self._line.budget is not None:
                 self._line.budget.allow(self._urgent_percent if since else 0)
-            self._plan.hurry(since)
+            self._plan.hurry(since and max(since - time.time_ns() + time.monotonic_ns(), 1))
             self._hurried.set()
 
     @property
@@ -132,7 +134,7 @@ class Poller:
                 if len(self._tasks) >= UNDER_WAY_MAX:
                     await asyncio.wait(self._tasks, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
                     continue
-                now = time.time_ns()
+                now = time.monotonic_ns()
                 kind = self._plan.take(now) if self._listings else None
                 if kind is None:
                     wait = (self._plan.next_at(now) - now) / SECOND if self._listings else LOOK_S
@@ -159,14 +161,16 @@ class Poller:
     def _divide(self) -> None:
         with self._leases.changing() as leases:
             pollers = Pollers(list(leases))
-            share: Share = pollers.renew(self._holder, time.time_ns())
+            share: Share = pollers.renew(self._holder, time.monotonic_ns())
             leases[:] = pollers.leases
         self._has_shared = self._has_shared or share.pollers > 1
         self._plan.share = share
         for turns in self._turns.values():
             turns.share = share
         if self._line.budget is not None:
-            self._plan.spent(self._line.budget.status()["used"][0], self._line.clock.now())
+            window = self._polls.rule.window
+            remaining = window - self._line.clock.now() % window
+            self._plan.spent(self._line.budget.status()["used"][0], remaining, time.monotonic_ns())
 
     async def _ask(self, kind: PollKind, symbol: str, number: int) -> None:
         trades: int | None = None
@@ -199,7 +203,7 @@ class Poller:
         except BudgetError as spent:
             self.counts["held_back"] += 1
             self._plan.give_back(kind)
-            self._plan.hold(time.time_ns() + (spent.answer.retry_after or SECOND))
+            self._plan.hold(time.monotonic_ns() + (spent.answer.retry_after or SECOND))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             self.counts["failed"] += 1
             self._failed(requested_at, type(error).__name__)
@@ -207,7 +211,7 @@ class Poller:
             self.counts["malformed"] += 1
         finally:
             if symbol:
-                self._turns[kind.name].done(symbol, time.time_ns(), trades)
+                self._turns[kind.name].done(symbol, time.monotonic_ns(), trades)
 
     def _read(self, kind: PollKind, reader: _core.LiveMessages, body: bytes, listing: Listing | None) -> int:
         """Writes what is new. Gives how many trades. Raises VenueProtocolError."""
@@ -227,7 +231,7 @@ class Poller:
         self.counts[f"http_{status}"] += 1
         after = headers.get("retry-after", "")
         if status in (418, 429):
-            self._plan.hold(time.time_ns() + (int(after) if after.isdigit() else 1) * SECOND)
+            self._plan.hold(time.monotonic_ns() + (int(after) if after.isdigit() else 1) * SECOND)
 
     def _failed(self, requested_at: int, why: str) -> None:
         if self._contact.failed(requested_at, time.monotonic_ns()):

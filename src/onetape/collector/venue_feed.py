@@ -244,7 +244,7 @@ class VenueFeed:
     async def _follow_hot(self, poller: Poller, condition: Condition) -> None:
         hot = HotSymbols(Path(self.options.home), condition)
         looked = time.time_ns()
-        poller.set_hot(frozenset(), looked)
+        poller.set_hot(frozenset())
         is_stale = False
         try:
             while True:
@@ -252,7 +252,7 @@ class VenueFeed:
                 found = await asyncio.to_thread(hot.look, now)
                 if found is not None:
                     looked = now
-                    poller.set_hot(found, now)
+                    poller.set_hot(found)
                 if is_stale != (now - looked > BUSY_FOR):
                     is_stale = not is_stale
                     state = "stale: nobody is asked about more often" if is_stale else "fresh"

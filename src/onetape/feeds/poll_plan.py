@@ -7,7 +7,7 @@ that nothing is over at the end of a window, nor left; kinds of requests have th
 while no stream brings them.
 Symbols that are asked for one by one take turns (`Turns`), and busy ones more of them.
 
-Times are ns UTC; all pollers of an address go by one clock.
+Times are of the machine's steady clock, ns: all pollers of an address go by it, and a clock that is set stops none.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ class Pollers:
     leases: list[tuple[int, int]] = field(default_factory=list)
 
     def renew(self, holder: int, now: int) -> Share:
-        """From now on it is one of them, until it has not renewed for `LEASE`."""
-        living = [each for each in self.leases if each[1] > now and each[0] != holder]
+        """From now on it is one of them, until it has not renewed for `LEASE`. A longer lease is of an earlier start
+        of the machine."""
+        living = [each for each in self.leases if now < each[1] <= now + LEASE and each[0] != holder]
         self.leases = sorted([*living, (holder, now + LEASE)])
         return Share([each[0] for each in self.leases].index(holder), len(self.leases))
 
@@ -131,13 +132,13 @@ class PollPlan:
         if dearest is not first:
             self._weights[dearest] -= lent
 
-    def spent(self, used: int, now: int) -> None:
-        """So much of the window that `now` is in by all who ask from the address: what is no poll's is saved evenly
-        until its end, or there would be nothing left then. Several pollers keep their turns by one rate instead."""
+    def spent(self, used: int, remaining: int, now: int) -> None:
+        """So much of the window that ends in `remaining` ns by all who ask from the address: what is no poll's is saved
+        evenly until its end, or there would be nothing left then. Several pollers keep their turns by one rate
+        instead."""
         if self.share.pollers > 1:
             self._rate = self._full
             return
-        remaining = self._window - now % self._window
         if remaining > self._window / WINDOW_END:
             self._earn(now)
             self._rate = min(self._full, max((self._most - used) / remaining, self._full / WINDOW_END))

@@ -4,6 +4,7 @@ process of the home that asks the same venue spends of them."""
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 
 from onetape.model.errors import VenueRateLimit
 from onetape.model.time import SECOND
-from onetape.orders.budget import BAN_UNTOLD, USUAL_PERCENT, Budget, BudgetRule, ReadPause, Verdict
+from onetape.orders.budget import BAN_UNTOLD, CLOCK_STEP, USUAL_PERCENT, Budget, BudgetRule, ReadPause, Verdict
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import HealthOut
 from onetape.orders.order_budget import BudgetState, held_back
@@ -54,7 +55,8 @@ class AddressBudget:
     """Spends the budget of requests that a venue gives an address.
 
     say: for what an operator should know.
-    now: gives the venue's time, ns UTC.
+    now: gives the venue's time, ns UTC, by which the venue's windows begin; steady: of a clock of this machine that is
+    never set, by which everything lasts.
     Where a venue counts what a key reads, one pause holds for all that this process reads with its
     key (`pause`); other keys of the address are not concerned.
     """
@@ -65,6 +67,7 @@ class AddressBudget:
         rules: tuple[BudgetRule, ...],
         *,
         now: Callable[[], int],
+        steady: Callable[[], int] = time.monotonic_ns,
         say: Callable[[HealthOut], None],
         usual_percent: int = USUAL_PERCENT,
     ) -> None:
@@ -72,7 +75,9 @@ class AddressBudget:
         self._counts = SharedCounters(path)
         self._usual_percent = usual_percent
         self._budget = Budget(rules, self._counts, usual_percent=usual_percent)
-        self._now = now
+        self._venue_now, self._steady = now, steady
+        self._counts.begin(steady())
+        self._apart = 0  # the venue's time less the steady clock, as this process noted it last
         name = path.name.removeprefix("budget-")
         self._state = BudgetState(name, say)
         self.pause = ReadPause()
@@ -80,6 +85,16 @@ class AddressBudget:
 
     def close(self) -> None:
         self._counts.close()
+
+    def _now(self) -> int:
+        """Returns the steady clock's time. Where this process's clock of the venue was set, the windows of all
+        processes follow; one that has not asked the venue since changes nothing."""
+        now = self._steady()
+        apart = self._venue_now() - now
+        if abs(apart - self._apart) >= CLOCK_STEP:
+            self._apart = apart
+            self._budget.restate(apart, now)
+        return now
 
     def allow(self, usual_percent: int = 0) -> None:
         """Sets what may be spent from now on, of the venue's limit, on all that is not essential; 0: what it was at the
@@ -110,12 +125,12 @@ class AddressBudget:
     @property
     def is_shut_out(self) -> bool:
         """The venue does not want to hear from this address, whichever way."""
-        return self._counts.banned_until() > self._now()
+        return self._counts.banned_until() > self._steady()
 
     def shut_out(self, wait: int) -> None:
         """The venue has said so otherwise than by a status of HTTP. wait: ns, 0 where it did
         not say how long."""
-        self._counts.ban(self._now() + (wait or BAN_UNTOLD))
+        self._counts.ban(self._steady() + (wait or BAN_UNTOLD))
 
     def heard(self, status: int, headers: Mapping[str, str], *, is_limited: bool = True) -> None:
         """Takes in the headers of an answer, in lower case.

@@ -38,6 +38,7 @@ from onetape.model.ids import is_past_gateway
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.model.time import SECOND
+from onetape.orders.budget import CLOCK_STEP
 from onetape.orders.calls import ORDER_PURPOSES, Call, Purpose
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate, Limits
@@ -55,7 +56,6 @@ RECONCILE_EVERY: Final = 60 * SECOND
 SYNCS: Final = 2  # of what an address may spend comparisons that are asked for take the part of one in so many
 RECHECK_NS: Final = SECOND // 2  # after a balance that differed
 RECOMPARE: Final = 5 * SECOND  # at the soonest, once what a comparison found of unknown outcome is settled
-CLOCK_STEP: Final = SECOND // 10  # more is no drift of a clock
 SPEAKS: Final = SECOND // 2  # a venue that says nothing for so long has to compare anew to be believed
 
 
@@ -119,7 +119,7 @@ class GatewayCore:
         self.now = self.steady = self.wall = 0  # of the event that is being seen to
         self._venue = venue
         self._shell = shell
-        self.orders = OrderBudget(options.account, now=lambda: self.now, say=self.say)
+        self.orders = OrderBudget(options.account, now=lambda: self.steady, say=self.say)
         self.reset()
 
     def reset(self) -> None:
@@ -261,13 +261,13 @@ class GatewayCore:
             if self._apart:
                 self._restate(step)
             self._apart = apart
+            self.orders.restate(apart)
         return self.now
 
     def _restate(self, step: int) -> None:
         """The clock of the venue's time was set right, by `step` ns: what was noted by the wrong one is due as much
         later or earlier. What the venue has said has its own times."""
         self.manager.restate(step)
-        self.orders.forget()
         self.dead_man.restate(step)
         if self._is_open:
             self.reconciler.restate(step)

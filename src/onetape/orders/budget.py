@@ -1,15 +1,17 @@
 """What an address may ask of a venue, and what is kept back for what must not wait.
 
-Pure: time comes as argument. A venue counts the weight of requests in windows of its own clock, for
+Pure: time comes as argument, of the machine's steady clock, so that bans and counts last as long as they should
+whatever a clock is set to. A venue counts the weight of requests in windows of its own clock, for
 an address and not for an account, so that all processes of an address spend of one budget; where
-the counts are kept is the caller's business (`Counts`). What a budget refuses was not sent: that is
+the counts are kept is the caller's business (`Counts`), and so is where those windows begin (`Counts.phase`).
+What a budget refuses was not sent: that is
 a named state, and nothing is queued. Orders are counted for an account, by the same rules. A venue
 that says no windows may complain all the same: then who reads pauses (`ReadPause`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from onetape.model.time import SECOND
@@ -17,12 +19,14 @@ from onetape.orders.calls import ORDER_PURPOSES, Purpose
 
 __all__ = [
     "BAN_UNTOLD",
+    "CLOCK_STEP",
     "ESSENTIAL",
     "USUAL_PERCENT",
     "Budget",
     "BudgetRule",
     "Counts",
     "ReadPause",
+    "Recount",
     "Verdict",
     "WindowCounts",
 ]
@@ -39,6 +43,8 @@ PROTECTIVE: Final = frozenset({Purpose.CANCEL, Purpose.DEAD_MAN})
 # What takes risk off, finds out what became of an order, or keeps the account's stream alive.
 ESSENTIAL: Final = frozenset({Purpose.CANCEL, Purpose.DEAD_MAN, Purpose.QUERY, Purpose.KEEP_KEY, Purpose.STREAM_KEY})
 BAN_UNTOLD: Final = 60 * SECOND  # where a venue bans and does not say for how long
+
+CLOCK_STEP: Final = SECOND // 10  # more is no drift of a clock
 
 LEAST: Final = 5 * SECOND  # of a pause
 MOST: Final = 60 * SECOND  # runs 20 requests off the slowest of Kraken's counters
@@ -62,14 +68,33 @@ class BudgetRule(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Says why a request is not sent, and when it may be, ns by the venue's clock."""
+    """Says why a request is not sent, and when it may be, ns by the steady clock."""
 
     reason: str
     retry_at: int
 
 
+class Recount(NamedTuple):
+    """Says where a count goes on when the venue's clock was set. begun: when its window began by the clock from before,
+    begins: by the clock from now on."""
+
+    slot: int
+    begun: int
+    begins: int
+
+
 class Counts(Protocol):
-    """Counts what all spenders of one budget have spent. `spend` and `correct` are atomic."""
+    """Counts what all spenders of one budget have spent. `spend`, `correct` and `restate` are atomic. window: when it
+    began, ns by the steady clock."""
+
+    def phase(self) -> int:
+        """Returns the venue's clock less the steady clock, ns, as all spenders reckon their windows."""
+        ...
+
+    def restate(self, before: int, phase: int, counts: Sequence[Recount]) -> None:
+        """Replaces the phase, unless it is not `before` any more. What counts in a window of the old phase counts in
+        that of the new one, too."""
+        ...
 
     def banned_until(self) -> int: ...
 
@@ -91,8 +116,17 @@ class WindowCounts:
     """Implements `Counts` for one process alone."""
 
     def __init__(self) -> None:
-        self._banned = 0
+        self._banned = self._phase = 0
         self._windows: dict[int, tuple[int, int]] = {}  # by slot: which window, how much of it
+
+    def phase(self) -> int:
+        return self._phase
+
+    def restate(self, before: int, phase: int, counts: Sequence[Recount]) -> None:
+        self._phase = phase
+        for slot, begun, begins in counts:
+            at, used = self._windows.get(slot, (begins, 0))
+            self._windows[slot] = (begins, used if at >= begun else 0)
 
     def banned_until(self) -> int:
         return self._banned
@@ -101,14 +135,14 @@ class WindowCounts:
         self._banned = max(self._banned, until)
 
     def spend(self, slot: int, window: int, weight: int, most: int) -> int:
-        at, used = self._windows.get(slot, (0, 0))
+        at, used = self._windows.get(slot, (window, 0))
         used = used if at >= window else 0
         if used + weight <= most:
             self._windows[slot] = (max(at, window), used + weight)
         return used
 
     def correct(self, slot: int, window: int, used: int) -> None:
-        at, counted = self._windows.get(slot, (0, 0))
+        at, counted = self._windows.get(slot, (window, 0))
         if at <= window:
             self._windows[slot] = (window, max(used, counted if at == window else 0))
 
@@ -116,7 +150,7 @@ class WindowCounts:
 class Budget:
     """Spends the budget of one address, or of one account, at one venue; `of` says which.
 
-    now: ns UTC by the venue's clock.
+    now: ns by the machine's steady clock.
     settled: ns into a window before which an answer may still tell of the window before.
     usual_percent: of the venue's limit, what may be spent on all that is not essential.
     """
@@ -152,6 +186,16 @@ class Budget:
         self.state = verdict.reason if verdict is not None else ""
         return verdict
 
+    def restate(self, phase: int, now: int) -> None:
+        """Takes in that the venue's clock is ahead of the steady clock by `phase`, ns. What was spent in the window
+        that was running stays spent until the next one begins by the clock as it is now."""
+        before = self.counts.phase()
+        if abs(phase - before) < CLOCK_STEP:
+            return
+        fixed = [(n, rule.window) for n, rule in enumerate(self.rules) if not rule.rolls]
+        begun = [Recount(n, now - (now + before) % window, now - (now + phase) % window) for n, window in fixed]
+        self.counts.restate(before, phase, begun)
+
     def used(self, number: int, now: int) -> int:
         """Returns what is used of a rule's window."""
         slot, window, _, earlier = self._place(number, now)
@@ -170,27 +214,30 @@ class Budget:
                     at, when, _, _ = self._place(spent, now)
                     self.counts.spend(at, when, -weight, self.rules[spent].most)
                 text = f"{before} of {rule.most} used by {self._of}, {purpose} may go to {most}"
-                return Verdict(text, (window + 1) * span)
+                return Verdict(text, window + span)
         return None
 
     def _place(self, number: int, now: int) -> tuple[int, int, int, int]:
-        """Returns where a rule's spending of now is counted: slot, window, its length in ns, and what counts along of
-        earlier ones. A window that rolls is the sum of its parts: one rule alone has it."""
+        """Returns where a rule's spending of now is counted: slot, when its window began, its length in ns, and what
+        counts along of earlier ones. A window that rolls is the sum of its parts: one rule alone has it."""
         rule = self.rules[number]
         if not rule.rolls:
-            return number, now // rule.window, rule.window, 0
+            return number, now - (now + self.counts.phase()) % rule.window, rule.window, 0
         span = rule.window // STEPS
         part = now // span
         earlier = range(part - STEPS, part)
-        return part % (STEPS + 1), part, span, sum(self.counts.spend(n % (STEPS + 1), n, 0, 0) for n in earlier)
+        used = sum(self.counts.spend(n % (STEPS + 1), n * span, 0, 0) for n in earlier)
+        return part % (STEPS + 1), part * span, span, used
 
     def heard(self, status: int, headers: Mapping[str, str], now: int, *, is_limited: bool = True) -> None:
         """Takes in an answer of the venue: its own count, and whether it has banned the address. is_limited: false
         where a status 429 is said of something else."""
-        for slot, rule in enumerate(self.rules):
+        for number, rule in enumerate(self.rules):
             text = headers.get(rule.header, "")
-            if text.isdigit() and now % rule.window >= self._settled:
-                self.counts.correct(slot, now // rule.window, int(text))
+            if text.isdigit():
+                slot, window, _, _ = self._place(number, now)
+                if now - window >= self._settled:
+                    self.counts.correct(slot, window, int(text))
         if status == 418 or (status == 429 and is_limited):
             after = headers.get("retry-after", "")
             wait = int(after) * SECOND if after.isdigit() and int(after) else BAN_UNTOLD
@@ -205,8 +252,8 @@ class ReadPause:
     2026-11: "possibly longer if calls continue to be made while the rate limits are active";
     whether a refused request counts like another is not said, and taken as yes here). So everything
     that reads waits for one clock: each refusal after a pause doubles the next one, answers shorten
-    it again. What changes orders is counted elsewhere, and is never held up. now: ns UTC by the
-    venue's clock.
+    it again. What changes orders is counted elsewhere, and is never held up. now: ns by the
+    machine's steady clock.
     """
 
     def __init__(self) -> None:

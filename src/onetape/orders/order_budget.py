@@ -43,8 +43,8 @@ class BudgetState:
 
 class OrderBudget:
     """Counts what an account may place and amend. Cancels are not counted, and are never held back. A restart forgets
-    the counts; the venue's next answer has them. now: gives the venue's time, ns UTC; say: for what an operator should
-    know."""
+    the counts; the venue's next answer has them. now: gives the time of the machine's steady clock, ns; say: for what
+    an operator should know."""
 
     def __init__(self, account: str, *, now: Callable[[], int], say: Callable[[HealthOut], None]) -> None:
         self.refused = 0
@@ -54,12 +54,12 @@ class OrderBudget:
 
     def learn(self, rules: tuple[BudgetRule, ...]) -> None:
         """Takes the limits as the venue counts them; without any, only what it says is believed."""
-        self._rules, self._counts = rules, WindowCounts()
+        self._counts = WindowCounts()
         self._budget = Budget(rules, self._counts, of="the orders of this account", settled=SETTLED)
 
-    def forget(self) -> None:
-        """Forgets the counts, whose windows were those of a clock that was wrong."""
-        self.learn(self._rules)
+    def restate(self, phase: int) -> None:
+        """Takes in how far the venue's clock, by which windows begin, is ahead of the steady one, ns."""
+        self._budget.restate(phase, self._now())
 
     def refusal(self, call: Call, *, reduces: Callable[[Call], bool]) -> Answer | None:
         """Returns why an order or an amendment must not be sent now; None: it may, and is counted. Asked only where
@@ -81,7 +81,7 @@ class OrderBudget:
         how long."""
         now = self._now()
         window = min((rule.window for rule in self._budget.rules), default=HELD_UNTOLD)
-        self._counts.ban(now + (wait or window - now % window))
+        self._counts.ban(now + (wait or window - (now + self._counts.phase()) % window))
 
     def heard(self, headers: Mapping[str, str]) -> None:
         """Takes in the headers of an answer, names in lower case."""
@@ -95,7 +95,7 @@ class OrderBudget:
         now = self._now()
         rules = self._budget.rules
         return {
-            "used": [self._counts.spend(n, now // r.window, 0, 0) for n, r in enumerate(rules)],
+            "used": [self._budget.used(number, now) for number in range(len(rules))],
             "most": [rule.most for rule in rules],
             "refused": self.refused,
             "held_s": max(self._counts.banned_until() - now, 0) / SECOND,

@@ -1,12 +1,13 @@
 """A few numbers that processes share: a small mapped file, changed under a lock of the file.
 
-    0         8              16       24        32       40
-    | magic   | banned_until | window | used    | window | used ...     counters; int64, little-endian
-    | magic   | holder       | until  | holder  | until  | ...          leases
-    | magic   | at           |                                          a moment
+    0         8              16       24        32       40       128
+    | magic   | banned_until | window | used    | window | ...    | phase | 0      counters; int64, little-endian
+    | magic   | holder       | until  | holder  | until  | ...                     leases
+    | magic   | at           |                                                     a moment
 
 The lock is the kernel's and ends with its holder, so a process that is killed holds nobody up; what
-it was about to write is one count, and the venue's own count corrects that.
+it was about to write is one count, and the venue's own count corrects that. Counters have times of the steady clock,
+which begins anew with each start of the machine, and so do they.
 """
 
 from __future__ import annotations
@@ -15,20 +16,23 @@ import fcntl
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from onetape.model.errors import BadInput
+from onetape.orders.budget import Recount
 from onetape.security.private import private_folder
 
 __all__ = ["SharedCounters", "SharedLeases", "SharedMoment"]
 
-SLOTS: Final = 8
+SLOTS: Final = 7
+PHASE: Final = 16 + 16 * SLOTS
 HOLDERS: Final = 64  # of leases at a time: one more is refused
 _WORD: Final = struct.Struct("<q")
+BAN_MOST: Final = 7 * 86400 * 10**9  # Binance's longest is of three days (as of 2026-11)
 
 
 class _SharedWords:
@@ -76,10 +80,32 @@ class SharedCounters(_SharedWords):
     """Implements `orders.budget.Counts`."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, b"otcount1", 1 + 2 * SLOTS)
+        super().__init__(path, b"otcount1", 3 + 2 * SLOTS)
+
+    def begin(self, now: int) -> None:
+        """Forgets everything where a time lies ahead of the steady clock: the machine was started since. To be called
+        once before use."""
+        with self._locked():
+            counted = [self._get(16 + 16 * slot) for slot in range(SLOTS)]
+            if max(counted) > now or self._get(8) > now + BAN_MOST:
+                self._map[8:] = bytes(len(self._map) - 8)
+
+    def phase(self) -> int:
+        """Reads it without the lock, as `banned_until`: one aligned word."""
+        return self._get(PHASE)
+
+    def restate(self, before: int, phase: int, counts: Sequence[Recount]) -> None:
+        with self._locked():
+            if self._get(PHASE) != before:
+                return  # another process was first
+            self._set(PHASE, phase)
+            for slot, begun, begins in counts:
+                at = 16 + 16 * slot
+                if self._get(at) < begun:
+                    self._set(at + 8, 0)
+                self._set(at, begins)
 
     def banned_until(self) -> int:
-        """Reads it without the lock: one aligned word."""
         return self._get(8)
 
     def ban(self, until: int) -> None:
@@ -94,8 +120,6 @@ class SharedCounters(_SharedWords):
             if self._get(at) < window:
                 self._set(at, window)
                 self._set(at + 8, 0)
-            elif self._get(at) > window + SLOTS:  # of a clock that was wrong: its window would never end
-                self._set(at, window)
             used = self._get(at + 8)
             if used + weight <= most:
                 self._set(at + 8, used + weight)
