@@ -177,6 +177,25 @@ def test_what_a_venue_tells_once_more_after_a_lost_journal_is_there_once(tmp_pat
     assert float(sums["volume"]) == pytest.approx(sum(dict(rows).values()))
 
 
+def test_an_order_whose_journal_was_lost_stays_open_while_it_works_and_ends_where_it_does_not(tmp_path):
+    import sqlalchemy as sa
+
+    from onetape.store.records import metadata
+
+    config, states = CONFIG.partition("[robots.trader]")[0], []
+    with Home(tmp_path, config, TRADER) as home:
+        for lost in ((), ("gateway-main",), ("gateway-main", "venue-x")):
+            for name in lost:
+                shutil.rmtree(home.home / "journal" / name)
+            home.run("up")
+            if not lost:
+                home.run("buy", "binance:BTC/USDT:USDT", "0.01", "--price", "mid*0.9", "--account", "main")
+            home.run("down")
+            with records_of(home.home, Config(), os.environ, tmp_path) as records:
+                states.append([row["state"] for row in records.rows(sa.select(metadata.tables["record_orders"]))])
+    assert states == [["ACCEPTED"], ["ACCEPTED"], ["EXPIRED"]]
+
+
 def exported(home, folder) -> None:
     """A year's books and public figures of what has been traded."""
     year = datetime.now(tz=UTC).year

@@ -8,16 +8,17 @@ that the gateway has, fed with the same fills, so that a row can be explained fr
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from onetape.accounts.booking import FORCED, Booking, BookingRecord
-from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg, Outside
+from onetape.accounts.booking import FORCED, Booking
+from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg
 from onetape.accounts.entry_frames import unpack
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
 from onetape.model.enums import EventType, Kind, OrderState, PositionSide, RequestKind
+from onetape.model.ids import parse_client_id, robot_tag
 from onetape.model.instrument import DECIMALS_MAX, Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
 from onetape.model.sections import OPERATOR
@@ -25,10 +26,12 @@ from onetape.model.time import DAY, HOUR, MINUTE
 from onetape.model.typed import from_json
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.recorder.batch import Batch, FillKey, Row
-from onetape.recorder.worth import CAPITAL, Figures, Worth, WorthRecord, exact
+from onetape.recorder.income import income_of
+from onetape.recorder.kept import Order, ProjectionRecord, Robot, Trip, Waiting
+from onetape.recorder.worth import CAPITAL, Figures, Worth, exact
 from onetape.tape.journal import Frame
 
-__all__ = ["ONE", "READ", "Projection", "ProjectionRecord"]
+__all__ = ["ENDED", "ONE", "READ", "Projection"]
 
 READ: Final = (
     "instrument",
@@ -46,25 +49,11 @@ READ: Final = (
 # nothing to say of the time between: nobody stood by these figures then.
 GAP_MAX: Final = 1440
 
-_NETTING: Final = int(Outside.NETTING)
-_OUTSIDE: Final = {
-    int(Outside.FEES): "fee",
-    int(Outside.FUNDING): "funding",
-    int(Outside.INTEREST): "interest",
-    int(Outside.WORLD): "transfer",
-    int(Outside.TRANSIT): "transfer",
-    int(Outside.UNEXPLAINED): "correction",
-    int(Outside.OPENING): "opening",
-}
-_CAUSES: Final = {
-    Cause.FILL: "realized",
-    Cause.OPENING: "opening",
-    Cause.RESET: "opening",
-    Cause.CORRECTION: "correction",
-    Cause.COMMAND: "allocation",
-}
 # Denials that happen before an order leaves are no news of a venue, but ends all the same.
-_ENDED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
+ENDED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
+# The last words of a gateway on an order that it has not placed itself -> how the order ends.
+_LAST: Final = {"canceled": "CANCELED", "expired": "EXPIRED", "rejected": "REJECTED", "absent": "CANCELED"}
+NOT_FOUND: Final = "its journal was lost, and it did not work at the venue any more"
 
 _SCALES: Final[tuple[int, ...]] = tuple(10**decimals for decimals in range(max(DECIMALS_MAX, MONEY_DECIMALS) + 1))
 ONE: Final = 10**MONEY_DECIMALS  # of what is counted
@@ -85,84 +74,27 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-class _Robot(msgspec.Struct):
-    name: str
-    slot: int
-
-
-class _Order(msgspec.Struct):
-    """An open order. row: as it is in SQL; traded, spent: of its fills, price times quantity."""
-
-    row: dict[str, Any]
-    size: int
-    traded: int = 0
-    spent: int = 0
-
-
-class _Trip(msgspec.Struct):
-    """A round trip that goes on. Amounts in 1e-18; fees by asset."""
-
-    ts_open: int
-    strategy: str
-    sign: int
-    context: dict[str, Any]
-    realized: int = 0
-    funding: int = 0
-    fills: int = 0
-    qty_max: int = 0
-    opened: int = 0  # quantity that was bought to open, and what it was worth
-    opened_value: int = 0
-    closed: int = 0
-    closed_value: int = 0
-    cost_max: int = 0
-    profit_max: int = 0  # of open profit, at the quotes of its minutes and fills
-    profit_min: int = 0
-    fees: dict[str, int] = {}
-
-
-class _Waiting(msgspec.Struct):
-    """A fill whose entry has not been read."""
-
-    fill: FillReport
-    robot: int
-    ts: int
-    order_id: int = 0
-
-
-class ProjectionRecord(msgspec.Struct):
-    """Everything that a projection needs to go on after a frame."""
-
-    instruments: dict[str, bytes]
-    streams: dict[int, str]
-    currencies: dict[int, str]
-    robots: dict[int, _Robot]
-    orders: list[tuple[int, int, _Order]]
-    waiting: list[tuple[int, _Waiting]]
-    booking: BookingRecord
-    trips: list[tuple[int, str, PositionSide, _Trip]]
-    worth: WorthRecord
-    slots: dict[str, int]  # names of sub-accounts
-    minute: int
-    now: int
-    is_begun: bool
-
-
 class Projection:
     """Folds one gateway's journal. account: its name; journal: its uuid in hexadecimal digits; leverage: at which
     positions are reckoned to use margin. recorded: fills that an earlier journal of the account has, of which the venue
-    may tell once more until this one's books have begun."""
+    may tell once more until this one's books have begun. earlier: rows of orders that are open in such a journal, of
+    symbols that this one does not have."""
 
     def __init__(self, account: str, journal: str, *, leverage: float = 1.0) -> None:
         self.account, self.journal = account, journal
         self.recorded: Container[FillKey] = ()
+        self.earlier: list[Row] = []
+        self._not_found: set[tuple[int, int]] = (
+            set()
+        )  # orders of earlier journals, until the gateway has looked for them
         self._instruments: dict[str, Instrument] = {}
         self._streams: dict[int, str] = {}
         self._currencies: dict[int, str] = {}
-        self._robots: dict[int, _Robot] = {}
-        self._orders: dict[tuple[int, int], _Order] = {}
-        self._waiting: dict[int, _Waiting] = {}
+        self._robots: dict[int, Robot] = {}
+        self._orders: dict[tuple[int, int], Order] = {}  # below 0: of an earlier journal, of no robot of this one
+        self._waiting: dict[int, Waiting] = {}
         self._booking = Booking(self._instruments)
-        self._trips: dict[tuple[int, str, PositionSide], _Trip] = {}
+        self._trips: dict[tuple[int, str, PositionSide], Trip] = {}
         self._worth = Worth(self._instruments, leverage=leverage)
         self._slots: dict[str, int] = {}
         self._unread: dict[int, bytes] = {}  # the last quote of each stream, as it lies on the tape
@@ -229,11 +161,17 @@ class Projection:
         self._streams[frame.stream] = instrument.symbol
         self._instruments[instrument.symbol] = instrument
         self._worth.add_instrument(instrument)
+        for row in [row for row in self.earlier if row["symbol"] == instrument.symbol]:
+            self.earlier.remove(row)
+            lowest = min((0, *(robot for robot, _ in self._orders)))
+            key = lowest - 1, row["order_id"] % (1 << 64)
+            self._orders[key] = _order_of(row, instrument)
+            self._not_found.add(key)
 
     def _params(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
         if "robot" in record:
-            self._robots[record["robot"]] = _Robot(record["name"], record.get("slot", MAIN))
+            self._robots[record["robot"]] = Robot(record["name"], record.get("slot", MAIN))
         elif "currency" in record:
             self._currencies[record["currency"]] = record["name"]
         elif "slots" in record:
@@ -260,12 +198,59 @@ class Projection:
 
     def _health(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
-        if record.get("kind") == "exchange" and record.get("state") == "new":
-            for key, order in self._orders.items():  # the exchange that there is now knows nothing of them
-                before = _counted(order.row)
-                order.row |= {"state": "EXPIRED", "ts_last": frame.time, "reason": OTHER_EXCHANGE}
-                self._note(key, order, before)
-            self._orders.clear()
+        match record.get("kind"), record.get("state"):
+            case "exchange", "new":  # the exchange that there is now knows nothing of them
+                rows = [*self.earlier, *(order.row for order in self._orders.values())]
+                self._expire(rows, frame.time, OTHER_EXCHANGE)
+                self._orders.clear()
+                self.earlier.clear()
+            case "reconciled", _:
+                gone = [self._orders.pop(key) for key in self._not_found]
+                self._expire([order.row for order in gone], frame.time, NOT_FOUND)
+            case "order", "attributed" | "foreign" as word:
+                self._seen(record["subject"], "ACCEPTED", frame.time, is_attributed=word == "attributed")
+                return
+            case "foreign order", news:
+                self._seen(record["subject"], _LAST.get(str(news), ""), frame.time)
+                return
+            case _:
+                return
+        self._not_found.clear()
+
+    # --- orders of earlier journals ---------------------------------------------------------------
+
+    def _earlier(self, tag: str, order_id: int) -> tuple[int, int] | None:
+        """Returns the key of an open order of an earlier journal. tag: of its robot."""
+        for key, order in self._orders.items():
+            strategy = order.row["strategy"]
+            if key[0] < 0 and key[1] == order_id and (strategy == OPERATOR or robot_tag(strategy) == tag):
+                return key
+        return None
+
+    def _take_over(self, key: tuple[int, int], robot: int) -> None:
+        """Goes on with an order of an earlier journal. robot: whose it is in this one, 0: nobody's."""
+        self._not_found.discard(key)
+        if robot:
+            self._orders[robot, key[1]] = self._orders.pop(key)
+
+    def _seen(self, client_id: str, state: str, time: int, *, is_attributed: bool = False) -> None:
+        """The gateway has found an order at the venue that its journal does not have, or has heard of its end. state:
+        as it is then, "": as it was; is_attributed: it is of a robot that has attached."""
+        named = parse_client_id(client_id)
+        if not state or named is None or (key := self._earlier(named.tag, named.order_id)) is None:
+            return
+        order, before = self._orders[key], _counted(self._orders[key].row)
+        order.row |= {"state": "PARTIALLY_FILLED" if state == "ACCEPTED" and order.traded else state, "ts_last": time}
+        self._note(order.row, before)
+        numbers = (n for n, each in self._robots.items() if is_attributed and robot_tag(each.name) == named.tag)
+        self._take_over(key, next(numbers, 0))
+        self._drop_ended(key, order)
+
+    def _expire(self, rows: list[Row], time: int, reason: str) -> None:
+        for row in rows:
+            before = _counted(row)
+            row |= {"state": "EXPIRED", "ts_last": time, "reason": reason}
+            self._note(row, before)
 
     # --- orders -----------------------------------------------------------------------------------
 
@@ -280,6 +265,10 @@ class Projection:
         symbol = self._streams[frame.stream]
         robot, kind, order_id, spec, is_denied = request_of(frame.payload, symbol)
         if kind is not RequestKind.PLACE or (robot, order_id) in self._orders:
+            return
+        name = self._robots[robot].name if robot in self._robots else ""
+        if (key := self._earlier(robot_tag(name), order_id)) is not None:
+            self._take_over(key, robot)
             return
         self._read_quotes()
         instrument = self._instruments[symbol]
@@ -307,8 +296,8 @@ class Projection:
             "bid": _number(bid, instrument.price_decimals) if bid else None,
             "ask": _number(ask, instrument.price_decimals) if ask else None,
         }
-        order = _Order(row, spec.size_int)
-        self._note((robot, order_id), order, ())
+        order = Order(row, spec.size_int)
+        self._note(row, ())
         if not is_denied:
             self._orders[robot, order_id] = order
 
@@ -327,7 +316,7 @@ class Projection:
         if size:
             order.size, order.row["qty"] = size, _number(size, instrument.size_decimals)
         order.row["filled"] = _number(max(filled, order.traded), instrument.size_decimals)
-        self._note((robot, order_id), order, before)
+        self._note(order.row, before)
         self._drop_ended((robot, order_id), order)
 
     def _reply(self, frame: Frame) -> None:
@@ -337,6 +326,9 @@ class Projection:
             order.row["reason"] = record["reason"]
 
     def _traded(self, key: tuple[int, int], fill: FillFrame, time: int) -> None:
+        if key not in self._orders and fill.venue:
+            its = ((each, order.row["venue_order_id"]) for each, order in self._orders.items() if each[0] < 0)
+            key = next((each for each, venue in its if venue == str(fill.venue)), key)
         order = self._orders.get(key)
         if order is None:
             return
@@ -349,22 +341,22 @@ class Projection:
         row["filled"] = max(row["filled"], _number(order.traded, instrument.size_decimals))
         row["average_price"] = _number(order.spent, instrument.price_decimals) / order.traded
         row["ts_last"] = time
-        if row["state"] not in _ENDED:
+        if row["state"] not in ENDED:
             row |= {"state": "FILLED" if order.traded >= order.size else "PARTIALLY_FILLED", "code": 0, "reason": None}
-        self._note(key, order, before)
+        self._note(order.row, before)
         self._drop_ended(key, order)
 
-    def _drop_ended(self, key: tuple[int, int], order: _Order) -> None:
+    def _drop_ended(self, key: tuple[int, int], order: Order) -> None:
         """An order that has ended is kept until its fills are here."""
         row = order.row
         filled = row["filled"] or 0.0
-        if row["state"] in _ENDED and _number(order.traded, self._instruments[row["symbol"]].size_decimals) >= filled:
+        if row["state"] in ENDED and _number(order.traded, self._instruments[row["symbol"]].size_decimals) >= filled:
             self._orders.pop(key, None)
+            self._not_found.discard(key)
 
-    def _note(self, key: tuple[int, int], order: _Order, before: tuple[str, ...]) -> None:
+    def _note(self, row: Row, before: tuple[str, ...]) -> None:
         """before: what it was counted as. It counts for the hour in which it was made."""
-        rows, row = self._batch.changed.setdefault("record_orders", {}), order.row
-        rows[self.journal, key[0], _signed(key[1])] = row
+        self._batch.changed.setdefault("record_orders", {})[row["journal"], row["robot"], row["order_id"]] = row
         if (now := _counted(row)) is not before:
             for kind in now:
                 if kind not in before:
@@ -427,7 +419,7 @@ class Projection:
                 "" if currency == instrument.settle else currency,
                 fill.liquidity,
             )
-            self._waiting[frame.sequence] = _Waiting(report, fill.robot, frame.time, fill.order_id)
+            self._waiting[frame.sequence] = Waiting(report, fill.robot, frame.time, fill.order_id)
 
     def _entry(self, frame: Frame) -> None:
         entry = unpack(frame.payload)
@@ -444,7 +436,7 @@ class Projection:
         if entry.cause is Cause.FUNDING:
             symbol = entry.note
         settle = self._instruments[symbol].settle if symbol in self._instruments else ""
-        ours = _ours(entry)
+        ours = income_of(entry)
         if caused is not None and symbol in self._instruments and self._instruments[symbol].kind is Kind.SPOT:
             ours = self._of_coins(ours, caused)
         for part, (kind, leg) in enumerate(ours):
@@ -514,7 +506,7 @@ class Projection:
 
     # --- positions and round trips ----------------------------------------------------------------
 
-    def _of_coins(self, legs: list[tuple[str, Leg]], waiting: _Waiting) -> list[tuple[str, Leg]]:
+    def _of_coins(self, legs: list[tuple[str, Leg]], waiting: Waiting) -> list[tuple[str, Leg]]:
         """Books a fill of spot. What it moves is `traded`, at cost; `realized` is what a sale brings above it."""
         fill, slot = waiting.fill, self._slot(waiting.robot)
         held = self._booking.positions.get((slot, fill.symbol, fill.position_side))
@@ -527,7 +519,7 @@ class Projection:
             found += [("traded", Leg(slot, settle, -made)), ("realized", Leg(slot, settle, made))]
         return found
 
-    def _book(self, waiting: _Waiting, legs: list[tuple[str, Leg]], sequence: int, *, is_forced: bool) -> None:
+    def _book(self, waiting: Waiting, legs: list[tuple[str, Leg]], sequence: int, *, is_forced: bool) -> None:
         fill = waiting.fill
         if fill.symbol not in self._instruments or self._instruments[fill.symbol].kind is Kind.SPOT:
             return
@@ -569,7 +561,7 @@ class Projection:
         key: tuple[int, str, PositionSide],
         before: int,
         after: int,
-        waiting: _Waiting,
+        waiting: Waiting,
         legs: list[tuple[str, Leg]],
         sequence: int,
     ) -> None:
@@ -613,7 +605,7 @@ class Projection:
                 "robot": waiting.robot,
                 "equity": exact(self._worth.equity(self._booking, instrument.settle)),
             }
-            trip = self._trips[key] = _Trip(fill.time, self.strategy(waiting.robot), 1 if after > 0 else -1, context)
+            trip = self._trips[key] = Trip(fill.time, self.strategy(waiting.robot), 1 if after > 0 else -1, context)
         trip.opened += opens
         trip.opened_value += opens * fill.price
         trip.qty_max = max(trip.qty_max, abs(after))
@@ -629,7 +621,7 @@ class Projection:
                     trip.funding += leg.amount
                     break
 
-    def _closed(self, key: tuple[int, str, PositionSide], trip: _Trip, ts: int, sequence: int) -> None:
+    def _closed(self, key: tuple[int, str, PositionSide], trip: Trip, ts: int, sequence: int) -> None:
         slot, symbol, side = key
         instrument = self._instruments[symbol]
         settle = instrument.settle
@@ -664,7 +656,7 @@ class Projection:
         )
 
     @staticmethod
-    def _profit(trip: _Trip, profit: int) -> None:
+    def _profit(trip: Trip, profit: int) -> None:
         trip.profit_max, trip.profit_min = max(trip.profit_max, profit), min(trip.profit_min, profit)
 
     # --- samples ----------------------------------------------------------------------------------
@@ -730,6 +722,8 @@ class Projection:
                 minute=self._minute,
                 now=self.now,
                 is_begun=self.is_begun,
+                earlier=self.earlier,
+                not_found=list(self._not_found),
             )
         )
 
@@ -746,6 +740,7 @@ class Projection:
         self._worth.restore(kept.worth)
         self._slots, self._waiting = kept.slots, dict(kept.waiting)
         self._minute, self.now, self.is_begun = kept.minute, kept.now, kept.is_begun
+        self.earlier, self._not_found = kept.earlier, set(kept.not_found)
 
 
 # By whether something is filled: state -> what it counts as, "": any other one.
@@ -754,6 +749,12 @@ _COUNTED: Final[tuple[dict[str, tuple[str, ...]], ...]] = tuple(
 )
 _QUOTE: Final = EventType.QUOTE.id
 _NONE: Final = bytes(8)
+
+
+def _order_of(row: Row, instrument: Instrument) -> Order:
+    """Makes the order that a row was written of."""
+    size, traded = (round((row[name] or 0) * _SCALES[instrument.size_decimals]) for name in ("qty", "filled"))
+    return Order(row, size, traded, round((row["average_price"] or 0) * traded * _SCALES[instrument.price_decimals]))
 
 
 def _counted(row: Row) -> tuple[str, ...]:
@@ -766,27 +767,3 @@ def _add(sums: dict[str, int], more: dict[str, int]) -> None:
     for name, amount in more.items():
         if amount:
             sums[name] = sums.get(name, 0) + amount
-
-
-def _ours(entry: Entry) -> list[tuple[str, Leg]]:
-    """Returns what an entry moves of ours in the wallet that is traded from, and what kind of income that is.
-    Legs stand in groups that add up to zero; the other side of a group says what it is."""
-    found: list[tuple[str, Leg]] = []
-    group: list[Leg] = []
-    rest: dict[str, int] = {}
-    is_opening, usual = entry.cause is Cause.RESET, _CAUSES.get(entry.cause) or str(entry.cause)
-    for leg in entry.legs:
-        group.append(leg)
-        if left := rest.pop(leg.currency, 0) + leg.amount:
-            rest[leg.currency] = left
-        if rest:
-            continue
-        kind = "opening" if is_opening else "transfer" if any(each.wallet for each in group) else ""  # between wallets
-        kind = kind or next((_OUTSIDE[each.holder] for each in group if each.holder in _OUTSIDE), usual)
-        found += [
-            (kind, each)
-            for each in group
-            if each.amount and not each.wallet and (each.holder >= MAIN or each.holder == _NETTING)
-        ]
-        group = []
-    return found

@@ -20,10 +20,10 @@ from sqlalchemy.engine import Connection
 from onetape.accounts.entries import TOTAL
 from onetape.hub.options import hub_journal
 from onetape.model.time import DAY
-from onetape.recorder.batch import DayKey, FillKey, HourKey
+from onetape.recorder.batch import DayKey, FillKey, HourKey, Row
 from onetape.recorder.hub_quotes import HubQuotes
 from onetape.recorder.options import GATEWAYS, note_recorded
-from onetape.recorder.projection import READ, Projection
+from onetape.recorder.projection import ENDED, READ, Projection
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, add, metadata, replace
 from onetape.tape.journal import Frame, JournalReader
@@ -66,6 +66,8 @@ class _Followed:
         if kept:
             self._projection.restore(kept[0]["state"])
             self.reader.seek_sequence(self.sequence + 1)
+        else:
+            self._projection.earlier = _open(records, account, self.journal)
         if not self._projection.is_begun:
             self._projection.recorded = _recorded(records, account, self.journal)
         self.is_behind = False
@@ -180,6 +182,13 @@ class Recorder:
         if self._is_lasting and time.monotonic() - followed.noted > _NOTED_S:
             note_recorded(followed.path, followed.sequence)
             followed.noted = time.monotonic()
+
+
+def _open(records: Records, account: str, journal: str) -> list[Row]:
+    """Returns the rows of orders that are open in earlier journals of an account, which are lost."""
+    orders = metadata.tables["record_orders"]
+    earlier = (orders.c.account == account) & (orders.c.journal != journal)
+    return records.rows(sa.select(orders).where(earlier & orders.c.state.not_in(ENDED)))
 
 
 def _recorded(records: Records, account: str, journal: str) -> frozenset[FillKey]:

@@ -1,0 +1,78 @@
+"""What a projection of a gateway's journal keeps between two frames, as it is kept beside its cursor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from onetape.accounts.booking import BookingRecord
+from onetape.model.enums import PositionSide
+from onetape.orders.reports import FillReport
+from onetape.recorder.worth import WorthRecord
+
+__all__ = ["Order", "ProjectionRecord", "Robot", "Trip", "Waiting"]
+
+
+class Robot(msgspec.Struct):
+    name: str
+    slot: int
+
+
+class Order(msgspec.Struct):
+    """An open order. row: as it is in SQL; traded, spent: of its fills, price times quantity."""
+
+    row: dict[str, Any]
+    size: int
+    traded: int = 0
+    spent: int = 0
+
+
+class Trip(msgspec.Struct):
+    """A round trip that goes on. Amounts in 1e-18; fees by asset."""
+
+    ts_open: int
+    strategy: str
+    sign: int
+    context: dict[str, Any]
+    realized: int = 0
+    funding: int = 0
+    fills: int = 0
+    qty_max: int = 0
+    opened: int = 0  # quantity that was bought to open, and what it was worth
+    opened_value: int = 0
+    closed: int = 0
+    closed_value: int = 0
+    cost_max: int = 0
+    profit_max: int = 0  # of open profit, at the quotes of its minutes and fills
+    profit_min: int = 0
+    fees: dict[str, int] = {}
+
+
+class Waiting(msgspec.Struct):
+    """A fill whose entry has not been read."""
+
+    fill: FillReport
+    robot: int
+    ts: int
+    order_id: int = 0
+
+
+class ProjectionRecord(msgspec.Struct):
+    """Everything that a projection needs to go on after a frame."""
+
+    instruments: dict[str, bytes]
+    streams: dict[int, str]
+    currencies: dict[int, str]
+    robots: dict[int, Robot]
+    orders: list[tuple[int, int, Order]]
+    waiting: list[tuple[int, Waiting]]
+    booking: BookingRecord
+    trips: list[tuple[int, str, PositionSide, Trip]]
+    worth: WorthRecord
+    slots: dict[str, int]  # names of sub-accounts
+    minute: int
+    now: int
+    is_begun: bool
+    earlier: list[dict[str, Any]] = []
+    not_found: list[tuple[int, int]] = []
