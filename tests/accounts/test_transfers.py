@@ -370,3 +370,40 @@ def test_that_nobody_knows_what_became_of_money_is_said_once_and_is_critical():
         effects = desk.transfers.tick(desk.now)  # the history is never read
     assert [each.severity for each in said] == ["critical"]
     assert "not known what became of it" in said[0].state
+
+
+# --- a clock that is set --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step_s", [-90, 90])
+@pytest.mark.parametrize("script", [("busy",), ("lost",), ("busy", "lost", "busy")])
+def test_a_step_of_the_venues_clock_holds_no_transfer_up_and_proves_nothing(script, step_s):
+    """It takes as long, and is sent as often, as without."""
+    ends = []
+    for step in (0, step_s * SECOND):
+        desk = Desk(script)
+        for each in desk.ask():
+            if not isinstance(each, Send) or desk.venue.send(desk.now) is None:
+                desk.carry_out(each)
+            else:
+                desk.run(desk.transfers.answered("t", Outcome.BUSY, desk.now), seconds=0)
+        desk.now += step
+        effects = desk.transfers.restate(step)
+        began = desk.now
+        desk.run([*effects, *desk.transfers.tick(desk.now)])
+        ends.append((desk.now - began, desk.transfers.get("t").tries, desk.venue.carried_out))
+        assert desk.transfers.get("t").state is State.DONE
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("step_s", [-90, 90])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_row_is_a_transfers_whichever_of_two_clocks_the_venue_dated_it_by(step_s, is_restarted):
+    for row_s in (0, step_s):
+        desk = Lost("a")
+        desk.now += step_s * SECOND
+        for each in desk.transfers.restate(step_s * SECOND):
+            desk.carry_out(each)
+        if is_restarted:
+            desk.start()
+        assert desk.looked("a", desk.row("7", after=row_s * SECOND + SECOND // 2)) == "done"

@@ -8,7 +8,7 @@ import pytest
 from exchange.venue_client import served
 from onetape.feeds.venue_clock import VenueClock
 from onetape.gateway.options import gateway_journal
-from onetape.model.enums import EventType, Side
+from onetape.model.enums import EventType, RequestKind, Side
 from onetape.model.time import clock_offset
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
@@ -138,6 +138,36 @@ def test_a_cancel_that_meets_a_stepped_clock_arrives(tmp_path, kind, step_s):
             robot.cancel_all()
             wait_for(lambda: "canceled" in dict(news_of(tmp_path, order)))
             assert not account.open_orders
+        finally:
+            gateway.kill()
+            robot.writer.close()
+
+
+AMENDS = [kind for kind in TRADED if kind != "pacifica"]  # it gives an amended order another id
+
+
+@pytest.mark.parametrize("step_s", [90, -90])
+@pytest.mark.parametrize("kind", AMENDS)
+def test_an_amendment_that_meets_a_stepped_clock_arrives_or_is_known_not_to_have(tmp_path, kind, step_s):
+    """Aster's refusal may be of a nonce that this very request has used: the order is asked for, and reported as it is
+    there."""
+    with served(kind, seed=5, limits=False) as (dialect, port):
+        gateway = GatewayProcess(kind, tmp_path, port, dialect.exchange.accounts[0])
+        gateway.start()
+        robot = Robot(tmp_path / "robot", gateway, 1)
+        try:
+            bid = dialect.exchange.listings[0].bid
+            price, amended = bid - bid // 100, bid - bid // 100 * 2
+            order = robot.place(Side.BUY, price)
+            wait_for(lambda: "accepted" in dict(news_of(tmp_path, order)))
+            dialect.skew = step_s * SECOND
+            robot.request(RequestKind.AMEND, order, Side.BUY, amended)
+            ends = {"updated", "found", "update_rejected", "canceled"}
+            wait_for(lambda: ends & set(dict(news_of(tmp_path, order))))
+            words = {word for word, _ in news_of(tmp_path, order)}
+            assert words == ({"accepted", "lost", "found"} if kind == "aster" else {"accepted", "updated"})
+            (left,) = dialect.exchange.accounts[0].open_orders.values()
+            assert left.price == (price if kind == "aster" else amended)
         finally:
             gateway.kill()
             robot.writer.close()

@@ -9,15 +9,26 @@ import pytest
 
 import copied_process
 from exchange.venue_client import served
+from onetape.exchange.faults import parse_faults
 from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import send_command
-from onetape.model.errors import NotAvailable, OrderInvalid, ServiceTimeout, UsageError
+from onetape.model.errors import NotAvailable, OrderInvalid, ServiceTimeout, UsageError, VenueUnavailable
+from onetape.model.time import SECOND
+from onetape.orders.manager import SENDS_MAX
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
 from onetape.tape.pruned import Pruned, write_pruned
 from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, configure
 
+BUSY = """[[fault]]
+path = "/fapi/v1/leverage"
+action = "error"
+error = "-1008"
+status = 400
+done = false
+count = {count}
+"""
 LOST = '[[fault]]\npath = "/fapi/v1/leverage"\naction = "error"\nstatus = 500\ndone = true\ncount = 1\n'
 
 
@@ -91,6 +102,44 @@ def test_one_whose_answer_is_lost_is_said_and_what_is_no_leverage_is_refused(tmp
                 (answer,) = send_command(world.home, "gateway:main", "leverage", fields, f"w{number}")
                 assert answer["error"]["code"] == UsageError.code, answer
             assert len(world.said) == 2
+        finally:
+            world.gateway.kill()
+
+
+@pytest.mark.parametrize("step_s", [90, -90])
+@pytest.mark.parametrize("kind", ["binance-usdm", "pacifica"])
+def test_one_that_the_venue_refuses_for_its_time_is_sent_again(kind, step_s, tmp_path):
+    with served(kind, seed=3, limits=False) as (dialect, port):
+        world = World(tmp_path, dialect, port, kind)
+        try:
+            dialect.skew = step_s * SECOND
+            assert world.run(5)["state"] == "set"
+            assert (world.said, world.account.leverage_of(0)) == (["5 set"], 5)
+        finally:
+            world.gateway.kill()
+
+
+@pytest.mark.parametrize("step_s", [90, -90])
+def test_asters_expired_nonce_is_said_to_be_unknown(step_s, tmp_path):
+    """It says so of a nonce that was used, too: perhaps by this very request."""
+    with served("aster", seed=3, limits=False) as (dialect, port):
+        world = World(tmp_path, dialect, port, "aster")
+        try:
+            dialect.skew = step_s * SECOND
+            assert world.run(5, code=ServiceTimeout.exit_code)["state"] == "unknown"
+            assert world.run(5)["state"] == "set"
+        finally:
+            world.gateway.kill()
+
+
+def test_one_that_is_refused_for_now_too_often_or_for_too_long_is_refused(tmp_path):
+    with served("binance-usdm", seed=3, limits=False, faults="# none yet") as (dialect, port):
+        world = World(tmp_path, dialect, port, "binance-usdm")
+        try:
+            for count, taken in ((SENDS_MAX, 0), (SENDS_MAX - 1, 1)):
+                dialect.add(parse_faults(BUSY.format(count=count)), dialect.exchange.now)
+                value = world.run(9, code=0 if taken else VenueUnavailable.exit_code)
+                assert value["state"] == ("set" if taken else "refused")
         finally:
             world.gateway.kill()
 

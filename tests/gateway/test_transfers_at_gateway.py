@@ -189,6 +189,22 @@ def test_what_the_venue_puts_off_is_tried_again(world):
     assert world.records("busy") == ["pending", "sent", "pending", "sent", "done"]
 
 
+@pytest.mark.parametrize("fault", [{}, {"action": "drop_answer"}, {"action": "drop_request"}], ids=str)
+def test_a_transfer_that_meets_a_stepped_clock_is_made_once(world, fault):
+    """The venue's clock is set just before it: it is refused for its time, or its answer is lost as well."""
+    for offset in ("-90s", "0s", "90s", "0s"):
+        total, id_ = world.slots[0], f"step-{offset}-{len(world.entries())}"
+        world.control("/time", offset=offset)
+        if fault and offset == "0s":  # the request after the refused one is lost
+            world.fault(**fault)
+        assert world.transfer(id_, "1").status == "applied"
+        row = world.ends(id_)
+        assert row["ts_deadline"] > row["ts_asked"]
+        assert world.slots[0] == total - 1 == sum(world.slots[1:])
+        assert world.books()[1] == 0
+    assert not [e for e in world.entries() if e.cause is Cause.CORRECTION]
+
+
 def test_while_killed_none_begins_and_one_that_was_sent_is_followed_to_its_end(world):
     total = world.slots[0]
     world.fault(action="error", error="-1021", status=400, done=False)  # known not to be made

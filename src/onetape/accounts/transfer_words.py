@@ -136,6 +136,7 @@ class Transfer:
     fee: int = 0  # of it, 1e-18
     is_acknowledged: bool = False  # the target's gateway has answered
     is_late: bool = False  # that it takes too long has been said
+    steps: int = 0  # by how much the venue's clock was set since it was first sent, ns: its row may have either time
 
     @property
     def is_inside(self) -> bool:

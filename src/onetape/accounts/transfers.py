@@ -224,7 +224,7 @@ class Transfers:
 
     def _is_like(self, one: Transfer, row: TransferReport) -> bool:
         target = OUTSIDE if one.is_outside else one.target.wallet
-        first, last = one.first_sent - CLOCKS, one.sent + self._settled_after + CLOCKS
+        first, last = self._since(one), self._seen_by(one)
         return (
             not row.name
             and (row.source, row.target, row.currency) == (one.source.wallet, target, one.currency)
@@ -240,8 +240,17 @@ class Transfers:
             and (other.first_sent, other.name) < (one.first_sent, one.name)
             and (other.source, other.currency, other.amount) == (one.source, one.currency, one.amount)
             and (other.target == one.target or (other.is_outside and one.is_outside))
-            and row.time <= other.sent + self._settled_after + CLOCKS
+            and row.time <= self._seen_by(other)
         )
+
+    @staticmethod
+    def _since(one: Transfer) -> int:
+        """Returns the earliest time that the venue can have given it."""
+        return one.first_sent - CLOCKS - one.steps
+
+    def _seen_by(self, one: Transfer) -> int:
+        """Returns the latest time that the venue can have given it."""
+        return one.sent + self._settled_after + CLOCKS + one.steps
 
     def history(self, name: str, found: Found, now: int, *, as_of: int) -> list[Effect]:
         """Takes rows of the history. as_of: when it was queried."""
@@ -296,6 +305,17 @@ class Transfers:
                     effects += self._tell(one, now)
         return effects
 
+    def restate(self, step: int) -> list[Effect]:
+        """Takes in that the clock was set by `step`, ns: what was noted by it is due as much later or earlier."""
+        for one in self.unfinished:
+            one.deadline += step
+            one.due += step
+            if one.first_sent:
+                one.first_sent += step
+                one.sent += step
+                one.steps += abs(step)
+        return [self._record(one) for one in self.unfinished]
+
     # --- after a restart --------------------------------------------------------------------------
 
     def replay(self, fields: dict[str, Any]) -> None:
@@ -318,6 +338,7 @@ class Transfers:
             venue_id=fields["venue_id"],
             txid=fields.get("txid", ""),  # tapes of before there were withdrawals
             fee=int(fields.get("fee", 0)),
+            steps=fields.get("steps", 0),  # nor steps of a clock
         )
         self._all.pop(one.name, None)
         self._keep(one)
@@ -387,7 +408,7 @@ class Transfers:
     def _look(self, one: Transfer, now: int) -> list[Effect]:
         one.due = now + self._pause(one)
         one.looks += 1
-        since = one.first_sent - CLOCKS
+        since = self._since(one)
         query = AskHistory(one.name, one.source, one.target, one.currency, since)
         return [query, *self._say_late(one, now)]
 
@@ -433,7 +454,7 @@ class Transfers:
     def _tell(self, one: Transfer, now: int) -> list[Effect]:
         one.due = now + (self._pause(one) if one.is_outside else ASK_EVERY)
         one.looks += 1
-        arrives, since = one.amount - one.fee, one.first_sent - CLOCKS
+        arrives, since = one.amount - one.fee, self._since(one)
         tell = Tell(one.name, one.target, one.currency, arrives, one.txid, since)
         return [tell, *(self._say_late(one, now) if one.is_outside else ())]
 
@@ -464,6 +485,7 @@ class Transfers:
                 "reason": one.reason,
                 "first_sent": one.first_sent,
                 "sent": one.sent,
+                "steps": one.steps,
                 "tries": one.tries,
                 "is_told": one.is_acknowledged,
                 "venue_id": one.venue_id,

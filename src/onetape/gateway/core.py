@@ -119,6 +119,7 @@ class GatewayCore:
         self.now = self.steady = self.wall = 0  # of the event that is being seen to
         self._venue = venue
         self._shell = shell
+        self.on_clock_set: Callable[[int], None] = lambda step: None  # by so many ns
         self.orders = OrderBudget(options.account, now=lambda: self.steady, say=self.say)
         self.reset()
 
@@ -258,10 +259,10 @@ class GatewayCore:
         self.now, self.steady, self.wall = moment
         apart = self.now - self.steady
         if abs(step := apart - self._apart) >= CLOCK_STEP:
-            if self._apart:
-                self._restate(step)
-            self._apart = apart
+            is_known, self._apart = bool(self._apart), apart
             self.orders.restate(apart)
+            if is_known:
+                self._restate(step)
         return self.now
 
     def _restate(self, step: int) -> None:
@@ -276,6 +277,7 @@ class GatewayCore:
             self.proceeds.restate(step)
             if self.crossing is not None:
                 self.crossing.restate(step)
+        self.on_clock_set(step)
 
     def tick(self, moment: Moment) -> None:
         """Does what is due by time; to be called some fifty times a second."""
@@ -284,6 +286,7 @@ class GatewayCore:
         self.listening.look(now, self.steady)
         self.stops.look(now)
         manager.tick(now)
+        self.leverage.tick(now, self.steady)
         rounds = reconciler.rounds
         reconciler.tick(now)
         if reconciler.rounds != rounds:
@@ -400,7 +403,7 @@ class GatewayCore:
         if answer.venue_code and answer.venue_code == self._venue.order_limit_code:
             self.orders.hold(answer.retry_after)
         if call.purpose is Purpose.LEVERAGE:
-            self.leverage.answered(call, answer)
+            self.leverage.answered(call, answer, self.steady)
         elif not self.listening.answered(call, answer) and not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
 

@@ -9,6 +9,8 @@ not bought comes back as it went.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
@@ -41,7 +43,17 @@ STEP: Final = 10**10  # amounts at the venue have eight decimals
 class FeeAsset:
     """Keeps an asset that fees are paid in, for the account whose transfers they are."""
 
-    def __init__(self, options: FeeAssetOptions, transfers: TransferDesk, venue: Converter, wire: Wire) -> None:
+    def __init__(
+        self,
+        options: FeeAssetOptions,
+        transfers: TransferDesk,
+        venue: Converter,
+        wire: Wire,
+        *,
+        steady: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """steady: a clock that is never set."""
+        self._steady = steady
         self._options, self._transfers, self._venue, self._wire = options, transfers, venue, wire
         self._money, self._now, self._killed = transfers.money, transfers.now, transfers.killed
         # Later than any request is taken: an order that is not there then was not placed.
@@ -53,8 +65,8 @@ class FeeAsset:
 
     def tick(self) -> None:
         """Begins what is due, once there are balances."""
-        if not self._is_busy and self._now() >= self._next and self._money.is_ready:
-            self._is_busy, self._next = True, self._now() + EVERY
+        if not self._is_busy and self._steady() >= self._next and self._money.is_ready:
+            self._is_busy, self._next = True, self._steady() + EVERY
             self._transfers.spawn(self._look())
 
     async def _look(self) -> None:
@@ -111,7 +123,7 @@ class FeeAsset:
             self._over.add(name)
             self._warn(f"{money_text(out.amount)} {out.currency} did not leave: {out.reason or out.state}")
             return
-        since = self._now()
+        absent_from = self._steady() + self._settled  # that it is not found proves nothing before
         if order is not None and not self._killed():
             qty, price = order[1], order[0]
             options = self._options
@@ -120,12 +132,12 @@ class FeeAsset:
             )
             if answer.outcome in (Outcome.DEFINITIVE, Outcome.SAFE):
                 self._warn(f"the order was refused: {answer.venue_code} {answer.text}")
-                self._next = self._now() + AFTER_REFUSAL
-                since = 0  # nothing is on its way
+                self._next = self._steady() + AFTER_REFUSAL
+                absent_from = 0  # nothing is on its way
         elif not is_resumed:
-            since = 0
+            absent_from = 0
         asset = name.removeprefix(ROUND).rpartition("-")[0] or self._options.asset  # what the round is of says its name
-        trade = await self._trade(name, since, asset, out.currency)
+        trade = await self._trade(name, absent_from, asset, out.currency)
         legs = (
             ("asset", asset, (trade.bought - trade.fee) // STEP * STEP),
             ("rest", out.currency, (out.amount - trade.spent) // STEP * STEP),
@@ -143,13 +155,13 @@ class FeeAsset:
             words = f"bought {money_text(trade.bought)} for {paid} {out.currency}, fee {fee}"
             self._transfers.say(HealthOut("fee asset", asset, words))
 
-    async def _trade(self, name: str, since: int, asset: str, quote: str) -> ConversionReport:
-        """Returns what the venue says of the order, however often it has to be asked. since: when it was sent at the
-        latest; not found until long after that, it was not placed."""
+    async def _trade(self, name: str, absent_from: int, asset: str, quote: str) -> ConversionReport:
+        """Returns what the venue says of the order, however often it has to be asked. absent_from: not found after
+        that, ns by the steady clock, it was not placed."""
         while True:
             answer = await self._wire.answer(self._venue.converted(name, asset, quote, self._now()))
             found = next((each for each in answer.reports if isinstance(each, ConversionReport)), None)
-            if answer.not_found and self._now() >= since + self._settled:
+            if answer.not_found and self._steady() >= absent_from:
                 return ConversionReport("", 0, 0)
             if found is not None and found.is_over:
                 if not found.bought:

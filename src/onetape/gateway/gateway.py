@@ -394,6 +394,7 @@ class Gateway:
             tell=partial(tell_gateway, self.home),
             killed=lambda: core.gate.killed,
         )
+        core.on_clock_set = self.transfers.restate
         if not options.is_new:
             self.transfers.recover(list(kept.transfers.values()), kept.arrivals)
         self.fee_asset = self._open_fee_asset()

@@ -1,7 +1,7 @@
 """The leverage of contracts at the venue, as the operator sets it: pure, a part of the gateway's core.
 
-A venue takes the same leverage twice as once, so one whose answer is lost is said to be unknown, and sent again by
-whoever wants it.
+One that the venue refuses for now is sent again, as orders are. A venue takes the same leverage twice as once, so one
+whose answer is lost is said to be unknown, and sent again by whoever wants it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from onetape.model.errors import NotAvailable
 from onetape.orders.calls import Call, Leverages
 from onetape.orders.managed import HealthOut
-from onetape.orders.manager import OrderManager
+from onetape.orders.manager import DECIDED_WITHIN, RESEND_AFTER, SENDS_MAX, OrderManager
 from onetape.orders.outcome import Answer, Outcome
 
 __all__ = ["LeverageDesk"]
@@ -25,6 +25,8 @@ class LeverageDesk:
     def __init__(self, manager: OrderManager) -> None:
         self._manager = manager
         self._last: dict[str, dict[str, Any]] = {}  # by symbol: the last that was asked for in this life
+        self._sends: dict[str, int] = {}  # by symbol: how often that was sent
+        self._due: dict[str, int] = {}  # by symbol: when it is sent again, ns by the steady clock
 
     def check(self, symbol: str) -> None:
         """Raises NotAvailable where the venue, or this gateway for it, has no such setting."""
@@ -33,22 +35,37 @@ class LeverageDesk:
 
     def set(self, symbol: str, times: int, now: int, *, command: str) -> dict[str, Any]:
         """Sends it. command: the id of who wants it. Returns how it stands."""
-        venue = self._manager.venue
-        assert isinstance(venue, Leverages)
-        call = venue.leverage(symbol, times, now)._replace(number=times)
-        self._manager.calls.append(call)
         self._last[symbol] = {"command": command, "leverage": times, "state": "sent", "code": 0, "reason": ""}
+        self._sends[symbol] = 0
+        self._send(symbol, now)
         return self._last[symbol]
 
-    def answered(self, call: Call, answer: Answer) -> None:
+    def _send(self, symbol: str, now: int) -> None:
+        venue, times = self._manager.venue, self._last[symbol]["leverage"]
+        assert isinstance(venue, Leverages)
+        self._due.pop(symbol, None)
+        self._sends[symbol] += 1
+        self._manager.calls.append(venue.leverage(symbol, times, now)._replace(number=times))
+
+    def tick(self, now: int, steady: int) -> None:
+        """Sends again what is due. now: the venue's time; steady: by the steady clock."""
+        for symbol in [symbol for symbol, due in self._due.items() if steady >= due]:
+            self._send(symbol, now)
+
+    def answered(self, call: Call, answer: Answer, steady: int) -> None:
+        """Takes in what the venue says. steady: now by the steady clock."""
+        is_last = call.number == self._last.get(call.symbol, {}).get("leverage")
+        is_soon = answer.retry_after <= DECIDED_WITHIN
+        if answer.outcome is Outcome.SAFE and is_last and is_soon and self._sends[call.symbol] < SENDS_MAX:
+            self._due[call.symbol] = steady + max(answer.retry_after, RESEND_AFTER)
+            return
         state, reason = _STATES.get(answer.outcome, "refused"), f"{answer.venue_code} {answer.text}".strip()[:200]
         if state == "unknown":
             reason = "the venue has not answered: set it again"
         said = f"{call.number} {state}" + (f": {reason}" if reason else "")
         self._manager.outs.append(HealthOut("leverage", call.symbol, said))
-        last = self._last.get(call.symbol)
-        if last is not None and last["leverage"] == call.number:
-            last |= {"state": state, "code": answer.code, "reason": reason}
+        if is_last:
+            self._last[call.symbol] |= {"state": state, "code": answer.code, "reason": reason}
 
     def state(self, symbol: str) -> dict[str, Any]:
         """Returns how the last one stands; {}: none was asked for."""

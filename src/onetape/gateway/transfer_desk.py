@@ -136,6 +136,8 @@ class TransferDesk:
         self._telling: set[str] = set()
         self._untold: set[str] = set()  # that it could not be told has been said
         self._is_resumed = False
+        self._step = 0  # of the clock, that is not taken in yet
+        self._steps = 0  # how often it was set
         self.moved_at = 0  # when a transfer last went on, ns UTC
 
     def recover(self, records: Sequence[Mapping[str, Any]], entries: Iterable[Entry] = ()) -> None:
@@ -264,11 +266,19 @@ class TransferDesk:
 
     # --- what is done -----------------------------------------------------------------------------
 
+    def restate(self, step: int) -> None:
+        """Takes in that the clock was set by `step`, ns."""
+        self._step += step
+        self._steps += 1
+
     def tick(self) -> None:
         """Does what is due, once there are balances: first what an earlier incarnation has left."""
         if not self.money.is_ready:
             return
         now = self.now()
+        step, self._step = self._step, 0
+        if step:
+            self._carry_out(self._core.restate(step))
         if self._is_resumed:
             self._carry_out(self._core.tick(now))
         else:
@@ -362,11 +372,11 @@ class TransferDesk:
 
     async def _look(self, query: AskHistory) -> None:
         try:
-            as_of = self.now()
+            as_of, steps = self.now(), self._steps
             rows = await self._history(query)
         finally:
             self._looking.discard(query.name)
-        if rows is not None:
+        if rows is not None and steps == self._steps:
             self._carry_out(self._core.looked(query.name, rows, self.now(), as_of=as_of))
 
     async def _history(self, query: AskHistory) -> list[TransferReport] | None:

@@ -63,10 +63,11 @@ from onetape.orders.reports import (
 )
 from onetape.orders.working import only_reduces
 
-__all__ = ["OrderManager"]
+__all__ = ["DECIDED_WITHIN", "RESEND_AFTER", "SENDS_MAX", "OrderManager"]
 
 ANSWER_WITHIN: Final = 5 * SECOND
 DECIDED_WITHIN: Final = 10 * SECOND  # what may open is not sent later than that: the market is another one by then
+RESEND_AFTER: Final = SECOND // 5  # where the venue names no wait
 SENDS_MAX: Final = 4  # of one request that the venue refuses for now, or of a cancel that is lost
 
 # Named once: a member looked up at its class costs as much as a call.
@@ -281,7 +282,7 @@ class OrderManager:
         is_late = answer.retry_after > DECIDED_WITHIN and not only_reduces(order.spec)
         may_retry = may_retry and (kind is RequestKind.CANCEL or not is_late)
         if may_retry and not (order.cancel_wanted and kind is _PLACE):
-            pending.resend_at = now + max(answer.retry_after, SECOND // 5)
+            pending.resend_at = now + max(answer.retry_after, RESEND_AFTER)
             pending.deadline = pending.resend_at + ANSWER_WITHIN
             pending.code, pending.reason = answer.code or VenueRejected.code, _words(answer)
             return
