@@ -11,6 +11,7 @@ import pytest
 
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
+from onetape.gateway.kept_money import LEDGER
 from onetape.model import catalogue
 from onetape.model.enums import EventType
 from onetape.model.time import MINUTE
@@ -56,7 +57,7 @@ class Tape:
         self.minute += 1
         self.frame("params", msgspec.msgpack.encode({}))
         self.rows = self.projection.drain().added["record_equity"]
-        (row,) = [row for row in self.rows if (row["currency"], row["slot"]) == (currency, slot)]
+        row = [row for row in self.rows if (row["currency"], row["slot"]) == (currency, slot)][-1]
         names = ("equity", "capital", "coins", "delta", "drawdown")
         return {name: round(Decimal(row[name]), 6) for name in names}
 
@@ -150,3 +151,36 @@ def test_all_together_are_the_last_figures_of_each_account():
         (4, "60", round(30 / 90, 6)),
         (5, "160", round(30 / 190, 6)),
     ]
+
+
+@pytest.mark.parametrize("made", ["-30", "20"])
+def test_a_line_begins_with_what_was_put_in_and_no_result(made: str):
+    """What is lost or gained before the first full minute is in the line, and in its drawdown."""
+    tape = Tape("binance:BTC/USDT:USDT")
+    tape.moves(Cause.OPENING, Outside.OPENING, MAIN, USDT="1000")
+    lines: dict[int, list[tuple[int, Decimal, float]]] = {}
+    for minute in range(3):
+        if minute == 1:  # a robot begins, trades at once, and its pool has had rows before
+            tape.moves(Cause.COMMAND, MAIN, SLOT, USDT="100")
+            tape.moves(Cause.FILL, Outside.FEES, SLOT, USDT=made)
+        if minute == 2:
+            tape.projection.restore(tape.projection.to_record())
+        tape.figures("USDT")
+        for row in tape.rows:
+            result = Decimal(row["equity"]) - Decimal(row["capital"])
+            lines.setdefault(row["slot"], []).append((row["ts"] // MINUTE, result, row["drawdown"]))
+    lost = pytest.approx(0.3 if made == "-30" else 0.0)
+    of_all = pytest.approx(0.03 if made == "-30" else 0.0)
+    result = Decimal(made)
+    assert lines[SLOT] == [(2, 0, 0.0), (3, result, lost), (4, result, lost)]
+    assert lines[0] == [(1, 0, 0.0), (2, 0, 0.0), (3, result, of_all), (4, result, of_all)]
+
+
+def test_the_line_of_an_account_that_begins_with_a_position_has_no_result_that_is_not_its_own():
+    tape = Tape("binance:BTC/USDT:USDT")
+    tape.quote("binance:BTC/USDT:USDT", 100)
+    record = {"symbol": "binance:BTC/USDT:USDT", "source": LEDGER, "qty": 1000, "price": 2000, "side": "both"}
+    tape.frame("position", msgspec.msgpack.encode(record), stream=1)
+    tape.moves(Cause.OPENING, Outside.OPENING, MAIN, USDT="1000")
+    tape.figures("USDT")
+    assert {row["ts"] // MINUTE for row in tape.rows if row["slot"] == 0} == {2}

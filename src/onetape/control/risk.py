@@ -199,8 +199,8 @@ class Risk:
     def faults(self) -> Counter[str]:
         """Returns how many WARN and CRITICAL alerts each process has told; that one has ended is its supervisor's."""
         self._look()
-        told = (each for each in self._listed if each.severity != "INFO" and each.type != f"{Type.PROCESS}-alert")
-        return Counter(str(each.data["subject"]).partition(" ")[0] for each in told)
+        faults = (each for each in self._listed if each.severity != "INFO" and each.type != f"{Type.PROCESS}-alert")
+        return Counter(str(each.data["subject"]).partition(" ")[0] for each in faults)
 
     async def acknowledge(self, commands: IPCCommandSystem, id_: str, command_id: str | None = None) -> Alert:
         """Says on the supervisor's journal that a person has acknowledged an alert: it blocks no more. Raises NotServed

@@ -74,5 +74,6 @@ class ProjectionRecord(msgspec.Struct):
     minute: int
     now: int
     is_begun: bool
+    is_flat: bool = False  # of an earlier release it is not known
     earlier: list[dict[str, Any]] = []
     not_found: list[tuple[int, int]] = []

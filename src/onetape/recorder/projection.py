@@ -7,7 +7,7 @@ that the gateway has, fed with the same fills, so that a row can be explained fr
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -100,6 +100,7 @@ class Projection:
         self._unread: dict[int, bytes] = {}  # the last quote of each stream, as it lies on the tape
         self._minute = 0  # of the last sample, 0: none yet
         self.is_begun = False  # the ledger has an entry
+        self._is_flat = True  # no position was there before
         self.now = 0
         self._moved: dict[tuple[int, str, PositionSide], int] = {}  # positions, since the last drain, and when
         self._batch = Batch()
@@ -137,6 +138,10 @@ class Projection:
         if own is not None and own.price_decimals == instrument.price_decimals and bid and ask:
             self._read_quotes()
             self._worth.quotes[instrument.symbol] = bid, ask
+
+    def continues(self, lines: Iterable[tuple[int, str]]) -> None:
+        """Goes on with lines of equity that an earlier journal of the account has begun."""
+        self._worth.lines |= set(lines)
 
     def drain(self) -> Batch:
         """Returns what has come of the frames since the last time, with the figures of now."""
@@ -184,6 +189,7 @@ class Projection:
             side = PositionSide(record["side"])
             if instrument.kind is not Kind.SPOT:
                 self._booking.adopt(record["symbol"], side, record["qty"], record["price"])
+                self._is_flat = False
                 self._moved[MAIN, record["symbol"], side] = frame.time
                 qty, price = instrument.size_text(record["qty"]), instrument.price_text(record["price"])
                 self._opens(frame, record["symbol"], side, qty, price)
@@ -205,7 +211,7 @@ class Projection:
                 self._orders.clear()
                 self.earlier.clear()
             case "reconciled", _:
-                gone = [self._orders.pop(key) for key in self._not_found]
+                gone = [self._orders.pop(key) for key in sorted(self._not_found)]
                 self._expire([order.row for order in gone], frame.time, NOT_FOUND)
             case "order", "attributed" | "foreign" as word:
                 self._seen(record["subject"], "ACCEPTED", frame.time, is_attributed=word == "attributed")
@@ -682,18 +688,21 @@ class Projection:
             mark = self._worth.mark(key[1])
             if mark and held.cost:
                 self._profit(trip, trip.realized + held.unrealized_at(mark))
+        rows = self._batch.added.setdefault("record_equity", [])
+        begun = self._worth.begin(self._booking, is_flat=self._is_flat)
+        rows += self._rows(first - MINUTE, begun, is_begin=True)
         figures = self._worth.sample(self._booking)
         for ts in range(first, last + 1, MINUTE):
-            self._batch.added.setdefault("record_equity", []).extend(self._rows(ts, figures))
+            rows += self._rows(ts, figures)
         self._minute = last
 
-    def _rows(self, ts: int, figures: dict[tuple[int, str], Figures]) -> Iterator[Row]:
+    def _rows(self, ts: int, figures: dict[tuple[int, str], Figures], *, is_begin: bool = False) -> Iterator[Row]:
         names = {slot: name for name, slot in self._slots.items()} | {TOTAL: "", MAIN: "main"}
         robots: dict[int, set[str]] = {}
         for number, robot in self._robots.items():
             if self._is_robot(number):
                 robots.setdefault(robot.slot, set()).add(robot.name)
-        for slot, row in self._worth.rows(figures):
+        for slot, row in self._worth.rows(figures, is_begin=is_begin):
             yield {
                 "account": self.account,
                 "slot": slot,
@@ -722,8 +731,9 @@ class Projection:
                 minute=self._minute,
                 now=self.now,
                 is_begun=self.is_begun,
+                is_flat=self._is_flat,
                 earlier=self.earlier,
-                not_found=list(self._not_found),
+                not_found=sorted(self._not_found),
             )
         )
 
@@ -740,6 +750,7 @@ class Projection:
         self._worth.restore(kept.worth)
         self._slots, self._waiting = kept.slots, dict(kept.waiting)
         self._minute, self.now, self.is_begun = kept.minute, kept.now, kept.is_begun
+        self._is_flat = kept.is_flat
         self.earlier, self._not_found = kept.earlier, set(kept.not_found)
 
 

@@ -68,6 +68,9 @@ class _Followed:
             self.reader.seek_sequence(self.sequence + 1)
         else:
             self._projection.earlier = _open(records, account, self.journal)
+            now = metadata.tables["record_risk"].c
+            begun = records.rows(sa.select(now.slot, now.currency).where(now.account == account))
+            self._projection.continues((row["slot"], row["currency"]) for row in begun)
         if not self._projection.is_begun:
             self._projection.recorded = _recorded(records, account, self.journal)
         self.is_behind = False

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.accounts.booking import Booking
-from onetape.accounts.entries import TOTAL, Outside
+from onetape.accounts.entries import MAIN, TOTAL, Outside
 from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
@@ -48,6 +48,7 @@ class WorthRecord(msgspec.Struct):
     unpriced: list[tuple[int, str, int]]
     best: list[tuple[int, str, int]]
     quotes: dict[str, tuple[int, int]]
+    lines: list[tuple[int, str]] | None = None  # None: of an earlier release
 
 
 class Figures(msgspec.Struct):
@@ -75,6 +76,7 @@ class Worth:
         self._capital: dict[Key, int] = {}
         self._unpriced: dict[Key, int] = {}  # coins that came or went while they had no quote: in no figure yet
         self._best: dict[Key, int] = {}  # of equity less capital
+        self.lines: set[Key] = set()  # that have begun: of each slot and currency with a row of a full minute
         self.quotes: dict[str, tuple[int, int]] = {}
         self._settles: dict[str, bool] = {}  # currency that something settles in -> a contract does
         self._markets: dict[str, str] = {}  # coin -> its first spot market
@@ -161,10 +163,11 @@ class Worth:
             row.net, row.gross = row.net + value, row.gross + abs(value)
         return found
 
-    def rows(self, figures: Mapping[Key, Figures]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(slot, row) of each."""
+    def rows(self, figures: Mapping[Key, Figures], *, is_begin: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yields (slot, row) of each. is_begin: all of it was put in."""
         for (slot, currency), each in sorted(figures.items()):
-            equity, capital = each.equity, self._capital.get((slot, currency), 0)
+            equity = each.equity
+            capital = equity if is_begin else self._capital.get((slot, currency), 0)
             peak = capital + max(self._best.get((slot, currency), equity - capital), equity - capital)
             leverage = each.gross / equity if equity > 0 else None
             yield (
@@ -183,6 +186,18 @@ class Worth:
                 },
             )
 
+    def begin(self, booking: Booking, *, is_flat: bool) -> dict[Key, Figures]:
+        """Returns the figures with which lines begin that have no row yet, at the full minute before: no result. What
+        they make until their first full minute is in their second row. An account's line begins with what was put in,
+        that of a sub-account which came later with nothing: until then its money was the pool's. is_flat: the books
+        began without a position, else lines of the account and of its pool begin with what is open."""
+        self._price()
+        begun = self.figures(booking).keys() - self.lines
+        self.lines |= begun
+        found = sorted(begun if is_flat else (key for key in begun if key[0] not in (TOTAL, MAIN)))
+        self._best |= dict.fromkeys(found, 0)
+        return {key: Figures(self._capital.get(key, 0) if (TOTAL, key[1]) in found else 0) for key in found}
+
     def sample(self, booking: Booking) -> dict[Key, Figures]:
         """Returns the figures of a full minute, which may be the best ones."""
         self._price()
@@ -197,7 +212,7 @@ class Worth:
     def to_record(self) -> WorthRecord:
         parts = (self._held, self._capital, self._unpriced, self._best)
         held, capital, unpriced, best = ([(*key, n) for key, n in part.items()] for part in parts)
-        return WorthRecord(held, capital, unpriced, best, self.quotes)
+        return WorthRecord(held, capital, unpriced, best, self.quotes, sorted(self.lines))
 
     def restore(self, kept: WorthRecord) -> None:
         self._held, self._capital, self._unpriced, self._best = (
@@ -205,3 +220,4 @@ class Worth:
             for part in (kept.held, kept.capital, kept.unpriced, kept.best)
         )
         self.quotes = kept.quotes
+        self.lines = set(self._best if kept.lines is None else kept.lines)
