@@ -93,8 +93,8 @@ class TableImport {
 
     void begin(TableConfig config) {
         check_stream(config.stream);
-        rows_ = std::make_unique<TableDecoder>(std::move(config), streams_, rejects_, &gate_,
-                                               sorter_.get());
+        rows_ = std::make_unique<TableDecoder>(std::move(config), streams_, rejects_, passed_over_,
+                                               &gate_, sorter_.get());
     }
     void begin_hft(int stream, std::uint32_t source, bool measuring) {
         check_stream(stream);
@@ -262,7 +262,8 @@ void bind_text(nb::module_& m) {
                const std::vector<std::pair<std::int64_t, std::int64_t>>& zone,
                std::int64_t period_ns, bool time_is_close, int implied_decimals, int stream,
                std::uint32_t source, bool measuring, bool reversed, bool by_zone, int months,
-               std::vector<std::int64_t> starts, std::vector<std::uint64_t> wanted) {
+               std::vector<std::int64_t> starts, std::vector<std::uint64_t> wanted,
+               bool refuses_zero_time) {
                 TableConfig config;
                 config.kind = static_cast<TableKind>(index_of(table_kinds, kind));
                 config.form = static_cast<RowForm>(index_of(row_forms, form));
@@ -296,6 +297,7 @@ void bind_text(nb::module_& m) {
                 config.period_ns = period_ns;
                 config.time_is_close = time_is_close;
                 config.implied_decimals = implied_decimals;
+                config.refuses_zero_time = refuses_zero_time;
                 config.stream = stream;
                 config.source = source;
                 config.measuring = measuring;
@@ -315,7 +317,7 @@ void bind_text(nb::module_& m) {
             nb::arg("implied_decimals") = 0, nb::arg("stream") = 0, nb::arg("source") = 0,
             nb::arg("measuring") = false, nb::arg("reversed") = false, nb::arg("by_zone") = false,
             nb::arg("months") = 0, nb::arg("starts") = std::vector<std::int64_t>{},
-            nb::arg("wanted") = std::vector<std::uint64_t>{},
+            nb::arg("wanted") = std::vector<std::uint64_t>{}, nb::arg("refuses_zero_time") = false,
             "by_zone, months: when bars end, by the zone's clocks, after calendar months. starts: "
             "the "
             "second and third stamp of all. wanted: rows that are given as rejects, and no others.")

@@ -102,7 +102,7 @@ Outcome decode(int kind, int form, const std::uint8_t* data, std::size_t size, s
                                             nullptr);
     else
         rows = std::make_unique<TableDecoder>(config_of(static_cast<TableKind>(kind), form),
-                                              streams, rejects, &gate, nullptr);
+                                              streams, rejects, passed_over, &gate, nullptr);
     for (std::size_t at = 0; at < size; at += step) {
         // On the heap and exactly as long as promised: one byte more is found.
         const std::vector<char> chunk(data + at, data + (size - at < step ? size : at + step));

@@ -40,7 +40,8 @@ Outcome decode(const std::vector<std::string>& pieces, char separator = ',') {
     config.fields = 4;
     config.separator = separator;
     config.skip_lines = 1;
-    TableDecoder table(std::move(config), streams, rejects, &gate, nullptr);
+    NameCounts passed_over;
+    TableDecoder table(std::move(config), streams, rejects, passed_over, &gate, nullptr);
     for (const std::string& piece : pieces) {
         std::vector<char> copy(piece.begin(), piece.end());
         CHECK(table.feed(copy.data(), copy.size()) == Status::ok);

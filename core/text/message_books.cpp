@@ -195,9 +195,13 @@ bool MessageReader::checked_level(const MessageRule& rule, StreamState& stream) 
     const bool is_insert = open_.is_snapshot || is("insert");
     const bool is_remove = !is_insert && is("delete");
     if (!is_insert && !is_remove && !is("update")) return refuse(rule.name + " has no such action");
-    const bool is_priced = message_.has(slot(rule, Role::price));
+    const auto says = [&](Role role) {
+        const int at = slot(rule, role);
+        return message_.has(at) && !is_null(at);
+    };
+    const bool is_priced = says(Role::price);
     if (is_insert && !is_priced) return refuse("a level has no price");
-    if (!is_remove && !message_.has(slot(rule, Role::size))) return refuse("a level has no size");
+    if (!is_remove && !says(Role::size)) return refuse("a level has no size");
     std::uint64_t id = 0;
     if (!integer(rule, Role::id, id)) return false;
     if (config_.measuring) return true;

@@ -313,6 +313,11 @@ bool MessageReader::quote_side(const MessageRule& rule, StreamState& stream, Rol
         price_units = size_units = 0;
         return true;
     }
+    if (message_.has(at) && is_null(at)) {  // an empty side, unless something rests there
+        price_units = size_units = 0;
+        return units(rule, stream, size, Quantity::size, size_units) &&
+               (size_units == 0 || refuse(std::string(name_of(price)) + " is null"));
+    }
     return units(rule, stream, price, Quantity::price, price_units) &&
            units(rule, stream, size, Quantity::size, size_units);
 }
@@ -347,6 +352,10 @@ bool MessageReader::quote(const MessageRule& rule, StreamState& stream, std::int
         sink_.count_crossed();
     }
     return emit(EventType::quote, 0, stream.spec.stream, receipt, &event, sizeof event);
+}
+
+bool MessageReader::is_null(int slot) const noexcept {
+    return message_.at(slot).kind == JsonKind::null;
 }
 
 bool MessageReader::flag(int slot, bool& found) const noexcept {
@@ -385,6 +394,7 @@ bool MessageReader::mark(const MessageRule& rule, StreamState& stream, std::int6
         !time(rule, Role::funding_time, funding_time)) {
         return false;
     }
+    if (event.mark == 0 && !config_.measuring) return refuse("mark price is zero");
     event.ts_recv = receipt;
     const JsonValue* const rate_value =
         message_.has(slot(rule, Role::rate)) ? &message_.at(slot(rule, Role::rate)) : nullptr;
@@ -435,6 +445,7 @@ bool MessageReader::liquidation(const MessageRule& rule, StreamState& stream,
         return false;
     }
     if (event.size < 0) return refuse("size is negative");
+    if (event.size == 0 && !config_.measuring) return refuse("size is zero");
     if (!side_of(rule, event.side)) return false;
     if (event.side == Side::none) return refuse("side is neither buy nor sell");
     event.ts_recv = receipt;
@@ -476,6 +487,7 @@ bool MessageReader::bar(const MessageRule& rule, StreamState& stream, std::int64
         return false;
     }
     if (config_.measuring) return true;
+    if (event.ts_open == 0) return refuse("open time is not given");
     // Ours is exclusive; most venues name the bar's last millisecond, some the next bar's first.
     if (minutes == 0)
         event.ts_close += event.ts_close % 1'000'000'000 != 0 ? 1'000'000 : 0;
@@ -493,10 +505,8 @@ bool MessageReader::bar(const MessageRule& rule, StreamState& stream, std::int64
     if (message_.has(slot(rule, Role::turnover))) {
         if (!number(rule, Role::turnover, turnover)) return false;
         Int128 units = 0;
-        if (!scaled_turnover(turnover, stream.spec.price_decimals + stream.spec.size_decimals,
-                             units)) {
-            return refuse("turnover is too large");
-        }
+        const int decimals = stream.spec.price_decimals + stream.spec.size_decimals;
+        if (const char* fault = scaled_turnover(turnover, decimals, units)) return refuse(fault);
         event.turnover_low = low_half(units);
         event.turnover_high = high_half(units);
     }
@@ -554,11 +564,16 @@ bool MessageReader::number(const MessageRule& rule, Role role, RawDecimal& value
     return fault == NumberFault::none || refuse(std::string(name_of(role)) + " " + describe(fault));
 }
 
-// Absent where the message's kind need not have it, or null: stays 0.
+// Absent or null where the message's kind need not have it: stays what it is.
 bool MessageReader::units(const MessageRule& rule, StreamState& stream, Role role,
                           Quantity quantity, std::int64_t& value) {
     const int place = slot(rule, role);
-    if (!message_.has(place) || message_.at(place).kind == JsonKind::null) return true;
+    if (!message_.has(place)) return true;
+    if (is_null(place)) {
+        const bool is_required = (rule.required >> static_cast<unsigned>(place) & 1u) != 0;
+        const bool is_size = quantity == Quantity::size && rule.kind == MessageKind::quote;
+        return !is_required || is_size || refuse(std::string(name_of(role)) + " is null");
+    }
     RawDecimal raw;
     if (!number(rule, role, raw)) return false;
     if (fit(raw, stream, quantity, value)) return true;
@@ -622,7 +637,7 @@ bool MessageReader::trade_id(const MessageRule& rule, TradePayload& event) {
     const int at = slot(rule, Role::id);
     if (!message_.has(at)) return true;
     if (message_.at(at).kind == JsonKind::string) {
-        read_id(message_.at(at).text, event);
+        if (!read_id(message_.at(at).text, event) && !config_.measuring) pass_over(unkept_trade_id);
         return true;
     }
     event.id_kind = IdKind::integer;

@@ -227,6 +227,7 @@ class MessageReader {
     bool side_of(const MessageRule& rule, Side& side);
     // False: the value is neither true nor false.
     bool flag(int slot, bool& found) const noexcept;
+    [[nodiscard]] bool is_null(int slot) const noexcept;
     bool sides_of_book(const MessageRule& rule, StreamState& stream);
     bool side_of_levels(const MessageRule& rule, StreamState& stream, Role role,
                         std::vector<BookLevel>& levels);

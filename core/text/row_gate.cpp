@@ -37,6 +37,8 @@ Status RowGate::pass(const EventRow& row, std::span<const BookLevel> levels) {
     switch (row.type) {
         case EventType::bar:
             return bar(state, row);
+        case EventType::funding:
+            return funding(state, row);
         case EventType::quote:
             return quote(state, row, taken<QuotePayload>(row));
         case EventType::mark:
@@ -63,6 +65,18 @@ Status RowGate::bar(StreamState& state, const EventRow& row) {
     }
     last = {bar.ts_open, bar.ts_close};
     return sink_.emit(EventType::bar, 0, state.stream, row.time, &bar, sizeof bar);
+}
+
+// One settlement is paid once.
+Status RowGate::funding(StreamState& state, const EventRow& row) {
+    const auto funding = taken<FundingPayload>(row);
+    if (funding.ts_event == state.funded) {
+        rejects_.add(row.source, row.line, "funding of this time was already read", {});
+        return Status::ok;
+    }
+    state.funded = funding.ts_event;
+    return sink_.emit(EventType::funding, row.flags, state.stream, row.time, &funding,
+                      sizeof funding);
 }
 
 Status RowGate::quote(StreamState& state, const EventRow& row, const QuotePayload& quote) {

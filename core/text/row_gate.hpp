@@ -3,6 +3,7 @@
 // one for all tables of an import.
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -31,12 +32,14 @@ class RowGate {
         std::int64_t mark = 0, index = 0;           // the last that were given
         bool has_rate = false;
         std::int64_t rate = 0, funding_time = 0;
-        std::int64_t open_interest = -1;  // -1: not said yet
-        QuotePayload top{};               // of sides that come one by one
-        bool synced = false;              // a snapshot was there
+        std::int64_t open_interest = -1;     // -1: not said yet
+        QuotePayload top{};                  // of sides that come one by one
+        bool synced = false;                 // a snapshot was there
+        std::optional<std::int64_t> funded;  // the last settlement
     };
 
     Status bar(StreamState& state, const EventRow& row);
+    Status funding(StreamState& state, const EventRow& row);
     Status quote(StreamState& state, const EventRow& row, const QuotePayload& quote);
     Status mark(StreamState& state, const EventRow& row, MarkPayload mark);
     Status ticker(StreamState& state, const EventRow& row);

@@ -15,6 +15,7 @@
 #include "text/json_rows.hpp"
 #include "text/json_scan.hpp"
 #include "text/line_split.hpp"
+#include "text/name_counts.hpp"
 #include "text/row_gate.hpp"
 #include "text/row_sorter.hpp"
 #include "text/table_streams.hpp"
@@ -102,7 +103,8 @@ struct TableConfig {
     std::vector<std::int64_t> starts;   // of bars: the second and the third stamp, in order of time
     std::vector<std::uint64_t> wanted;  // ascending: only the texts of these rows, as rejects
     bool time_is_close = false;         // bars
-    int implied_decimals = 0;           // of prices and sizes that are written without a point
+    int implied_decimals = 0;           // of prices and sizes, which then have no point
+    bool refuses_zero_time = false;     // the number 0 is no time: other rows are of later years
     int stream = 0;                     // place in TableStreams, where no column says it
     std::uint32_t source = 0;
     bool measuring = false;
@@ -165,8 +167,8 @@ class RowDecoder {
 
 class TableDecoder final : public RowDecoder {
  public:
-    TableDecoder(TableConfig config, TableStreams& streams, RejectLog& rejects, RowGate* gate,
-                 RowSorter* sorter);
+    TableDecoder(TableConfig config, TableStreams& streams, RejectLog& rejects,
+                 NameCounts& passed_over, RowGate* gate, RowSorter* sorter);
 
     Status feed(const char* data, std::size_t size) override;
     Status finish() override;
@@ -198,6 +200,7 @@ class TableDecoder final : public RowDecoder {
 
     bool times(std::int64_t& ts_event, std::int64_t& ts_recv);
     bool time(TableColumn column, std::int64_t& ns);
+    bool check_time(TableColumn column, std::int64_t ns);
     bool bar_time(std::int64_t& ns);
     // One period after a stamp, or before it where it is a bar's close. false: out of range.
     [[nodiscard]] bool other_end(std::int64_t stamp, std::optional<std::int64_t> reading,
@@ -248,6 +251,7 @@ class TableDecoder final : public RowDecoder {
     TableConfig config_;
     TableStreams& streams_;
     RejectLog& rejects_;
+    NameCounts& passed_over_;
     RowOutlet outlet_;
     LineSplitter lines_;
     JsonRowSplitter json_;

@@ -89,8 +89,9 @@ bool TableDecoder::bar_time(std::int64_t& ns) {
     reading_ = config_.zone.reading();
     const bool is_jump =
         fault == TimeFault::skipped && (config_.measuring || config_.clock.by_zone);
-    return fault == TimeFault::none || is_jump ||
-           refuse(std::string(column_name(TableColumn::ts_event)) + " " + describe(fault));
+    if (fault != TimeFault::none && !is_jump)
+        return refuse(std::string(column_name(TableColumn::ts_event)) + " " + describe(fault));
+    return check_time(TableColumn::ts_event, ns);
 }
 
 bool TableDecoder::other_end(std::int64_t stamp, std::optional<std::int64_t> reading,
@@ -179,7 +180,8 @@ bool TableDecoder::trade(EventRow& out) {
         if (!truth(TableColumn::buyer_is_maker, buyer_is_maker)) return false;
         event.side = buyer_is_maker ? Side::sell : Side::buy;
     }
-    if (has(TableColumn::id)) read_id(text(TableColumn::id), event);
+    if (has(TableColumn::id) && !read_id(text(TableColumn::id), event) && !config_.measuring)
+        count_name(passed_over_, unkept_trade_id);
     out.time = event.ts_recv;
     put_payload(out, EventType::trade, event);
     return hand_on(out);
@@ -235,9 +237,8 @@ bool TableDecoder::bar(EventRow& out) {
         if (!number(TableColumn::turnover, turnover)) return false;
         const TableStream& spec = streams_.at(stream_);
         Int128 units = 0;
-        if (!scaled_turnover(turnover, spec.price_decimals + spec.size_decimals, units)) {
-            return refuse("turnover is too large");
-        }
+        const int decimals = spec.price_decimals + spec.size_decimals;
+        if (const char* fault = scaled_turnover(turnover, decimals, units)) return refuse(fault);
         event.turnover_low = low_half(units);
         event.turnover_high = high_half(units);
     }
@@ -265,6 +266,7 @@ bool TableDecoder::mark(EventRow& out) {
         !units(TableColumn::index, Quantity::reference, event.index)) {
         return false;
     }
+    if (event.mark == 0 && event.index == 0 && !config_.measuring) return refuse("price is zero");
     out.time = event.ts_recv;
     put_payload(out, EventType::mark, event);
     if (config_.measuring) {
@@ -283,6 +285,7 @@ bool TableDecoder::funding(EventRow& out) {
         return false;
     }
     event.interval_ns = config_.period_ns;
+    if (has(TableColumn::interval_hours) && hours == 0) return refuse("interval is zero");
     if (has(TableColumn::interval_hours) &&
         __builtin_mul_overflow(hours, hour_ns, &event.interval_ns)) {
         return refuse("interval is too large");
@@ -305,6 +308,7 @@ bool TableDecoder::liquidation(EventRow& out) {
         !side_of(TableColumn::side, event.side)) {
         return false;
     }
+    if (event.size == 0 && !config_.measuring) return refuse("size is zero");
     out.time = event.ts_recv;
     put_payload(out, EventType::liquidation, event);
     return hand_on(out);
@@ -438,6 +442,7 @@ bool TableDecoder::side(EventRow& out) {
         return false;
     }
     if (side == Side::none) return refuse("side is neither bid nor ask");
+    if (action > 2) return refuse("action is none that is known");
     const bool is_gone = action == 2;
     if (!is_gone && (!units(TableColumn::price, Quantity::price, event.price) ||
                      !units(TableColumn::size, Quantity::size, event.size))) {
@@ -469,8 +474,10 @@ bool TableDecoder::number_at(std::string_view field, const char* name, RawDecima
         const NumberFault fault = parse_decimal(field, raw);
         if (fault != NumberFault::none) return refuse(std::string(name) + " " + describe(fault));
     }
-    if (config_.implied_decimals != 0 && raw.mantissa != 0 &&
-        field.find('.') == std::string_view::npos) {
+    if (config_.implied_decimals != 0 && raw.mantissa != 0) {
+        if (field.find('.') != std::string_view::npos) {
+            return refuse(std::string(name) + " has a point, and the others of the file have none");
+        }
         raw.decimals = static_cast<std::int16_t>(raw.decimals + config_.implied_decimals);
     }
     return true;
@@ -555,12 +562,24 @@ bool TableDecoder::time(TableColumn column, std::int64_t& ns) {
         const int place = config_.columns[static_cast<std::size_t>(column)];
         std::memcpy(&ns, cells_ + 8 * static_cast<std::size_t>(place), 8);
         // What numpy and Arrow write for no time.
-        return ns != std::numeric_limits<std::int64_t>::min() ||
-               refuse(std::string(column_name(column)) + " is empty");
+        if (ns == std::numeric_limits<std::int64_t>::min())
+            return refuse(std::string(column_name(column)) + " is empty");
+        return check_time(column, ns);
     }
     const TimeFault fault = parse_time(text(column), config_.zone, ns);
-    return fault == TimeFault::none ||
-           refuse(std::string(column_name(column)) + " " + describe(fault));
+    if (fault != TimeFault::none)
+        return refuse(std::string(column_name(column)) + " " + describe(fault));
+    return check_time(column, ns);
+}
+
+// Where a time is not known many write 0, which is 1970 among rows of later years.
+bool TableDecoder::check_time(TableColumn column, std::int64_t ns) {
+    if (ns != 0 || !config_.refuses_zero_time) return true;
+    RawDecimal raw;
+    const bool is_zero =
+        config_.form == RowForm::packed ||
+        (parse_decimal(text(column), raw) == NumberFault::none && raw.mantissa == 0);
+    return !is_zero || refuse(std::string(column_name(column)) + " is zero");
 }
 
 bool TableDecoder::hand_on(EventRow& row, std::span<const BookLevel> levels) {

@@ -42,10 +42,11 @@ bool decimal_from_double(double value, int& scale, RawDecimal& raw) noexcept {
 }
 
 TableDecoder::TableDecoder(TableConfig config, TableStreams& streams, RejectLog& rejects,
-                           RowGate* gate, RowSorter* sorter)
+                           NameCounts& passed_over, RowGate* gate, RowSorter* sorter)
     : config_(std::move(config)),
       streams_(streams),
       rejects_(rejects),
+      passed_over_(passed_over),
       outlet_(gate, sorter),
       in_snapshot_(streams.count()) {
     fields_.resize(static_cast<std::size_t>(config_.fields));

@@ -15,8 +15,8 @@ namespace {
 
 }  // namespace
 
-void read_id(std::string_view text, TradePayload& event) noexcept {
-    if (text.empty()) return;
+bool read_id(std::string_view text, TradePayload& event) noexcept {
+    if (text.empty()) return true;
     std::uint64_t number = 0;
     bool integer = text.size() <= 19 && (text[0] != '0' || text.size() == 1);
     for (const char c : text) {
@@ -29,7 +29,7 @@ void read_id(std::string_view text, TradePayload& event) noexcept {
     if (integer) {
         event.id_low = number;
         event.id_kind = IdKind::integer;
-        return;
+        return true;
     }
     std::array<unsigned char, 16> bytes{};
     if (text.size() == 36 && text[8] == '-' && text[13] == '-' && text[18] == '-' &&
@@ -51,10 +51,10 @@ void read_id(std::string_view text, TradePayload& event) noexcept {
         std::memcpy(bytes.data(), text.data(), text.size());
         event.id_kind = IdKind::text;
     }
-    if (event.id_kind != IdKind::none) {
-        std::memcpy(&event.id_low, bytes.data(), 8);
-        std::memcpy(&event.id_high, bytes.data() + 8, 8);
-    }
+    if (event.id_kind == IdKind::none) return false;
+    std::memcpy(&event.id_low, bytes.data(), 8);
+    std::memcpy(&event.id_high, bytes.data() + 8, 8);
+    return true;
 }
 
 }  // namespace onetape

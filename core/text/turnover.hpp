@@ -6,24 +6,25 @@
 
 namespace onetape {
 
-// The turnover at `decimals` decimals. Finer ones are rounded, half up: venues write eight where
-// price and size have fewer. False: it does not fit 128 bits.
-[[nodiscard]] inline bool scaled_turnover(const RawDecimal& value, int decimals,
-                                          Int128& units) noexcept {
+// The turnover at `decimals` decimals, or why it is refused; nullptr: it is not. Finer ones are
+// rounded, half up: venues write eight where price and size have fewer.
+[[nodiscard]] inline const char* scaled_turnover(const RawDecimal& value, int decimals,
+                                                 Int128& units) noexcept {
+    if (value.mantissa < 0) return "turnover is negative";
     units = value.mantissa;
     int shift = decimals - value.decimals;
     for (; shift > 0; --shift) {
-        if (__builtin_mul_overflow(units, Int128{10}, &units)) return false;
+        if (__builtin_mul_overflow(units, Int128{10}, &units)) return "turnover is too large";
     }
     if (shift < -decimal_digits_max) {
         units = 0;
-        return true;
+        return nullptr;
     }
     if (shift < 0) {
         const Int128 divisor = powers_of_ten[static_cast<std::size_t>(-shift)];
         units = (units + divisor / 2) / divisor;
     }
-    return true;
+    return nullptr;
 }
 
 }  // namespace onetape

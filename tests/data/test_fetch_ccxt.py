@@ -18,6 +18,7 @@ from onetape.data.fetching import FetchOptions, fetch
 from onetape.data.importing import import_files
 from onetape.data.registry import KINDS
 from onetape.model.errors import (
+    BadInput,
     NotAvailable,
     UnknownSymbol,
     UsageError,
@@ -254,6 +255,15 @@ def test_what_the_venue_does_not_have(server: Server, tmp_path: Path) -> None:
     server.api = lambda path, query: (200, {"error": ["EGeneral:Invalid arguments"]})
     with pytest.raises((VenueRejected, UnknownSymbol)):
         pages(server, tmp_path / "x")
+
+
+def test_a_number_that_is_not_finite_is_no_candle(server: Server, tmp_path: Path) -> None:
+    exchange = make_exchange(parse_symbol(SYMBOL), base_url=server.url)
+    exchange.fetch_ohlcv = lambda *_: [[FIRST, 1.5, 2, 1, 1.5, float("nan")]]
+    one = {"exchange": exchange, "symbol": parse_symbol(SYMBOL), "what": "ohlcv", "folder": tmp_path}
+    with pytest.raises(BadInput, match="not finite"):
+        PageFetcher(**one, first_ms=FIRST, end_ms=FIRST + MINUTE).run()
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch: Any) -> None:

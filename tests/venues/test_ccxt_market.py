@@ -28,10 +28,15 @@ def test_quotes_and_trades_reach_the_tape_and_the_rest_is_counted(tmp_path):
             b"[]",
             b'{"quote":["ETH/USDT",1,"1","1","2","1"]}',
             b'{"quote":["BTC/USDT",1,"x","1","2","1"]}',
+            b'{"quote":["BTC/USDT",1,"1","-1","2","1"]}',
+            b'{"trade":["BTC/USDT",1,null,"1","sell","7"]}',
+            b'{"trade":["BTC/USDT",1,"1",null,"sell","7"]}',
+            b'{"trade":["BTC/USDT",1,"1","0.0004","sell","7"]}',
+            b'{"trade":["BTC/USDT",1,"1","-1","sell","7"]}',
         ):
             assert take(junk) == 0
         assert take(b'{"trouble":"rate limit"}') == 0
-        assert (market.rejected, market.passed_over) == (4, {"rate limit": 1})
+        assert (market.rejected, market.passed_over) == (9, {"rate limit": 1})
         market.forget()
         assert market.top(1) == (0, 0, 0, 0)
     with JournalReader(tmp_path / "tape") as reader:

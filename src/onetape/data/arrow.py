@@ -61,7 +61,7 @@ class ArrowSource:
                 field.name: "time"
                 if pa.types.is_timestamp(field.type) and field.type.tz is not None
                 else "number"
-                if pa.types.is_floating(field.type)
+                if pa.types.is_float64(field.type)
                 else "other"
                 for field in batch.schema
             }
@@ -81,6 +81,8 @@ class ArrowSource:
             with pa.memory_map(str(self.path)) as file:
                 whole = file.read_buffer()
                 schema = pa.ipc.open_file(whole).schema
+                if len(set(schema.names)) < len(schema.names):
+                    raise ValueError("a column stands twice")
                 for begin, size in _blocks(memoryview(whole)):
                     message = pa.ipc.read_message(whole.slice(begin, size))
                     if message.type != "record batch":

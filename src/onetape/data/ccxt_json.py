@@ -8,7 +8,8 @@ Numbers are taken as they are written, never through a float.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 from onetape.data.layout import HEAD_BYTES, Layout, Planned, TableOptions, TableSource
@@ -27,7 +28,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
         return Planned(source, candles(row))
     if is_trade(row):
         columns = dict(TRADE)
-        if row.get("symbol") is None:
+        if not any(each.get("symbol") for each in _head_rows(source) if isinstance(each, dict)):
             del columns["symbol"]
         return Planned(source, Layout("trades", columns, form="json", keys=TRADE_KEYS))
     raise BadInput(
@@ -64,6 +65,16 @@ def first_row(source: TableSource, is_good: Callable[[Any], bool]) -> Any:
     Of the first few: else the very first, for the refusal to show. Raises BadInput where there is
     none at all.
     """
+    rows: list[Any] = []
+    for row in islice(_head_rows(source), ROWS_TRIED):
+        rows.append(row)
+        if is_good(row):
+            return row
+    return rows[0]
+
+
+def _head_rows(source: TableSource) -> Iterator[Any]:
+    """Gives the rows at the beginning, fractions as text. Raises BadInput where there is none."""
     raw = source.head(HEAD_BYTES)
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in raw[:100]:
         raise BadInput("is no text in UTF-8", location=source.name, todo="look at its encoding")
@@ -74,26 +85,23 @@ def first_row(source: TableSource, is_good: Callable[[Any], bool]) -> Any:
     at = inside if inside.startswith(("[", "{")) else text
     if text.startswith("[") and inside.startswith("]"):
         raise BadInput("is an empty list", location=source.name)
-    rows: list[Any] = []
     decoder = json.JSONDecoder(parse_float=str, parse_int=str)
-    place = 0
-    while len(rows) < ROWS_TRIED:
+    place = count = 0
+    while True:
         try:
             row, place = decoder.raw_decode(at, place)
         except (ValueError, RecursionError):
             break
-        rows.append(row)
-        if is_good(row):
-            return row
+        count += 1
+        yield row
         while place < len(at) and at[place] in ", \r\n\t":
             place += 1
-    if not rows:
+    if not count:
         raise BadInput(
             f"is no JSON, or its first row is cut: it begins with {text[:60]!a}",
             location=source.name,
             todo="look at its first lines, and at its KIND",
         )
-    return rows[0]
 
 
 def _is_number(value: object) -> bool:

@@ -223,7 +223,10 @@ class PageFetcher:
         line: dict[str, Any] = {"next": following, "rows": len(rows), "known": seen_ids}
         if rows:
             path = self.folder / f"{len(found.files) + 1:06d}.json"
-            content = json.dumps(rows, separators=(",", ":"), allow_nan=False).encode()
+            try:
+                content = json.dumps(rows, separators=(",", ":"), allow_nan=False).encode()
+            except ValueError:
+                raise BadInput("answered a number that is not finite", location=self.exchange.id) from None
             write_durably(path, content)
             line |= {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
             found.files.append(path)

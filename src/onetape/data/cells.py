@@ -30,6 +30,7 @@ UNIT_WORDS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds",
 LINE_BYTES_MAX: Final = 1 << 20
 FIT_MIN: Final = 0.9  # of the first rows
 _BY_MAGNITUDE: Final = 10**17  # a smaller number is taken for a coarser unit than ns
+_SMALL: Final = 10**17  # ns: numbers that would be times before 1973 are rather years, days of a sheet, counters
 _DAYS: Final = (
     "%d.%m.%Y",
     "%d/%m/%Y",
@@ -261,6 +262,18 @@ def find_times(texts: Sequence[str], chosen: str | None, *, location: str) -> tu
     if found:
         return form_of(found[0]), found[0]
     raise BadInput(f"{texts[0][:40]!r} is not a time that is known", location=location, todo=ASK_TIME)
+
+
+def small_time(texts: Sequence[str]) -> str:
+    """Returns the first of these times where all are numbers that are seconds from 1966 to 1973 as they stand; "":
+    they are not."""
+    texts = [text.strip() for text in texts if text.strip()]
+    return texts[0][:40] if texts and all(map(_is_small, texts)) else ""
+
+
+def _is_small(text: str) -> bool:
+    at = _core.parse_time_text(text)
+    return isinstance(at, int) and abs(at) < _SMALL and time_words(text) == UNIT_WORDS["s"]
 
 
 def fitting_formats(texts: Sequence[str]) -> list[str]:

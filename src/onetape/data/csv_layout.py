@@ -17,6 +17,7 @@ from onetape.data.cells import (
     are_clocks,
     find_decimals,
     find_times,
+    small_time,
     time_words,
     with_clock,
 )
@@ -189,10 +190,13 @@ def _cells(table: _Table, skip_lines: int, options: TableOptions, name: str) -> 
         "zone": _zone(shape, times, options),
         "decimal": decimals or "point",
     }
-    note = layout.note
+    notes = [layout.note]
     if not table.has_header and not table.chosen:
-        note = f"no header: columns read as {', '.join(shape.names)}"
-    return replace(layout, said=said, note=note), how
+        notes = [f"no header: columns read as {', '.join(shape.names)}"]
+    small = "" if times.written else small_time([row[times.place] for row in rows])
+    if small:
+        notes.append(f"times such as {small} were taken as seconds since 1970: --time-format says what else they are")
+    return replace(layout, said=said, note="; ".join(filter(None, notes))), how
 
 
 def _kept(shape: TableShape) -> tuple[int, ...]:

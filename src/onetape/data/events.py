@@ -122,9 +122,14 @@ def _rows(source: Source) -> Iterator[Mapping[str, Any]]:
         return
     lines = _lines(source)
     try:
-        for cells in csv.DictReader(lines, strict=True):
-            if None in cells:
-                raise BadInput("a row with more cells than the header", location=source.name)
+        reader = csv.DictReader(lines, strict=True)
+        names = reader.fieldnames or ()
+        if len(set(names)) < len(names):
+            raise BadInput("a column stands twice", location=source.name, todo="name each once")
+        for number, cells in enumerate(reader, 2):
+            if None in cells or None in cells.values():
+                what = "more" if None in cells else "fewer"
+                raise BadInput(f"a row with {what} cells than the header", location=f"{source.name}:{number}")
             yield cells
     except csv.Error as error:
         raise BadInput(f"is no CSV: {error}", location=source.name) from None
@@ -161,12 +166,18 @@ def _row(cells: Mapping[str, Any], location: str, zone: tzinfo, ahead_ns: int) -
     except (BadInput, TypeError, ValueError) as error:
         raise BadInput(f"a time that is none: {error}"[:120], location=location) from None
     left_out = (named, RECEIVED, "topic")
-    data = {name: _value(cell) for name, cell in cells.items() if name not in left_out and cell not in (None, "")}
+    data = {name: _value(cell) for name, cell in cells.items() if name not in left_out and not _is_empty(cell)}
+    if any(isinstance(cell, float) and math.isinf(cell) for cell in data.values()):
+        raise BadInput("a value that no event holds: infinity", location=location)
     try:
         body = msgspec.json.encode({"ts_event": published, **data})
     except (TypeError, ValueError, msgspec.MsgspecError) as error:
         raise BadInput(f"a value that no event holds: {error}"[:120], location=location) from None
     return Row(received, str(cells.get("topic") or ""), body)
+
+
+def _is_empty(cell: Any) -> bool:
+    return cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell))
 
 
 def _value(cell: Any) -> Any:

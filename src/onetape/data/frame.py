@@ -6,6 +6,7 @@ Neither library is imported here: a frame brings its own.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from onetape.model.errors import BadInput
 ROWS_A_CHUNK: Final = 1 << 16
 FLOAT_DIGITS: Final = 15  # what a double is sure of
 INDEX_NAME: Final = "timestamp"
+_SHORT_FLOATS: Final = frozenset({"float32", "float16", "float[pyarrow]", "halffloat[pyarrow]"})
 
 
 class FrameSource:
@@ -77,8 +79,14 @@ class PolarsRows:
                     changes.append(column.dt.epoch("ns"))
             elif kind.is_float():
                 changes.append(column.round_sig_figs(FLOAT_DIGITS))
-            elif isinstance(kind, pl.Categorical | pl.Enum | pl.Object):
+            elif isinstance(kind, pl.Categorical | pl.Enum):
                 changes.append(column.cast(pl.String))
+            elif isinstance(kind, pl.Object):
+                texts = [None if each is None else str(each) for each in frame[name]]
+                frame = frame.with_columns(pl.Series(name, texts, dtype=pl.String))
+            elif isinstance(kind, pl.Duration | pl.Binary):
+                what = "bytes" if isinstance(kind, pl.Binary) else "durations"
+                raise BadInput(f"column {name} holds {what}", location="polars frame")
             elif kind.is_nested():
                 raise BadInput(f"column {name} holds lists or structs", location="polars frame")
         self._frame = frame
@@ -105,6 +113,9 @@ class _PandasRows:
             frame = frame.reset_index(names=frame.index.name or INDEX_NAME)
         elif any(frame.index.names):
             frame = frame.reset_index()
+        names = Counter(str(name) for name in frame.columns)
+        if twice := next((name for name, count in names.items() if count > 1), ""):
+            raise BadInput(f"has the column {twice} twice", location="pandas frame", todo="name each once")
         self._pandas = pd
         self._frame = frame
         self.count: int = len(frame)
@@ -114,15 +125,29 @@ class _PandasRows:
         rows = self._frame.iloc[first : first + count].copy()
         for name in rows.columns:
             column = rows[name]
+            if str(column.dtype).lower() in _SHORT_FLOATS:
+                rows[name] = _shortest(column)
             if not pd.api.types.is_datetime64_any_dtype(column.dtype):
                 continue
             if getattr(column.dtype, "tz", None) is None:
                 rows[name] = column.dt.strftime("%Y-%m-%dT%H:%M:%S.%f") + _nanoseconds(column)
             else:
                 utc = column.dt.tz_convert("UTC").dt.tz_localize(None)
-                rows[name] = utc.astype("datetime64[ns]").astype("int64").where(column.notna(), "")
+                try:
+                    ns = utc.astype("datetime64[ns]").astype("int64")
+                except ValueError:  # some lie beyond 2262: these rows are rejected for that
+                    ns = utc.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+                rows[name] = ns.where(column.notna(), "")
         text: str = rows.to_csv(index=False, header=header, float_format=f"%.{FLOAT_DIGITS}g", lineterminator="\n")
         return text.encode()
+
+
+def _shortest(column: Any) -> Any:
+    """Returns the shortest decimals that name floats of 32 or 16 bits, as text: 15 digits of them are noise."""
+    kind = "float16" if "16" in str(column.dtype) or "half" in str(column.dtype) else "float32"
+    texts = column.to_numpy(dtype=kind, na_value=float("nan")).astype(str).astype(object)
+    texts[column.isna().to_numpy()] = ""
+    return texts
 
 
 def _by_ticker(pd: Any, frame: Any) -> Any:

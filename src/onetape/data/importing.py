@@ -42,7 +42,7 @@ Progress = Callable[[float, float | None], None]
 Columns = str | Sequence[str] | Mapping[str, str] | None
 
 # Part of a tape's identity: raised when the same input begins to give other frames.
-IMPORT_VERSION: Final = 7
+IMPORT_VERSION: Final = 8
 _TYPE_NAMES: Final = {spec[0]: spec[1] for spec in _core.event_specs()}
 
 

@@ -9,9 +9,10 @@ Columns as the header of the trades and the rows of both in the public repositor
             session,subsession]
 
 Times are ns: MDEntryTime is the venue's, PacketTime the receipt. Prices and sizes are in millionths
-(65585000 is 65.585), unless they are written with a point. A row of stats is one side of the top
-of the book, action 2 takes it away; each becomes a quote with the other side's last. Instruments of
-one file are told apart by name; all boards of a name (CETS, TQBR, negotiated deals) count.
+(65585000 is 65.585); in a file whose prices have points they are as they are written. A row of
+stats is one side of the top of the book, action 2 takes it away; each becomes a quote with the
+other side's last. Instruments of one file are told apart by name; all boards of a name (CETS,
+TQBR, negotiated deals) count.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from onetape.model.errors import BadInput
 from onetape.model.time import DAY
 
 IMPLIED_DECIMALS: Final = 6
+MUCH_LARGER: Final = 1000  # than any price with a point: far from both 1 and a million
 _TRADES: Final = {"symbol": 0, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8, "side": 9}
 _SHORT_TRADES: Final = {"symbol": 0, "ts_event": 1, "ts_recv": 3, "price": 4, "size": 5, "side": 6}
 _STATS: Final = {"symbol": 1, "side": 2, "action": 3, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8}
@@ -50,7 +52,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
                     fields=len(cells),
                     skip_lines=head.skipped + (1 if has_header else 0),
                     blank=("ts_recv",),
-                    implied_decimals=IMPLIED_DECIMALS,
+                    implied_decimals=0 if _has_points(rows) else IMPLIED_DECIMALS,
                 ),
             )
     raise BadInput(
@@ -69,6 +71,15 @@ def of_row(cells: list[str]) -> tuple[RowKind, dict[str, int]] | None:
     if len(cells) == 7 and _is_row(cells, _SHORT_TRADES) and cells[6] in {"B", "S", ""}:
         return "trades", _SHORT_TRADES
     return None
+
+
+def _has_points(rows: list[list[str]]) -> bool:
+    """Tells whether prices are written with points: one form counts for a whole file. Whole numbers beside them, such
+    as 65 beside 65.5, are of that form, unless they are so much larger that they must be millionths."""
+    prices = [cells[of[1]["price"]] for cells in rows if (of := of_row(cells)) is not None]
+    pointed = [abs(float(price)) for price in prices if "." in price]
+    whole = [abs(float(price)) for price in prices if "." not in price]
+    return bool(pointed) and max(whole, default=0.0) < MUCH_LARGER * max(pointed)
 
 
 def _has_receipt(cells: list[str], columns: dict[str, int]) -> bool:

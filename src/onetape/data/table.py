@@ -27,6 +27,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE, format_duration
 
 DRAIN_ROWS: Final = 1 << 16
+ZERO_IS_NO_TIME: Final = 10**17  # ns, 1973: among rows of such times or later ones a time of 0 is one that is not known
 STEPS_SURE: Final = 4  # from one bar of a symbol to the next, that say a period of its own
 
 # Hears what each table was taken for, before any of it is written.
@@ -55,6 +56,7 @@ class _Facts:
 
 
 _NO_CLOCK: Final = BarClock()
+_REPEATED: Final = frozenset({"trades", "quotes", "liquidations", "orders"})  # kinds whose equal rows are kept
 
 
 @dataclass(slots=True)
@@ -143,7 +145,8 @@ class TableImporter:
         shown = _WithTexts(rejects)
         for (plan, facts), clock in zip(plans, clocks, strict=True):
             newest_first = facts.descending and not facts.ascending
-            self._begin(table, plan, clock=clock, reversed_=newest_first)
+            is_later = max(facts.first, facts.last) >= ZERO_IS_NO_TIME
+            self._begin(table, plan, clock=clock, reversed_=newest_first, refuses_zero_time=is_later)
             for chunk in plan.source.chunks(self.on_read):
                 self._check(table.feed(chunk), table, sink)
                 shown.add(table.take_rejects())
@@ -162,7 +165,7 @@ class TableImporter:
             unsynced=table.unsynced,
             snapped=snapped,
             ignored=self._all_ignored(table.passed_over),
-            notes=list(dict.fromkeys(plan.layout.note for plan, _ in plans if plan.layout.note)),
+            notes=[*dict.fromkeys(plan.layout.note for plan, _ in plans if plan.layout.note), *_overlaps(plans)],
             understood=understood,
         )
 
@@ -355,6 +358,7 @@ class TableImporter:
         clock: BarClock = _NO_CLOCK,
         measuring: bool = False,
         reversed_: bool = False,
+        refuses_zero_time: bool = False,
         wanted: Sequence[int] = (),
     ) -> None:
         layout = plan.layout
@@ -384,6 +388,7 @@ class TableImporter:
             source=plan.index,
             measuring=measuring,
             reversed=reversed_,
+            refuses_zero_time=refuses_zero_time,
         )
 
     def _show(self, rejects: _WithTexts, plans: list[tuple[_Plan, _Facts]]) -> None:
@@ -416,6 +421,18 @@ class TableImporter:
         sink.check()
         table.check()
         raise BadInput(f"rows could not be written: {status}")
+
+
+def _overlaps(plans: Sequence[tuple[_Plan, _Facts]]) -> list[str]:
+    """Files of one kind and instrument whose times overlap may repeat rows. Of bars and funding these are rejected."""
+    last: dict[tuple[str, tuple[int, ...]], tuple[int, str]] = {}
+    notes = []
+    for plan, facts in sorted(plans, key=lambda each: min(each[1].first, each[1].last)):
+        key = (plan.layout.kind, facts.streams)
+        if plan.layout.kind in _REPEATED and min(facts.first, facts.last) < last.get(key, (0, ""))[0]:
+            notes.append(f"{last[key][1]} and {plan.source.name} overlap in time: rows that both have are there twice")
+        last[key] = max(last.get(key, (0, "")), (max(facts.first, facts.last), plan.source.name))
+    return notes
 
 
 def _most_frequent(steps: Mapping[int, int]) -> int:

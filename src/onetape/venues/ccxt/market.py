@@ -87,6 +87,8 @@ class CcxtMarket:
         p, q = i.price_decimals, i.size_decimals
         self._updates += 1
         top = Top(units(bid, p), units(ask, p), units(bid_size, q), units(ask_size, q))
+        if min(top.bid_size, top.ask_size) < 0:
+            raise ValueError("a size below 0")
         time = int(ms or 0) * MS
         payload = _QUOTE.pack(time, received, *top, self._updates, 0)
         writer.append(type_id("quote"), payload, 0, stream, received)
@@ -109,6 +111,8 @@ class CcxtMarket:
         stream, i = self._numbers[name]
         time = int(ms or 0) * MS
         price_int, size_int = units(price, i.price_decimals), units(size, i.size_decimals)
+        if price is None or size_int <= 0:
+            raise ValueError("a trade without a price, or with less than the smallest size")
         taker = _SIDES.get(side or "", Side.NONE)
         payload = _TRADE.pack(time, received, price_int, size_int, trade_number(number), 0, taker.id, 1)
         writer.append(type_id("trade"), payload, 0, stream, received)
