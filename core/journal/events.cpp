@@ -120,7 +120,7 @@ constexpr std::array input_fields{FIELD(InputPayload, source, 'c', nullptr),
                                   FIELD(InputPayload, first_sequence, 'u', nullptr),
                                   FIELD(InputPayload, count, 'u', nullptr),
                                   FIELD(InputPayload, crc, 'u', nullptr),
-                                  FIELD(InputPayload, reserved, 'x', nullptr)};
+                                  FIELD(InputPayload, robot, 'u', nullptr)};
 constexpr std::array mbo_fields{FIELD(MboPayload, ts_event, 't', nullptr),
                                 FIELD(MboPayload, ts_recv, 't', nullptr),
                                 FIELD(MboPayload, order_id, 'u', nullptr),

@@ -266,8 +266,8 @@ struct InputPayload {  // "I took these frames of that journal next"
     std::uint8_t source[16];
     std::uint64_t epoch;
     std::uint64_t first_sequence, count;
-    std::uint32_t crc;  // of the last of them
-    std::uint32_t reserved;
+    std::uint32_t crc;    // of the last of them
+    std::uint32_t robot;  // whose frames they are, on a gateway's tape; else 0
 };
 static_assert(sizeof(InputPayload) == 48);
 // Flag of an order_event frame on a run's tape: the robot's own checks refused it, nobody was

@@ -6,7 +6,7 @@ from __future__ import annotations
 from onetape.accounts.booking import Booking
 from onetape.accounts.crossing import Crossing
 from onetape.accounts.reductions import Reductions
-from onetape.gateway.order_frames import FLAGS_AT, HELD_FLAG, REISSUE_FLAG, REQUEST, request_of
+from onetape.gateway.order_frames import HELD_FLAG, REISSUE_FLAG, request_of
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, RequestKind, Side
 from onetape.model.errors import SelfTrade
@@ -20,6 +20,7 @@ from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import FillReport, OrderStatusReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
+from worlds.frames import FLAGS_AT, REQUEST
 
 PERP = "binance:BTC/USDT:USDT"
 NOW = 1_795_000_000_000_000_000

@@ -14,12 +14,12 @@ from hedge.test_saga import goal
 from onetape.control.order_tape import OrderTape, next_sequence
 from onetape.control.views import Views
 from onetape.gateway.by_hand import key_by_hand
-from onetape.gateway.order_frames import FILL, QUOTE, REQUEST
 from onetape.hedge.saga import Fills, Saga
 from onetape.model.config import parse_config
 from onetape.model.enums import Liquidity, OrderType, PositionSide, RequestKind, Side, TimeInForce, TriggerBy
 from onetape.model.instrument import from_symbol
 from onetape.model.money import money_units
+from worlds.frames import FILL, QUOTE, REQUEST
 
 SPOT = from_symbol("kraken:BTC/USDT", tick="0.1", lot="0.001", taker_fee="0.0005")
 COIN = from_symbol("kraken:BNB/USDC", tick="0.1", lot="0.001")
@@ -49,7 +49,7 @@ def test_fees_are_worth_what_their_coin_is_and_base_that_is_paid_is_not_held(tmp
         low = money_units(fee)
         row = (1, 1, trade, now, 500_000, 250, low, 0, Side.BUY.id, Liquidity.TAKER.id, PositionSide.BOTH.id, 1)
         gateway.tape.append("fill", FILL.pack(*row, currency, 0), stream=1, time=now)
-    gateway.tape.append("quote", QUOTE.pack(now, now, 6000, 6000, 1, 1, 0, 0), stream=2, time=now)
+    gateway.tape.append("quote", QUOTE.pack(now, now, 6000, 6000, 1, 1, 0), stream=2, time=now)
     views.refresh()
     tape = OrderTape(tmp_path, "main", first)
     order = tape.order("op.1")

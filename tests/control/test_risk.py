@@ -25,7 +25,6 @@ from onetape.control.risk import Risk
 from onetape.control.state import State
 from onetape.control.views import MARKS, Views
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import FILL, QUOTE
 from onetape.model.config import parse_config
 from onetape.model.enums import Liquidity, PositionSide, Side
 from onetape.model.errors import (
@@ -44,6 +43,7 @@ from onetape.model.time import MINUTE
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.store.records import Records, add
 from onetape.tape.journal import JournalWriter
+from worlds.frames import FILL, QUOTE
 
 CONFIG = """
 [venues.x]
@@ -79,7 +79,7 @@ class Gateway:
         now = time.time_ns()
         units = [int(Decimal(price).scaleb(self.instrument.price_decimals)) for price in (bid, ask)]
         size = 10**self.instrument.size_decimals
-        self.tape.append("quote", QUOTE.pack(now, now, *units, size, size, 0, 0), stream=1, time=now)
+        self.tape.append("quote", QUOTE.pack(now, now, *units, size, size, 0), stream=1, time=now)
 
     def stand(self, equity: str, qty: str = "0", unrealized: str = "0", side: PositionSide = PositionSide.BOTH) -> None:
         instrument, now = self.instrument, time.time_ns()
@@ -190,7 +190,7 @@ def test_equity_of_a_spot_account_has_each_of_its_coins_once(tmp_path, views):
     for stream, each in enumerate(instruments[1:], 2):
         gateway.tape.append_instrument(stream, now, each.to_msgpack())
     for stream, price in ((1, 50_000), (2, 49_000), (3, 0.04)):
-        gateway.tape.append("quote", QUOTE.pack(now, now, *[int(price * 100)] * 2, 1, 1, 0, 0), stream=stream, time=now)
+        gateway.tape.append("quote", QUOTE.pack(now, now, *[int(price * 100)] * 2, 1, 1, 0), stream=stream, time=now)
     for coin, total in {"USDT": 1000, "USDC": 7, "BTC": 2, "ETH": 10, "SOL": 0}.items():
         gateway.table.put(coin, [money_units(str(total))] * 2, [0, 0], ts=now, sequence=1)
     gateway.table.ready()

@@ -8,11 +8,11 @@ import pytest
 
 from onetape.dashboard import bars as bars_module
 from onetape.dashboard.bars import INTERVALS, Bars, Fills, Trades, base_of
-from onetape.gateway.order_frames import FILL
 from onetape.model.catalogue import find
 from onetape.model.time import SECOND
 from onetape.tape.journal import JournalWriter
 from onetape.tape.segments import list_segments
+from worlds.frames import FILL
 
 BEGAN = 20_000 * 86400 * SECOND
 COUNT = 70_000  # more than are read at once

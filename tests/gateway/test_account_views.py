@@ -15,7 +15,6 @@ from onetape.cli.main import run
 from onetape.gateway.account_balances import balances
 from onetape.gateway.account_views import fills, orders, positions, summary
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import FILL, NEWS, QUOTE, REQUEST
 from onetape.model import catalogue
 from onetape.model.config import parse_config
 from onetape.model.enums import (
@@ -32,6 +31,7 @@ from onetape.model.enums import (
 )
 from onetape.model.order import TRIGGER_KIND_SHIFT
 from onetape.tape.journal import JournalWriter
+from worlds.frames import FILL, NEWS, QUOTE, REQUEST
 
 SYMBOL = "binance:BTC/USDT:USDT"
 UNIT = 10**18
@@ -110,7 +110,7 @@ class Tape:
     def quote(self, bid: str, ask: str) -> None:
         side = Side.BUY
         prices = [self.instrument.price_int(each, side) for each in (bid, ask)]
-        self.writer.append("quote", QUOTE.pack(1, 1, *prices, 1, 1, 0, 0), stream=1, time=1)
+        self.writer.append("quote", QUOTE.pack(1, 1, *prices, 1, 1, 0), stream=1, time=1)
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ import copied_process
 from exchange.venue_client import BinanceClient, Wire, served
 from onetape.cli.by_hand import answer
 from onetape.gateway.options import gateway_journal, gateway_socket
-from onetape.gateway.order_frames import REQUEST
 from onetape.ipc.operator import send_command
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import InsufficientFunds, Killed, NotOwner, OrderInvalid, OrderUnknown, ProcessDown
@@ -26,6 +25,7 @@ from onetape.tape.journal import JournalReader
 from onetape.venues.client_ids import short_id
 from waiting import PATIENCE_S
 from worlds.command_lines import begin
+from worlds.frames import REQUEST
 from worlds.gateway_process import SYMBOL, configure, cut_journal, news_of, wait_for
 from worlds.netting_world import NettingWorld
 

@@ -11,7 +11,6 @@ import pytest
 from exchange.venue_client import served
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import NEWS, REQUEST
 from onetape.ipc.operator import send_command
 from onetape.model.enums import OrderNews, RequestKind, Side
 from onetape.model.ids import EPOCH_BITS
@@ -19,6 +18,7 @@ from onetape.model.request_key import RequestKey
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
+from worlds.frames import NEWS, REQUEST
 from worlds.gateway_process import GatewayProcess, Robot
 
 DUPLICATE = ("denied", 4605)

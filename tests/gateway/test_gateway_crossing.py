@@ -12,7 +12,6 @@ from onetape.accounts.entry_frames import unpack
 from onetape.gateway.account_projection import read_account
 from onetape.gateway.explain_tape import explain_journal
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import FILL
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import SelfTrade
 from onetape.model.ids import parse_client_id
@@ -20,6 +19,7 @@ from onetape.model.money import money_units
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
+from worlds.frames import FILL
 from worlds.gateway_process import SYMBOL, cut_journal
 from worlds.netting_world import EACH, QUOTE, NettingWorld
 

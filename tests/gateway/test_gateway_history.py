@@ -20,7 +20,8 @@ from onetape.model import catalogue
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.past import BinanceUsdmPast
 from onetape.venues.kraken.past import KrakenPast
-from onetape.venues.past_market import BAR_FRAME, EMPTY_FLAG
+from onetape.venues.past_market import EMPTY_FLAG
+from worlds.frames import HISTORY
 
 SECOND, MS = 10**9, 10**6
 MINUTE = 60 * SECOND
@@ -94,7 +95,7 @@ def test_bars_and_what_runs_stand_on_the_tape(tmp_path):
     assert (record["bars"], record["reason"]) == (2, "")
     assert [row.flags for row in rows] == [0, EMPTY_FLAG, OPEN_FLAG]
     assert {row.stream for row in rows} == {1}
-    first, _, running = (BAR_FRAME.unpack(row.payload) for row in rows)
+    first, _, running = (HISTORY.unpack(row.payload) for row in rows)
     p, q = 10**I.price_decimals, 10**I.size_decimals
     assert first == (
         opened - 2 * MINUTE,
@@ -135,7 +136,7 @@ def test_bars_that_a_hub_has_are_not_asked_for(tmp_path):
         for left in (tmp_path / "j", tmp_path / "state"):
             shutil.rmtree(left)
         assert (record["bars"], record["reason"]) == (10, "")
-        found = [BAR_FRAME.unpack(row.payload) for row in rows]
+        found = [HISTORY.unpack(row.payload) for row in rows]
         assert [each[0] for each in found] == [opened - n * MINUTE for n in range(10, -1, -1)]
         assert {each[3:11] for each in found[:-1]} == {(100 * p, 110 * p, 90 * p, 105 * p, q, 1015 * p * q // 10, 0, 7)}
         return line.requests[0]

@@ -9,10 +9,10 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import REQUEST
 from onetape.model.enums import RequestKind, Side
 from onetape.tape.journal import JournalReader, type_id
 from waiting import wait_for
+from worlds.frames import REQUEST
 from worlds.gateway_process import GatewayProcess, Robot, cut_journal, news_of
 
 

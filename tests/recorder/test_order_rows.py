@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.model import catalogue
 from onetape.model.enums import (
     EventType,
@@ -21,6 +20,7 @@ from onetape.model.enums import (
 from onetape.model.errors import OrderUnknown
 from onetape.recorder.projection import Projection
 from onetape.tape.journal import Frame
+from worlds.frames import FILL, NEWS, REQUEST
 
 SYMBOL = "binance:BTC/USDT:USDT"
 ORDER, PRICE, SIZE = 5, 600_000, 40

@@ -14,7 +14,6 @@ from onetape.accounts.entry_frames import pack
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import QUOTE
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
 from onetape.model.errors import ProcessDown
@@ -27,6 +26,7 @@ from onetape.orders.reports import FillReport
 from onetape.robot.live import LiveOptions, open_live
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
+from worlds.frames import QUOTE
 from worlds.gateway_money import options_of
 
 UNIT = 10**18
@@ -156,7 +156,7 @@ class Gateway:
 def test_a_robot_is_told_what_its_fees_are_in_and_its_money_is_its_own(tmp_path):
     tape = opened(gateway_journal(tmp_path, "main"))
     later = time.time_ns() + 3600 * 10**9  # the robot begins with what comes after it is there
-    quote = QUOTE.pack(600_000, 10, 600_010, 10, later, later, 0, 0)
+    quote = QUOTE.pack(600_000, 10, 600_010, 10, later, later, 0)
     tape.writer.append("quote", quote, stream=1, time=later)
     tape.write(FillOut(None, fill_of(PERPETUAL.symbol, 1, 1, "KFEE")), time.time_ns())
     gateway = Gateway(tape)

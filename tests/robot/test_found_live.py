@@ -9,12 +9,12 @@ from test_fee_currency import PERPETUAL, Gateway, opened
 
 from onetape import Strategy
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import QUOTE
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import NewsOut, Request, requested_order
 from onetape.robot.live import LiveOptions, open_live
+from worlds.frames import QUOTE
 
 
 class Amends(Strategy):
@@ -37,7 +37,7 @@ def test_an_order_that_is_found_has_the_price_and_size_it_was_found_with(tmp_pat
     later = time.time_ns() + 3600 * 10**9  # the robot begins with what comes after it is there
 
     def quote(at: int) -> None:
-        row = QUOTE.pack(at, at, 599_000, 600_010, 10, 10, 0, 0)
+        row = QUOTE.pack(at, at, 599_000, 600_010, 10, 10, 0)
         tape.writer.append("quote", row, stream=1, time=at)
 
     quote(later)

@@ -19,7 +19,6 @@ from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import FILL
 from onetape.ipc.operator import send_command
 from onetape.model.enums import Side
 from onetape.model.errors import InsufficientFunds
@@ -30,6 +29,7 @@ from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, type_id
 from waiting import PATIENCE_S, wait_for
 from worlds import command_lines
+from worlds.frames import FILL
 from worlds.gateway_process import GatewayProcess, Robot, news_of
 
 SYMBOL = {"kraken": "kraken:BTC/USD", "binance-usdm": "binance:BTC/USDT:USDT"}

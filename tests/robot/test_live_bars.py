@@ -11,8 +11,8 @@ from test_fee_currency import PERPETUAL, Gateway, opened
 
 from onetape import Strategy
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import QUOTE
 from onetape.robot.live import LiveOptions, open_live
+from worlds.frames import QUOTE
 
 SECOND = 10**9
 TRADE = struct.Struct("<4qQQBB14x")
@@ -38,7 +38,7 @@ def test_the_source_is_the_strategys_and_not_the_moments(tmp_path, period, sourc
     start = (time.time_ns() // (5 * SECOND) + 720) * 5 * SECOND
 
     def quote(at: int, bid: int) -> None:
-        row = QUOTE.pack(at, at, bid, bid + 10, 10, 10, 0, 0)
+        row = QUOTE.pack(at, at, bid, bid + 10, 10, 10, 0)
         tape.writer.append("quote", row, stream=1, time=at)
 
     def trade(at: int, price: int) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import FILL
 from onetape.model.enums import Side
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.command_lines import begin, ended
+from worlds.frames import FILL
 from worlds.netting_world import NettingWorld
 
 SECONDS = ("--seconds", "300")  # at most: they end when what is wanted has come

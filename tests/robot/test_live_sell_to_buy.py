@@ -12,7 +12,7 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal, gateway_socket
-from onetape.gateway.order_frames import FLAGS_AT, HELD_FLAG
+from onetape.gateway.order_frames import HELD_FLAG
 from onetape.ipc.operator import send_command
 from onetape.model.time import SECOND
 from onetape.research.backtest import BacktestOptions, run_backtest
@@ -20,6 +20,7 @@ from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.command_lines import begin, ended
+from worlds.frames import FLAGS_AT
 from worlds.gateway_process import GatewayProcess
 
 STRATEGY = """

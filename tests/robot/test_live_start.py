@@ -9,13 +9,13 @@ from test_fee_currency import Gateway, opened
 
 from onetape.engine import session
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import QUOTE
 from onetape.model.enums import OrderNews, RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import HealthOut, IntentOut, NewsOut, Request, requested_order
 from onetape.replay.replay import replay_run
 from onetape.robot.live import LiveOptions, open_live
+from worlds.frames import QUOTE
 
 SYMBOL = "binance:BTC/USDT:USDT"
 HOUR = 3600 * 10**9
@@ -56,7 +56,7 @@ def test_a_new_robot_waits_for_the_money_of_a_gateway_that_has_just_begun(tmp_pa
     (tmp_path / "buyer.py").write_text(BUYER)
     tape = opened(gateway_journal(tmp_path, "main"))
     later = time.time_ns() + HOUR
-    tape.writer.append("quote", QUOTE.pack(later, later, 600_100, 600_110, 10, 10, 0, 0), stream=1, time=later)
+    tape.writer.append("quote", QUOTE.pack(later, later, 600_100, 600_110, 10, 10, 0), stream=1, time=later)
     options = LiveOptions(strategy=str(tmp_path / "buyer.py"), data=[], home=tmp_path, out=tmp_path / "runs")
     robot = open_live(options, {"main": JustBegun(tape)})
     try:
@@ -74,7 +74,7 @@ def test_what_comes_before_the_first_market_is_before_the_start_also_when_it_com
     later = time.time_ns() + HOUR
 
     def quote(at: int) -> None:
-        row = QUOTE.pack(at, at, 600_100, 600_110, 10, 10, 0, 0)
+        row = QUOTE.pack(at, at, 600_100, 600_110, 10, 10, 0)
         tape.writer.append("quote", row, stream=1, time=at)
 
     meanwhile = [lambda: tape.write(HealthOut("account stream", "main", "live"), later), lambda: quote(later + HOUR)]

@@ -9,11 +9,11 @@ from pathlib import Path
 from exchange.venue_client import served
 from onetape.exchange.played_tape import VenueTape
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import REQUEST
 from onetape.model import catalogue
 from onetape.model.enums import RequestKind
 from onetape.tape.journal import JournalReader, JournalWriter
 from worlds.command_lines import answered
+from worlds.frames import REQUEST
 from worlds.gateway_process import configure
 
 MAKER = Path(__file__).resolve().parents[2] / "strategies" / "market_maker.py"

@@ -14,9 +14,9 @@ import pytest
 from long_form import long_form
 from onetape.engine.incarnations import incarnations_of
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import FILL
 from onetape.ipc.operator import robots_now
 from onetape.tape.journal import JournalReader
+from worlds.frames import FILL
 from worlds.supervised import CONFIG, Home
 
 ALLOCATE = ("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import FILL
 from onetape.model.enums import EventType
 from onetape.tape.journal import JournalReader
 from worlds.command_lines import answered
+from worlds.frames import FILL
 
 SECONDS = (6, 30)  # the second where a machine is too busy for the first
 

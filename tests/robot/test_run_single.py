@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from onetape.gateway.options import gateway_journal, gateway_socket
-from onetape.gateway.order_frames import FILL, REQUEST
 from onetape.model.enums import EventType
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 from worlds.command_lines import answered, run_until
+from worlds.frames import FILL, REQUEST
 
 ROBOT = """
 from onetape import Strategy

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import FILL, INPUT, NEWS, REQUEST
 from onetape.model.enums import EventType
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 from waiting import PATIENCE_S, wait_for
 from worlds.command_lines import begin
+from worlds.frames import FILL, INPUT, NEWS, REQUEST
 
 TAKER = """
 from onetape import Strategy

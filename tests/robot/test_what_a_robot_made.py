@@ -17,7 +17,6 @@ from onetape.accounts.booking import Booking
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.gateway.gateway_tape import RobotLife
-from onetape.gateway.order_frames import QUOTE
 from onetape.model import catalogue
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, Liquidity, PositionSide, RequestKind, Side
@@ -28,6 +27,7 @@ from onetape.orders.reports import FillReport
 from onetape.recorder.recorder import Recorder
 from onetape.runs.attribution import attribution_of
 from onetape.store.records import Records, metadata
+from worlds.frames import QUOTE
 from worlds.scripted_gateway import UNIT, Gateway, Robot
 
 SPOT, LINEAR, INVERSE = "binance:BTC/USDT", "binance:BTC/USDT:USDT", "binance:BTC/USD:BTC"
@@ -70,7 +70,7 @@ class World:
     def quote(self, bid: int | None = None) -> None:
         gateway = self.gateway
         gateway.later += 10**9
-        frame = QUOTE.pack(gateway.later, gateway.later, self.bid, self.bid + 10, 10**6, 10**6, 0, 0)
+        frame = QUOTE.pack(gateway.later, gateway.later, self.bid, self.bid + 10, 10**6, 10**6, 0)
         gateway.tape.writer.append("quote", frame, stream=1, time=gateway.later)
 
     # --- what happens -----------------------------------------------------------------------------

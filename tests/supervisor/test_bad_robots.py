@@ -12,10 +12,10 @@ import pytest
 from long_form import long_form
 from onetape.gateway.account_views import orders
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import NEWS
 from onetape.notify.past_alerts import past_alerts
 from onetape.store.config import load_config
 from onetape.tape.journal import JournalReader
+from worlds.frames import NEWS
 from worlds.supervised import Home
 
 SYMBOL = "binance:BTC/USDT:USDT"

@@ -18,11 +18,11 @@ import pytest
 
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import NEWS
 from onetape.model.errors import DiskFull
 from onetape.notify.alert import Severity, Type
 from onetape.notify.past_alerts import past_alerts
 from onetape.tape.journal import JournalReader
+from worlds.frames import NEWS
 from worlds.supervised import ALLOCATE, CONFIG, Home
 
 TIMES = 10 if os.environ.get("ONETAPE_LONG") else 2

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from onetape.gateway.client import GatewayClient
-from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.model.config import parse_config
 from onetape.model.enums import EventType, Liquidity, OrderNews, RequestKind
 from onetape.model.errors import Killed, NotAvailable
@@ -24,6 +23,7 @@ from onetape.supervisor.options import has_metrics
 from onetape.supervisor.start_check import check_start
 from onetape.tape.journal import Frame
 from worlds.command_lines import answered
+from worlds.frames import FILL, NEWS, REQUEST
 from worlds.supervised import ALLOCATE, CONFIG, Home
 
 openmetrics = pytest.importorskip("prometheus_client.openmetrics.parser", reason="NOT_AVAILABLE: prometheus-client")

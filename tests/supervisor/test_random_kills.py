@@ -20,7 +20,6 @@ from onetape.exchange.exchange import SimExchange
 from onetape.exchange.kept_state import VenueState
 from onetape.exchange.server import catch_up
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.model import catalogue
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.ids import EPOCH_BITS, parse_client_id, robot_tag
@@ -29,6 +28,7 @@ from onetape.supervisor.client import bring_up
 from onetape.supervisor.restart_rules import STORM_MAX, STORM_S
 from onetape.supervisor.start import process_journal
 from onetape.tape.journal import JournalReader
+from worlds.frames import FILL, NEWS, REQUEST
 from worlds.supervised import Home, is_there
 
 KILLS = int(os.environ.get("KILLS") or (1000 if os.environ.get("ONETAPE_LONG") else 20))

@@ -14,7 +14,6 @@ import msgspec
 
 from copied_process import Copied
 from onetape.gateway.options import gateway_journal, gateway_socket
-from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.ipc.local_socket import connect
 from onetape.model import catalogue
 from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce, TriggerBy
@@ -24,6 +23,7 @@ from onetape.model.sections import OPERATOR
 from onetape.security.tokens import read_token
 from onetape.tape.journal import JournalReader, JournalWriter
 from waiting import wait_for
+from worlds.frames import FILL, NEWS, REQUEST
 from worlds.venue_numbers import venue_number
 
 SYMBOL = "binance:BTC/USDT:USDT"

@@ -11,13 +11,13 @@ from exchange.venue_client import BinanceClient, Wire
 from onetape.accounts import StrategyBalanceManager
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.ipc.operator import send_command
 from onetape.model.enums import OrderNews, RequestKind, Side
 from onetape.model.errors import OrderOutcomeUnknown, StaleData, VenueUnavailable
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for
+from worlds.frames import FILL, NEWS, REQUEST
 from worlds.gateway_process import GatewayProcess, Robot
 
 IDS = count(1)

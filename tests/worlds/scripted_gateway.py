@@ -14,7 +14,6 @@ from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import QUOTE
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.errors import ProcessDown
@@ -26,6 +25,7 @@ from onetape.robot import live
 from onetape.robot.earlier_run import earlier_of
 from onetape.robot.live import LiveOptions, open_live
 from onetape.tape.journal import JournalWriter
+from worlds.frames import QUOTE
 from worlds.tapes import records
 
 A, B = "binance:BTC/USDT:USDT", "aster:BTC/USDT:USDT"
@@ -49,7 +49,7 @@ class Gateway:
 
     def quote(self, bid: int = 600_000) -> None:
         self.later += 10**9
-        quote = QUOTE.pack(self.later, self.later, bid, bid + 10, 10, 10, 0, 0)
+        quote = QUOTE.pack(self.later, self.later, bid, bid + 10, 10, 10, 0)
         self.tape.writer.append("quote", quote, stream=1, time=self.later)
 
     def trade(self, price: int) -> None:

@@ -28,7 +28,8 @@ from onetape.model.time import MINUTE, SECOND, format_duration
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
-from onetape.venues.past_market import BAR_FRAME, PastBar, bars_between
+from onetape.tape.payloads import fields
+from onetape.venues.past_market import PastBar, bars_between
 
 __all__ = ["Klines"]
 
@@ -40,6 +41,7 @@ LOOK_S: Final = 0.25  # at its own tape, so that there is never much to read
 RETRY_S: Final = 2.0  # after a question that nobody answered
 SIDE_BY_SIDE: Final = 3  # beside the polls under way: the line has 16 connections
 _BAR: Final = type_id("bar")
+_PERIOD: Final = fields("bar", "period_ns")
 
 
 class Klines:
@@ -231,6 +233,6 @@ class Klines:
     def _learn(self) -> None:
         """What has come onto the tape since."""
         for frame in self._reader.frames(("bar",)):
-            _, _, period, *_ = BAR_FRAME.unpack(frame.payload)
+            (period,) = _PERIOD.unpack(frame.payload)
             self._books.setdefault(frame.stream, BarBook()).take(frame.payload, frame.flags)
             self._on_tape.add((frame.stream, period))

@@ -3,7 +3,6 @@ is written, through restarts of its gateway and whatever of it was pruned."""
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ import msgspec
 from onetape._core import Book
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.order_frames import MARK, QUOTE, TRADE, fill_of
+from onetape.gateway.order_frames import fill_of
 from onetape.hedge.moves import Booked
 from onetape.market.confirmed_price import ConfirmedPrice, PriceKind
 from onetape.model.enums import EventType, PositionSide
@@ -23,6 +22,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.payloads import fields
 from onetape.tape.segments import is_tape
 
 __all__ = ["DoubtedPrice", "GatewayTape", "Seen"]
@@ -34,7 +34,10 @@ UNCERTAIN: Final = SECOND  # twice the time between two of a gateway's valuation
 MOVED_MAX: Final = 1000  # transfers, commands and corrections within a move of margin
 _TYPES: Final = ("instrument", "quote", "mark", "trade", "funding", "book", "fill", "health", "entry")
 _MOVED: Final = (Cause.TRANSFER, Cause.COMMAND, Cause.CORRECTION)
-_FUNDING: Final = struct.Struct("<5q")  # FundingPayload
+_QUOTE: Final = fields("quote", "ts_event", "bid", "ask", "bid_size", "ask_size")
+_MARK: Final = fields("mark", "mark")
+_PRICE: Final = fields("trade", "price")
+_FUNDING: Final = fields("funding", "rate", "interval_ns")
 
 Levels = tuple[list[tuple[int, int]], list[tuple[int, int]]]
 
@@ -182,16 +185,16 @@ class GatewayTape:
     def _price(self, frame: Frame, seen: Seen) -> None:
         match frame.type:
             case EventType.QUOTE.id:
-                event, _, seen.bid, seen.ask, seen.bid_size, seen.ask_size, *_ = QUOTE.unpack_from(frame.payload)
+                event, seen.bid, seen.ask, seen.bid_size, seen.ask_size = _QUOTE.unpack_from(frame.payload)
                 seen.delay = max(frame.time - event, 0)
                 if seen.bid > 0 and seen.ask > 0:
                     seen.price.take(PriceKind.QUOTE, (seen.bid + seen.ask) // 2, frame.time)
             case EventType.MARK.id:
-                seen.mark, seen.mark_at = MARK.unpack_from(frame.payload)[2], frame.time
+                (seen.mark,), seen.mark_at = _MARK.unpack_from(frame.payload), frame.time
                 seen.price.take(PriceKind.MARK, seen.mark, frame.time)
                 return
             case EventType.TRADE.id:
-                seen.price.take(PriceKind.TRADE, TRADE.unpack_from(frame.payload)[2], frame.time)
+                seen.price.take(PriceKind.TRADE, _PRICE.unpack_from(frame.payload)[0], frame.time)
                 return
             case EventType.BOOK.id:
                 seen.book.apply_payload(frame.payload, frame.flags)
@@ -201,6 +204,6 @@ class GatewayTape:
                 if bids and asks:
                     seen.price.take(PriceKind.QUOTE, (bids[0][0] + asks[0][0]) // 2, frame.time)
             case _:
-                _, _, seen.rate, _, seen.interval = _FUNDING.unpack_from(frame.payload)
+                seen.rate, seen.interval = _FUNDING.unpack_from(frame.payload)
                 return
         seen.at = frame.time

@@ -16,19 +16,22 @@ from onetape.gateway.account_projection import FollowedAccount
 from onetape.gateway.by_hand import key_by_hand
 from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import DENIED_FLAG, FLAGS_AT, NEWS, REQUEST, fill_of, key_of
+from onetape.gateway.order_frames import DENIED_FLAG, REQUEST, fill_of, key_of
 from onetape.hedge.plan import base_of
 from onetape.hedge.saga import Fills
 from onetape.model.enums import EventType, OrderState
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.payloads import fields
 from onetape.tape.segments import is_tape
 
 __all__ = ["OrderTape", "Placed", "next_sequence"]
 
 _ZERO: Final = Decimal(0)
 _TYPES = ("order_request", "order_event", "fill")
+_ORDERED: Final = fields("order_request", "order_id", "size", "flags", "robot")
+_NEWS: Final = fields("order_event", "order_id", "size", "filled", "code", "state", "robot")
 
 
 def next_sequence(home: Path, account: str) -> int:
@@ -115,7 +118,7 @@ class OrderTape:
             case EventType.ORDER_REQUEST.id:
                 self._request(frame)
             case EventType.ORDER_EVENT.id:
-                order_id, _, _, _, size, filled, code, _, state, robot, _ = NEWS.unpack(frame.payload)
+                order_id, size, filled, code, state, robot = _NEWS.unpack(frame.payload)
                 if (order := self._orders.get((robot, order_id))) is not None:
                     order.is_final = OrderState.from_id(state).is_final
                     order.size, order.code, order.reported = size or order.size, code or order.code, filled
@@ -133,10 +136,10 @@ class OrderTape:
                     order.sequences.append(frame.sequence)
 
     def _request(self, frame: Frame) -> None:
-        order_id, _, size, *_, robot, _ = REQUEST.unpack_from(frame.payload)
+        order_id, size, flags, robot = _ORDERED.unpack_from(frame.payload)
         more = frame.payload[REQUEST.size :]
         key = key_of(more) if more else None
         if key is not None and (robot, order_id) not in self._orders:
             order = self._orders[robot, order_id] = self._keys[key.key] = Placed(size)
-            order.is_final = bool(frame.payload[FLAGS_AT] & DENIED_FLAG)
+            order.is_final = bool(flags & DENIED_FLAG)
             order.sequences.append(frame.sequence)

@@ -8,16 +8,17 @@ from typing import Final
 
 import msgspec
 
-from onetape.gateway.order_frames import TRADE
 from onetape.model.enums import EventType
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.payloads import fields
 from onetape.tape.segments import is_tape
 
 __all__ = ["TradedVolume"]
 
 _TYPES: Final = ("instrument", "trade")
+_SIZE: Final = fields("trade", "size")
 
 
 class TradedVolume:
@@ -67,5 +68,5 @@ class TradedVolume:
         if frame.type == EventType.INSTRUMENT.id:
             self._list(frame.stream, Instrument.from_msgpack(frame.payload))
         elif frame.time >= self._since and (instrument := self._instruments.get(frame.stream)) is not None:
-            *_, size = TRADE.unpack_from(frame.payload)
+            (size,) = _SIZE.unpack_from(frame.payload)
             self._qty = (self._qty or Decimal(0)) + instrument.size(size)

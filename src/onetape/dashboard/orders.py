@@ -17,17 +17,19 @@ from onetape.dashboard.queue import Rests
 from onetape.gateway.account_projection import FollowedAccount, OrderRow
 from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import NEWS, fill_of
+from onetape.gateway.order_frames import fill_of
 from onetape.model.enums import EventType, OrderState
 from onetape.model.sections import Config
 from onetape.model.time import MS
 from onetape.tape.journal import Frame
+from onetape.tape.payloads import fields
 
 __all__ = ["Orders", "joined"]
 
 KEPT: Final = 2000  # events of an account, for pages that come back
 FRAMES_BACK: Final = 40 * KEPT  # of before the checkpoint, in which events are looked for
 WORKING_MAX: Final = 500  # that are shown
+_NEWS: Final = fields("order_event", "order_id", "ts_event", "robot")
 _RESTING: Final = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
 
 
@@ -108,7 +110,7 @@ class _Account(FollowedAccount):
             if self._is_late(frame):
                 self._keep(frame, self._fill(frame))
         elif frame.type == EventType.ORDER_EVENT.id:
-            order_id, _, stamp, _, _, _, _, _, _, robot, _ = NEWS.unpack(frame.payload)
+            order_id, stamp, robot = _NEWS.unpack(frame.payload)
             row = view.working.get(key := (robot, order_id))
             view.take(frame)
             if row is not None and key in view.working:

@@ -3,7 +3,6 @@ backtest's conservative model, on an order that a real exchange has."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +16,14 @@ from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.tape.journal import Frame
+from onetape.tape.payloads import fields
 
 __all__ = ["Queue", "QueueFollowed", "Resting", "Rests"]
 
 STEP: Final = 100_000  # frames that one look reads
 BOOK_BACK: Final = 100 * SECOND  # books are written whole more often
-_TRADE: Final = struct.Struct("<4q16xB")  # TradePayload of core/journal/events.hpp
-_STAMP: Final = struct.Struct("<q")
+_TRADE: Final = fields("trade", "ts_event", "price", "size", "side")
+_STAMP: Final = fields("book", "ts_event")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,5 +160,5 @@ def _take(queue: Queue, frame: Frame) -> None:
     if frame.type == EventType.BOOK.id:
         queue.on_book(frame.payload, frame.flags)
     else:
-        stamp, _, price, size, taker = _TRADE.unpack_from(frame.payload)
+        stamp, price, size, taker = _TRADE.unpack_from(frame.payload)
         queue.on_trade(stamp, price, size, taker)

@@ -8,7 +8,6 @@ page says, and what it did last its own last frame.
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,9 +22,9 @@ from onetape.engine.accounts import Accounts
 from onetape.engine.plan import History, LiveRobot, RunPlan, live_robot_of, seat_record, toml_value
 from onetape.model.enums import EventType
 from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.payloads import fields
 
 __all__ = [
-    "INPUT",
     "IN_ORDER",
     "REPLAY",
     "BrokenOff",
@@ -41,7 +40,7 @@ __all__ = [
     "with_orders",
 ]
 
-INPUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
+_TAKEN = fields("input", "source", "first_sequence", "count", "crc")
 SEED_SPAN = 1 << 32
 ENDING = "ending"
 BROKEN_OFF = "broken off"
@@ -219,7 +218,7 @@ def incarnations_of(journal: Path) -> list[Life]:
 
 
 def _took(life: Life, frame: Frame) -> None:
-    uuid, _, first, count, crc, _ = INPUT.unpack(frame.payload)
+    uuid, first, count, crc = _TAKEN.unpack(frame.payload)
     last = first + count - 1
     is_other = bool(life.tapes) and uuid != life.tapes[0]
     match bool(frame.flags & IN_ORDER), is_other:

@@ -14,13 +14,13 @@ from typing import Final, Protocol
 
 from onetape import _core
 from onetape.engine.host import Host
-from onetape.engine.incarnations import INPUT
 from onetape.engine.plan import SEQUENCE_NEVER, History, LiveRobot, RunPlan
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.tape_facts import seals_within
 from onetape.model.enums import EventType
 from onetape.model.time import MINUTE, SECOND, TIME_MAX
 from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.payloads import fields
 
 __all__ = [
     "AsksHistory",
@@ -35,6 +35,7 @@ __all__ = [
 
 AsksHistory = Callable[[Mapping[tuple[str, int], int], int], Sequence[History]]
 
+_INPUT: Final = fields("input")
 _JOIN_NS: Final = 10 * SECOND  # by how much less a stream may be behind its venue
 WARM_NS: Final = MINUTE  # of the hub's tape before the start: the newest values of what trades
 
@@ -106,7 +107,7 @@ def note_inputs(session: Reads) -> None:
         taken = {"first_sequence": first, "last_sequence": last, "crc": crc, "hash": seal}
         inputs.append(replace(each, uuid=uuid.hex(), epoch=epoch, **taken))
         if session.writer is not None:
-            session.loop.append_cold(EventType.INPUT.id, INPUT.pack(uuid, epoch, first, last - first + 1, crc, 0))
+            session.loop.append_cold(EventType.INPUT.id, _INPUT.pack(uuid, epoch, first, last - first + 1, crc, 0))
     session.plan = replace(session.plan, inputs=inputs)
 
 

@@ -7,7 +7,6 @@ this price: the strategy's own equity has it from its event on.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,12 +15,13 @@ from onetape.engine.plan import RunPlan
 from onetape.engine.tape_facts import streams_of
 from onetape.model.instrument import Kind
 from onetape.tape.journal import JournalReader
+from onetape.tape.payloads import fields
 
 __all__ = ["set_opening_prices"]
 
 # Of a frame's 64-bit words, those whose mean is a price: bid and ask, a trade's, a bar's open, a
 # mark (core/journal/events.hpp).
-_PRICES = {"quote": (2, 3), "trade": (2,), "bar": (3,), "mark": (2,)}
+_PRICES = {"quote": ("bid", "ask"), "trade": ("price",), "bar": ("open",), "mark": ("mark",)}
 
 
 def set_opening_prices(plan: RunPlan, host: Host, tapes: Iterable[Path]) -> None:
@@ -53,10 +53,11 @@ def _first_prices(path: Path, wanted: set[str]) -> dict[str, tuple[int, int]]:
             symbol = names.get(frame.stream, "")
             if symbol not in missing:
                 continue
-            words = _PRICES[reader.schemas.of(frame.type).name]
-            if len(frame.payload) < 8 * (words[-1] + 1):
+            event = reader.schemas.of(frame.type).name
+            layout = fields(event, *_PRICES[event])
+            if len(frame.payload) < layout.size:
                 continue  # not that event's layout: the run itself says so
-            prices = [struct.unpack_from("<q", frame.payload, 8 * word)[0] for word in words]
+            prices = layout.unpack_from(frame.payload)
             if all(prices):
                 missing.remove(symbol)
                 found[symbol] = frame.time, 2 * sum(prices) // len(prices)

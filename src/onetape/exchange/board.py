@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
@@ -12,17 +11,17 @@ from onetape.exchange.reports import DepthReport, MarkReport, QuoteReport, Trade
 from onetape.exchange.timeline import Timeline, recorded
 from onetape.model.enums import EventType, Side, TriggerBy
 from onetape.model.instrument import Instrument
+from onetape.tape.payloads import LEVEL, fields
 
 __all__ = ["MARK", "TRADE", "Board", "Market"]
 
 QUOTE, TRADE, BOOK = EventType.QUOTE.id, EventType.TRADE.id, EventType.BOOK.id
 MARK, BAR, FUNDING = EventType.MARK.id, EventType.BAR.id, EventType.FUNDING.id
-_QUOTE_FIELDS: Final = struct.Struct("<6qQ")
-_TRADE_FIELDS: Final = struct.Struct("<4qQQB")
-_BOOK_FIELDS: Final = struct.Struct("<2q3Q2I")
-_MARK_FIELDS: Final = struct.Struct("<4q")
-_FUNDING_FIELDS: Final = struct.Struct("<3q")
-_LEVEL: Final = struct.Struct("<qq")
+_QUOTE_FIELDS: Final = fields("quote", "bid", "ask", "bid_size", "ask_size", "update_id")
+_TRADE_FIELDS: Final = fields("trade", "price", "size", "id_low", "side")
+_BOOK_FIELDS: Final = fields("book", "first_id", "last_id", "bid_count", "ask_count")
+_MARK_FIELDS: Final = fields("mark", "mark", "index")
+_RATE: Final = fields("funding", "rate")
 _SIDES: Final = (Side.NONE, Side.BUY, Side.SELL)
 
 
@@ -71,13 +70,13 @@ class Board:
         """Takes in one event of the market, all but a mark, and says it."""
         listing, say = self.listings[index], self.timeline.say
         if kind == BOOK:
-            _, _, first, last, _, bids, asks = _BOOK_FIELDS.unpack_from(payload)
+            first, last, bids, asks = _BOOK_FIELDS.unpack_from(payload)
             before, listing.depth_id = listing.depth_id, last
             if self.is_heard and not flags & FLAG_SNAPSHOT:
-                levels = list(_LEVEL.iter_unpack(payload[_BOOK_FIELDS.size :]))
+                levels = list(LEVEL.iter_unpack(payload[_BOOK_FIELDS.size :]))
                 say(DepthReport(time, index, first, last, before, levels[:bids], levels[bids : bids + asks]))
         elif kind == QUOTE:
-            _, _, bid, ask, bid_size, ask_size, update = _QUOTE_FIELDS.unpack_from(payload)
+            bid, ask, bid_size, ask_size, update = _QUOTE_FIELDS.unpack_from(payload)
             listing.bid, listing.bid_size = bid, bid_size
             listing.ask, listing.ask_size = ask, ask_size
             if self.is_heard:
@@ -85,14 +84,14 @@ class Board:
                 listing.quotes.append(quote)
                 say(quote)
         elif kind == TRADE:
-            _, _, price, size, trade_id, _, side = _TRADE_FIELDS.unpack_from(payload)
+            price, size, trade_id, side = _TRADE_FIELDS.unpack_from(payload)
             trade = TradeReport(time, index, price, size, _SIDES[side], trade_id)
             if listing.bar is not None and listing.bar.close_time <= time:
                 self._close_bar(listing, listing.bar.close_time)  # its end comes after the trade
             listing.add_trade(trade)
             say(trade)
         elif kind == FUNDING:
-            listing.funding_rate = _FUNDING_FIELDS.unpack_from(payload)[2]
+            (listing.funding_rate,) = _RATE.unpack_from(payload)
         elif kind == BAR:
             self._close_bar(listing, time)
 
@@ -103,7 +102,7 @@ class Board:
     @staticmethod
     def mark_of(payload: bytes) -> tuple[int, int]:
         """(mark, index price) of an event of the market."""
-        _, _, mark, index_price = _MARK_FIELDS.unpack_from(payload)
+        mark, index_price = _MARK_FIELDS.unpack_from(payload)
         return mark, index_price
 
     def set_mark(self, index: int, mark: int, index_price: int, now: int) -> None:

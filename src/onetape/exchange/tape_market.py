@@ -9,7 +9,6 @@ give equal markets.
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -20,6 +19,7 @@ from onetape.model.enums import EventType, Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE, SECOND
 from onetape.tape.journal import Frame
+from onetape.tape.payloads import LEVEL, fields
 
 __all__ = ["TAPE_TYPES", "RecordedMarket", "TapeFlow"]
 
@@ -31,12 +31,11 @@ MARK_SILENCE: Final = 10 * SECOND  # after which the mid stands for the mark
 _QUOTE, _TRADE, _BOOK = EventType.QUOTE.id, EventType.TRADE.id, EventType.BOOK.id
 _MARK, _FUNDING, _BAR = EventType.MARK.id, EventType.FUNDING.id, EventType.BAR.id
 TAPE_TYPES: Final = (_QUOTE, _TRADE, _BOOK, _MARK, _FUNDING)
-_QUOTE_FIELDS = struct.Struct("<6qQ")
-_TRADE_HEAD = struct.Struct("<4qQQB")
-_BOOK_HEAD = struct.Struct("<2q3Q2I")
-_MARK_FIELDS = struct.Struct("<4q")
-_FUNDING_FIELDS = struct.Struct("<5q")
-_LEVEL = struct.Struct("<qq")
+_QUOTE_FIELDS = fields("quote")
+_TRADE_FIELDS = fields("trade", "ts_event", "ts_recv", "price", "size", "id_low", "side")
+_BOOK_FIELDS = fields("book")
+_MARK_FIELDS = fields("mark")
+_FUNDING_FIELDS = fields("funding")
 _SIDES = (Side.NONE, Side.BUY, Side.SELL)
 _SIDE_NUMBER: Final = {side: number for number, side in enumerate(_SIDES)}
 
@@ -165,13 +164,13 @@ class TapeFlow:
             _, _, bid, ask, bid_size, ask_size, _ = _QUOTE_FIELDS.unpack_from(payload)
             self._take(book, book.on_quote(bid, bid_size, ask, ask_size, now), now)
         elif frame.type == _BOOK and not frame.flags & FLAG_UNSYNCED:
-            bids = _BOOK_HEAD.unpack_from(payload)[5]
-            levels = list(_LEVEL.iter_unpack(payload[_BOOK_HEAD.size :]))
+            bids = _BOOK_FIELDS.unpack_from(payload)[5]
+            levels = list(LEVEL.iter_unpack(payload[_BOOK_FIELDS.size :]))
             snapshot = bool(frame.flags & FLAG_SNAPSHOT)
             said = book.on_depth(levels[:bids], levels[bids:], now, snapshot=snapshot)
             self._take(book, said, now)
         elif frame.type == _TRADE:
-            _, _, price, size, _, _, number = _TRADE_HEAD.unpack_from(payload)
+            _, _, price, size, _, number = _TRADE_FIELDS.unpack_from(payload)
             side = _SIDES[number]
             if price > 0 and size > 0:
                 self._take(book, book.on_trade(price, size, side, now), now)
@@ -204,8 +203,8 @@ class TapeFlow:
         if bids or asks:
             first = self._book_id[at] + 1
             self._book_id[at] += len(bids) + len(asks)
-            head = _BOOK_HEAD.pack(now, now, first, self._book_id[at], first - 1, len(bids), len(asks))
-            levels = b"".join(_LEVEL.pack(*pair) for pair in (*bids.items(), *asks.items()))
+            head = _BOOK_FIELDS.pack(now, now, first, self._book_id[at], first - 1, len(bids), len(asks))
+            levels = b"".join(LEVEL.pack(*pair) for pair in (*bids.items(), *asks.items()))
             self._push(_BOOK, at, now, head + levels)
             bids.clear()
             asks.clear()
@@ -218,7 +217,7 @@ class TapeFlow:
     def _tell_trade(self, at: int, price: int, size: int, side: Side, now: int) -> None:
         self._trade_id += 1
         number = _SIDE_NUMBER[side]
-        self._push(_TRADE, at, now, _TRADE_HEAD.pack(now, now, price, size, self._trade_id, 0, number))
+        self._push(_TRADE, at, now, _TRADE_FIELDS.pack(now, now, price, size, self._trade_id, number))
 
     def _push_mark(self, at: int, mark: int, index: int, now: int) -> None:
         self._push(_MARK, at, now, _MARK_FIELDS.pack(now, now, mark, index))

@@ -15,7 +15,7 @@ from onetape.accounts.holding import Holding, Terms
 from onetape.accounts.ledger import Ledger
 from onetape.gateway.checkpoint import Checkpoint, read_checkpoint
 from onetape.gateway.gateway_tape import RobotLife
-from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
+from onetape.gateway.order_frames import FillFrame, fill_of, request_of
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType, OrderState, PositionSide, RequestKind
 from onetape.model.errors import OnetapeError, TornTape
@@ -25,6 +25,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.books import OPENING
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.payloads import fields
 from onetape.tape.segments import is_tape, list_segments
 
 __all__ = [
@@ -40,6 +41,8 @@ __all__ = [
 
 READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "balance", "position", "health", "reply")
 QUOTES_BACK: Final = 20_000  # frames in which the last quote of a symbol is looked for
+_BID_AND_ASK: Final = fields("quote", "bid", "ask")
+_NEWS: Final = fields("order_event", "order_id", "venue_id", "price", "size", "filled", "code", "state", "robot")
 
 
 @dataclass(slots=True)
@@ -379,7 +382,7 @@ def _request(view: AccountView, payload: bytes, symbol: str, time: int) -> None:
 
 
 def _news(view: AccountView, payload: bytes) -> None:
-    order_id, venue, _, price, size, filled, code, _, state, robot, _ = NEWS.unpack(payload)
+    order_id, venue, price, size, filled, code, state, robot = _NEWS.unpack(payload)
     row = view.working.get((robot, order_id))
     if row is None:
         return
@@ -424,7 +427,7 @@ def last_prices(view: AccountView, path: Path) -> dict[str, int]:
     with JournalReader(path) as reader:
         reader.seek_sequence(max(1, reader.last_sequence - QUOTES_BACK))
         for frame in reader.frames(("quote",)):
-            _, _, bid, ask, *_ = QUOTE.unpack_from(frame.payload)
+            bid, ask = _BID_AND_ASK.unpack_from(frame.payload)
             symbol = view.streams.get(frame.stream, "")
             if symbol in view.instruments:
                 found[symbol] = (bid + ask) // 2

@@ -42,9 +42,9 @@ from onetape.model.errors import (
 from onetape.model.sections import OPERATOR, Config
 from onetape.model.symbol import exchange_of
 from onetape.tape.journal import JournalReader
+from onetape.tape.payloads import fields
 from onetape.tape.pruned import read_pruned
 from onetape.tape.segments import is_tape
-from onetape.venues.past_market import BAR_FRAME
 
 __all__ = ["ByHand"]
 
@@ -64,6 +64,7 @@ MAKES_WAY: Final = frozenset((SelfTrade.code, ReduceOnlyViolated.code))
 
 
 BARS_LOOK_S: Final = 0.02
+_HIGH_AND_LOW: Final = fields("history", "high", "low")
 ANSWERED_WITHIN_S: Final = HISTORY_WITHIN_S + 4.0  # in any case, if the gateway lives
 
 
@@ -82,7 +83,7 @@ def extreme_of(home: Path, account: str, symbol: str, which: str, span: int) -> 
         while time.monotonic() < deadline:
             for frame in reader.frames(("history", "reply")):
                 if frame.type != EventType.REPLY.id:
-                    _, _, _, _, high, low, *_ = BAR_FRAME.unpack(frame.payload)
+                    high, low = _HIGH_AND_LOW.unpack(frame.payload)
                     bars[frame.sequence] = low, high, frame.flags
                     continue
                 said = msgspec.msgpack.decode(frame.payload)

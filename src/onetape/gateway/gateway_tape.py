@@ -24,13 +24,9 @@ from onetape.accounts.sharing import split
 from onetape.gateway.found import Found, acts_on_found, is_dry_run, part_key
 from onetape.gateway.kept_money import LEDGER, KeptMoney
 from onetape.gateway.order_frames import (
-    FILL,
-    FLAGS_AT,
     FORCED_FLAG,
     HELD_FLAG,
-    INPUT,
     LOCAL_FLAG,
-    NEWS,
     REISSUE_FLAG,
     REQUEST,
     fill_of,
@@ -63,6 +59,7 @@ from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.tape.health import append_health
 from onetape.tape.journal import Frame, JournalReader, JournalWriter, type_id
+from onetape.tape.payloads import fields, offset_of
 
 __all__ = ["GatewayTape", "RobotLife", "TapeRecord", "is_risk", "kill_reason", "part_of"]
 
@@ -73,6 +70,12 @@ _INPUT: Final = type_id("input")
 _EVENT: Final = type_id("order_event")
 _PLACE: Final = RequestKind.PLACE
 _AMEND: Final = RequestKind.AMEND
+_INPUT_FIELDS: Final = fields("input")
+_INPUT_FROM: Final = fields("input", "first_sequence", "count", "robot")
+_NEWS: Final = fields("order_event")
+_NEWS_HEARD: Final = fields("order_event", "order_id", "venue_id", "price", "size", "news", "robot")
+_FILL: Final = fields("fill")
+_FLAGS_AT: Final = offset_of("order_request", "flags")
 _RECOVERED: Final = (
     "instrument", "order_request", "order_event", "fill", "params", "input", "command", "position", "health", "entry",
     "reply", "transfer", "cycle",
@@ -387,7 +390,7 @@ class GatewayTape:
     def take(self, life: RobotLife, uuid: bytes, first: int, last: int, crc: int, now: int) -> None:
         """Writes which frames of a robot's journal were taken next."""
         life.taken = last
-        payload = INPUT.pack(uuid, life.epoch, first, last - first + 1, crc, life.number)
+        payload = _INPUT_FIELDS.pack(uuid, life.epoch, first, last - first + 1, crc, life.number)
         self.writer.append_raw(_INPUT, payload, 0, 0, now)
 
     def _intent(self, out: IntentOut, now: int) -> None:
@@ -431,7 +434,7 @@ class GatewayTape:
             self._health(HealthOut("foreign order", order.client_id, str(out.news)), now)
             return
         venue = int(order.venue_id) if order.venue_id.isdigit() else 0
-        payload = NEWS.pack(
+        payload = _NEWS.pack(
             order.order_id,
             venue,
             out.time,
@@ -462,7 +465,7 @@ class GatewayTape:
         if order is not None and order.robot in self.robots:
             self._note_fill(self.robots[order.robot], fill, order)
         low, high = split_units(fill.fee)
-        payload = FILL.pack(
+        payload = _FILL.pack(
             order.order_id if order else 0,
             self._venue_number(fill),
             fill.trade_id,
@@ -575,7 +578,7 @@ class GatewayTape:
                 recovery.began(frame.time)
                 match frame.type:
                     case EventType.INPUT.id:
-                        _, _, first, count, _, number = INPUT.unpack(frame.payload)
+                        first, count, number = _INPUT_FROM.unpack(frame.payload)
                         if number in self.robots:
                             self.robots[number].taken = first + count - 1
                             self.robots[number].denied.clear()
@@ -716,7 +719,7 @@ class GatewayTape:
         life = self.robots[robot]
         self._note_order(order_id)
         name = life.client_id(order_id)
-        is_held, is_reissue = (bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, REISSUE_FLAG))
+        is_held, is_reissue = (bool(payload[_FLAGS_AT] & flag) for flag in (HELD_FLAG, REISSUE_FLAG))
         if kind is _AMEND and not is_reissue and (order := recovery.manager.orders.get(name)) is not None:
             self._note_amendment(order, spec.size_int, share_of(payload))
         recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held, is_reissue=is_reissue)
@@ -724,7 +727,7 @@ class GatewayTape:
             self.first.claim(spec.once, life.slot, name, robot, time)
 
     def _recover_news(self, payload: bytes, is_local: bool, recovery: Recovery) -> None:
-        order_id, venue, _, price, size, _, _, news, _, robot, _ = NEWS.unpack(payload)
+        order_id, venue, price, size, news, robot = _NEWS_HEARD.unpack(payload)
         life = self.robots.get(robot)
         if life is not None:
             self._note_order(order_id)

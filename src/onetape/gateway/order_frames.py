@@ -26,6 +26,7 @@ from onetape.model.money import join_units
 from onetape.model.order import OWN_REDUCING, POST_ONLY, REDUCE_ONLY, TRIGGER_KIND_SHIFT, OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.typed import from_builtins
+from onetape.tape.payloads import fields
 
 __all__ = ["FillFrame", "ended_key", "fill_of", "request_of", "share_of"]
 
@@ -38,15 +39,9 @@ REISSUE_FLAG: Final = 32
 # asked. `order_never_left` is the robot's own.
 LOCAL_FLAG: Final = 2
 FORCED_FLAG: Final = 4  # of a fill, in its header: the venue itself has closed with it
-FLAGS_AT: Final = 44  # where a request's flags are
 
-REQUEST = struct.Struct("<QqqqqBBBBBBBB32s")
-NEWS = struct.Struct("<QQqqqqHBBB3xQ")
-FILL = struct.Struct("<QQQqqqqqBBBBIQ")
-INPUT = struct.Struct("<16sQQQII")
-QUOTE = struct.Struct("<6qQQ")
-MARK = struct.Struct("<4q")
-TRADE = struct.Struct("<4q")  # its beginning: two times, price, size
+REQUEST: Final = fields("order_request")
+_FILL: Final = fields("fill")
 HISTORY_MAX: Final = 256  # subscriptions in a request
 HISTORY_WITHIN_S = 8.0  # a venue has told it by then, or it is said that it has not
 OPEN_FLAG: Final = 32  # of a history frame: its period has not ended
@@ -83,7 +78,7 @@ class FillFrame(NamedTuple):
 
 def fill_of(payload: bytes) -> FillFrame:
     """Decodes a fill. Raises ValueError for a number that no enum of this build has."""
-    (order_id, venue, trade, time, price, size, low, high, side, liquidity, position, robot, currency, _) = FILL.unpack(
+    order_id, venue, trade, time, price, size, low, high, side, liquidity, position, robot, currency, _ = _FILL.unpack(
         payload
     )
     return FillFrame(

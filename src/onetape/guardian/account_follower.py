@@ -22,7 +22,7 @@ from onetape.gateway.checkpoint import checkpoint_file, read_checkpoint
 from onetape.gateway.hub_market import HubMarket, HubOfGateway
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import MARK, NEWS, QUOTE, TRADE, FillFrame, fill_of, request_of
+from onetape.gateway.order_frames import FillFrame, fill_of, request_of
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import FIRED, WITHDRAWN, StopRow
 from onetape.guardian.hub_prices import HubPrices
@@ -36,6 +36,7 @@ from onetape.orders.recover import Openings
 from onetape.orders.reports import FillReport
 from onetape.risk.halts import Priced
 from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.payloads import fields
 from onetape.tape.pruned import read_pruned
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import Waiter
@@ -45,6 +46,10 @@ __all__ = ["AccountFollower"]
 FOLDED: Final = (*READ, "entry")
 LIVE: Final = (*FOLDED, "quote", "mark", "trade")
 RECONCILED: Final = "reconciled"  # the record that a comparison ends with
+_BID_AND_ASK: Final = fields("quote", "bid", "ask")
+_MARK: Final = fields("mark", "mark")
+_PRICE: Final = fields("trade", "price")
+_ORDER_AND_ROBOT: Final = fields("order_event", "order_id", "robot")
 # What stands for long is judged by the core, by time and by other kinds of messages: not by a count of messages. A book
 # that is locked has a price all the same.
 NOT_JUDGED: Final = ("spike", "locked_too_long")
@@ -200,14 +205,14 @@ class AccountFollower:
         symbol, is_new = self.view.streams.get(frame.stream, ""), rule == _GOOD
         match frame.type:
             case EventType.QUOTE.id:
-                _, _, bid, ask, *_ = QUOTE.unpack_from(frame.payload)
+                bid, ask = _BID_AND_ASK.unpack_from(frame.payload)
                 if self._core.quote(self.account, symbol, bid, ask, now, is_new=is_new):
                     self.tops[symbol] = Top(bid, ask, frame.time)
             case EventType.MARK.id:
-                mark = MARK.unpack_from(frame.payload)[2]
+                (mark,) = _MARK.unpack_from(frame.payload)
                 self._core.priced(self.account, symbol, PriceKind.MARK, mark, now, is_new=is_new)
             case _:
-                price = TRADE.unpack_from(frame.payload)[2]
+                (price,) = _PRICE.unpack_from(frame.payload)
                 self._core.priced(self.account, symbol, PriceKind.TRADE, price, now, is_new=is_new)
 
     def _fold(self, frame: Frame) -> None:
@@ -255,7 +260,7 @@ class AccountFollower:
                 robot, _, order_id, _, _ = request_of(frame.payload, self.view.streams[frame.stream])
                 self._say_order((robot, order_id), now)
             case EventType.ORDER_EVENT.id:
-                order_id, *_, robot, _ = NEWS.unpack(frame.payload)
+                order_id, robot = _ORDER_AND_ROBOT.unpack(frame.payload)
                 self._say_order((robot, order_id), now)
             case EventType.FILL.id:
                 fill = fill_of(frame.payload)

@@ -16,7 +16,6 @@ command, reply                     what was asked of it; pins are folded from th
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE
 from onetape.tape.health import append_health
 from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.payloads import fields
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 from onetape.tape.segments import is_tape
 
@@ -40,7 +40,7 @@ __all__ = ["CURSORS_EVERY", "Cursor", "HubTape", "Recovered"]
 REMEMBERED_NS: Final = 600 * 10**9  # of its own journal a restart reads so much again
 CURSORS_EVERY: Final = MINUTE
 _INPUT: Final = EventType.INPUT.id
-_CURSOR: Final = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
+_CURSOR: Final = fields("input", "source", "epoch", "first_sequence", "count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _recovered(path: Path, instruments: list[Instrument]) -> Recovered:
         found.first_sequence = reader.next_sequence
         for each in reader.frames(("input", "health")):
             if each.type == _INPUT:
-                uuid, epoch, first, count, _, _ = _CURSOR.unpack(each.payload)
+                uuid, epoch, first, count = _CURSOR.unpack(each.payload)
                 found.cursors[uuid] = Cursor(epoch, first + count - 1)
             else:
                 _hear(found, msgspec.msgpack.decode(each.payload))

@@ -8,7 +8,6 @@ was decided on, its signal and its target; both journals name an order by the sa
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ import msgspec
 import sqlalchemy as sa
 
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.order_frames import DENIED_FLAG, FILL, INPUT, NEWS, REQUEST
+from onetape.gateway.order_frames import DENIED_FLAG, REQUEST
 from onetape.model.enums import EventType, OrderState
 from onetape.model.errors import BadInput, OnetapeError
 from onetape.model.ids import EPOCH_BITS, client_id_of_order, is_by_hand, parse_client_id, robot_tag
@@ -28,6 +27,7 @@ from onetape.recorder.options import GATEWAYS
 from onetape.store.frame_words import FrameWords
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import Frame, JournalReader, Record
+from onetape.tape.payloads import fields
 from onetape.tape.segments import is_tape
 
 __all__ = ["LOOK_FRAMES", "READ", "Chain", "Chains", "Home", "Hop", "Tape", "add_rows", "shown_chain", "trace"]
@@ -36,6 +36,10 @@ _OF_RUN: Final = ("instrument", "order_request", "order_event", "fill")
 READ: Final = (*_OF_RUN, "params", "command", "reply", "input", "entry", "transfer")
 _ENDED: Final = frozenset(OrderState[n].id for n in ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED"))
 _BY_HAND: Final = b"hand "  # in the request key of an order by hand
+_ORDERED: Final = fields("order_request", "order_id", "size", "flags", "robot")
+_NEWS: Final = fields("order_event", "order_id", "venue_id", "size", "state", "robot")
+_FILLED: Final = fields("fill", "order_id", "venue_id", "trade_id", "size", "robot")
+_TAKEN_OF: Final = fields("input", "first_sequence", "robot")
 LOOK_BACK_NS: Final = SECOND  # for what the market was
 LINGER_NS: Final = 5 * SECOND  # of an order that has ended: its last fills and entries may be on their way
 _RANKS: Final = [
@@ -203,7 +207,7 @@ class Chains:
                 chain.add(frame, *command.names)
 
     def _request(self, frame: Frame) -> None:
-        order_id, _, size, *_, flags, _, _, robot, _ = REQUEST.unpack_from(frame.payload)
+        order_id, size, flags, robot = _ORDERED.unpack_from(frame.payload)
         chain = self._of(robot, order_id, frame.sequence)
         chain.add(frame)
         chain.size = chain.size or size
@@ -213,14 +217,14 @@ class Chains:
             self._caused(chain, self._unanswered[next(reversed(self._unanswered))])
 
     def _news(self, frame: Frame) -> None:
-        order_id, venue, _, _, size, *_, state, robot, _ = NEWS.unpack_from(frame.payload)
+        order_id, venue, size, state, robot = _NEWS.unpack_from(frame.payload)
         chain = self._of(robot, order_id, frame.sequence)
         chain.add(frame, venue)
         chain.size = size or chain.size
         chain.is_ended = state in _ENDED
 
     def _fill(self, frame: Frame) -> None:
-        order_id, venue, trade, _, _, size, *_, robot, _, _ = FILL.unpack_from(frame.payload)
+        order_id, venue, trade, size, robot = _FILLED.unpack_from(frame.payload)
         chain = self._of(robot, order_id, frame.sequence)
         chain.add(frame, venue, trade)
         chain.filled += size
@@ -229,7 +233,7 @@ class Chains:
         self._filled[frame.sequence] = chain
 
     def _input(self, frame: Frame) -> None:
-        for chain in self._requested.pop(INPUT.unpack(frame.payload)[-1], ()):
+        for chain in self._requested.pop(_TAKEN_OF.unpack(frame.payload)[1], ()):
             chain.add(frame)
 
     def _entry(self, frame: Frame) -> None:
@@ -325,15 +329,15 @@ class Home:
 
     def _decided(self, gateway: Tape, chain: Chain) -> Iterator[Hop]:
         """What led to a robot's order, and what it has heard of it."""
-        taken = next((INPUT.unpack(each.payload) for each in chain.frames if each.type == _INPUT), None)
+        taken = next((_TAKEN_OF.unpack(each.payload) for each in chain.frames if each.type == _INPUT), None)
         run = self.tape(Path(chain.run)) if chain.run and taken is not None else None
         if run is None or taken is None:
             return
         run.process = f"robot:{chain.robot}"  # and not of the class
         request: Frame | None = None
-        run.reader.seek_sequence(taken[2])
+        run.reader.seek_sequence(taken[0])
         for frame in run.frames(_OF_RUN, until=chain.last + LINGER_NS):
-            if frame.type in _OF_ORDER and _ORDER_ID.unpack_from(frame.payload)[0] == chain.key[1]:
+            if frame.type in _ORDER_ID and _ORDER_ID[frame.type].unpack_from(frame.payload)[0] == chain.key[1]:
                 is_request = frame.type == _REQUEST
                 request = request or (frame if is_request else None)
                 yield run.hop("request" if is_request else "heard", frame)
@@ -437,9 +441,10 @@ def add_rows(records: Records, chains: list[dict[str, Any]]) -> list[dict[str, A
     return chains
 
 
-_ORDER_ID: Final = struct.Struct("<Q")
 _REQUEST, _INPUT = EventType.ORDER_REQUEST.id, EventType.INPUT.id
-_OF_ORDER: Final = (_REQUEST, EventType.ORDER_EVENT.id, EventType.FILL.id)
+_ORDER_ID: Final = {
+    event.id: fields(event, "order_id") for event in (EventType.ORDER_REQUEST, EventType.ORDER_EVENT, EventType.FILL)
+}
 _MARKET: Final = ("quote", "trade", "book", "bar", "mark", "funding")
 LOOK_FRAMES: Final = 10_000  # frames, after which what has ended is let go
 _WORDS: Final = {

@@ -8,17 +8,18 @@ from typing import Final
 
 import msgspec
 
-from onetape.gateway.order_frames import QUOTE
 from onetape.model.enums import EventType
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE
 from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.payloads import fields
 from onetape.tape.segments import is_tape
 
 __all__ = ["HubQuotes"]
 
 LOOK_BACK: Final = MINUTE  # at the first look: the newest quote of what trades
+_BID_AND_ASK: Final = fields("quote", "bid", "ask")
 
 
 class HubQuotes:
@@ -55,7 +56,7 @@ class HubQuotes:
             self._leave()
             return
         for stream, payload in quotes.items():
-            _, _, bid, ask, *_ = QUOTE.unpack_from(payload)
+            bid, ask = _BID_AND_ASK.unpack_from(payload)
             yield self._instruments[stream], bid, ask
 
     def _read(self, reader: JournalReader, time: int) -> Iterator[Frame]:

@@ -16,7 +16,7 @@ from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg
 from onetape.accounts.entry_frames import unpack
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
-from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
+from onetape.gateway.order_frames import FillFrame, fill_of, request_of
 from onetape.model.enums import EventType, Kind, OrderState, PositionSide, RequestKind
 from onetape.model.ids import parse_client_id, robot_tag
 from onetape.model.instrument import DECIMALS_MAX, Instrument
@@ -30,6 +30,7 @@ from onetape.recorder.income import income_of
 from onetape.recorder.kept import Order, ProjectionRecord, Robot, Trip, Waiting
 from onetape.recorder.worth import CAPITAL, Figures, Worth, exact
 from onetape.tape.journal import Frame
+from onetape.tape.payloads import fields
 
 __all__ = ["ENDED", "ONE", "READ", "Projection"]
 
@@ -57,6 +58,8 @@ NOT_FOUND: Final = "its journal was lost, and it did not work at the venue any m
 
 _SCALES: Final[tuple[int, ...]] = tuple(10**decimals for decimals in range(max(DECIMALS_MAX, MONEY_DECIMALS) + 1))
 ONE: Final = 10**MONEY_DECIMALS  # of what is counted
+_BID_AND_ASK: Final = fields("quote", "bid", "ask")
+_NEWS: Final = fields("order_event", "order_id", "venue_id", "price", "size", "filled", "code", "state", "robot")
 
 
 def _number(units: int, decimals: int) -> float:
@@ -308,7 +311,7 @@ class Projection:
             self._orders[robot, order_id] = order
 
     def _news(self, frame: Frame) -> None:
-        order_id, venue, _, price, size, filled, code, _, state, robot, _ = NEWS.unpack(frame.payload)
+        order_id, venue, price, size, filled, code, state, robot = _NEWS.unpack(frame.payload)
         order = self._orders.get((robot, order_id))
         if order is None:
             return
@@ -669,7 +672,7 @@ class Projection:
 
     def _read_quotes(self) -> None:
         for stream, payload in self._unread.items():
-            _, _, bid, ask, *_ = QUOTE.unpack_from(payload)
+            bid, ask = _BID_AND_ASK.unpack_from(payload)
             symbol = self._streams.get(stream, "")
             if symbol in self._instruments:
                 self._worth.quotes[symbol] = bid, ask

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape import _core
-from onetape.engine.incarnations import IN_ORDER, INPUT, incarnations_of, plan_of
+from onetape.engine.incarnations import IN_ORDER, incarnations_of, plan_of
 from onetape.engine.parameters import coerced
 from onetape.engine.plan import SEQUENCE_NEVER, LiveRobot, Seat, TapeInput, read_plan
 from onetape.engine.robot_commands import PARAMS, RobotCommand
@@ -34,12 +34,14 @@ from onetape.robot.robot_run import SAMPLE_NS, RobotRun
 from onetape.runs.options import RunOptions
 from onetape.runs.recording import begin_run, run_folder, run_uuid
 from onetape.tape.journal import JournalReader
+from onetape.tape.payloads import fields
 
 __all__ = ["Variants", "params_of_variant", "variants_file"]
 
 RUN_WITHIN_S: Final = 30.0  # for the robot's run to be there
 FRAMES_AT_ONCE: Final = 20_000  # of one variant, before the others and the signals have their turn
 PART_MAX: Final = 10_000  # frames of the other tapes
+_TAKEN: Final = fields("input", "source", "first_sequence", "count")
 _COMMAND, _INPUT, _PARAMS = EventType.COMMAND.id, EventType.INPUT.id, EventType.PARAMS.id
 
 
@@ -148,7 +150,7 @@ class Variants:
                 command = RobotCommand(record["command"], record["fields"], record["after"])
                 return _Part(command.after[0], steps, command)
             if type_ == _INPUT and flags & IN_ORDER:
-                uuid, _, first, count, _, _ = INPUT.unpack(payload)
+                uuid, first, count = _TAKEN.unpack(payload)
                 if number := self._life.tapes.index(uuid):
                     steps.append((self._came_to, number, first, first + count - 1))
                 else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,14 +18,15 @@ from onetape.model.time import TIME_MAX
 from onetape.replay.filled_orders import FilledOrder, OrdersOfRun, read_orders
 from onetape.replay.market_prices import Market
 from onetape.tape.journal import JournalReader
+from onetape.tape.payloads import LEVEL, fields
 
 __all__ = ["Episode", "episodes_of"]
 
 _BUY, _LIMIT, _MAKER = 1, 1, 1
 _ENDS = (3, 4, 6)  # OrderNews of core/journal/events.hpp: canceled, expired, updated
 _IMMEDIATE = (2, 3)  # TimeInForce
-_STAMP = struct.Struct("<q")
-_SNAPSHOT = struct.Struct("<qqQQQIIqqqq")  # a message of depth with one level of each side
+_STAMP = fields("book", "ts_event")
+_DEPTH = fields("book")
 Ints = NDArray[np.int64]
 
 
@@ -159,7 +159,8 @@ def _displays(market: Market, symbol: str) -> Iterator[tuple[int, tuple[bytes, i
     names = ("bid", "bid_size", "ask", "ask_size")
     times = market.clock(quotes).tolist()
     for time, *levels in zip(times, *(quotes[name].tolist() for name in names), strict=True):
-        yield time, (_SNAPSHOT.pack(time, time, 0, 0, 0, 1, 1, *levels), 1)
+        bid, ask = LEVEL.pack(*levels[:2]), LEVEL.pack(*levels[2:])
+        yield time, (_DEPTH.pack(time, time, 0, 0, 0, 1, 1) + bid + ask, 1)
 
 
 def _is_met(book: Book, of: _Resting) -> bool:

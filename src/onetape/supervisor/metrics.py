@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from onetape.control.auth import Source
-from onetape.gateway.order_frames import FILL, FLAGS_AT, NEWS
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
 from onetape.model.enums import EventType, Liquidity, OrderNews, RequestKind
@@ -29,6 +28,7 @@ from onetape.model.sections import OPERATOR
 from onetape.security.tokens import make_token
 from onetape.supervisor.heartbeat import journal_of
 from onetape.tape.journal import Frame
+from onetape.tape.payloads import fields
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -45,7 +45,9 @@ GROWTH_SPAN_S: Final = 3600.0
 GROWTH_MIN_S: Final = 600.0  # of a shorter time nothing follows for a day
 DAY_S: Final = 86_400.0
 COUNTED: Final = ("order_request", "order_event", "fill")  # of gateways' journals
-_KIND_AT: Final = FLAGS_AT - 4  # where a request's kind is
+_LIQUIDITY: Final = fields("fill", "liquidity")
+_KIND: Final = fields("order_request", "kind")
+_NEWS: Final = fields("order_event", "code", "news")
 
 # Name, without `onetape_`: (type, labels, what it is). Counters begin with the supervisor.
 FAMILIES: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
@@ -101,12 +103,12 @@ class OrderCounts:
 
     def take(self, process: str, frame: Frame) -> None:
         if frame.type == EventType.FILL.id:
-            self.fills[process, self._sides[FILL.unpack_from(frame.payload)[9]]] += 1
+            self.fills[process, self._sides[_LIQUIDITY.unpack_from(frame.payload)[0]]] += 1
         elif frame.type == EventType.ORDER_REQUEST.id:
-            self.requests[process, self._kinds[frame.payload[_KIND_AT]]] += 1
+            self.requests[process, self._kinds[_KIND.unpack_from(frame.payload)[0]]] += 1
         else:
-            unpacked = NEWS.unpack_from(frame.payload)
-            code, news = unpacked[6], self._news[unpacked[7]]
+            code, number = _NEWS.unpack_from(frame.payload)
+            news = self._news[number]
             self.events[process, news] += 1
             if code:
                 error = BY_CODE.get(code)

@@ -82,6 +82,14 @@ class Field:
     def is_scalar(self) -> bool:
         return self.kind not in "cxk" and self.width in _STRUCT_CODES
 
+    @property
+    def code(self) -> str:
+        """Returns its format for `struct`; 16 bytes that are one number are its two halves."""
+        if self.is_scalar:
+            code = _STRUCT_CODES[self.width]
+            return code if self.kind in _SIGNED else code.upper()
+        return "qq" if self.kind in _SIGNED and self.width == 16 else f"{self.width}s"
+
 
 @dataclass(frozen=True)
 class EventSchema:
@@ -161,8 +169,7 @@ class EventSchema:
             if item.kind in "xk":
                 codes.append("x" * item.width)
             elif item.is_scalar:
-                code = _STRUCT_CODES[item.width]
-                codes.append(code if item.kind in _SIGNED else code.upper())
+                codes.append(item.code)
                 plan.append((item.name, item.names))
             else:
                 codes.append(f"{item.width}s")

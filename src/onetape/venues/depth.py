@@ -7,7 +7,6 @@ begins to read in the middle can be given a snapshot of the same moment.
 
 from __future__ import annotations
 
-import struct
 from typing import Final, Protocol
 
 from onetape import _core
@@ -15,6 +14,7 @@ from onetape._core import FLAG_GAP, FLAG_SNAPSHOT, FLAG_UNSYNCED, Book
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
 from onetape.tape.journal import type_id
+from onetape.tape.payloads import LEVEL, fields
 from onetape.venues.protocol_table import Protocol as MessageTable
 
 __all__ = ["DepthStream", "Level", "TableDepth", "VenueStream"]
@@ -22,7 +22,7 @@ __all__ = ["DepthStream", "Level", "TableDepth", "VenueStream"]
 Level = tuple[int, int]  # price and size in units of the instrument; size 0: the level is gone
 
 _BOOK: Final = type_id("book")
-_HEAD: Final = struct.Struct("<qqQQQII")  # BookPayload of core/journal/events.hpp
+_HEAD: Final = fields("book")
 LEVELS_MAX: Final = 5_000  # of one side in a snapshot of our own
 
 
@@ -116,7 +116,6 @@ class TableDepth:
         if not book.synced:
             return
         bids, asks = book.bids(LEVELS_MAX), book.asks(LEVELS_MAX)
-        numbers = [n for level in (*bids, *asks) for n in level]
         head = _HEAD.pack(book.ts_event, received, 0, book.last_id, 0, len(bids), len(asks))
-        payload = head + struct.pack(f"<{len(numbers)}q", *numbers)
+        payload = head + b"".join([LEVEL.pack(*level) for level in (*bids, *asks)])
         writer.append(_BOOK, payload, FLAG_SNAPSHOT, self._stream, received)

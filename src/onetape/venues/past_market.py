@@ -11,7 +11,6 @@ Pure: calls come out, bodies of answers go in.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Generator, Iterable
 from itertools import pairwise
 from typing import Final, NamedTuple, Protocol, runtime_checkable
@@ -21,10 +20,10 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import split_units
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call
+from onetape.tape.payloads import fields
 
 __all__ = [
     "BARS_MAX",
-    "BAR_FRAME",
     "EMPTY_FLAG",
     "PAGES_MAX",
     "Past",
@@ -42,7 +41,7 @@ NO_OLDER: Final = "the venue has no older ones"
 UNNUMBERED: Final = "its trades have no numbers: of the minute that runs there is what is traded from now on"
 TOO_MANY: Final = "its trades are too many to be asked for"
 LOOK_BACK: Final = 3600 * SECOND
-BAR_FRAME: Final = struct.Struct("<11qQ")  # BarPayload and HistoryPayload of core/journal/events.hpp
+_HISTORY: Final = fields("history")  # a bar's but for the last trade, which is 0 there
 EMPTY_FLAG: Final = 16  # nothing was traded in it
 _STEPS: Final = (3600 * SECOND, 60 * SECOND)  # of which the period that runs is made
 
@@ -67,7 +66,7 @@ class PastBar(NamedTuple):
         """Payload and flags of its frame, of type `bar` or `history`. period: ns. last_trade: of a history frame.
         Raises struct.error for what is beyond 64 bits."""
         own = (self.ts_open, self.ts_open + period, period, self.open, self.high, self.low, self.close, self.volume)
-        payload = BAR_FRAME.pack(*own, *split_units(self.turnover), self.trades, last_trade)
+        payload = _HISTORY.pack(*own, *split_units(self.turnover), self.trades, last_trade)
         return payload, EMPTY_FLAG * self.is_empty
 
 

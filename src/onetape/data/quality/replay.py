@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 from typing import Any, Final
 
 from onetape._core import FLAG_UNSYNCED, Book
 from onetape.data.quality.series import Books, Quotes
 from onetape.tape.journal import Frame, JournalReader, type_id
+from onetape.tape.payloads import fields
 
 KEPT: Final = 4096  # tops and quotes that wait for the other of the same number
-_QUOTE = struct.Struct("<qqqqqqQ")
+_QUOTE = fields("quote", "bid", "ask", "bid_size", "ask_size", "update_id")
 _Top = tuple[int, int, int, int]
 
 
@@ -56,7 +56,7 @@ class Replay:
 
     def quote(self, frame: Frame) -> None:
         """Takes one quote: against the book of the same number, now or when that comes."""
-        _, _, bid, ask, bid_size, ask_size, number = _QUOTE.unpack_from(frame.payload)
+        bid, ask, bid_size, ask_size, number = _QUOTE.unpack_from(frame.payload)
         if not number:
             return
         stated = bid, bid_size, ask, ask_size

@@ -17,6 +17,7 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import models, register_model
 
 from onetape import _core
+from onetape.tape.payloads import offset_of
 
 SIDES: Final = ("none", "buy", "sell")
 POSITION_SIDES: Final = ("both", "long", "short")
@@ -141,19 +142,19 @@ EVENTS: Final = {
     "quote": _members("quote", mid=Member(MID)),
     "trade": _members("trade"),
     "bar": {name: member for name, member in _members("bar").items() if name != "trades"}
-    | {"period": Member(INTEGER, 16, PERIOD)},
+    | {"period": Member(INTEGER, offset_of("bar", "period_ns"), PERIOD)},
     "mark": _members("mark"),
     "funding": {name: member for name, member in _members("funding").items() if name != "mark"},
     "liquidation": _members("liquidation"),
-    "mbo": _members("mbo", order_id=Member(INTEGER, 16)),
+    "mbo": _members("mbo", order_id=Member(INTEGER, offset_of("mbo", "order_id"))),
     "fill": {
         name: _FILL[name] for name in ("symbol", "side", "position_side", "price", "price_int", "liquidity", "ts_event")
     }
     | {
         "qty": _FILL["size"],
         "qty_int": _FILL["size_int"],
-        "_fee_low": Member(INTEGER, 48),
-        "_fee_high": Member(INTEGER, 56),
+        "_fee_low": Member(INTEGER, offset_of("fill", "fee")),
+        "_fee_high": Member(INTEGER, offset_of("fill", "fee") + 8),
     },
 }
 
@@ -197,7 +198,7 @@ def load(builder: Any, pointer: Any, offset: int, kind: Any) -> Any:
 
 _PRICE_SCALE, _SIZE_SCALE, _MID_SCALE, _INSTRUMENT = 0, 8, 16, 24  # CompiledFacts of the core
 _I64, _DOUBLE = ir.IntType(64), ir.DoubleType()
-_BID, _ASK = 16, 24  # of QuotePayload
+_BID, _ASK = offset_of("quote", "bid"), offset_of("quote", "ask")
 _NO_ORDER = ir.Constant(_I64, 0)
 
 

@@ -15,6 +15,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.time import MS
 from onetape.tape.journal import type_id
+from onetape.tape.payloads import fields
 from onetape.venues.ccxt.numbers import units
 from onetape.venues.live_market import NO_TOP, MarketStream, Top
 from onetape.venues.numbers import trade_number
@@ -22,8 +23,8 @@ from onetape.venues.numbers import trade_number
 __all__ = ["CcxtMarket"]
 
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
-_QUOTE: Final = struct.Struct("<6qQQ")  # core/journal/events.hpp
-_TRADE: Final = struct.Struct("<4qQQBB14x")
+_QUOTE: Final = fields("quote")
+_TRADE: Final = fields("trade")
 
 
 class CcxtMarket:
@@ -90,7 +91,7 @@ class CcxtMarket:
         if min(top.bid_size, top.ask_size) < 0:
             raise ValueError("a size below 0")
         time = int(ms or 0) * MS
-        payload = _QUOTE.pack(time, received, *top, self._updates, 0)
+        payload = _QUOTE.pack(time, received, *top, self._updates)
         writer.append(type_id("quote"), payload, 0, stream, received)
         if top.bid <= 0 or top.ask <= 0:
             return 0
