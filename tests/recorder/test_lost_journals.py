@@ -11,7 +11,6 @@ import pytest
 import sqlalchemy as sa
 
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.model import catalogue
 from onetape.model.enums import (
     Liquidity,
@@ -28,6 +27,7 @@ from onetape.model.ids import client_id_of_order, robot_tag
 from onetape.recorder.recorder import Recorder
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalWriter
+from worlds.frames import FILL, NEWS, REQUEST
 
 SYMBOL, OTHER = "binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT"
 EPOCH = 50_000_000 << 32

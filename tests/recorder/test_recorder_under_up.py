@@ -189,7 +189,7 @@ def test_an_order_whose_journal_was_lost_stays_open_while_it_works_and_ends_wher
                 shutil.rmtree(home.home / "journal" / name)
             home.run("up")
             if not lost:
-                home.run("buy", "binance:BTC/USDT:USDT", "0.01", "--price", "mid*0.9", "--account", "main")
+                home.buy("binance:BTC/USDT:USDT", "0.01", "--price", "mid*0.9", "--account", "main")
             home.run("down")
             with records_of(home.home, Config(), os.environ, tmp_path) as records:
                 states.append([row["state"] for row in records.rows(sa.select(metadata.tables["record_orders"]))])

@@ -24,11 +24,11 @@ def named(schema) -> list[str]:
 def test_some_fields_are_those_of_the_schema(schema, data):
     whole = data.draw(st.binary(min_size=schema.payload_bytes, max_size=schema.payload_bytes))
     decoded = schema.decode(whole + bytes(0)) if schema.tail is None else None
-    chosen = [name for name in named(schema) if data.draw(st.booleans())] or named(schema)[:1]
-    layout = fields(schema.name, *chosen)
+    requested = [name for name in named(schema) if data.draw(st.booleans())] or named(schema)[:1]
+    layout = fields(schema.name, *requested)
     assert layout.size == schema.payload_bytes
     values = iter(layout.unpack(whole))
-    for name in chosen:
+    for name in requested:
         item = next(each for each in schema.fields if each.name == name)
         value = next(values)
         if item.code == "qq":

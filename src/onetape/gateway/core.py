@@ -259,9 +259,9 @@ class GatewayCore:
         self.now, self.steady, self.wall = moment
         apart = self.now - self.steady
         if abs(step := apart - self._apart) >= CLOCK_STEP:
-            is_known, self._apart = bool(self._apart), apart
+            is_step, self._apart = bool(self._apart), apart  # not the first moment of all
             self.orders.restate(apart)
-            if is_known:
+            if is_step:
                 self._restate(step)
         return self.now
 
