@@ -94,7 +94,7 @@ test-fast: setup ## only the tests that failed last time, or all
 	$(BIN)/python -m pytest -n 2 --last-failed
 
 test-alone: setup ## what needs recorded market data, as it is without any: skipped by name
-	ONETAPE_RECORDED= $(BIN)/python -m pytest -n 2 -m recorded
+	ONETAPE_RECORDED= $(BIN)/python -m pytest -n 0 -m recorded
 
 test-long: setup ## all tests in their long form
 	ONETAPE_LONG=1 $(BIN)/python -m pytest -n 2 -o timeout=0
