@@ -346,7 +346,7 @@ class Gateway:
         hub = None
         if options.hub is not None:
             hub = HubMarket(options.hub, self.instruments, references, say, time.time_ns)
-        self.market = GatewayMarket(self.instruments, self.depth, own=own, hub=hub)
+        self.market = GatewayMarket(self.instruments, self.depth, own=own, symbols_max=self.venue.symbols_max, hub=hub)
         self.history = HistoryDesk(
             self.line,
             self.instruments,
@@ -485,10 +485,8 @@ class Gateway:
             await asyncio.sleep(TICK_S)
 
     def _show_funding(self) -> None:
-        if (own := self.market.own) is None:
-            return
         for symbol in self.market.own_symbols:
-            if (found := own.next_funding(symbol)) is not None and self._funding.get(symbol) != found:
+            if (found := self.market.next_funding(symbol)) is not None and self._funding.get(symbol) != found:
                 self._funding[symbol] = found
                 self._table.put_funding(symbol, *found, ts=time.time_ns())
 

@@ -18,8 +18,8 @@ __all__ = ["GatewayMarket"]
 
 
 class GatewayMarket:
-    """Shows a gateway its market, the hub's or its own feed's. own: makes the gateway's own feed of some instruments,
-    by their numbers on its journal. hub: None: there is none."""
+    """Shows a gateway its market, the hub's or its own feeds'. own: makes a feed of some instruments, by their numbers
+    on its journal. symbols_max: that a connection of the venue takes. hub: None: there is none."""
 
     def __init__(
         self,
@@ -27,6 +27,7 @@ class GatewayMarket:
         depth: DepthFeed,
         *,
         own: Callable[[Sequence[Instrument], Sequence[int]], MarketFeed],
+        symbols_max: int,
         hub: HubMarket | None,
     ) -> None:
         self.hub = hub
@@ -34,18 +35,21 @@ class GatewayMarket:
         self._of_hub = frozenset(hub.symbols) if hub is not None else frozenset()
         numbered = [(n, i) for n, i in enumerate(instruments, 1) if i.symbol not in self._of_hub]
         self.own_symbols = [i.symbol for _, i in numbered]
-        self.own = own([i for _, i in numbered], [n for n, _ in numbered]) if numbered else None
+        self._own: dict[str, MarketFeed] = {}  # by symbol
+        self._feeds: list[MarketFeed] = []
+        for at in range(0, len(numbered), symbols_max):
+            group = numbered[at : at + symbols_max]
+            self._feeds.append(own([i for _, i in group], [n for n, _ in group]))
+            self._own |= dict.fromkeys((i.symbol for _, i in group), self._feeds[-1])
         self._ages: dict[str, Histogram] = {}  # of the market at decisions, by feed
 
     def followed(self) -> list[Coroutine[Any, Any, None]]:
-        """Returns what follows each stream of the gateway's own feed, without end."""
-        if self.own is None:
-            return []
-        return [self.own.follow(number, stream) for number, stream in enumerate(self.own.streams())]
+        """Returns what follows each stream of the gateway's own feeds, without end."""
+        return [feed.follow(number, stream) for feed in self._feeds for number, stream in enumerate(feed.streams())]
 
     def pause(self, *, is_paused: bool) -> None:
-        if self.own is not None:
-            self.own.is_paused = is_paused
+        for feed in self._feeds:
+            feed.is_paused = is_paused
 
     def take(self) -> None:
         """Reads what the hub has written since; to be called before something is decided on it."""
@@ -54,8 +58,8 @@ class GatewayMarket:
 
     def look(self, attended: int) -> None:
         """Reports what has fallen silent, and what speaks again."""
-        if self.own is not None:
-            self.own.look(attended)
+        for feed in self._feeds:
+            feed.look(attended)
         if self.hub is not None:
             self.hub.look(attended)
 
@@ -77,15 +81,19 @@ class GatewayMarket:
         return in_front(side, price, best=best, levels=self._depth.levels(symbol, side))
 
     def messages(self) -> int:
-        return (self.own.taken if self.own is not None else 0) + (self.hub.frames if self.hub is not None else 0)
+        return sum(feed.taken for feed in self._feeds) + (self.hub.frames if self.hub is not None else 0)
 
     def _top(self, symbol: str) -> Top:
         return self._of(symbol).top(symbol)
 
     def _of(self, symbol: str) -> HubMarket | MarketFeed:
-        feed = self.hub if symbol in self._of_hub else self.own
-        assert feed is not None
-        return feed
+        if self.hub is not None and symbol in self._of_hub:
+            return self.hub
+        return self._own[symbol]
+
+    def next_funding(self, symbol: str) -> tuple[int, int] | None:
+        """Returns rate (1e-12) and time (ns UTC, 0: not given) of the next payment; None: nobody has said."""
+        return self._own[symbol].next_funding(symbol)
 
     # --- what is shown --------------------------------------------------------------------------------
 
@@ -100,7 +108,7 @@ class GatewayMarket:
 
     @property
     def stale(self) -> list[str]:
-        own = list(self.own.stale) if self.own is not None else []
+        own = [symbol for feed in self._feeds for symbol in feed.stale]
         return own + (list(self.hub.stale) if self.hub is not None else [])
 
     def hub_shown(self) -> dict[str, Any] | None:
@@ -110,9 +118,13 @@ class GatewayMarket:
         return {"journal": str(self.hub.path), "symbols": self.hub.symbols, "own": self.own_symbols}
 
     def status(self) -> dict[str, Any]:
-        own: dict[str, Any] = {"hears": True, "messages": 0, "stale_ms": {}}
-        if self.own is not None:
-            own |= self.own.status()
+        parts = [feed.status() for feed in self._feeds]
+        own: dict[str, Any] = {
+            "hears": all(each["hears"] for each in parts),
+            **{name: sum(each[name] for each in parts) for name in ("messages", "rejected", "unsubscribed")},
+            "bars": max((each["bars"] for each in parts), default=0),  # the venue's: of all alike
+            "stale_ms": {symbol: ms for each in parts for symbol, ms in each["stale_ms"].items()},
+        }
         own["decision_age"] = {name: each.summary() for name, each in sorted(self._ages.items())}
         if self.hub is None:
             return own
