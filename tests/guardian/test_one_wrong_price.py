@@ -18,7 +18,7 @@ from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import CloseSubAccount, Flatten, GuardianSettings, PlaceStops, ReadVenue, Record, Rules
 from onetape.market.confirmed_price import SETTLES, PriceKind
 from onetape.model import catalogue
-from onetape.model.enums import PositionSide
+from onetape.model.enums import Kind, PositionSide
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
 from onetape.tape.journal import JournalWriter
@@ -201,7 +201,8 @@ class Journals:
         options = HubOfGateway(journal=str(folder / "hub"), symbols=[symbol]) if has_hub else None
         self.follower = AccountFollower(ACCOUNT, folder, self.core, hub=options)
         assert self.follower.follow(self.waiter, 0)
-        self.core.position(ACCOUNT, symbol, PositionSide.BOTH, 1000, Fraction(self.price), 0, opened="x")
+        if self.instrument.kind is not Kind.SPOT:
+            self.core.position(ACCOUNT, symbol, PositionSide.BOTH, 1000, Fraction(self.price), 0, opened="x")
         self.market = self.hub if has_hub else self.gateway
         self.began, self.count = time.time_ns(), 0
 
@@ -274,5 +275,22 @@ def test_a_wrong_quote_on_the_journal_closes_nothing_and_a_fall_does(tmp_path, s
             journals.tell(QUOTE, low)
             journals.look()
             assert journals.is_flattening  # two kinds: at once
+    finally:
+        journals.close()
+
+
+@pytest.mark.parametrize("has_hub", [False, True])
+def test_no_price_of_a_spot_account_closes_anything(tmp_path, has_hub):
+    """Kraken is spot: coins are no positions, so that a guardian has nothing to protect there, nor to close."""
+    journals = Journals(tmp_path, SPOT, has_hub=has_hub)
+    try:
+        journals.core.caught_up(ACCOUNT, time.monotonic_ns())
+        journals.core.effects.clear()
+        for price in (journals.price, journals.price * 9 // 10) * 5:
+            journals.tell(QUOTE, price)
+            journals.tell(TRADE, price)
+            journals.look()
+        assert not journals.core.guards
+        assert not [each for each in journals.core.effects if isinstance(each, Flatten | CloseSubAccount | PlaceStops)]
     finally:
         journals.close()
