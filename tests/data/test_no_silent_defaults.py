@@ -121,9 +121,9 @@ def test_small_numbers_as_times_are_said_to_be_seconds(time: str, load: Any) -> 
     result, _ = load("csv", {"trades.csv": f"time,price,size\n{time},1.5,2\n"}, "x:A/USD")
     note = f"times such as {time} were taken as seconds since 1970: --time-format says what else they are"
     assert note in result.assumptions
-    for given in ({"time_format": "s"}, {}):
-        text = f"time,price,size\n{time if given else '20240101'},1.5,2\n"
-        result, _ = load("csv", {"trades.csv": text}, "x:A/USD", **given)
+    for options in ({"time_format": "s"}, {}):
+        text = f"time,price,size\n{time if options else '20240101'},1.5,2\n"
+        result, _ = load("csv", {"trades.csv": text}, "x:A/USD", **options)
         assert not [line for line in result.assumptions if "since 1970" in line]
 
 
