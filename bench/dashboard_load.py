@@ -21,7 +21,6 @@ import msgspec
 from page_home import CONFIG, FIRST, Pages, Tape, figure, instruments, journal_of, pages_of, run, streaming
 
 from onetape.accounts.entries import MAIN, TOTAL
-from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.model.enums import (
     Liquidity,
     OrderNews,
@@ -36,6 +35,9 @@ from onetape.model.enums import (
 from onetape.model.ids import EPOCH_BITS
 from onetape.model.time import DAY, MINUTE
 from onetape.store.records import Records, metadata
+from onetape.tape.payloads import fields
+
+REQUEST, NEWS, FILL = fields("order_request"), fields("order_event"), fields("fill")
 
 SYMBOLS, PER_S, PAGES = 50, 1000, 20
 EVENTS, ORDERS = 10_000_000, 200_000

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import struct
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,6 @@ import sqlalchemy as sa
 from onetape.accounts.booking import Booking
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
-from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.model import catalogue
 from onetape.model.enums import (
     Liquidity,
@@ -45,12 +43,15 @@ from onetape.recorder.read import ledger
 from onetape.recorder.recorder import Recorder
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalWriter
+from onetape.tape.payloads import fields
+
+REQUEST, NEWS, FILL = fields("order_request"), fields("order_event"), fields("fill")
 
 SYMBOL = "binance:BTC/USDT:USDT"
 BEGAN = 1_767_225_600 * SECOND
 UNIT = 10**18
 SYMBOLS, DAYS = 50, 365
-QUOTE = struct.pack("<6qQQ", 0, 0, 600_000, 600_010, 1000, 1000, 0, 0)
+QUOTE = fields("quote").pack(0, 0, 600_000, 600_010, 1000, 1000, 0)
 
 
 def make_journal(path: Path, fills: int) -> None:

@@ -39,10 +39,11 @@ import picows
 import uvloop
 
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import NEWS, REQUEST
 from onetape.model.enums import EventType, OrderNews
 from onetape.tape.journal import JournalReader
+from onetape.tape.payloads import fields
 
+PLACED, NEWS = fields("order_request", "order_id", "price"), fields("order_event", "order_id", "news")
 RAW, STREAM = "BTCUSDT", "btcusdt@bookTicker"
 VENUE = Path(__file__).with_name("bare_venue.py")
 WARM = 200  # ticks
@@ -233,14 +234,14 @@ def stamps(folder: Path) -> dict[str, list[int]]:
                         found[GAPS[1]].append(written - frame.time)
                     requests.clear()
                 case EventType.ORDER_REQUEST.id:
-                    number, price, *_ = REQUEST.unpack(frame.payload)
+                    number, price = PLACED.unpack(frame.payload)
                     intents[number] = frame.time
                     if price in received:
                         requests.append((received[price], frame.time))
                 case EventType.ORDER_EVENT.id:
-                    news = NEWS.unpack(frame.payload)
-                    if news[7] == OrderNews.ACCEPTED.id and news[0] in intents:
-                        found[GAPS[2]].append(frame.time - intents[news[0]])
+                    number, news = NEWS.unpack(frame.payload)
+                    if news == OrderNews.ACCEPTED.id and number in intents:
+                        found[GAPS[2]].append(frame.time - intents[number])
                 case _:
                     received.setdefault(int.from_bytes(frame.payload[16:24], "little"), frame.time)
     return {gap: samples[WARM:] for gap, samples in found.items()}

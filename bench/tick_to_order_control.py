@@ -35,10 +35,11 @@ from page_home import figure
 
 from control import CONTROL, ONETAPE, STATUS, Load, connect, cpu_s, pair, pid_of, request
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import QUOTE, REQUEST
 from onetape.model.enums import EventType
 from onetape.tape.journal import JournalReader
+from onetape.tape.payloads import fields
 
+PRICE, QUOTED = fields("order_request", "price"), fields("quote", "ts_recv", "bid")
 ACCOUNT, SYMBOL, REACH = "binance-backup", "binance:BTC/USDT:USDT", 5.0
 DRY_RUN = request("POST", "delta/control", {**CONTROL, "accounts": [ACCOUNT]})
 LOADS = {"none": (b"", 0), "reads": (STATUS, 2000), "dry runs": (DRY_RUN, 300)}
@@ -101,11 +102,11 @@ def samples(home: Path) -> np.ndarray:
     with JournalReader(gateway_journal(home, ACCOUNT)) as reader:
         for frame in reader.frames(("quote", "order_request")):
             if frame.type == EventType.ORDER_REQUEST.id:
-                _, price, *_ = REQUEST.unpack_from(frame.payload)
+                (price,) = PRICE.unpack_from(frame.payload)
                 if price in received:
                     found.append((frame.time, frame.time - received[price]))
             else:
-                _, at, bid, *_ = QUOTE.unpack(frame.payload)
+                at, bid = QUOTED.unpack(frame.payload)
                 received[bid - BELOW - at // 1000 % 1000] = at
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 
