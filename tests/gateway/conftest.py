@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exchange.venue_client import served
+from waiting import wait_for
 from worlds.gateway_process import GatewayProcess, Robot
 
 
@@ -25,6 +26,7 @@ def world(venue, tmp_path):
     def start(**options):
         gateway = GatewayProcess("binance-usdm", tmp_path, port, account, **options)
         gateway.start()
+        wait_for(lambda: not gateway.ask("status")["market"]["stale_ms"])  # a busy exchange is silent at first
         robot = Robot(tmp_path / f"robot{len(started)}", gateway, 1)
         started.append((gateway, robot))
         return gateway, robot

@@ -216,8 +216,9 @@ def test_who_is_followed_by_turnover_changes_while_a_hub_merges_it(tmp_path, mon
             await until(lambda: listings(tmp_path).count((BTC, "listed")) == 2 and row())
             await until(lambda: len(alerts(tmp_path, "listing")) - len(listings(tmp_path)) == 4)
             assert feed.universe.listings.keys() == {BTC, ETH, SOL}  # SOL is the second, and near
-            heard = [each.data for each in merged(tmp_path, "health")]
-            assert not [each for each in heard if each["kind"] == "market" and each["subject"] == BTC]
+            said = Counter((each.data["kind"], each.data["subject"]) for each in merged(tmp_path, "health"))
+            # Where the machine stands still, the whole source falls silent: ETH, which stays, is stale with it.
+            assert said["market", BTC] <= said["market", ETH]
         finally:
             await ended([following])
             tape.close()
