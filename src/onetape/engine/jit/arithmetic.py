@@ -19,7 +19,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from numba.core import types
 from numba.core.errors import TypingError
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, overload, register_jitable
 
 # Called by address: LLVM would write x * x for its own pow(x, 2), which differs in the last bit.
 _libm_pow = ctypes.CDLL(ctypes.util.find_library("m")).pow
@@ -46,6 +46,7 @@ def _is_number(typ):
 # --- powers ---------------------------------------------------------------------------------------
 
 
+@register_jitable
 def _whole_power(base, exponent):
     if exponent < 0:
         raise ValueError("a whole number to a negative power: make it a float")
@@ -61,6 +62,7 @@ def _whole_power(base, exponent):
     return power
 
 
+@register_jitable
 def _float_power(base, exponent):
     if base == 0.0 and exponent < 0.0:
         raise ZeroDivisionError("0.0 cannot be raised to a negative power")
@@ -72,24 +74,12 @@ def _float_power(base, exponent):
     return power
 
 
-def _raise_whole(base, exponent):  # pragma: no cover - replaced while compiling
-    raise NotImplementedError
-
-
-def _raise_float(base, exponent):  # pragma: no cover - replaced while compiling
-    raise NotImplementedError
-
-
-overload(_raise_whole)(lambda base, exponent: _whole_power)
-overload(_raise_float)(lambda base, exponent: _float_power)
-
-
 def _power(base, exponent):
     if not (_is_number(base) and _is_number(exponent)):
         return None
     if _is_whole(base) and _is_whole(exponent):
-        return lambda base, exponent: _raise_whole(np.int64(base), np.int64(exponent))
-    return lambda base, exponent: _raise_float(np.float64(base), np.float64(exponent))
+        return lambda base, exponent: _whole_power(np.int64(base), np.int64(exponent))
+    return lambda base, exponent: _float_power(np.float64(base), np.float64(exponent))
 
 
 for _operation in (operator.pow, operator.ipow, pow):
@@ -109,6 +99,7 @@ def _fused(typingctx, a, b, c):
     return _f(_f, _f, _f), build
 
 
+@register_jitable
 def _round_to(x, digits):
     if not math.isfinite(x) or digits < 0 or digits > 22:
         return _slow_round(x, digits)
@@ -125,6 +116,7 @@ def _round_to(x, digits):
     return math.copysign(whole / tens, x)
 
 
+@register_jitable
 def _whole_of(x):
     if math.isnan(x):
         raise ValueError("cannot convert float NaN to integer")
@@ -133,18 +125,6 @@ def _whole_of(x):
     if abs(x) >= _WHOLE_END:
         raise OverflowError("a whole number beyond 64 bits")
     return np.int64(x)
-
-
-def _rounded(x, digits):  # pragma: no cover - replaced while compiling
-    raise NotImplementedError
-
-
-def _whole(x):  # pragma: no cover - replaced while compiling
-    raise NotImplementedError
-
-
-overload(_rounded)(lambda x, digits: _round_to)
-overload(_whole)(lambda x: _whole_of)
 
 
 def _is_absent(typ):
@@ -156,30 +136,30 @@ def _round(number, ndigits=None):
     if not isinstance(number, types.Float):
         return None
     if _is_absent(ndigits):
-        return lambda number, ndigits=None: _whole(np.rint(number))
+        return lambda number, ndigits=None: _whole_of(np.rint(number))
     if not _is_whole(ndigits):
         raise TypingError("onetape: round takes a whole number of digits")
-    return lambda number, ndigits=None: _rounded(np.float64(number), np.int64(ndigits))
+    return lambda number, ndigits=None: _round_to(np.float64(number), np.int64(ndigits))
 
 
 @overload(int, target="cpu")
 def _int(x):
-    return (lambda x: _whole(x)) if isinstance(x, types.Float) else None
+    return (lambda x: _whole_of(x)) if isinstance(x, types.Float) else None
 
 
 @overload(math.trunc, target="cpu")
 def _trunc(x):
-    return (lambda x: _whole(x)) if isinstance(x, types.Float) else None
+    return (lambda x: _whole_of(x)) if isinstance(x, types.Float) else None
 
 
 @overload(math.floor, target="cpu")
 def _floor(x):
-    return (lambda x: _whole(np.floor(x))) if isinstance(x, types.Float) else None
+    return (lambda x: _whole_of(np.floor(x))) if isinstance(x, types.Float) else None
 
 
 @overload(math.ceil, target="cpu")
 def _ceil(x):
-    return (lambda x: _whole(np.ceil(x))) if isinstance(x, types.Float) else None
+    return (lambda x: _whole_of(np.ceil(x))) if isinstance(x, types.Float) else None
 
 
 @overload(float, target="cpu")
@@ -243,7 +223,7 @@ for _name, _compute, _can_overflow in (
 def _math_pow(x, y):
     if not (_is_number(x) and _is_number(y)):
         return None
-    return lambda x, y: _raise_float(np.float64(x), np.float64(y))
+    return lambda x, y: _float_power(np.float64(x), np.float64(y))
 
 
 @overload(math.fmod, target="cpu")
