@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, Protocol
@@ -160,7 +161,7 @@ class _ZeroMq:
         self._loop.call_soon(self._read)
 
 
-class _Reconnecting:
+class _Reconnecting(ABC):
     """A line whose connections are ours to make."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> None:
@@ -195,19 +196,20 @@ class _Reconnecting:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    @abstractmethod
     async def _session(self) -> str:
-        """Runs until the connection ends: why. Raises OSError and its kin."""
-        raise NotImplementedError
+        """Runs until the connection ends, and returns why. Raises OSError and its kin."""
 
+    @abstractmethod
     async def _follow(self, topic: str) -> None:
-        """Follows it on the connection that there is; without one, the next has it."""
+        """Follows a topic on the connection that there is; without one, the next has it."""
 
+    @abstractmethod
     async def _leave(self, topic: str) -> None: ...
 
 
 class _WebSocket(_Reconnecting):
-    """Sends `subscribe` for each topic, where there is one. A topic that is left stays until the
-    next connection: there is no common word for it."""
+    """Sends `subscribe` for each topic, where there is one. There is no common word for leaving one."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> None:
         super().__init__(options, takes, topics)
@@ -241,6 +243,9 @@ class _WebSocket(_Reconnecting):
             quoted = msgspec.json.encode(topic).decode()[1:-1]
             with suppress(OSError, aiohttp.ClientError):  # the reading side hears of it, too
                 await self._socket.send_str(self._options.subscribe.replace("{topic}", quoted))
+
+    async def _leave(self, topic: str) -> None:
+        """Sends nothing: the topic stays until the next connection."""
 
 
 class _Nats(_Reconnecting):

@@ -19,6 +19,7 @@ import secrets
 import socket
 import ssl
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NamedTuple, ParamSpec, Self, TypeVar, overload
@@ -120,7 +121,7 @@ def _at(request: Callable[P, m.Request], reply: type[R]) -> _Method[Concatenate[
     return _Method(request, reply)
 
 
-class _Client:
+class _Client(ABC):
     symbols = _none(m.SymbolsReply)
     delta_control = _of(m.DeltaControl, m.DeltaControlReply)
     delta_status = _of(m.DeltaStatus, m.DeltaStatusReply)
@@ -177,8 +178,9 @@ class _Client:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._url.geturl()!r})"
 
+    @abstractmethod
     def _run(self, steps: _Steps) -> Any:
-        raise NotImplementedError
+        """Carries out the steps of a call: its reply, or an awaitable of it."""
 
     def call(self, route: Route, places: tuple[str, ...], request: m.Request | None) -> Any:
         """Calls a route of the table: its reply, or an awaitable of it."""
