@@ -46,10 +46,11 @@ class BarClock:
     starts: Sequence[int] = ()
 
 
-def usual_step(steps: Mapping[int, int], shifts: Mapping[tuple[int, int], int]) -> int:
-    """Returns the most frequent step, of equals the shortest; 0 of none. Steps over a change of the clocks count
-    where there are no others."""
+def usual_step(steps: Mapping[int, int], shifts: Mapping[tuple[int, int], int] | None = None) -> int:
+    """Returns the most frequent step, of equals the shortest; 0 of none. shifts: steps over a change of the clocks,
+    which count where there are no others."""
     plain = Counter(steps)
+    shifts = shifts or {}
     for (utc, _), count in shifts.items():
         plain[utc] -= count
     plain = +plain

@@ -7,7 +7,7 @@ writes. Rows are put in order of time, whatever their order in the files.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Final
 
@@ -300,7 +300,7 @@ class TableImporter:
             steps: Counter[int] = Counter()
             for step, count in facts.steps.items():
                 steps[(step + MINUTE // 2) // MINUTE * MINUTE] += count
-            return _most_frequent(steps)
+            return usual_step(steps)
         if not layout.has_period:
             return 0
         if self.options.period_ns or layout.period_ns:
@@ -321,11 +321,11 @@ class TableImporter:
         """Returns the one of all symbols, each by its own rows."""
         raws = frozenset(raw for raw, _ in self.naming.pairs)
         steps = symbol_rows(plan.source, plan.layout, self._zone, with_steps=True, only=raws)
-        period = _most_frequent(sum(steps.values(), Counter[int]()))
+        period = usual_step(sum(steps.values(), Counter[int]()))
         if not period:
             raise UsageError("single bars do not say their period", location=plan.source.name, todo="give --period")
         for name, found in steps.items():
-            own = _most_frequent(found)
+            own = usual_step(found)
             # What is seldom traded has longer steps too, but hardly the same ones.
             if period not in found and found[own] >= max(STEPS_SURE, found.total() / 2):
                 raise BadInput(
@@ -433,11 +433,6 @@ def _overlaps(plans: Sequence[tuple[_Plan, _Facts]]) -> list[str]:
             notes.append(f"{last[key][1]} and {plan.source.name} overlap in time: rows that both have are there twice")
         last[key] = max(last.get(key, (0, "")), (max(facts.first, facts.last), plan.source.name))
     return notes
-
-
-def _most_frequent(steps: Mapping[int, int]) -> int:
-    """Picks the most frequent, of equals the shortest; 0 of none."""
-    return min(steps.items(), key=lambda item: (-item[1], item[0]), default=(0, 0))[0]
 
 
 def _shown(rejects: list[tuple[int, int, bytes, bytes]]) -> str:
