@@ -12,10 +12,11 @@ import pytest
 
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
-from onetape.model.sections import NOTIFY_FIELDS, AlertType, NotifyConfig
+from onetape.model.sections import NOTIFY_FIELDS, AlertType, Config, NotifyConfig
 from onetape.notify.alert import KEYS_MAX, Alert, Severity, Type
 from onetape.notify.route import Route
 from onetape.notify.sink import Service
+from onetape.preflight.configured import secret_places
 from onetape.supervisor.alert_watch import routes_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -324,11 +325,15 @@ def names(notify: NotifyConfig) -> list[str]:
     return [route.name for route, _ in routes_of(notify, {}, Path())]
 
 
+def secrets(config: Config) -> list[str]:
+    return [place for place in secret_places(config) if place]
+
+
 def test_a_route_has_sinks_and_the_section_is_one_itself():
-    notify = parse_config('[notify.routes.phone]\nurls = ["env:PHONE"]\n').notify
-    assert (names(notify), notify.secret_places) == (["phone"], ["env:PHONE"])
-    notify = parse_config('[notify]\nurls = ["env:ALERTS"]\n[notify.routes.phone]\nurls = ["env:PHONE"]\n').notify
-    assert (names(notify), notify.secret_places) == (["", "phone"], ["env:ALERTS", "env:PHONE"])
+    config = parse_config('[notify.routes.phone]\nurls = ["env:PHONE"]\n')
+    assert (names(config.notify), secrets(config)) == (["phone"], ["env:PHONE"])
+    config = parse_config('[notify]\nurls = ["env:ALERTS"]\n[notify.routes.phone]\nurls = ["env:PHONE"]\n')
+    assert (names(config.notify), secrets(config)) == (["", "phone"], ["env:ALERTS", "env:PHONE"])
 
 
 @pytest.mark.parametrize(

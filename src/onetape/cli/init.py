@@ -125,26 +125,16 @@ def _credentials(folder: Path) -> str:
 
 
 def _secrets(config: Config) -> Iterator[tuple[tuple[str, ...], str | list[str]]]:
-    """Yields where a key, or a list, of the configuration has a secret, and what it says."""
-    from onetape.model.config import SECRET_FORMS, SECRET_KEYS
+    """Yields where a key, or a list, of the configuration has a secret, or will need one, and what it says."""
+    from onetape.model.config import SECRET_FORMS
+    from onetape.preflight.configured import secret_keys
 
-    for name, account in config.accounts.items():
-        if config.venues[account.venue].mode != "sim":
-            for key in SECRET_KEYS:
-                if (place := getattr(account, key)) or key in ("key", "secret"):
-                    yield ("accounts", name, key), place
-    singles: list[tuple[tuple[str, ...], str]] = [(("s3", "key"), config.s3.key), (("s3", "secret"), config.s3.secret)]
-    singles.append((("recorder", "url"), config.recorder.url))
-    for name, guarded in config.guardian.accounts.items():
-        path = ("guardian", "accounts", name)
-        singles += [((*path, "key"), guarded.key), ((*path, "secret"), guarded.secret)]
-    singles += [(("proxies", name, "password"), each.password) for name, each in config.proxies.items()]
-    singles += [(("webhooks", name, "secret"), each.secret) for name, each in config.webhooks.items()]
-    if config.notify.telegram is not None:
-        singles.append((("notify", "telegram", "token"), config.notify.telegram.token))
-    yield from ((path, place) for path, place in singles if place.startswith(SECRET_FORMS))
-    routes: list[tuple[tuple[str, ...], list[str]]] = [(("notify",), config.notify.urls)]
-    routes += [(("notify", "routes", name), each.urls) for name, each in config.notify.routes.items()]
-    for section, urls in routes:
-        if any(each.startswith(SECRET_FORMS) for each in urls):
-            yield (*section, "urls"), urls
+    for path, places in secret_keys(config):
+        if path[0] == "accounts":
+            if config.venues[config.accounts[path[1]].venue].mode == "sim":
+                continue
+            is_wanted = bool(places) or path[2] in ("key", "secret")
+        else:
+            is_wanted = any(each.startswith(SECRET_FORMS) for each in ([places] if isinstance(places, str) else places))
+        if is_wanted:
+            yield path, places

@@ -35,7 +35,6 @@ from onetape.model.sections import ControlConfig
 from onetape.model.typed import from_builtins, from_json
 from onetape.net.call_limits import CallLimits
 from onetape.net.listener import IDLE_S, Connection, Listener, prove
-from onetape.preflight.configured import trades_at_venues
 
 __all__ = ["BODY_BYTES_MAX", "ControlServer"]
 
@@ -90,7 +89,7 @@ class ControlServer:
         self._section: ControlConfig = options.config.control
         self._options, self._operations, self._handlers = options, operations, handlers
         self._entrance = Entrance(
-            self._section, TokenStore(Path(options.home)), needs_token=trades_at_venues(options.config)
+            self._section, TokenStore(Path(options.home)), needs_token=options.config.trades_at_venues
         )
         self._limits = CallLimits(self._section.calls_per_second)
         self._bytes = CallLimits(TAPE_BYTES_PER_HOUR / 3600, at_once=TAPE_BYTES_PER_HOUR)

@@ -631,9 +631,8 @@ def _check_webhooks(config: Config, source: _Source) -> None:
             raise source.bad((*path, "window"), f"{webhook.window} is not between 0 and 1h", 'as "60s"')
         if not 1 <= webhook.rate <= 1000:
             raise source.bad((*path, "rate"), f"{webhook.rate} is not between 1 and 1000", "messages a second")
-    at_venues = any(config.venues[each.venue].mode != "sim" for each in config.accounts.values())
     for name, collector in config.collectors.items():
-        if collector.kind == "webhook" and at_venues and name not in config.webhooks:
+        if collector.kind == "webhook" and config.trades_at_venues and name not in config.webhooks:
             words = "each user of this machine may post there, and accounts are at venues"
             raise source.bad(("collectors", name), words, f'write [webhooks.{name}] secret = "env:NAME"')
 

@@ -404,11 +404,6 @@ class NotifyConfig(RouteConfig, frozen=True):
         """Returns what a route wants to hear of what was traded."""
         return [each for each in TRADE_TYPES if any(each in route.types for route in (self, *self.routes.values()))]
 
-    @property
-    def secret_places(self) -> list[str]:
-        tokens = [self.telegram.token] if self.telegram is not None else []
-        return [*tokens, *(url for each in (self, *self.routes.values()) for url in each.urls)]
-
 
 class MetricsConfig(Section, frozen=True):
     """[metrics]: figures for Prometheus, on this machine's loopback; without the section there are none."""
@@ -479,6 +474,11 @@ class Config(Section, frozen=True):
     portfolio: PortfolioConfig = PortfolioConfig()
     symbols: dict[str, list[str]] = {}  # a name of one's own -> what venues call the same thing
     places: dict[str, str] = {}  # of what was written, in dots: file and line, or the variable
+
+    @property
+    def trades_at_venues(self) -> bool:
+        """Tells whether an account is at a venue of others, with money or in its demo."""
+        return any(self.venues[each.venue].mode != "sim" for each in self.accounts.values())
 
     def has(self, *path: str) -> bool:
         """It was written, or something in it."""

@@ -13,17 +13,12 @@ from onetape.model.sections import Config, VenueConfig
 from onetape.security.confine import confine
 from onetape.security.secrets import read_secret, without_secrets
 
-__all__ = ["clean_environ", "is_simulated", "proxy_of", "secret_places", "shut_in", "trades_at_venues"]
+__all__ = ["clean_environ", "is_simulated", "proxy_of", "secret_keys", "secret_places", "shut_in"]
 
 
 def is_simulated(venue: VenueConfig) -> bool:
     """We start it: the exchange is a process of ours."""
     return venue.mode == "sim" and not venue.rest
-
-
-def trades_at_venues(config: Config) -> bool:
-    """Tells whether an account is at a venue of others, with money or in its demo."""
-    return any(config.venues[each.venue].mode != "sim" for each in config.accounts.values())
 
 
 @contextmanager
@@ -49,13 +44,29 @@ def clean_environ(config: Config) -> dict[str, str]:
 
 def secret_places(config: Config) -> list[str]:
     """Lists where secrets of the configuration are, as it says it."""
-    accounts = config.accounts.values()
-    places = [getattr(each, name) for each in accounts for name in SECRET_KEYS]
-    places += [p for each in config.guardian.accounts.values() for p in (each.key, each.secret)]
-    places += [each.password for each in config.proxies.values()]
-    places += [each.secret for each in config.webhooks.values()]
-    places += [config.s3.key, config.s3.secret, config.recorder.url]
-    return [*places, *config.notify.secret_places]
+    return [place for _, places in secret_keys(config) for place in ([places] if isinstance(places, str) else places)]
+
+
+def secret_keys(config: Config) -> Iterator[tuple[tuple[str, ...], str | list[str]]]:
+    """Yields each key of the configuration that may have a secret, and what it says: a place, a list of them, or ""."""
+    for name, account in config.accounts.items():
+        for key in SECRET_KEYS:
+            yield ("accounts", name, key), getattr(account, key)
+    yield ("s3", "key"), config.s3.key
+    yield ("s3", "secret"), config.s3.secret
+    yield ("recorder", "url"), config.recorder.url
+    for name, guarded in config.guardian.accounts.items():
+        yield ("guardian", "accounts", name, "key"), guarded.key
+        yield ("guardian", "accounts", name, "secret"), guarded.secret
+    for name, proxy in config.proxies.items():
+        yield ("proxies", name, "password"), proxy.password
+    for name, webhook in config.webhooks.items():
+        yield ("webhooks", name, "secret"), webhook.secret
+    if config.notify.telegram is not None:
+        yield ("notify", "telegram", "token"), config.notify.telegram.token
+    yield ("notify", "urls"), config.notify.urls
+    for name, route in config.notify.routes.items():
+        yield ("notify", "routes", name, "urls"), route.urls
 
 
 def proxy_of(config: Config, name: str, environ: Mapping[str, str], folder: Path) -> Proxy | None:

@@ -41,7 +41,7 @@ from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config
 from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
 from onetape.model.typed import from_json
 from onetape.model.unbuilt import unbuilt
-from onetape.preflight.configured import clean_environ, is_simulated, proxy_of, trades_at_venues
+from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
 from onetape.preflight.rails import check_rails
@@ -103,7 +103,7 @@ def check_start(
 
 
 def _tokens(config: Config, home: Path) -> Iterator[Finding]:
-    if not (has_control(config) and trades_at_venues(config)):
+    if not (has_control(config) and config.trades_at_venues):
         return
     try:
         if not TokenStore(home).has_valid():
