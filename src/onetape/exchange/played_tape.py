@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import structs
 
 from onetape.exchange.tape_market import SPEED_SCALE, TAPE_TYPES, RecordedMarket, TapeSymbol
-from onetape.exchange.venues import lists
+from onetape.exchange.venues import facts_of, lists
 from onetape.model import catalogue
 from onetape.model.errors import BadInput, UnknownSymbol
 from onetape.model.instrument import Instrument
@@ -77,16 +77,7 @@ def _named(kind: str, instrument: Instrument) -> Instrument:
     if listed is not None and listed.raw_symbol:
         return structs.replace(instrument, raw_symbol=listed.raw_symbol)
     symbol = parse_symbol(instrument.symbol)
-    match kind:
-        case "kraken":
-            raw = f"{symbol.base}/{symbol.quote}"
-        case "pacifica":
-            raw = symbol.base
-        case "bitmex":
-            raw = f"{'XBT' if symbol.base == 'BTC' else symbol.base}{symbol.quote}"
-        case _:
-            raw = f"{symbol.base}{symbol.quote}"
-    return structs.replace(instrument, raw_symbol=raw)
+    return structs.replace(instrument, raw_symbol=facts_of(kind).raw_symbol(symbol.base, symbol.quote))
 
 
 async def say_end(market: RecordedMarket, say: Callable[[str], None]) -> None:

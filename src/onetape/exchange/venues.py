@@ -7,6 +7,7 @@ they protect play money on a loopback address.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -42,6 +43,7 @@ class VenueFacts:
     leverage: dict[str, int] = field(default_factory=dict)  # where nobody asked for another
     ed25519: bool = False  # every account has such a key, too
     keys: Callable[[int, str], tuple[str, str]] = key_pair  # of an account, by seed and name
+    raw_symbol: Callable[[str, str], str] = operator.add  # by which it names an instrument of a base and a quote
 
 
 def _binance(exchange: SimExchange, **options: Any) -> Dialect:
@@ -124,6 +126,7 @@ VENUES: Final[dict[str, VenueFacts]] = {
         ),
         dialect=_pacifica,
         keys=solana_pair,
+        raw_symbol=lambda base, _quote: base,
         leverage={"pacifica:BTC/USDC:USDC": 50, "pacifica:ETH/USDC:USDC": 50, "pacifica:SOL/USDC:USDC": 20},
     ),
     "bitmex": VenueFacts(
@@ -131,6 +134,7 @@ VENUES: Final[dict[str, VenueFacts]] = {
         balances={"BTC": "10", "USDT": "100000"},
         rules=Rules(first_order_id=1_480_210_001),
         dialect=_bitmex,
+        raw_symbol=lambda base, quote: f"{'XBT' if base == 'BTC' else base}{quote}",
         # Cross margin is at the most leverage there is: 1 / initMargin of the venue's answers.
         leverage={"bitmex:BTC/USD:BTC": 100, "bitmex:BTC/EUR:BTC": 50, "bitmex:LTC/USDT:USDT": 33},
     ),
@@ -139,6 +143,7 @@ VENUES: Final[dict[str, VenueFacts]] = {
         balances={"USD": "100000", "BTC": "1", "ETH": "20", "XRP": "50000"},
         rules=Rules(self_trade="cancel_incoming", fee_decimals=(5, 8)),
         dialect=_kraken,
+        raw_symbol="{}/{}".format,
     ),
 }
 
