@@ -128,7 +128,7 @@ def metrics(risk: Risk, views: Views, account: str = "main"):
 
 
 def test_metrics_follow_the_account(views, gateway):
-    risk = Risk(views)
+    risk = Risk(views, lambda: None)
     with pytest.raises(InvalidAccount):
         risk.metrics("nobody")
     with pytest.raises(ProxyFailed, match="its gateway does not run"):
@@ -152,7 +152,7 @@ def test_calls_that_are_there_together_are_of_one_moment_and_one_after_an_answer
     gateway.stand("100", "0.001")
 
     async def work() -> None:
-        state = State(tmp_path, parse_config(CONFIG))
+        state = State(tmp_path, parse_config(CONFIG), stop=lambda: None)
         state.views.clock = itertools.count(time.time_ns(), 10**9).__next__
         call = Call("r", "", "GET", "", request=DeltaStatus(symbol="BTC-USD"))
         show = state.handlers["delta_status"]
@@ -201,7 +201,7 @@ def test_equity_of_a_spot_account_has_each_of_its_coins_once(tmp_path, views):
         (leg,) = views.legs(f"kraken:{market}", ["main"])
         assert (leg.equity, leg.unpriced) == (equity, ())
     assert views.any_leg("main").equity == 121_000
-    risk = Risk(views)
+    risk = Risk(views, lambda: None)
     assert not metrics(risk, views).unpriced
     for sequence, coin in enumerate(("SOL", "DOT"), 2):  # DOT leads there over SOL
         gateway.table.put(coin, [money_units("3")] * 2, [0, 0], ts=now, sequence=sequence)
@@ -244,7 +244,7 @@ def test_both_sides_of_hedge_mode_take_margin(views, gateway):
     gateway.quote("49999.9", "50000.1")
     gateway.stand("100", "0.003", side=PositionSide.LONG)
     gateway.stand("100", "-0.003", side=PositionSide.SHORT)
-    found = metrics(Risk(views), views)
+    found = metrics(Risk(views, lambda: None), views)
     assert (found.delta_deviation, found.leverage_ratio, found.utilization_rate) == (0, 3, 0.75)
 
 
@@ -284,10 +284,10 @@ def test_without_equity_there_is_no_leverage_and_a_fraction_of_one_is_kept(tmp_p
     views = Views(parse_config(CONFIG.replace("leverage = 4", "leverage = 2.5")), tmp_path)
     gateway.quote("49999.9", "50000.1")
     gateway.stand("-5", "0.002")
-    found = metrics(Risk(views), views)
+    found = metrics(Risk(views, lambda: None), views)
     assert (found.leverage_ratio, found.utilization_rate) == (None, 1)
     gateway.stand("100", "0.002")
-    assert metrics(Risk(views), views).utilization_rate == pytest.approx(0.4)
+    assert metrics(Risk(views, lambda: None), views).utilization_rate == pytest.approx(0.4)
     views.close()
 
 
@@ -297,12 +297,12 @@ def test_another_home_s_records_are_refused(tmp_path, views, gateway):
     assert records.take_lease() == ""
     records.close()
     with pytest.raises(BadConfig, match="another home"):
-        Risk(views, url).history("main")
+        Risk(views, lambda: None, url).history("main")
 
 
 def test_records_that_no_recorder_has_made_are_left_as_they_are(tmp_path, views, gateway):
     with pytest.raises(ProcessDown):
-        Risk(views, "sqlite:///store.db").history("main")
+        Risk(views, lambda: None, "sqlite:///store.db").history("main")
     with closing(sqlite3.connect(tmp_path / "store.db")) as database:
         assert database.execute("SELECT name FROM sqlite_master").fetchall() == []
 
@@ -333,7 +333,7 @@ def test_history_is_the_newest_of_what_was_recorded(tmp_path, views, gateway):
         now = rows("main", 1)[0] | {"drawdown": 0.2}
         add(connection, "record_risk", [now, now | {"currency": "BTC", "equity": "0.5"}])
     records.close()
-    risk = Risk(views, "sqlite:///store.db")
+    risk = Risk(views, lambda: None, "sqlite:///store.db")
     views.refresh()
     found = risk.history("main")
     assert [each.timestamp // 60_000 for each in found] == list(range(150, 50, -1))
@@ -347,7 +347,7 @@ def test_history_is_the_newest_of_what_was_recorded(tmp_path, views, gateway):
     with pytest.raises(InvalidAccount):
         risk.currency("nobody")
     with pytest.raises(NotAvailable, match="nobody records"):
-        Risk(views).history("main")
+        Risk(views, lambda: None).history("main")
     gateway.quote("50000", "50000.1")
     gateway.stand("100")
     assert metrics(risk, views).max_drawdown == 0.3  # a minute of long ago, not what it is now
@@ -370,7 +370,7 @@ class Supervisor:
 def test_a_sink_that_takes_no_alerts_blocks_where_the_configuration_says_so(tmp_path, needs_alerts: bool):
     config = CONFIG + f"\n[control]\nneeds_alerts = {str(needs_alerts).lower()}\n"
     made = Views(parse_config(config), tmp_path)
-    supervisor, risk = Supervisor(tmp_path), Risk(made)
+    supervisor, risk = Supervisor(tmp_path), Risk(made, lambda: None)
     for subject in ("notify 1", "notify:phone 2"):
         supervisor.tell(subject, type_="process")
         assert len(risk.alerts(severity="CRITICAL")) == 1  # it is shown
@@ -398,7 +398,7 @@ def test_a_sink_that_takes_no_alerts_blocks_where_the_configuration_says_so(tmp_
 )
 def test_a_critical_blocks_its_account_or_all_until_it_ends_or_is_acknowledged(tmp_path, views, subject, account):
     views.refresh()
-    supervisor, risk = Supervisor(tmp_path), Risk(views)
+    supervisor, risk = Supervisor(tmp_path), Risk(views, lambda: None)
     blocked = [account] if account else ["main", "other", "inverse"]
 
     def blocks() -> list[str]:
@@ -443,7 +443,7 @@ def test_what_blocks_is_what_is_listed_and_the_answer_names_it(tmp_path, needs_a
     """Each listed alert says whether it blocks; the list of an account has those of the whole system, too."""
     made = Views(parse_config(CONFIG + f"\n[control]\nneeds_alerts = {str(needs_alerts).lower()}\n"), tmp_path)
     made.refresh()
-    supervisor, risk = Supervisor(tmp_path), Risk(made)
+    supervisor, risk = Supervisor(tmp_path), Risk(made, lambda: None)
     subjects = ("gateway:main disk", "robot:mm x", "disk", "notify 1")
     for subject in subjects:
         supervisor.tell(subject)
@@ -463,9 +463,8 @@ def test_what_blocks_is_what_is_listed_and_the_answer_names_it(tmp_path, needs_a
 
 
 def test_a_stop_of_the_system_is_listed_and_ends_with_a_restart_alone(tmp_path, views):
-    risk = Risk(views)
     stop = Alert("stop-1", "risk-alert", "CRITICAL", "", "the system is stopped", 1, {"blocks": True})
-    risk.stop = lambda: stop
+    risk = Risk(views, lambda: stop)
     for wanted in ({}, {"all": True}, {"severity": "CRITICAL"}, {"type": "risk-alert"}, {"account": "main"}):
         assert risk.alerts(**wanted) == [stop]
     assert risk.alerts(severity="WARN") == risk.alerts(type="delta-alert") == []
@@ -475,7 +474,7 @@ def test_a_stop_of_the_system_is_listed_and_ends_with_a_restart_alone(tmp_path, 
 
 def test_alerts_are_called_and_filtered_as_in_the_interface(tmp_path, views):
     views.refresh()
-    supervisor, risk = Supervisor(tmp_path), Risk(views)
+    supervisor, risk = Supervisor(tmp_path), Risk(views, lambda: None)
     for type_ in ("delta", "utilization", "failover", "proxy", "stop"):
         supervisor.tell(f"gateway:main {type_}", type_=type_, severity="warn" if type_ == "proxy" else "critical")
     supervisor.tell("gateway:other lag", type_="process", severity="info")

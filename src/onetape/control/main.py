@@ -40,8 +40,7 @@ class ControlPlane:
         self.system = System(
             home, options.config, self.operations, lambda: self.server.performance(), lambda: self.state.risk.faults()
         )
-        self.state = State(home, options.config, records=options.records)
-        self.state.risk.stop = lambda: self.system.alert
+        self.state = State(home, options.config, stop=lambda: self.system.alert, records=options.records)
         self.desk = Desk(
             self.state.views, self.state.risk, home, self.tape, self.state.commands, check=self.system.check_runs
         )

@@ -40,18 +40,24 @@ ACK_WITHIN_S: Final = 5.0
 
 
 class Risk:
-    """Shows the risk of accounts and its alerts. url: of the recorder's database, "": there is no recorder. What is
-    read of it is read beside the loop."""
+    """Shows the risk of accounts and its alerts. stop: the alert of a stop of the system that goes on; no journal has
+    it. url: of the recorder's database, "": there is no recorder. What is read of it is read beside the loop."""
 
-    def __init__(self, views: Views, url: str = "", *, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._views, self._url, self._now_s = views, url, now_s
+    def __init__(
+        self,
+        views: Views,
+        stop: Callable[[], Alert | None],
+        url: str = "",
+        *,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._views, self._stop, self._url, self._now_s = views, stop, url, now_s
         self._records: Records | None = None
         self._failed_at = float("-inf")
         # By account and currency: until which minute was looked, and the greatest drawdown.
         self._worst: dict[tuple[str, str], tuple[int, float]] = {}
         self._read_at: dict[tuple[str, str], float] = {}
         self._peaks: dict[tuple[str, str], tuple[Decimal, float]] = {}
-        self.stop: Callable[[], Alert | None] = lambda: None  # of the system, which goes on; no journal has it
         self._past = PastAlerts(views.home)
         self._listed: list[Alert] = []
         self._active: list[Alert] = []  # of these: what goes on and nobody has acknowledged
@@ -187,7 +193,7 @@ class Risk:
         if account is not None:
             self._views.symbols().check(account)
         self._look()
-        stop = self.stop()
+        stop = self._stop()
         return [
             each
             for each in (*(self._listed if all else self._active), *([stop] if stop is not None else ()))
@@ -205,7 +211,7 @@ class Risk:
     async def acknowledge(self, commands: IPCCommandSystem, id_: str, command_id: str | None = None) -> Alert:
         """Says on the supervisor's journal that a person has acknowledged an alert: it blocks no more. Raises NotServed
         where there is none of that id, or a stop of the system is meant; ServiceTimeout without a supervisor."""
-        if (stop := self.stop()) is not None and stop.id == id_:
+        if (stop := self._stop()) is not None and stop.id == id_:
             raise NotServed(409, "a stop of the system goes on until a restart", "POST /api/v1/system/restart")
         fields = {"id": id_}
         answer = await commands.send_command("supervisor", "ack", fields, timeout=ACK_WITHIN_S, command_id=command_id)

@@ -40,14 +40,14 @@ R = TypeVar("R")
 
 
 class State:
-    """Serves the routes that show accounts, symbols, risk and the market. records: URL of the recorder's database, "":
-    there is none."""
+    """Serves the routes that show accounts, symbols, risk and the market. stop: the alert of a stop of the system,
+    while there is one. records: URL of the recorder's database, "": there is none."""
 
-    def __init__(self, home: Path, config: Config, *, records: str = "") -> None:
+    def __init__(self, home: Path, config: Config, *, stop: Callable[[], Alert | None], records: str = "") -> None:
         make_token(home, CONTROL)
         self.commands = IPCCommandSystem(CONTROL, home=home)
         self.views = Views(config, home)
-        self.risk = Risk(self.views, records)
+        self.risk = Risk(self.views, stop, records)
         self._database = ThreadPoolExecutor(1)  # a connection is one thread's, and nobody else waits for it
         self.market = Market(self.views, self.commands)
         self.moving: Callable[[], list[MarginMove]] = list  # margin, on its way
