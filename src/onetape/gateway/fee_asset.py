@@ -61,7 +61,7 @@ class FeeAsset:
         self._next = 0
         self._over: set[str] = set()  # rounds of this life, and those that an earlier one has finished
         self._is_busy = False
-        self._said = ""  # the last that went wrong
+        self._reported = ""  # the last that went wrong
 
     def tick(self) -> None:
         """Begins what is due, once there are balances."""
@@ -149,7 +149,7 @@ class FeeAsset:
         if not all(back):  # whatever keeps it there would keep more
             self._next = TIME_MAX
         elif trade.bought:
-            self._said = ""
+            self._reported = ""
         if all(back) and trade.bought and is_new:
             paid, fee = money_text(trade.spent), money_text(trade.fee)
             words = f"bought {money_text(trade.bought)} for {paid} {out.currency}, fee {fee}"
@@ -210,6 +210,6 @@ class FeeAsset:
 
     def _warn(self, words: str) -> None:
         """Once, until it is another thing."""
-        if words != self._said:
-            self._said = words
+        if words != self._reported:
+            self._reported = words
             self._transfers.say(HealthOut("fee asset", self._options.asset, words[:200], "warning"))

@@ -93,7 +93,7 @@ class HubMarket:
         self._heartbeat = self._beat_at = 0
         self._is_alive = False
         self._attended = 0
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
         self.frames = 0  # quotes taken
 
     @property
@@ -175,13 +175,13 @@ class HubMarket:
         self._is_alive = self._beats()
         for symbol, market in self._markets.items():
             market.why, _ = self._judge(market)
-            if bool(market.why) != (symbol in self._said):
+            if bool(market.why) != (symbol in self._reported):
                 self._say(HealthOut("feed", symbol, "stale" if market.why else "live"))
-        before, self._said = self._said, set(self.stale)
-        if self._said and self._said != before:
+        before, self._reported = self._reported, set(self.stale)
+        if self._reported and self._reported != before:
             words = ", ".join(f"{symbol} ({why})" for symbol, why in self.stale.items())
             self._say(HealthOut("market", "hub", f"stale: {words}"[:200], "warning"))
-        elif before and not self._said:
+        elif before and not self._reported:
             self._say(HealthOut("market", "hub", "live"))
 
     def close(self) -> None:

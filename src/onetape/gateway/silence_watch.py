@@ -18,7 +18,7 @@ from onetape.orders.stream_probe import StreamProbe
 
 __all__ = ["Listening", "Outage"]
 
-OUTAGE_SAID: Final = SECOND  # before it is said, and between two words of it: most are settled by then
+OUTAGE_REPORT_EVERY: Final = SECOND  # also before the first report: most are settled by then
 
 
 class Listening:
@@ -119,22 +119,22 @@ class Outage:
     def __init__(self, account: str) -> None:
         self._account = account
         self._names: set[str] = set()  # of all that were unknown in it
-        self._said = ""  # last, "": nothing
+        self._reported = ""  # last, "": nothing
         self._due = 0
 
     def look(self, unknown: Iterable[str], now: int) -> HealthOut | None:
         """Reports what has changed. unknown: client ids, now."""
         current = set(unknown)
         if current and not self._names:
-            self._due = now + OUTAGE_SAID
+            self._due = now + OUTAGE_REPORT_EVERY
         self._names |= current
         count = len(self._names)
         if current:
             words = f"{count} of unknown outcome, {len(current)} now"
-            if words == self._said or now < self._due:
+            if words == self._reported or now < self._due:
                 return None
-            self._said, self._due = words, now + OUTAGE_SAID
+            self._reported, self._due = words, now + OUTAGE_REPORT_EVERY
             return HealthOut("unknown orders", self._account, words, "warning")
-        was_said, self._said = self._said, ""
+        was_reported, self._reported = self._reported, ""
         self._names.clear()
-        return HealthOut("unknown orders", self._account, f"{count} settled") if was_said else None
+        return HealthOut("unknown orders", self._account, f"{count} settled") if was_reported else None

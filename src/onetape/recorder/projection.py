@@ -87,9 +87,8 @@ class Projection:
         self.account, self.journal = account, journal
         self.recorded: Container[FillKey] = ()
         self.earlier: list[Row] = []
-        self._not_found: set[tuple[int, int]] = (
-            set()
-        )  # orders of earlier journals, until the gateway has looked for them
+        # Orders of earlier journals, until the gateway has looked for them.
+        self._not_found: set[tuple[int, int]] = set()
         self._instruments: dict[str, Instrument] = {}
         self._streams: dict[int, str] = {}
         self._currencies: dict[int, str] = {}
