@@ -366,7 +366,9 @@ bool TradingLoop::take(Source& source, const Frame& frame) {
 }
 
 template <bool plain, class Payload>
-bool TradingLoop::take_market(const Source& source, const Frame& frame, const Payload& payload) {
+[[gnu::always_inline]] inline bool TradingLoop::take_market(const Source& source,
+                                                            const Frame& frame,
+                                                            const Payload& payload) {
     Instrument* const found = instrument_of(source, frame.header->stream);
     if (!found) return true;
     Instrument& instrument = *found;
@@ -374,17 +376,27 @@ bool TradingLoop::take_market(const Source& source, const Frame& frame, const Pa
         [[unlikely]] {
         if (!fits(frame)) return false;
     }
+    if (filter_ || !source.further.empty()) [[unlikely]]
+        return take_shared<plain>(source, instrument, frame, payload);
+    return show_market<plain>(instrument, {}, frame, payload);
+}
+
+// A stream that is filtered, or the market of several instruments. Not inlined: its loops would
+// take registers from what shows one instrument.
+template <bool plain, class Payload>
+[[gnu::noinline]] bool TradingLoop::take_shared(const Source& source, Instrument& instrument,
+                                                const Frame& frame, const Payload& payload) {
     if constexpr (std::is_same_v<Payload, QuotePayload> || std::is_same_v<Payload, TradePayload> ||
                   std::is_same_v<Payload, MarkPayload>) {
-        if (filter_) [[unlikely]]
-            return judge<plain>(source, instrument, frame, payload);
+        if (filter_) return judge<plain>(source, instrument, frame, payload);
     }
-    return show_market<plain>(source, instrument, frame, payload);
+    return show_market<plain>(instrument, further_of(source, frame.header->stream), frame, payload);
 }
 
 template <bool plain, class Payload>
-[[gnu::noinline]] bool TradingLoop::judge(const Source& source, Instrument& instrument,
-                                          const Frame& frame, const Payload& payload) {
+bool TradingLoop::judge(const Source& source, Instrument& instrument, const Frame& frame,
+                        const Payload& payload) {
+    const auto further = further_of(source, frame.header->stream);
     const auto from = static_cast<std::uint32_t>(&source - sources_.data());
     const FrameHeader& header = *frame.header;
     TickRule rule{};
@@ -401,9 +413,9 @@ template <bool plain, class Payload>
         late.flags = flag_late;
         late.sequence = each.sequence;
         const Frame held{&late, reinterpret_cast<const std::byte*>(&each.trade), sizeof each.trade};
-        if (!show_market<plain>(source, instrument, held, each.trade)) return false;
+        if (!show_market<plain>(instrument, further, held, each.trade)) return false;
     }
-    if (rule == TickRule::none) return show_market<plain>(source, instrument, frame, payload);
+    if (rule == TickRule::none) return show_market<plain>(instrument, further, frame, payload);
     note(EventType::health, instrument.index + 1,
          {{"kind", "quarantine"},
           {"state", std::string(tick_rule_names[static_cast<std::size_t>(rule)])},
@@ -415,12 +427,11 @@ template <bool plain, class Payload>
 }
 
 template <bool plain, class Payload>
-[[gnu::always_inline]] inline bool TradingLoop::show_market(const Source& source,
-                                                            Instrument& instrument,
+[[gnu::always_inline]] inline bool TradingLoop::show_market(Instrument& instrument,
+                                                            std::span<Instrument* const> further,
                                                             const Frame& frame,
                                                             const Payload& payload) {
     const std::int64_t time = frame.header->time;
-    const auto further = further_of(source, frame.header->stream);
     ++counters_.events;
     if constexpr (plain) {
         show_exchange<plain>(instrument, frame, payload, time);
@@ -504,8 +515,9 @@ bool TradingLoop::take_cold(Source& source, const Frame& frame) {
 }
 
 template <bool plain>
-void TradingLoop::show_exchange(Instrument& instrument, const Frame&, const QuotePayload& quote,
-                                std::int64_t time) {
+[[gnu::always_inline]] inline void TradingLoop::show_exchange(Instrument& instrument, const Frame&,
+                                                              const QuotePayload& quote,
+                                                              std::int64_t time) {
     instrument.view.set_quote(quote);
     auto change = MarketChange::quote;
     if constexpr (!plain) {

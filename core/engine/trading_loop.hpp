@@ -344,8 +344,12 @@ class TradingLoop final {
     template <bool plain, class Payload>
     bool take_market(const Source& source, const Frame& frame, const Payload& payload);
     template <bool plain, class Payload>
-    bool show_market(const Source& source, Instrument& instrument, const Frame& frame,
+    bool take_shared(const Source& source, Instrument& instrument, const Frame& frame,
                      const Payload& payload);
+    // further: the same market on other accounts.
+    template <bool plain, class Payload>
+    bool show_market(Instrument& instrument, std::span<Instrument* const> further,
+                     const Frame& frame, const Payload& payload);
     // A frame that the filter judges: what it has held until now first, then this one, if it is
     // good.
     template <bool plain, class Payload>

@@ -90,8 +90,9 @@ struct MarketView {             // one instrument's recorded market, written by 
         doubled = 2 * (by == TriggerBy::mark ? mark : index);
         return true;
     }
-    // Before anything that may take a side away. A trade or a bar says a price from then on.
-    void keep_mid() noexcept {
+    // Before anything that may take a side away. A trade or a bar says a price from then on. Not
+    // inlined: few quotes lack a side, and the loop over them is short of registers.
+    [[gnu::noinline]] void keep_mid() noexcept {
         if (has_trade || has_bar || (orders != nullptr && !orders->is_whole())) return;
         if (std::int64_t doubled = 0; mid_doubled(doubled)) last_mid_doubled = doubled;
     }
