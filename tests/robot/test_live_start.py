@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
 from test_fee_currency import Gateway, opened
 
 from onetape.engine import session
 from onetape.gateway.options import gateway_journal
 from onetape.model.enums import OrderNews, RequestKind, Side
+from onetape.model.errors import MarketDataUnavailable
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import HealthOut, IntentOut, NewsOut, Request, requested_order
 from onetape.replay.replay import replay_run
+from onetape.robot import live
 from onetape.robot.live import LiveOptions, open_live
+from onetape.supervisor.restart_rules import PASSING
 from worlds.frames import QUOTE
 
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -64,6 +68,20 @@ def test_a_new_robot_waits_for_the_money_of_a_gateway_that_has_just_begun(tmp_pa
     finally:
         robot.session.close()
         tape.writer.close()
+
+
+def test_a_market_that_has_not_come_yet_is_waited_for_and_no_fault_of_the_robot(tmp_path, monkeypatch):
+    """The gateway may connect to no market for minutes: the venue bounds connections, or is away."""
+    (tmp_path / "buyer.py").write_text(BUYER)
+    tape = opened(gateway_journal(tmp_path, "main"))
+    monkeypatch.setattr(live, "MARKET_WITHIN_S", 0.2)
+    options = LiveOptions(strategy=str(tmp_path / "buyer.py"), data=[], home=tmp_path, out=tmp_path / "runs")
+    try:
+        with pytest.raises(MarketDataUnavailable) as refused:
+            open_live(options, {"main": Gateway(tape)})
+    finally:
+        tape.writer.close()
+    assert refused.value.name in PASSING
 
 
 def test_what_comes_before_the_first_market_is_before_the_start_also_when_it_comes_late(tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ from onetape.engine.tape_facts import Inventory, TapeContents, contents_of, inve
 from onetape.engine.venue_setup import check_venues, fund, prepare_venues, set_venue_rules, with_venue_clocks
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType
-from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, StrategyError
+from onetape.model.errors import BadConfig, MarketDataUnavailable, NotAvailable, OnetapeError, StrategyError
 from onetape.model.ids import robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.symbol import at_exchange
@@ -608,7 +608,7 @@ class Session:
             first = TIME_MAX  # what has come since may be no market: a repetition warms up on it
         if first == TIME_MAX:
             if self.spec.is_growing:
-                raise BadInput("the tape has no market event yet", location="data")
+                raise MarketDataUnavailable("the tape has no market event yet", location="data")
             refuse_empty(self.plan)
         if self.plan.end is not None and first >= self.plan.end:
             refuse_empty(self.plan)

@@ -35,7 +35,15 @@ from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
 from onetape.ipc.process_ids import noted_child
 from onetape.model.config import parse_executions, with_robot
-from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
+from onetape.model.errors import (
+    BadConfig,
+    BadInput,
+    MarketDataUnavailable,
+    NotAvailable,
+    OnetapeError,
+    ProcessDown,
+    VenueUnavailable,
+)
 from onetape.model.ids import epoch_of
 from onetape.model.money import money, money_units
 from onetape.model.proxy import Proxy
@@ -636,14 +644,14 @@ def _spec(begun: RunSpec, folder: Path, before: Earlier | None) -> RunSpec:
 
 
 def _opened(spec: RunSpec) -> Session:
-    """Opens a session once there is a market on the tape. Raises BadInput where none comes."""
+    """Opens a session once there is a market on the tape. Raises MarketDataUnavailable where none comes."""
     deadline = time.monotonic() + MARKET_WITHIN_S
     while True:
         session = Session(spec)
         try:
             session.open()
             return session
-        except BadInput:
+        except (BadInput, MarketDataUnavailable):
             session.close()
             if time.monotonic() > deadline:
                 raise
