@@ -19,9 +19,9 @@ from pathlib import Path
 import msgspec
 from order_inside import RAW, SYMBOL, Inside
 
-from onetape.gateway.order_frames import REQUEST
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderType, RequestKind, Side, TimeInForce
+from onetape.orders.order_frames import REQUEST
 from onetape.tape.journal import JournalWriter
 
 WARM = 0.3  # of the orders: every bound has been reached by then

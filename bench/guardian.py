@@ -26,10 +26,10 @@ from typing import Any
 import msgspec
 
 from onetape.gateway.options import GatewayOptions, gateway_journal
-from onetape.gateway.order_frames import fill_of
 from onetape.guardian.events import GuardianSettings
 from onetape.guardian.options import AccountOptions, GuardianOptions, guardian_journal
 from onetape.ipc.operator import send_command
+from onetape.orders.order_frames import fill_of
 from onetape.robot.live import addressed, gateway_process, simulated_exchange
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader

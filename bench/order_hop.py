@@ -31,7 +31,7 @@ from typing import Any
 
 import uvloop
 
-from onetape.gateway.order_frames import REQUEST
+from onetape.orders.order_frames import REQUEST
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.wait import JournalWatch, Waiter
 

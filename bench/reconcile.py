@@ -34,9 +34,9 @@ from onetape.exchange.order_entry import NewOrder
 from onetape.exchange.server import VenueServer
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.options import GatewayOptions
-from onetape.gateway.order_frames import REQUEST
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderType, RequestKind, Side, TimeInForce
+from onetape.orders.order_frames import REQUEST
 from onetape.tape.journal import JournalWriter
 
 SYMBOL = "binance:BTC/USDT:USDT"

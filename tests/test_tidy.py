@@ -17,7 +17,7 @@ from onetape.engine.purity import impurities
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "onetape"
-PURE_ROOMS = ("model", "market", "orders", "accounts", "risk", "portfolio", "execution", "hedge")
+PURE_ROOMS = ("model", "market", "orders", "accounts", "risk", "projections", "portfolio", "execution", "hedge")
 # What decides in a gateway. Who reads its journal is not among them: the tape is its port.
 GATEWAY_CORE = {
     SOURCE / "gateway" / f"{module}.py"

@@ -6,7 +6,6 @@ from __future__ import annotations
 from onetape.accounts.booking import Booking
 from onetape.accounts.crossing import Crossing
 from onetape.accounts.reductions import Reductions
-from onetape.gateway.order_frames import HELD_FLAG, REISSUE_FLAG, request_of
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, RequestKind, Side
 from onetape.model.errors import SelfTrade
@@ -16,6 +15,7 @@ from onetape.orders.calls import Purpose
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request
 from onetape.orders.manager import OrderManager
+from onetape.orders.order_frames import HELD_FLAG, REISSUE_FLAG, request_of
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import FillReport, OrderStatusReport

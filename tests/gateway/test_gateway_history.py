@@ -13,10 +13,10 @@ import pytest
 
 from onetape.gateway import bar_history
 from onetape.gateway.bar_history import HistoryDesk, Wanted
-from onetape.gateway.order_frames import OPEN_FLAG
 from onetape.hub.listings import Listing as ListedAtHub
 from onetape.hub.market_table import MarketTable
 from onetape.model import catalogue
+from onetape.orders.order_frames import OPEN_FLAG
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.past import BinanceUsdmPast
 from onetape.venues.kraken.past import KrakenPast

@@ -9,10 +9,10 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import request_of
 from onetape.ipc.operator import send_command
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.enums import EventType, RequestKind, Side, TriggerKind
+from onetape.orders.order_frames import request_of
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter
 from waiting import wait_for

@@ -50,7 +50,7 @@ def followed(world) -> tuple:
     parts = {
         (key, name): (p.qty, p.cost, p.opened) for key, g in core.guards.items() for name, p in g.parts.items() if p.qty
     }
-    working = {key: (row.spec, row.size or row.spec.size_int, row.filled) for key, row in view.working.items()}
+    working = {key: (row.spec, row.size, row.filled) for key, row in view.working.items()}
     robots = {number: (life.name, life.slot, life.epoch) for number, life in view.robots.items()}
     follower.leave(waiter)
     return guards, parts, working, robots, {key: qty for key, qty in view.parts.items() if qty}, entries

@@ -13,7 +13,7 @@ from test_guardian_under_up import CONFIG
 
 from exchange.venue_client import served
 from long_form import LONG
-from onetape.gateway.account_projection import AccountView, OrderRow, read_account
+from onetape.gateway.account_projection import AccountView, read_account
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.hub_market import HubOfGateway
 from onetape.gateway.options import gateway_journal
@@ -30,6 +30,8 @@ from onetape.model.enums import OrderState, OrderType, PositionSide, RequestKind
 from onetape.model.errors import BadConfig
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
+from onetape.orders.machine import OrderLife
+from onetape.projections.orders import Order
 from onetape.risk.halts import Priced
 from onetape.store.config import parse_config
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -48,7 +50,9 @@ def view(*specs: OrderSpec, robot: str = "mm", state: OrderState = OrderState.AC
     """Orders that have worked since 0."""
     made = AccountView(instruments={SYMBOL: BTC}, robots={1: RobotLife(1, robot, 1, "")})
     for number, spec in enumerate(specs, 1):
-        made.working[1, 1 << 32 | number] = OrderRow(spec, 1, 1 << 32 | number, 0, state)
+        made.working[1, 1 << 32 | number] = Order(
+            spec, 1, 1 << 32 | number, 0, OrderLife(spec.size_int, state), spec.price_int
+        )
     return made
 
 

@@ -13,8 +13,8 @@ import msgspec
 
 from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import request_of
 from onetape.model.enums import RequestKind
+from onetape.orders.order_frames import request_of
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for
 from worlds.command_lines import begin

@@ -7,8 +7,8 @@ import time
 import msgspec
 import pytest
 
-from onetape.gateway.order_frames import HISTORY_MAX
 from onetape.model.errors import ProcessDown
+from onetape.orders.order_frames import HISTORY_MAX
 from onetape.robot.live_history import queried_history
 from onetape.tape.journal import JournalWriter
 

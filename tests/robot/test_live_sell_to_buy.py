@@ -12,9 +12,9 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal, gateway_socket
-from onetape.gateway.order_frames import HELD_FLAG
 from onetape.ipc.operator import send_command
 from onetape.model.time import SECOND
+from onetape.orders.order_frames import HELD_FLAG
 from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader

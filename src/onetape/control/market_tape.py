@@ -13,13 +13,13 @@ import msgspec
 from onetape._core import Book
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.order_frames import fill_of
 from onetape.hedge.moves import Booked
 from onetape.market.confirmed_price import ConfirmedPrice, PriceKind
 from onetape.model.enums import EventType, PositionSide
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
+from onetape.orders.order_frames import fill_of
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.payloads import fields

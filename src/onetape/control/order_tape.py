@@ -12,26 +12,26 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from onetape.gateway.account_projection import FollowedAccount
 from onetape.gateway.by_hand import key_by_hand
 from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import DENIED_FLAG, REQUEST, fill_of, key_of
 from onetape.hedge.plan import base_of
 from onetape.hedge.saga import Fills
-from onetape.model.enums import EventType, OrderState
+from onetape.model.enums import EventType
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
+from onetape.orders.order_frames import FillFrame, fill_of, request_of
+from onetape.projections.orders import Key, Order, news_of
 from onetape.tape.journal import Frame, JournalReader
-from onetape.tape.payloads import fields
 from onetape.tape.segments import is_tape
 
 __all__ = ["OrderTape", "Placed", "next_sequence"]
 
 _ZERO: Final = Decimal(0)
-_TYPES = ("order_request", "order_event", "fill")
-_ORDERED: Final = fields("order_request", "order_id", "size", "flags", "robot")
-_NEWS: Final = fields("order_event", "order_id", "size", "filled", "code", "state", "robot")
+_TYPES = ("order_request", "order_event", "fill", "params")
 
 
 def next_sequence(home: Path, account: str) -> int:
@@ -45,33 +45,32 @@ def next_sequence(home: Path, account: str) -> int:
 
 @dataclass(slots=True)
 class Placed:
-    """An order as its gateway's journal has it. Sizes in the instrument's units; at: ns UTC, of its newest fill."""
+    """An order by hand, with what its fills paid. fees: 1e-18 of the settle currency; others: likewise, by the tape's
+    number of another currency; at: ns UTC, of its newest fill; sequences: of the frames about it."""
 
-    size: int
-    is_final: bool = False
-    code: int = 0
-    reported: int = 0  # filled, by the venue's word on the order
-    traded: int = 0  # by its fills
-    spent: int = 0  # price times size, in units of both
-    fees: int = 0  # 1e-18 of the settle currency
-    others: dict[int, int] = field(default_factory=dict)  # 1e-18, by the tape's number of another currency
+    order: Order
+    fees: int = 0
+    others: dict[int, int] = field(default_factory=dict)
     at: int = 0
     sequences: list[int] = field(default_factory=list)
 
-    @property
-    def has_ended(self) -> bool:
-        """Tells whether nothing more will be filled, and all fills are there."""
-        return self.traded >= self.size or (self.is_final and self.traded >= self.reported)
+    def note_fee(self, fill: FillFrame, time: int) -> None:
+        if fill.currency:
+            self.others[fill.currency] = self.others.get(fill.currency, 0) + fill.fee
+        else:
+            self.fees += fill.fee
+        self.at = max(self.at, time)
 
     def fills(
         self, name: str, instrument: Instrument, currencies: Mapping[int, str], price_of: Callable[[str], Decimal]
     ) -> Fills:
         """Returns what was filled. currencies: names of the tape's numbers; price_of: a coin in the settle currency, 0:
         unknown."""
-        if not self.traded:
+        traded = self.order.filled
+        if not traded:
             return Fills(name, sequences=tuple(self.sequences))
-        price = instrument.price(self.spent) / self.traded
-        base = base_of(instrument, instrument.size(self.traded), price)
+        price = instrument.price(self.order.spent) / traded
+        base = base_of(instrument, instrument.size(traded), price)
         others = {currencies.get(number, str(number)): money(fee) for number, fee in self.others.items()}
         fills = Fills(name, base, price, money(self.fees), self.at, tuple(self.sequences), others)
         return fills.charged(instrument, price_of)
@@ -86,8 +85,8 @@ class OrderTape:
         self._currencies: dict[int, str] = {}
         self._first = first
         self._reader: JournalReader | None = None
-        self._keys: dict[str, Placed] = {}
-        self._orders: dict[tuple[int, int], Placed] = {}  # by robot and order
+        self._commands: dict[str, Placed] = {}  # by request key
+        self._placed: dict[Key, Placed] = {}
 
     def order(self, command: str) -> Placed | None:
         """Reads what is new; returns the order of a command, None where there is none yet."""
@@ -97,7 +96,7 @@ class OrderTape:
         if self._reader is not None:
             for frame in self._reader.frames(_TYPES):
                 self._take(frame)
-        return self._keys.get(key_by_hand(command).key)
+        return self._commands.get(key_by_hand(command).key)
 
     def currencies(self, order: Placed) -> Mapping[int, str]:
         """Returns the names of the currencies that an order's fees are in: their frames may be long before it."""
@@ -114,32 +113,33 @@ class OrderTape:
             self._reader = None
 
     def _take(self, frame: Frame) -> None:
+        if (placed := self._read(frame)) is not None:
+            placed.sequences.append(frame.sequence)
+
+    def _read(self, frame: Frame) -> Placed | None:
+        """Returns the order by hand that a frame is about."""
         match frame.type:
             case EventType.ORDER_REQUEST.id:
-                self._request(frame)
+                robot, kind, order_id, spec, _ = request_of(frame.payload, "")
+                key = robot, order_id
+                if key not in self._placed and spec.once is not None:
+                    self._placed[key] = self._commands[spec.once.key] = Placed(Order.placed(spec, *key, frame))
+                    return self._placed[key]
+                if (placed := self._placed.get(key)) is not None:
+                    placed.order.take_request(frame, kind, spec.size_int)
+                return None
             case EventType.ORDER_EVENT.id:
-                order_id, size, filled, code, state, robot = _NEWS.unpack(frame.payload)
-                if (order := self._orders.get((robot, order_id))) is not None:
-                    order.is_final = OrderState.from_id(state).is_final
-                    order.size, order.code, order.reported = size or order.size, code or order.code, filled
-                    order.sequences.append(frame.sequence)
+                news = news_of(frame)
+                if (placed := self._placed.get((news.robot, news.order_id))) is not None:
+                    placed.order.take_news(news)
+            case EventType.PARAMS.id:
+                if "opened" in msgspec.msgpack.decode(frame.payload):
+                    for each in self._placed.values():
+                        each.order.take_incarnation()
+                return None
             case _:
                 fill = fill_of(frame.payload)
-                if (order := self._orders.get((fill.robot, fill.order_id))) is not None:
-                    order.traded += fill.size
-                    order.spent += fill.price * fill.size
-                    if fill.currency:
-                        order.others[fill.currency] = order.others.get(fill.currency, 0) + fill.fee
-                    else:
-                        order.fees += fill.fee
-                    order.at = max(order.at, frame.time)
-                    order.sequences.append(frame.sequence)
-
-    def _request(self, frame: Frame) -> None:
-        order_id, size, flags, robot = _ORDERED.unpack_from(frame.payload)
-        more = frame.payload[REQUEST.size :]
-        key = key_of(more) if more else None
-        if key is not None and (robot, order_id) not in self._orders:
-            order = self._orders[robot, order_id] = self._keys[key.key] = Placed(size)
-            order.is_final = bool(flags & DENIED_FLAG)
-            order.sequences.append(frame.sequence)
+                if (placed := self._placed.get((fill.robot, fill.order_id))) is not None:
+                    placed.order.take_fill(fill)
+                    placed.note_fee(fill, frame.time)
+        return placed

@@ -27,7 +27,7 @@ from onetape.hedge.saga import (
     Write,
 )
 from onetape.ipc.system import CommandResult
-from onetape.model.enums import Kind
+from onetape.model.enums import Kind, OrderState
 from onetape.model.errors import BY_CODE, OnetapeError, SelfTrade, ServiceTimeout
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
@@ -162,9 +162,9 @@ class SagaRun:
     async def _look(self) -> None:
         for attempt in self.saga.attempts:  # a fill may come after an order has ended
             # One whose order has traded no more is as it was closed.
-            order = self._tape(attempt.leg.account).order(self._id(attempt)) if attempt.is_closed else None
-            if order is not None and self._traded.get(attempt.number) != order.traded:
-                self._traded[attempt.number] = order.traded
+            placed = self._tape(attempt.leg.account).order(self._id(attempt)) if attempt.is_closed else None
+            if placed is not None and self._traded.get(attempt.number) != placed.order.filled:
+                self._traded[attempt.number] = placed.order.filled
                 fills, now = self._fills(attempt), self._desk.now()
                 self._do(self.saga.closed(attempt.number, fills, now, why=attempt.why, code=attempt.code))
         try:
@@ -188,13 +188,13 @@ class SagaRun:
 
     def _fills(self, attempt: Attempt) -> Fills:
         tape = self._tape(attempt.leg.account)
-        order = tape.order(self._id(attempt))
+        placed = tape.order(self._id(attempt))
         name = self._names.get(attempt.number) or attempt.fills.order
         instrument = self._desk.instrument(self.saga.goal, attempt.leg)
-        if order is None:
+        if placed is None:
             return Fills(name)
-        return order.fills(
-            name, instrument, tape.currencies(order), lambda coin: self._desk.price_of(coin, instrument.settle)
+        return placed.fills(
+            name, instrument, tape.currencies(placed), lambda coin: self._desk.price_of(coin, instrument.settle)
         )
 
     async def _follow(self, attempt: Attempt) -> None:
@@ -205,18 +205,19 @@ class SagaRun:
         begun = clock()
         try:
             while True:
-                order, now = tape.order(id_), self._desk.now()
-                if order is not None and order.has_ended:
+                placed, now = tape.order(id_), self._desk.now()
+                order = placed.order if placed is not None else None
+                if order is not None and order.state.is_final:
                     await asyncio.wait({sending}, timeout=REPLY_WITHIN_S)
                     code, why = sending.result() if sending.done() else (0, "")
                     code = code or order.code
-                    if order.traded >= order.size:
+                    if order.state is OrderState.FILLED:
                         code, why = 0, ""
                     elif not why:
                         why = BY_CODE[code].name if code in BY_CODE else "the rest was not to be had at its limit"
                     self._do(self.saga.closed(number, self._fills(attempt), self._desk.now(), why=why, code=code))
                     return
-                if order is not None and order.traded and (fills := self._fills(attempt)).base != filled:
+                if order is not None and order.filled and (fills := self._fills(attempt)).base != filled:
                     filled = fills.base
                     self.saga.progress(number, fills, now)
                 if order is None:

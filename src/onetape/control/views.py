@@ -425,11 +425,11 @@ def _resting(account: str, view: AccountView) -> dict[str, list[Resting]]:
     for row in view.working.values():
         spec, instrument = row.spec, view.instruments[row.spec.symbol]
         waits = spec.trigger_int and row.state is not OrderState.TRIGGERED
-        if not (price := row.price or spec.price_int) or waits or spec.tif in (TimeInForce.IOC, TimeInForce.FOK):
+        if not row.price or waits or spec.tif in (TimeInForce.IOC, TimeInForce.FOK):
             continue
         life = view.robots.get(row.robot)
         name = life.client_id(row.order_id) if life is not None else str(row.order_id)
-        found.setdefault(spec.symbol, []).append(Resting(account, name, spec.side.sign, instrument.price(price)))
+        found.setdefault(spec.symbol, []).append(Resting(account, name, spec.side.sign, instrument.price(row.price)))
     return found
 
 

@@ -14,13 +14,14 @@ from typing import Any, Final
 import msgspec
 
 from onetape.dashboard.queue import Rests
-from onetape.gateway.account_projection import FollowedAccount, OrderRow
+from onetape.gateway.account_projection import FollowedAccount
 from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import fill_of
 from onetape.model.enums import EventType, OrderState
 from onetape.model.sections import Config
 from onetape.model.time import MS
+from onetape.orders.order_frames import fill_of
+from onetape.projections.orders import Order
 from onetape.tape.journal import Frame
 from onetape.tape.payloads import fields
 
@@ -98,9 +99,9 @@ class _Account(FollowedAccount):
             found.append({**row, "ts_created": row["ts_created"] // MS, "rests": self._rests.get(key)})
         return found
 
-    def _note(self, key: tuple[int, int], row: OrderRow, at: int, stamp: int) -> None:
+    def _note(self, key: tuple[int, int], row: Order, at: int, stamp: int) -> None:
         if row.state in _RESTING:
-            rests = Rests(at, stamp, row.price or row.spec.price_int, row.size or row.spec.size_int)
+            rests = Rests(at, stamp, row.price, row.size)
             self._rests[key] = self._rests[key].moved(rests) if key in self._rests else rests
 
     def _fold(self, frame: Frame) -> None:

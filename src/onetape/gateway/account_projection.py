@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -15,15 +16,15 @@ from onetape.accounts.holding import Holding, Terms
 from onetape.accounts.ledger import Ledger
 from onetape.gateway.checkpoint import Checkpoint, read_checkpoint
 from onetape.gateway.gateway_tape import RobotLife
-from onetape.gateway.order_frames import FillFrame, fill_of, request_of
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import EventType, OrderState, PositionSide, RequestKind
+from onetape.model.enums import EventType, PositionSide
 from onetape.model.errors import OnetapeError, TornTape
 from onetape.model.instrument import Instrument
 from onetape.model.money import divide_half_even, money, money_text
-from onetape.model.order import OrderSpec
 from onetape.orders.books import OPENING
+from onetape.orders.order_frames import FillFrame, fill_of
 from onetape.orders.reports import INTERNAL_TRADES
+from onetape.projections.orders import Key, Order, Orders
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.payloads import fields
 from onetape.tape.segments import is_tape, list_segments
@@ -42,25 +43,6 @@ __all__ = [
 READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "balance", "position", "health", "reply")
 QUOTES_BACK: Final = 20_000  # frames in which the last quote of a symbol is looked for
 _BID_AND_ASK: Final = fields("quote", "bid", "ask")
-_NEWS: Final = fields("order_event", "order_id", "venue_id", "price", "size", "filled", "code", "state", "robot")
-
-
-@dataclass(slots=True)
-class OrderRow:
-    spec: OrderSpec
-    robot: int
-    order_id: int
-    created: int
-    state: OrderState = OrderState.SUBMITTED
-    venue_id: int = 0
-    price: int = 0
-    size: int = 0
-    filled: int = 0
-    traded: int = 0  # quantity of its fills that were booked,
-    spent: int = 0  # and price times quantity
-    code: int = 0
-    reason: str = ""
-    is_canceling: bool = False  # its end was asked for
 
 
 @dataclass(slots=True)
@@ -68,14 +50,13 @@ class AccountView:
     """Holds what a gateway's journal says of its account.
 
     balances: currency -> (units, time).
-    working: by robot and order id.
     """
 
     instruments: dict[str, Instrument] = field(default_factory=dict)
     streams: dict[int, str] = field(default_factory=dict)  # of the tape: symbols
     currencies: dict[int, str] = field(default_factory=dict)  # of the tape's numbers
     robots: dict[int, RobotLife] = field(default_factory=dict)
-    working: dict[tuple[int, int], OrderRow] = field(default_factory=dict)
+    placed: Orders = field(default_factory=Orders)
     booked: list[tuple[str, FillFrame]] = field(default_factory=list)  # with the symbol
     held: dict[tuple[str, PositionSide], Holding] = field(default_factory=dict)
     balances: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -83,18 +64,21 @@ class AccountView:
     parts: dict[tuple[int, str, PositionSide], int] = field(default_factory=dict)
     keeps_fills: bool = True  # else `booked` stays empty
 
+    @property
+    def working(self) -> dict[Key, Order]:
+        """Returns the orders that have not ended, by robot and order id."""
+        return self.placed.working
+
     # --- shown ------------------------------------------------------------------------------------
 
     def orders(self, account: str) -> list[dict[str, Any]]:
-        return [self.order(row, account) for row in self.working.values()]
+        return [self.order(each, account) for each in self.working.values()]
 
-    def order(self, row: OrderRow, account: str) -> dict[str, Any]:
+    def order(self, row: Order, account: str) -> dict[str, Any]:
         spec = row.spec
         instrument = self.instruments[spec.symbol]
-        price = row.price or spec.price_int
-        size = row.size or spec.size_int
         life = self.robots.get(row.robot)
-        average = text_of(instrument.price(row.spent) / row.traded) if row.traded else None
+        average = text_of(instrument.price(row.spent) / row.filled) if row.filled else None
         return {
             "id": row.order_id,
             "client_id": life.client_id(row.order_id) if life else "",
@@ -103,12 +87,12 @@ class AccountView:
             "side": str(spec.side),
             "position_side": str(spec.position_side),
             "type": str(spec.type),
-            "price": instrument.price_text(price) if price else None,
+            "price": instrument.price_text(row.price) if row.price else None,
             "trigger": instrument.price_text(spec.trigger_int) if spec.trigger_int else None,
             "kind": spec.trigger_kind.word,
-            "qty": instrument.size_text(size),
+            "qty": instrument.size_text(row.size),
             "filled": instrument.size_text(row.filled),
-            "remaining": instrument.size_text(size - row.filled),
+            "remaining": instrument.size_text(row.left),
             "average_price": average,
             "state": str(row.state),
             "code": row.code,
@@ -181,11 +165,10 @@ class AccountView:
             for side, qty in of.items()
         }
         for order in made.orders.orders.open:
-            venue, filled = int(order.venue_id) if order.venue_id.isdigit() else 0, order.life.filled
-            row = OrderRow(order.spec, order.robot, order.order_id, order.created, order.state, venue, order.price)
-            row.size, row.filled, row.traded, row.spent = order.life.size, filled, filled, order.price * filled
+            venue = int(order.venue_id) if order.venue_id.isdigit() else 0
+            of = order.spec, order.robot, order.order_id, order.created, copy(order.life), order.price, venue
             if order.robot:
-                self.working[order.robot, order.order_id] = row
+                self.placed.add(Order(*of, order.price * order.life.filled, is_held=order.is_held))
         for symbol, side, state in made.money.booking.account:
             if symbol in self.instruments:
                 self._holding(symbol, side).state = state
@@ -205,9 +188,9 @@ class AccountView:
                 self.streams[frame.stream] = instrument.symbol
                 self.instruments[instrument.symbol] = instrument
             case EventType.ORDER_REQUEST.id:
-                _request(self, frame.payload, self.streams[frame.stream], frame.time)
+                self.placed.request(frame, self.streams[frame.stream])
             case EventType.ORDER_EVENT.id:
-                _news(self, frame.payload)
+                self.placed.news(frame)
             case EventType.FILL.id:
                 self.take_fill(self.streams[frame.stream], fill_of(frame.payload))
             case _:
@@ -216,16 +199,7 @@ class AccountView:
     def take_fill(self, symbol: str, row: FillFrame) -> None:
         if self.keeps_fills:
             self.booked.append((symbol, row))
-        order = self.working.get((row.robot, row.order_id))
-        if order is not None:
-            order.traded += row.size
-            order.spent += row.price * row.size
-            order.filled = max(order.filled, order.traded)
-            order.code, order.reason = 0, ""
-            if order.filled >= (order.size or order.spec.size_int):
-                del self.working[row.robot, row.order_id]
-            elif order.state in (OrderState.SUBMITTED, OrderState.ACCEPTED):
-                order.state = OrderState.PARTIALLY_FILLED
+        self.placed.fill(row)
         if row.robot:
             key = row.robot, symbol, row.position_side
             self.parts[key] = self.parts.get(key, 0) + row.size * row.side.sign
@@ -373,34 +347,14 @@ def time_of(reader: JournalReader, made: Checkpoint) -> int:
     return frame.time
 
 
-def _request(view: AccountView, payload: bytes, symbol: str, time: int) -> None:
-    robot, kind, order_id, spec, _ = request_of(payload, symbol)
-    if kind is RequestKind.PLACE:
-        view.working[robot, order_id] = OrderRow(spec, robot, order_id, time)
-    elif kind is RequestKind.CANCEL and (row := view.working.get((robot, order_id))) is not None:
-        row.is_canceling = True
-
-
-def _news(view: AccountView, payload: bytes) -> None:
-    order_id, venue, price, size, filled, code, state, robot = _NEWS.unpack(payload)
-    row = view.working.get((robot, order_id))
-    if row is None:
-        return
-    row.state, row.venue_id = OrderState.from_id(state), venue
-    row.price, row.size, row.code = price, size, code
-    if not code:
-        row.reason = ""
-    row.filled = max(filled, row.traded)
-    if row.state.is_final:
-        del view.working[robot, order_id]
-
-
 def _cold(view: AccountView, kind: int, record: dict[str, Any]) -> None:
     match kind:
         case EventType.PARAMS.id if "robot" in record:
             view.robots[record["robot"]] = RobotLife(
                 record["robot"], record["name"], record["epoch"], record["journal"], slot=record.get("slot", MAIN)
             )
+        case EventType.PARAMS.id if "opened" in record:
+            view.placed.incarnation()
         case EventType.PARAMS.id if "currency" in record:
             view.currencies[record["currency"]] = record["name"]
         case EventType.BALANCE.id if "currency" in record:
@@ -409,9 +363,7 @@ def _cold(view: AccountView, kind: int, record: dict[str, Any]) -> None:
         case EventType.POSITION.id if record["source"] == OPENING:
             view.opening(record["symbol"], PositionSide(record["side"]), record["qty"])
         case EventType.REPLY.id if "order" in record:
-            row = view.working.get((record["robot"], record["order"]))
-            if row is not None:
-                row.reason = record["reason"]
+            view.placed.reply(record)
         case EventType.HEALTH.id if record["kind"] == "exchange" and record["state"] == "new":
             # It knows nothing of what this journal says of an earlier one.
             view.working.clear()

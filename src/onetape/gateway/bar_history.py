@@ -19,11 +19,11 @@ import msgspec
 from onetape.feeds.hub_table import MarketReader
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import BudgetError
-from onetape.gateway.order_frames import HISTORY_MAX, HISTORY_WITHIN_S, OPEN_FLAG
 from onetape.model.errors import OnetapeError, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.time import DAY, TIME_MAX
 from onetape.orders.calls import Call
+from onetape.orders.order_frames import HISTORY_MAX, HISTORY_WITHIN_S, OPEN_FLAG
 from onetape.tape.journal import JournalWriter, type_id
 from onetape.venues.past_market import Past, PastBar, bars_before
 

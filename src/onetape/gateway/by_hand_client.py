@@ -20,7 +20,6 @@ import msgspec
 from onetape.gateway.by_hand_prices import Extreme, Market, interval_of, needs_market, orders_of
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import HISTORY_WITHIN_S, OPEN_FLAG
 from onetape.ipc.operator import send_command
 from onetape.model.decimals import scaled
 from onetape.model.enums import EventType
@@ -41,6 +40,7 @@ from onetape.model.errors import (
 )
 from onetape.model.sections import OPERATOR, Config
 from onetape.model.symbol import exchange_of
+from onetape.orders.order_frames import HISTORY_WITHIN_S, OPEN_FLAG
 from onetape.tape.journal import JournalReader
 from onetape.tape.payloads import fields
 from onetape.tape.pruned import read_pruned

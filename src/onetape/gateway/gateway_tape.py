@@ -23,16 +23,6 @@ from onetape.accounts.entries import MAIN
 from onetape.accounts.sharing import split
 from onetape.gateway.found import Found, acts_on_found, is_dry_run, part_key
 from onetape.gateway.kept_money import LEDGER, KeptMoney
-from onetape.gateway.order_frames import (
-    FORCED_FLAG,
-    HELD_FLAG,
-    LOCAL_FLAG,
-    REISSUE_FLAG,
-    REQUEST,
-    fill_of,
-    request_of,
-    share_of,
-)
 from onetape.ipc.once import Done, Once, digest_of
 from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import (
@@ -55,6 +45,16 @@ from onetape.orders.first_request import Claim, FirstRequests, OrderStatus
 from onetape.orders.halts import Halts, HaltsRecord, halt_of
 from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, IntentOut, Managed, NewsOut, Out, TakenOut
 from onetape.orders.manager import OrderManager
+from onetape.orders.order_frames import (
+    FORCED_FLAG,
+    HELD_FLAG,
+    LOCAL_FLAG,
+    REISSUE_FLAG,
+    REQUEST,
+    fill_of,
+    request_of,
+    share_of,
+)
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.tape.health import append_health

@@ -14,12 +14,12 @@ import msgspec
 from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.latency_spans import Spans
-from onetape.gateway.order_frames import ended_key, request_of
 from onetape.gateway.robot_lag import RobotLag
 from onetape.model.errors import BadInput, IoFailed, SchemaMismatch, TornTape
 from onetape.model.instrument import Instrument
 from onetape.model.symbol import at_exchange
 from onetape.orders.managed import TakenOut
+from onetape.orders.order_frames import ended_key, request_of
 from onetape.tape.journal import JournalReader, type_id
 from onetape.tape.wait import JournalWatch, Waiter
 

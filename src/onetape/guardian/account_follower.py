@@ -17,12 +17,11 @@ from onetape.accounts.booked_fills import BookedFills
 from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.account_projection import READ, AccountView, OrderRow
+from onetape.gateway.account_projection import READ, AccountView
 from onetape.gateway.checkpoint import checkpoint_file, read_checkpoint
 from onetape.gateway.hub_market import HubMarket, HubOfGateway
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import FillFrame, fill_of, request_of
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import FIRED, WITHDRAWN, StopRow
 from onetape.guardian.hub_prices import HubPrices
@@ -32,8 +31,10 @@ from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy, Trigge
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
+from onetape.orders.order_frames import FillFrame, fill_of, request_of
 from onetape.orders.recover import Openings
 from onetape.orders.reports import FillReport
+from onetape.projections.orders import Key, Order
 from onetape.risk.halts import Priced
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.payloads import fields
@@ -54,8 +55,6 @@ _ORDER_AND_ROBOT: Final = fields("order_event", "order_id", "robot")
 # that is locked has a price all the same.
 NOT_JUDGED: Final = ("spike", "locked_too_long")
 _GOOD, _DUPLICATE = (TICK_RULES.index(each) for each in ("none", "duplicate"))
-
-Key = tuple[int, int]  # robot, order id
 
 
 class AccountFollower:
@@ -79,8 +78,8 @@ class AccountFollower:
         self.view = AccountView(keeps_fills=False)
         self._fills = BookedFills(self.view.instruments)
         self._openings: Openings[tuple[str, PositionSide]] = Openings({}, {})
-        self._stops: dict[Key, tuple[str, OrderRow]] = {}  # protective orders that are open, with their client ids
-        self._closes: dict[Key, OrderRow] = {}  # the guardian's orders that close at the market
+        self._stops: dict[Key, tuple[str, Order]] = {}  # protective orders that are open, with their client ids
+        self._closes: dict[Key, Order] = {}  # the guardian's orders that close at the market
         self._others: dict[Key, str] = {}  # symbols of other orders that wait for a trigger
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
         self.tops: dict[str, Top] = {}  # by symbol, where the market is confirmed to be there
@@ -133,7 +132,7 @@ class AccountFollower:
             self._say_order(key, now)
             if key in self._closes:
                 spec = row.spec
-                self._core.close_works(self.account, spec.symbol, spec.position_side, _left(row), now)
+                self._core.close_works(self.account, spec.symbol, spec.position_side, row.left, now)
         waiter.add(reader)
         self._core.caught_up(self.account, now)
         return True
@@ -308,20 +307,20 @@ class AccountFollower:
             self._closes[key] = row
         elif key in self._closes:
             ended = self._closes.pop(key)
-            self._core.close_ended(self.account, ended.spec.symbol, ended.spec.position_side, _left(ended))
+            self._core.close_ended(self.account, ended.spec.symbol, ended.spec.position_side, ended.left)
         elif key in self._stops:
             name, last = self._stops.pop(key)
             is_canceled = last.state in WITHDRAWN and not last.is_canceling
             self._core.stop_ended(self.account, name, now, is_canceled=is_canceled)
 
-    def _count_other(self, key: Key, row: OrderRow | None) -> None:
+    def _count_other(self, key: Key, row: Order | None) -> None:
         waits = row is not None and row.spec.trigger_by is not TriggerBy.NONE and row.state not in FIRED
         if (waits and row is not None and not is_protective(row)) is not (key in self._others):
             if self._others.pop(key, None) is None and row is not None:
                 self._others[key] = row.spec.symbol
             self._core.others(self.account, Counter(self._others.values()))
 
-    def _stop(self, key: Key, row: OrderRow) -> StopRow:
+    def _stop(self, key: Key, row: Order) -> StopRow:
         spec, life = row.spec, self.view.robots.get(key[0])
         return StopRow(
             client_id=life.client_id(key[1]) if life is not None else "",
@@ -330,7 +329,7 @@ class AccountFollower:
             position_side=spec.position_side,
             closes=spec.side,
             trigger=spec.trigger_int,
-            left=_left(row),
+            left=row.left,
             state=row.state,
             is_target=spec.trigger_kind is TriggerKind.TAKE_PROFIT,
         )
@@ -342,9 +341,5 @@ def _report_of(row: FillFrame, symbol: str) -> FillReport:
     return FillReport(symbol, "", "", *of, "", row.liquidity)
 
 
-def _left(row: OrderRow) -> int:
-    return (row.size or row.spec.size_int) - row.filled
-
-
-def is_protective(row: OrderRow) -> bool:
+def is_protective(row: Order) -> bool:
     return row.spec.tag == GUARDIAN and row.spec.trigger_by is not TriggerBy.NONE

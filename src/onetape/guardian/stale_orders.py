@@ -12,11 +12,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from onetape.gateway.account_projection import AccountView, OrderRow
+from onetape.gateway.account_projection import AccountView
 from onetape.guardian.events import CancelOrder, Record, TakeShare
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TriggerBy
 from onetape.model.sections import GUARDIAN
 from onetape.model.time import SECOND, format_duration
+from onetape.projections.orders import Key, Order
 
 __all__ = ["StaleOrders", "StaleRule", "StaleRules", "Top"]
 
@@ -29,8 +30,6 @@ PACE: Final = SECOND // 3
 AHEAD: Final = SECOND  # so much of it at once
 FRESH: Final = 10 * SECOND  # a price that is older says nothing
 _WORKS: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
-
-Key = tuple[int, int]  # robot, order id
 
 
 class StaleRule(msgspec.Struct, frozen=True):
@@ -119,14 +118,14 @@ class StaleOrders:
         about = {"account": self._account, "symbol": effect.symbol, "order": effect.order, "qty": effect.qty}
         return [Record("stale order", f"{self._account} {effect.order}", words, about, "warning")]
 
-    def _record(self, row: OrderRow, effect: CancelOrder | TakeShare, now: int) -> Record:
+    def _record(self, row: Order, effect: CancelOrder | TakeShare, now: int) -> Record:
         age_s = round((now - row.created) / SECOND, 3)
         about = {"account": self._account, "symbol": row.spec.symbol, "order": effect.order}
         more = {"tag": row.spec.tag, "age_s": age_s}
         return Record("stale order", f"{self._account} {effect.order}", effect.reason, about | more, "warning")
 
     def _due(
-        self, view: AccountView, key: Key, row: OrderRow, tops: Mapping[str, Top], now: int
+        self, view: AccountView, key: Key, row: Order, tops: Mapping[str, Top], now: int
     ) -> CancelOrder | TakeShare | None:
         rule, age = self._rules.of(row.spec.tag), now - row.created
         tag = repr(row.spec.tag)
@@ -139,8 +138,7 @@ class StaleOrders:
         if not rule.take_after or age < rule.take_after or key in self._converted:
             return None
         instrument, top = view.instruments[row.spec.symbol], tops.get(row.spec.symbol)
-        left = (row.size or row.spec.size_int) - row.filled
-        qty = instrument.size_int(instrument.size(left) * rule.share)
+        qty = instrument.size_int(instrument.size(row.left) * rule.share)
         if row.spec.type is not OrderType.LIMIT or not qty:
             self._converted.add(key)
             return None
@@ -152,11 +150,11 @@ class StaleOrders:
         order = view.robots[row.robot].client_id(row.order_id)
         return TakeShare(self._id(), self._account, order, row.spec.symbol, qty, price, reason, row.robot, row.order_id)
 
-    def _cancel(self, view: AccountView, row: OrderRow, reason: str) -> CancelOrder:
+    def _cancel(self, view: AccountView, row: Order, reason: str) -> CancelOrder:
         order = view.robots[row.robot].client_id(row.order_id)
         return CancelOrder(self._id(), self._account, order, reason)
 
-    def _is_orphan(self, view: AccountView, key: Key, row: OrderRow, now: int) -> bool:
+    def _is_orphan(self, view: AccountView, key: Key, row: Order, now: int) -> bool:
         """It closes, and for so long there was nothing that it could."""
         spec = row.spec
         held = view.held.get((spec.symbol, spec.position_side))

@@ -639,8 +639,6 @@ class OrderManager:
         cell = order.life.on_fill(str(fill.trade_id), fill.size)
         if cell is Effect.IMPOSSIBLE:
             self._count("fill of an order that cannot have one")
-        if order.life.size < order.life.filled <= order.life.size_wanted:
-            order.life.size = order.life.size_wanted  # it proves an amendment that is unanswered
         self.outs.append(FillOut(order, fill))
         if order.state is OrderState.UNKNOWN or before is OrderState.UNKNOWN:
             order.lost_at = 0

@@ -17,7 +17,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.books import BooksRecord
 from onetape.orders.index import OrderIndexRecord
 from onetape.orders.internal import end_held, trade_inside
-from onetape.orders.machine import NEWS_EVENTS, OrderEvent, OrderLife
+from onetape.orders.machine import OrderLife
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 from onetape.orders.reports import FillReport
@@ -104,25 +104,22 @@ class Recovery:
                 conditional=self.manager.waits_apart(spec),
                 is_held=is_held,
             )
-            order.life.on_event(OrderEvent.SUBMIT)
+            order.life.on_request(kind, spec.size_int)
             self.manager.index.add(order)
             return
         former = self.manager.index.get(client_id)
         if former is None or not former.is_open:
             return
+        former.life.on_request(kind, spec.size_int, is_reissue=is_reissue)
         if kind is RequestKind.CANCEL:
-            former.life.on_event(OrderEvent.CANCEL_REQUEST)
             former.is_taken_off = is_reissue
         elif is_reissue:
             chars = self.manager.venue.client_id_chars
             name = client_id if former.is_held else former.next_name(chars)
-            # It waited here, whatever was asked of the venue before.
-            former.life.on_event(OrderEvent.CANCEL_REJECT)
             self.manager.index.reissue(former, name, time)
         else:
             former.amended_at = time
             former.amend_to = (spec.price_int, spec.size_int)
-            former.life.on_event(OrderEvent.AMEND_REQUEST, size=spec.size_int)
 
     def news(
         self, client_id: str, news: OrderNews, size: int, price: int, venue_id: str, *, is_local: bool = False
@@ -140,10 +137,7 @@ class Recovery:
             self.manager.note_venue_id(order, venue_id)
         if is_local:
             return
-        event = NEWS_EVENTS[news]
-        if event is OrderEvent.CANCEL_ACK and not order.life.cancel_open:
-            event = OrderEvent.VENUE_CANCEL
-        order.life.on_event(event, size=size)
+        order.life.on_news(news, size)
         order.reissue_open = order.reissue_open and news is OrderNews.LOST
         order.is_taken_off = order.is_taken_off and order.life.cancel_open
         if news in _PRICED:
@@ -174,8 +168,8 @@ class Recovery:
     def life_began(self) -> None:
         """Takes in that another life of the gateway begins: what was not answered until here never is."""
         for order in self.manager.open.values():
-            if order.state in _UNANSWERED and not order.is_held:
-                order.life.on_event(OrderEvent.REPLY_LOST)
+            if not order.is_held:
+                order.life.on_incarnation()
 
     def begin_anew(self) -> None:
         """Takes in that the frames from here on are of another exchange."""
@@ -251,4 +245,3 @@ class Recovery:
 
 # The price that they tell is the order's from then on.
 _PRICED = frozenset({OrderNews.UPDATED, OrderNews.FOUND})
-_UNANSWERED = frozenset({OrderState.SUBMITTED, OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE})

@@ -17,12 +17,12 @@ import msgspec
 import sqlalchemy as sa
 
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.order_frames import DENIED_FLAG, REQUEST
 from onetape.model.enums import EventType, OrderState
 from onetape.model.errors import BadInput, OnetapeError
 from onetape.model.ids import EPOCH_BITS, client_id_of_order, is_by_hand, parse_client_id, robot_tag
 from onetape.model.money import money_text
 from onetape.model.time import SECOND
+from onetape.orders.order_frames import DENIED_FLAG, REQUEST
 from onetape.recorder.options import GATEWAYS
 from onetape.store.frame_words import FrameWords
 from onetape.store.records import Records, metadata

@@ -16,7 +16,6 @@ from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg
 from onetape.accounts.entry_frames import unpack
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
-from onetape.gateway.order_frames import FillFrame, fill_of, request_of
 from onetape.model.enums import EventType, Kind, OrderState, PositionSide, RequestKind
 from onetape.model.ids import parse_client_id, robot_tag
 from onetape.model.instrument import DECIMALS_MAX, Instrument
@@ -24,6 +23,7 @@ from onetape.model.money import MONEY_DECIMALS, divide_half_even
 from onetape.model.sections import OPERATOR
 from onetape.model.time import DAY, HOUR, MINUTE
 from onetape.model.typed import from_json
+from onetape.orders.order_frames import FillFrame, fill_of, request_of
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.recorder.batch import Batch, FillKey, Row
 from onetape.recorder.income import income_of

@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from onetape.engine.plan import History
-from onetape.gateway.order_frames import HISTORY_MAX, HISTORY_WITHIN_S
 from onetape.model.errors import ProcessDown
+from onetape.orders.order_frames import HISTORY_MAX, HISTORY_WITHIN_S
 from onetape.tape.journal import JournalReader
 
 __all__ = ["Asks", "queried_history"]

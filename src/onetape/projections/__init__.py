@@ -1,0 +1,1 @@
+"""What journals come to: the read side that processes, commands and pages share."""
