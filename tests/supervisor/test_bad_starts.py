@@ -470,7 +470,7 @@ def test_a_venue_that_has_closed_is_traded_on_in_its_simulation(exchanges, tmp_p
         assert run(["doctor", "--json"]) == 0
     findings = json.loads(capfd.readouterr().out)["findings"]
     (reported,) = [f for f in findings if f["subject"] == "venue v"]
-    assert (reported["state"], reported["text"]) == ("ok", "bitmex, simulated, begins with each run")
+    assert (reported["state"], reported["text"]) == ("ok", "bitmex, simulated, kept in the home by `up`")
 
 
 def test_a_wrong_key_is_tried_once(exchanges, tmp_path, monkeypatch, capfd):

@@ -113,9 +113,9 @@ def activity(shell: Shell, since: int, until: int, by: str) -> Answer:
 @verb("trips", example="onetape trips --since 2026-11-01")
 @_window
 def trips(shell: Shell, since: int, until: int) -> Answer:
-    """Show positions from flat to flat: size, prices, peak, cost, fees, net result."""
+    """Show positions in contracts from flat to flat: size, prices, peak, cost, fees, net result. Spot has none."""
     found = _recorded(shell, "trips", since=since, until=until)
-    return Answer(found, listing(found, TRIPS_COLUMNS, nothing="no position was closed"))
+    return Answer(found, listing(found, TRIPS_COLUMNS, nothing="no position in contracts was closed; what spot has made: `onetape attribution`"))
 
 
 @verb("equity", example="onetape equity --since 2026-11-22\nonetape equity --by strategy")

@@ -284,9 +284,12 @@ class DashboardServer:
         socket = web.WebSocketResponse(
             heartbeat=PING_S, max_msg_size=BODY_BYTES_MAX, compress=False, protocols=(PROTOCOL,)
         )
-        await socket.prepare(request)
         welcome = {"hello": {**self._welcome(session), "ticket": session.ticket}}
-        await socket.send_str(msgspec.json.encode(welcome).decode())
+        try:
+            await socket.prepare(request)
+            await socket.send_str(msgspec.json.encode(welcome).decode())
+        except ConnectionResetError:  # the browser has left meanwhile
+            return socket
         page = Page(socket.send_str)
         self._broadcast.pages.add(page)
         self._sockets[session.id].add(socket)

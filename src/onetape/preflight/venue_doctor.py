@@ -118,7 +118,7 @@ def check_venue(
     """config: of its [symbols] those of this venue are looked for."""
     subject = f"venue {name}"
     if is_own(venue):
-        yield Finding(OK, subject, f"{venue.kind}, simulated, begins with each run{_dated(venue.kind)}")
+        yield Finding(OK, subject, f"{venue.kind}, simulated, kept in the home by `up`{_dated(venue.kind)}")
         return
     try:
         target = replace(target_of(name, venue), proxy=proxy)

@@ -33,7 +33,7 @@ function Equity({ by, span, aside }) {
   const of = useTopic(`equity_lines|${by}|${span}`);
   const columns = [
     { head: by, cell: (row) => html`<span class="key line-${row.index % 6}"></span>${row.name}` },
-    { head: `made in ${span}, after fees`, right: true, cell: (row) => html`<${Amount} value=${row.points.at(-1)[1] - row.points[0][1]} currency=${row.currency} signs />` },
+    { head: `made in ${span}, after fees`, right: true, cell: (row) => row.points.length < 2 ? "–" : html`<${Amount} value=${row.points.at(-1)[1] - row.points[0][1]} currency=${row.currency} signs />` },
     { head: "deepest drawdown", right: true, cell: (row) => percent(row.drawdown) },
   ];
   return html`<${Panel} title="Equity without deposits, change" id="equity-lines" of=${of} wide aside=${aside} stale=${30000} empty="No full minute has been recorded yet.">${(rows) => {
