@@ -104,4 +104,13 @@ def test_an_order_has_the_price_of_its_fills_and_the_reason_of_its_last_refusal(
     assert (order.spent, order.venue_id, order.price) == (600, 5, 100)
     assert (order.code, order.reason) == (4401, "too late")
     step(orders, "fill 1")
-    assert (order.code, order.reason) == (0, "")
+    assert (order.code, order.reason, order.spent) == (0, "", 700)
+
+
+def test_a_fill_that_is_told_twice_counts_once():
+    orders = Orders()
+    step(orders, "place")
+    sides = Side.BUY, Liquidity.MAKER, PositionSide.BOTH
+    for _ in range(2):
+        orders.fill(FillFrame(ORDER[1], 0, 3, 1, 100, 4, 0, *sides, ORDER[0], 0))
+    assert (orders.working[ORDER].filled, orders.working[ORDER].spent) == (4, 400)

@@ -76,6 +76,8 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of
         ]
         for row in rows
     ]
-    text = "\n".join(aligned([HEADS, *cells])) if cells else "nothing is halted; kill switches stand in `onetape status`"
+    text = (
+        "\n".join(aligned([HEADS, *cells])) if cells else "nothing is halted; kill switches stand in `onetape status`"
+    )
     text = text if action != "lift" else f"lifted:\n{text}"
     return Answer(rows, text, away.exit_code if away is not None else 0, away)

@@ -115,7 +115,7 @@ def activity(shell: Shell, since: int, until: int, by: str) -> Answer:
 def trips(shell: Shell, since: int, until: int) -> Answer:
     """Show positions in contracts from flat to flat: size, prices, peak, cost, fees, net result. Spot has none."""
     found = _recorded(shell, "trips", since=since, until=until)
-    return Answer(found, listing(found, TRIPS_COLUMNS, nothing="no position in contracts was closed; what spot has made: `onetape attribution`"))
+    return Answer(found, listing(found, TRIPS_COLUMNS, nothing="no position in contracts was closed"))
 
 
 @verb("equity", example="onetape equity --since 2026-11-22\nonetape equity --by strategy")

@@ -20,7 +20,7 @@ from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
 from onetape.hedge.plan import base_of
 from onetape.hedge.saga import Fills
-from onetape.model.enums import EventType
+from onetape.model.enums import EventType, RequestKind
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.orders.order_frames import FillFrame, fill_of, request_of
@@ -121,13 +121,12 @@ class OrderTape:
         match frame.type:
             case EventType.ORDER_REQUEST.id:
                 robot, kind, order_id, spec, _ = request_of(frame.payload, "")
-                key = robot, order_id
-                if key not in self._placed and spec.once is not None:
-                    self._placed[key] = self._commands[spec.once.key] = Placed(Order.placed(spec, *key, frame))
-                    return self._placed[key]
-                if (placed := self._placed.get(key)) is not None:
+                placed = self._placed.get((robot, order_id))
+                if placed is None and spec.once is not None:
+                    placed = Placed(Order.placed(spec, robot, order_id, frame))
+                    self._placed[placed.order.key] = self._commands[spec.once.key] = placed
+                elif placed is not None and kind is not RequestKind.PLACE:
                     placed.order.take_request(frame, kind, spec.size_int)
-                return None
             case EventType.ORDER_EVENT.id:
                 news = news_of(frame)
                 if (placed := self._placed.get((news.robot, news.order_id))) is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -166,7 +165,7 @@ class AccountView:
         }
         for order in made.orders.orders.open:
             venue = int(order.venue_id) if order.venue_id.isdigit() else 0
-            of = order.spec, order.robot, order.order_id, order.created, copy(order.life), order.price, venue
+            of = order.spec, order.robot, order.order_id, order.created, order.life, order.price, venue
             if order.robot:
                 self.placed.add(Order(*of, order.price * order.life.filled, is_held=order.is_held))
         for symbol, side, state in made.money.booking.account:

@@ -121,9 +121,10 @@ class Order:
             self.life.on_news(news.news, news.size)
 
     def take_fill(self, fill: FillFrame) -> None:
-        self.code, self.reason = 0, ""
-        self.spent += fill.price * fill.size
+        before = self.life.filled
         self.life.on_fill(str(fill.trade_id), fill.size)
+        self.spent += fill.price * (self.life.filled - before)
+        self.code, self.reason = 0, ""
 
 
 @dataclass(slots=True)
