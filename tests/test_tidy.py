@@ -27,7 +27,6 @@ GATEWAY_CORE = {
         "admission",
         "core",
         "kept_money",
-        "order_frames",
         "order_requests",
         "silence_watch",
     )
