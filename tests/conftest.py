@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import secrets
@@ -58,6 +59,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
         terminalreporter.section("what skipped tests need")
         for line in lines:
             terminalreporter.write_line(line)
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: looking for garbage among 17,000 tests took a seventh of all processor time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -81,7 +81,7 @@ class Tape:
             self.instrument.size_int(qty),
             0,
             code,
-            (OrderNews.CANCEL_REJECTED if code else OrderNews.ACCEPTED).id,
+            (OrderNews.CANCEL_REJECTED if code else OrderNews[state.name]).id,
             state.id,
             1,
             0,
