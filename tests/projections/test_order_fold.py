@@ -77,6 +77,8 @@ def step(orders: Orders, word: str) -> None:
         ("place, accepted, amend 20, fill 20", "", 0, 0),
         ("place, accepted, cancel, reissue", "ACCEPTED", 10, 0),
         ("place, incarnation", "UNKNOWN", 10, 0),
+        ("place, accepted, amend 20, incarnation", "UNKNOWN", 10, 0),
+        ("place, accepted, cancel, incarnation", "UNKNOWN", 10, 0),
         ("place, incarnation, absent", "", 0, 0),
         ("place, accepted, incarnation", "ACCEPTED", 10, 0),
         ("hold, incarnation", "SUBMITTED", 10, 0),
