@@ -503,8 +503,8 @@ def test_a_state_that_is_not_whole_is_found_by_what_the_robot_does_then(tmp_path
     """A logger is pickled by its name, without what was put on it: no hash of the core knows."""
     text = SIMPLE.replace("import sys", "import logging")
     text = text.replace("ON_START", "self.c = logging.getLogger('count'); self.c.n = 0")
-    text = text
-    act = "self.c.n += 1; self.c.n % 7 or self.buy(self.symbol, 0.01, 1000.0)"
+    # The price tells the count: whatever was lost of it, the next order differs.
+    act = "self.c.n += 1; self.c.n % 7 or self.buy(self.symbol, 0.01, 1000.0 + self.c.n)"
     text = text.replace("ON_QUOTE", act)
     run = recorded(tmp_path, write(tmp_path / "code", "simple", text), [sample])
     places = [each.frames for each in Checkpoints(run).places]
