@@ -15,12 +15,12 @@ from onetape.orders.calls import Purpose
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request
 from onetape.orders.manager import OrderManager
-from onetape.orders.order_frames import HELD_FLAG, REISSUE_FLAG, request_of
+from onetape.orders.order_frames import HELD_FLAG, REISSUE_FLAG, NewsFrame, request_of
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import FillReport, OrderStatusReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
-from worlds.frames import FLAGS_AT, REQUEST
+from worlds.frames import REQUEST
 
 PERP = "binance:BTC/USDT:USDT"
 NOW = 1_795_000_000_000_000_000
@@ -78,12 +78,7 @@ class Account:
         self.begin()
         recovery = Recovery(self.manager)
         for what, words in self.tape:
-            if what == "intent":
-                recovery.intent(*words[:-2], is_held=words[-2], is_reissue=words[-1])
-            elif what == "news":
-                recovery.news(*words[:-1], is_local=words[-1])
-            else:
-                getattr(recovery, what)(*words)
+            getattr(recovery, what)(*words)
             if what == "fill":
                 self.booking.fill(words[0], int(parse_client_id(words[0].client_id).tag) + 1)
         recovery.finish(self.now)
@@ -141,8 +136,8 @@ class Account:
                         self.intend(out)
                     case NewsOut():
                         o = out.order
-                        words = (o.client_id, out.news, o.life.size, o.price, "", out.is_local)
-                        self.tape.append(("news", words))
+                        heard = NewsFrame(o.order_id, 0, o.price, o.life.size, 0, out.news, o.robot, out.is_local)
+                        self.tape.append(("news", (o.client_id, heard)))
                         self.reductions.order(o)
                     case FillOut():
                         robot = out.order.robot
@@ -172,10 +167,7 @@ class Account:
             o.robot,
             b"",
         )
-        robot, kind, order_id, read, _ = request_of(payload, PERP)
-        marks = [bool(payload[FLAGS_AT] & flag) for flag in (HELD_FLAG, REISSUE_FLAG)]
-        words = (o.client_id, robot, order_id, kind, read, self.now, *marks)
-        self.tape.append(("intent", words))
+        self.tape.append(("intent", (o.client_id, request_of(payload, PERP), self.now)))
 
     def answer(self, outcome: Outcome = Outcome.DONE, *, only: Purpose | None = None) -> list:
         """The venue answers all that it was asked. What it was asked."""

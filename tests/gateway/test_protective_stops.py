@@ -145,7 +145,7 @@ def lose_power(world) -> None:
             f.payload
             for f in frames
             if b"place_stops" in f.payload
-            or (f.type != is_command and request_of(f.payload, SYMBOL)[3].tag == "guardian")
+            or (f.type != is_command and request_of(f.payload, SYMBOL).spec.tag == "guardian")
         ),
     )
     world.gateway.start()
@@ -173,7 +173,7 @@ def kinds_of(world) -> list[TriggerKind]:
     """Of the stops that the gateway's journal has, by client id."""
     with JournalReader(gateway_journal(world.home, "main")) as reader:
         requests = [request_of(frame.payload, SYMBOL) for frame in reader.frames(("order_request",))]
-    return [spec.trigger_kind for _, kind, _, spec, _ in requests if kind is RequestKind.PLACE and spec.trigger_int]
+    return [r.spec.trigger_kind for r in requests if r.kind is RequestKind.PLACE and r.spec.trigger_int]
 
 
 def test_however_often_the_power_goes_no_id_is_used_anew_and_a_take_profit_stays_one(world):

@@ -12,6 +12,7 @@ from onetape.model.ids import client_id, robot_tag
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderKey
 from onetape.orders.managed import Managed, NewsOut
+from onetape.orders.order_frames import NewsFrame, RequestFrame
 from onetape.orders.queries import is_absent
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES
@@ -32,12 +33,12 @@ class Tape(Desk):
         marks = {k: more.pop(k) for k in ("is_held", "is_reissue") if k in more}
         terms = {"symbol": SYMBOL, "side": Side.BUY, "size_int": SIZE, "price_int": PRICE, **more}
         number = {NAME: 1, OTHER: 2}[name]
-        self.recovery.intent(name, 1, number, kind, OrderSpec(**terms), NOW, **marks)
+        self.recovery.intent(name, RequestFrame(1, kind, number, OrderSpec(**terms), **marks), NOW)
 
     def news(
-        self, news: OrderNews, *, size: int = SIZE, price: int = PRICE, venue_id: str = "77", is_local: bool = False
+        self, news: OrderNews, *, size: int = SIZE, price: int = PRICE, venue_id: int = 77, is_local: bool = False
     ) -> None:
-        self.recovery.news(NAME, news, size, price, venue_id, is_local=is_local)
+        self.recovery.news(NAME, NewsFrame(1, venue_id, price, size, 0, news, 1, is_local))
 
     def working(self, **terms: Any):
         self.intent(**terms)
@@ -77,7 +78,7 @@ def test_what_is_unknown_after_a_start_may_have_left_until_then(tape):
 
 def test_a_number_of_nought_is_no_id_of_the_venue(tape):
     tape.intent()
-    tape.news(OrderNews.ACCEPTED, venue_id="0")
+    tape.news(OrderNews.ACCEPTED, venue_id=0)
     assert tape.order.venue_id == ""
 
 

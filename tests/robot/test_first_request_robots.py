@@ -46,11 +46,7 @@ def orders(home: Path) -> list[tuple[int, str]]:
     """(robot, key) of each order that the gateway took in; not of the cancels of one that ends."""
     with JournalReader(gateway_journal(home, "main")) as reader:
         requests = [request_of(f.payload, "") for f in reader.frames(("order_request",))]
-    return [
-        (robot, spec.once.key)
-        for robot, kind, _, spec, _ in requests
-        if kind is RequestKind.PLACE and spec.once is not None
-    ]
+    return [(r.robot, r.spec.once.key) for r in requests if r.kind is RequestKind.PLACE and r.spec.once is not None]
 
 
 def lost(home: Path) -> list[dict]:

@@ -14,13 +14,12 @@ from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal, gateway_socket
 from onetape.ipc.operator import send_command
 from onetape.model.time import SECOND
-from onetape.orders.order_frames import HELD_FLAG
+from onetape.orders.order_frames import request_of
 from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.command_lines import begin, ended
-from worlds.frames import FLAGS_AT
 from worlds.gateway_process import GatewayProcess
 
 STRATEGY = """
@@ -128,7 +127,7 @@ def waited(home: Path) -> int:
     """Orders that were held, by the gateway's tape."""
     with JournalReader(gateway_journal(home, "main")) as reader:
         requests = [frame.payload for frame in reader.frames(("order_request",))]
-    return sum(bool(payload[FLAGS_AT] & HELD_FLAG) for payload in requests)
+    return sum(request_of(payload, "").is_held for payload in requests)
 
 
 @pytest.mark.parametrize("kind", VENUES)

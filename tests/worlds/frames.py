@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from onetape.tape.payloads import fields, offset_of
+from onetape.tape.payloads import fields
 
 REQUEST, NEWS, FILL = fields("order_request"), fields("order_event"), fields("fill")
 INPUT, QUOTE, HISTORY = fields("input"), fields("quote"), fields("history")
-FLAGS_AT = offset_of("order_request", "flags")

@@ -17,6 +17,7 @@ from onetape.model.errors import UsageError
 
 if TYPE_CHECKING:
     from onetape.model.sections import Config
+    from onetape.preflight.configured import SecretKey
 
 MARK = "@CREDENTIALS@\n"  # in a template: here they stand
 SERVICE_CREDENTIALS = "/run/credentials/onetape.service"
@@ -99,22 +100,20 @@ def _credentials(folder: Path) -> str:
     from onetape.store.config import load_config
 
     lines: list[str] = []
-    for path, places in _secrets(load_config(folder / "onetape.toml", {})):
+    for path, places, is_list in _secrets(load_config(folder / "onetape.toml", {})):
         plain = "-".join(path[path[0] == "accounts" :])
-        names = [plain] if isinstance(places, str) else [f"{plain}-{number}" for number in range(1, len(places) + 1)]
         values = []
-        for name, place in zip(names, [places] if isinstance(places, str) else places, strict=True):
+        for number, place in enumerate(places, 1):
+            name = f"{plain}-{number}" if is_list else plain
             is_secret = not place or place.startswith(SECRET_FORMS)  # a sink on this machine may be none
             values.append(f"file:%d/{name}" if is_secret else place)
             lines += [f"LoadCredentialEncrypted={name}:/etc/onetape/{name}.cred"] if is_secret else []
-        value = values[0] if isinstance(places, str) else json.dumps(values)
+        value = json.dumps(values) if is_list else values[0]
         variable = f"ONETAPE_{'__'.join(path).upper()}"
         if re.fullmatch(r"\w+", variable, re.ASCII):
-            lines.append(
-                f"Environment={variable}={value}" if isinstance(places, str) else f"Environment='{variable}={value}'"
-            )
+            lines.append(f"Environment='{variable}={value}'" if is_list else f"Environment={variable}={value}")
         else:  # no name of a variable
-            written = (json.dumps(value) if isinstance(places, str) else value).replace("%d", SERVICE_CREDENTIALS)
+            written = (value if is_list else json.dumps(value)).replace("%d", SERVICE_CREDENTIALS)
             lines.append(f"# In onetape.toml write {path[-1]} = {written} in [{'.'.join(path[:-1])}]")
     if not lines:
         lines = [
@@ -124,17 +123,18 @@ def _credentials(folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _secrets(config: Config) -> Iterator[tuple[tuple[str, ...], str | list[str]]]:
-    """Yields where a key, or a list, of the configuration has a secret, or will need one, and what it says."""
+def _secrets(config: Config) -> Iterator[SecretKey]:
+    """Yields the keys of the configuration that have a secret, or will need one."""
     from onetape.model.config import SECRET_FORMS
     from onetape.preflight.configured import secret_keys
 
-    for path, places in secret_keys(config):
+    for key in secret_keys(config):
+        path, places, _ = key
         if path[0] == "accounts":
             if config.venues[config.accounts[path[1]].venue].mode == "sim":
                 continue
-            is_wanted = bool(places) or path[2] in ("key", "secret")
+            is_wanted = any(places) or path[2] in ("key", "secret")
         else:
-            is_wanted = any(each.startswith(SECRET_FORMS) for each in ([places] if isinstance(places, str) else places))
+            is_wanted = any(place.startswith(SECRET_FORMS) for place in places)
         if is_wanted:
-            yield path, places
+            yield key

@@ -23,8 +23,8 @@ from onetape.hedge.saga import Fills
 from onetape.model.enums import EventType, RequestKind
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
-from onetape.orders.order_frames import FillFrame, fill_of, request_of
-from onetape.projections.orders import Key, Order, news_of
+from onetape.orders.order_frames import FillFrame, fill_of, news_of, request_of
+from onetape.projections.orders import Key, Order
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.segments import is_tape
 
@@ -120,13 +120,13 @@ class OrderTape:
         """Returns the order by hand that a frame is about."""
         match frame.type:
             case EventType.ORDER_REQUEST.id:
-                robot, kind, order_id, spec, _ = request_of(frame.payload, "")
-                placed = self._placed.get((robot, order_id))
-                if placed is None and spec.once is not None:
-                    placed = Placed(Order.placed(spec, robot, order_id, frame))
-                    self._placed[placed.order.key] = self._commands[spec.once.key] = placed
-                elif placed is not None and kind is not RequestKind.PLACE:
-                    placed.order.take_request(frame, kind, spec.size_int)
+                request = request_of(frame.payload, "")
+                placed = self._placed.get((request.robot, request.order_id))
+                if placed is None and (once := request.spec.once) is not None:
+                    placed = Placed(Order.placed(request, frame.time))
+                    self._placed[placed.order.key] = self._commands[once.key] = placed
+                elif placed is not None and request.kind is not RequestKind.PLACE:
+                    placed.order.take_request(request)
             case EventType.ORDER_EVENT.id:
                 news = news_of(frame)
                 if (placed := self._placed.get((news.robot, news.order_id))) is not None:

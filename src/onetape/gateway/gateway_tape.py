@@ -51,7 +51,9 @@ from onetape.orders.order_frames import (
     LOCAL_FLAG,
     REISSUE_FLAG,
     REQUEST,
+    NewsFrame,
     fill_of,
+    news_of,
     request_of,
     share_of,
 )
@@ -59,7 +61,7 @@ from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.tape.health import append_health
 from onetape.tape.journal import Frame, JournalReader, JournalWriter, type_id
-from onetape.tape.payloads import fields, offset_of
+from onetape.tape.payloads import fields
 
 __all__ = ["GatewayTape", "RobotLife", "TapeRecord", "is_risk", "kill_reason", "part_of"]
 
@@ -73,9 +75,7 @@ _AMEND: Final = RequestKind.AMEND
 _INPUT_FIELDS: Final = fields("input")
 _INPUT_FROM: Final = fields("input", "first_sequence", "count", "robot")
 _NEWS: Final = fields("order_event")
-_NEWS_HEARD: Final = fields("order_event", "order_id", "venue_id", "price", "size", "news", "robot")
 _FILL: Final = fields("fill")
-_FLAGS_AT: Final = offset_of("order_request", "flags")
 _RECOVERED: Final = (
     "instrument", "order_request", "order_event", "fill", "params", "input", "command", "position", "health", "entry",
     "reply", "transfer", "cycle",
@@ -585,7 +585,7 @@ class GatewayTape:
                     case EventType.ORDER_REQUEST.id:
                         self._recover_intent(frame.payload, listed[frame.stream][0], frame.time, recovery)
                     case EventType.ORDER_EVENT.id:
-                        self._recover_news(frame.payload, bool(frame.flags & LOCAL_FLAG), recovery)
+                        self._recover_news(news_of(frame), recovery)
                     case EventType.FILL.id:
                         fill, life = self._read_fill(frame, *listed[frame.stream], recovery.manager.by_robot)
                         if life is not None:
@@ -715,26 +715,24 @@ class GatewayTape:
             )
 
     def _recover_intent(self, payload: bytes, symbol: str, time: int, recovery: Recovery) -> None:
-        robot, kind, order_id, spec, _ = request_of(payload, symbol)
-        life = self.robots[robot]
-        self._note_order(order_id)
-        name = life.client_id(order_id)
-        is_held, is_reissue = (bool(payload[_FLAGS_AT] & flag) for flag in (HELD_FLAG, REISSUE_FLAG))
-        if kind is _AMEND and not is_reissue and (order := recovery.manager.orders.get(name)) is not None:
+        request = request_of(payload, symbol)
+        life, spec = self.robots[request.robot], request.spec
+        self._note_order(request.order_id)
+        name = life.client_id(request.order_id)
+        is_amendment = request.kind is _AMEND and not request.is_reissue
+        if is_amendment and (order := recovery.manager.orders.get(name)) is not None:
             self._note_amendment(order, spec.size_int, share_of(payload))
-        recovery.intent(name, robot, order_id, kind, spec, time, is_held=is_held, is_reissue=is_reissue)
+        recovery.intent(name, request, time)
         if spec.once is not None:
-            self.first.claim(spec.once, life.slot, name, robot, time)
+            self.first.claim(spec.once, life.slot, name, life.number, time)
 
-    def _recover_news(self, payload: bytes, is_local: bool, recovery: Recovery) -> None:
-        order_id, venue, price, size, news, robot = _NEWS_HEARD.unpack(payload)
-        life = self.robots.get(robot)
+    def _recover_news(self, heard: NewsFrame, recovery: Recovery) -> None:
+        life = self.robots.get(heard.robot)
         if life is not None:
-            self._note_order(order_id)
-            name = life.client_id(order_id)
-            if (said := OrderNews.from_id(news)) is OrderNews.DENIED:
-                life.denied.add(order_id)
-            recovery.news(name, said, size, price, str(venue), is_local=is_local)
+            self._note_order(heard.order_id)
+            if heard.news is OrderNews.DENIED:
+                life.denied.add(heard.order_id)
+            recovery.news(life.client_id(heard.order_id), heard)
 
     def _read_fill(
         self, frame: Frame, symbol: str, settle: str, orders: Mapping[tuple[int, int], Managed]

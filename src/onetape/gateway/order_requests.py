@@ -21,13 +21,11 @@ from onetape.model.sections import GUARDIAN
 from onetape.orders.gate import Gate
 from onetape.orders.managed import CycleOut, HealthOut, Managed, Request, TakenOut
 from onetape.orders.manager import OrderManager
+from onetape.orders.order_frames import RequestFrame
 
-__all__ = ["ROBOTS_MAX", "OrderRequests", "RobotRequest"]
+__all__ = ["ROBOTS_MAX", "OrderRequests"]
 
 ROBOTS_MAX: Final = 250
-
-# As `order_frames.request_of` reads it: (robot, kind, order id, what is asked for, denied already).
-RobotRequest = tuple[int, RequestKind, int, OrderSpec, bool]
 
 
 class OrderRequests:
@@ -124,7 +122,7 @@ class OrderRequests:
     def request(
         self,
         life: RobotLife,
-        request: RobotRequest,
+        request: RequestFrame,
         now: int,
         *,
         cause: int,
@@ -137,9 +135,9 @@ class OrderRequests:
         self._admission.hold_placed()  # this one finds less
         if self._proceeds.waiting:
             self._proceeds.came(life.number, cause)
-        _, kind, order_id, spec, denied = request
-        if denied:
+        if request.is_denied:
             return
+        kind, order_id, spec = request.kind, request.order_id, request.spec
         manager = self._manager
         if spec.symbol not in self._gate.instruments:  # robots deny these themselves
             words = f"for {spec.symbol or 'no instrument'}, which this gateway does not trade"

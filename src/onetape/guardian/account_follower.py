@@ -256,8 +256,8 @@ class AccountFollower:
     def _say(self, frame: Frame, now: int) -> None:
         match frame.type:
             case EventType.ORDER_REQUEST.id:
-                robot, _, order_id, _, _ = request_of(frame.payload, self.view.streams[frame.stream])
-                self._say_order((robot, order_id), now)
+                request = request_of(frame.payload, self.view.streams[frame.stream])
+                self._say_order((request.robot, request.order_id), now)
             case EventType.ORDER_EVENT.id:
                 order_id, robot = _ORDER_AND_ROBOT.unpack(frame.payload)
                 self._say_order((robot, order_id), now)

@@ -13,6 +13,7 @@ import msgspec
 
 from onetape.model.enums import (
     Liquidity,
+    OrderNews,
     OrderType,
     PositionSide,
     RequestKind,
@@ -26,9 +27,10 @@ from onetape.model.money import join_units
 from onetape.model.order import OWN_REDUCING, POST_ONLY, REDUCE_ONLY, TRIGGER_KIND_SHIFT, OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.typed import from_builtins
+from onetape.tape.journal import Frame
 from onetape.tape.payloads import fields
 
-__all__ = ["FillFrame", "ended_key", "fill_of", "request_of", "share_of"]
+__all__ = ["FillFrame", "NewsFrame", "RequestFrame", "ended_key", "fill_of", "news_of", "request_of", "share_of"]
 
 DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
 HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue has not heard of it
@@ -41,6 +43,7 @@ LOCAL_FLAG: Final = 2
 FORCED_FLAG: Final = 4  # of a fill, in its header: the venue itself has closed with it
 
 REQUEST: Final = fields("order_request")
+_NEWS: Final = fields("order_event", "order_id", "venue_id", "price", "size", "code", "news", "robot")
 _FILL: Final = fields("fill")
 HISTORY_MAX: Final = 256  # subscriptions in a request
 HISTORY_WITHIN_S = 8.0  # a venue has told it by then, or it is said that it has not
@@ -55,6 +58,35 @@ _TRIGGER_KINDS: Final = TriggerKind.by_id()
 _POSITIONS: Final = PositionSide.by_id()
 _KINDS: Final = RequestKind.by_id()
 _LIQUIDITIES: Final = Liquidity.by_id()
+
+
+class RequestFrame(NamedTuple):
+    """Asks for an order, its amendment or its end. spec: of an amendment with its new price and size; is_denied: by who
+    asks; is_held: the gateway keeps the order until orders of ours have ended; is_reissue: the gateway changes an order
+    by its end and another one, whose request this is."""
+
+    robot: int
+    kind: RequestKind
+    order_id: int
+    spec: OrderSpec
+    is_denied: bool = False
+    is_held: bool = False
+    is_reissue: bool = False
+
+
+class NewsFrame(NamedTuple):
+    """Says what became of an order. venue_id: the number of the venue's order, 0: it has none, or is unknown; price,
+    size: of the order after it, in units of its instrument; is_local: the gateway has refused a change, and the order
+    is as it was."""
+
+    order_id: int
+    venue_id: int
+    price: int
+    size: int
+    code: int
+    news: OrderNews
+    robot: int
+    is_local: bool
 
 
 class FillFrame(NamedTuple):
@@ -97,18 +129,22 @@ def fill_of(payload: bytes) -> FillFrame:
     )
 
 
-def request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
-    """Reads (robot, kind, order id, what is requested, denied already) from an order_request frame.
+def news_of(frame: Frame) -> NewsFrame:
+    """Decodes an order_event. Raises ValueError for a number that no enum of this build has."""
+    order_id, venue, price, size, code, news, robot = _NEWS.unpack(frame.payload)
+    is_local = bool(frame.flags & LOCAL_FLAG)
+    return NewsFrame(order_id, venue, price, size, code, OrderNews.from_id(news), robot, is_local)
 
-    Raises BadInput for one that is none.
-    """
+
+def request_of(payload: bytes, symbol: str) -> RequestFrame:
+    """Decodes an order_request. Raises BadInput for what is none."""
     try:
         return _request_of(payload, symbol)
     except (struct.error, LookupError) as error:
         raise BadInput(f"no order request: {error}") from error
 
 
-def _request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, OrderSpec, bool]:
+def _request_of(payload: bytes, symbol: str) -> RequestFrame:
     (order_id, price, size, trigger, expire, kind, side, type_, tif, flags, by, position, robot, tag) = (
         REQUEST.unpack_from(payload)
     )
@@ -130,7 +166,8 @@ def _request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, Ord
         tag=tag.rstrip(b"\0").decode("utf-8", "replace"),
         once=key_of(payload[REQUEST.size :]) if len(payload) > REQUEST.size else None,
     )
-    return robot, _KINDS[kind], order_id, spec, bool(flags & DENIED_FLAG)
+    marks = (bool(flags & flag) for flag in (DENIED_FLAG, HELD_FLAG, REISSUE_FLAG))
+    return RequestFrame(robot, _KINDS[kind], order_id, spec, *marks)
 
 
 def key_of(more: bytes) -> RequestKey | None:

@@ -13,13 +13,13 @@ import msgspec
 
 from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
 from onetape.model.errors import VenueUnavailable
-from onetape.model.order import OrderSpec
 from onetape.orders.books import BooksRecord
 from onetape.orders.index import OrderIndexRecord
 from onetape.orders.internal import end_held, trade_inside
 from onetape.orders.machine import OrderLife
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
+from onetape.orders.order_frames import NewsFrame, RequestFrame
 from onetape.orders.reports import FillReport
 
 __all__ = ["Openings", "Recovery", "RecoveryRecord"]
@@ -79,30 +79,20 @@ class Recovery:
         self.has_begun = False  # a round was reconciled: the books have their beginning
         self.records = 0
 
-    def intent(
-        self,
-        client_id: str,
-        robot: int,
-        order_id: int,
-        kind: RequestKind,
-        spec: OrderSpec,
-        time: int,
-        *,
-        is_held: bool = False,
-        is_reissue: bool = False,
-    ) -> None:
+    def intent(self, client_id: str, request: RequestFrame, time: int) -> None:
         self.records += 1
+        kind, spec, is_reissue = request.kind, request.spec, request.is_reissue
         if kind is RequestKind.PLACE:
             order = Managed(
                 client_id=client_id,
-                robot=robot,
-                order_id=order_id,
+                robot=request.robot,
+                order_id=request.order_id,
                 spec=spec,
                 life=OrderLife(spec.size_int),
                 created=time,
                 price=spec.price_int,
                 conditional=self.manager.waits_apart(spec),
-                is_held=is_held,
+                is_held=request.is_held,
             )
             order.life.on_request(kind, spec.size_int)
             self.manager.index.add(order)
@@ -121,27 +111,22 @@ class Recovery:
             former.amended_at = time
             former.amend_to = (spec.price_int, spec.size_int)
 
-    def news(
-        self, client_id: str, news: OrderNews, size: int, price: int, venue_id: str, *, is_local: bool = False
-    ) -> None:
-        """Takes in a report that the journal has of an order.
-
-        size, price: of the order after it.
-        is_local: as `NewsOut`'s, and no answer to the change that is under way.
-        """
+    def news(self, client_id: str, heard: NewsFrame) -> None:
+        """Takes in a report that the journal has of an order."""
         self.records += 1
         order = self.manager.index.get(client_id)
         if order is None:
             return
-        if venue_id and venue_id != "0":
-            self.manager.note_venue_id(order, venue_id)
-        if is_local:
+        if heard.venue_id:
+            self.manager.note_venue_id(order, str(heard.venue_id))
+        if heard.is_local:
             return
-        order.life.on_news(news, size)
+        news = heard.news
+        order.life.on_news(news, heard.size)
         order.reissue_open = order.reissue_open and news is OrderNews.LOST
         order.is_taken_off = order.is_taken_off and order.life.cancel_open
         if news in _PRICED:
-            order.price = price
+            order.price = heard.price
         if news is OrderNews.TRIGGERED:
             order.conditional = False  # from here on it is an order of the book
         self.manager.close(order)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from onetape.model.config import SECRET_KEYS
 from onetape.model.proxy import Proxy, parse_proxy_url
@@ -13,7 +14,7 @@ from onetape.model.sections import Config, VenueConfig
 from onetape.security.confine import confine
 from onetape.security.secrets import read_secret, without_secrets
 
-__all__ = ["clean_environ", "is_simulated", "proxy_of", "secret_keys", "secret_places", "shut_in"]
+__all__ = ["SecretKey", "clean_environ", "is_simulated", "proxy_of", "secret_keys", "secret_places", "shut_in"]
 
 
 def is_simulated(venue: VenueConfig) -> bool:
@@ -42,31 +43,39 @@ def clean_environ(config: Config) -> dict[str, str]:
     return without_secrets(os.environ, secret_places(config))
 
 
+class SecretKey(NamedTuple):
+    """A key of the configuration that may have a secret, and the places that it says, "" where it is not set.
+    is_list: it takes several."""
+
+    path: tuple[str, ...]
+    places: list[str]
+    is_list: bool = False
+
+
 def secret_places(config: Config) -> list[str]:
     """Lists where secrets of the configuration are, as it says it."""
-    return [place for _, places in secret_keys(config) for place in ([places] if isinstance(places, str) else places)]
+    return [place for key in secret_keys(config) for place in key.places]
 
 
-def secret_keys(config: Config) -> Iterator[tuple[tuple[str, ...], str | list[str]]]:
-    """Yields each key of the configuration that may have a secret, and what it says: a place, a list of them, or ""."""
+def secret_keys(config: Config) -> Iterator[SecretKey]:
     for name, account in config.accounts.items():
         for key in SECRET_KEYS:
-            yield ("accounts", name, key), getattr(account, key)
-    yield ("s3", "key"), config.s3.key
-    yield ("s3", "secret"), config.s3.secret
-    yield ("recorder", "url"), config.recorder.url
+            yield SecretKey(("accounts", name, key), [getattr(account, key)])
+    yield SecretKey(("s3", "key"), [config.s3.key])
+    yield SecretKey(("s3", "secret"), [config.s3.secret])
+    yield SecretKey(("recorder", "url"), [config.recorder.url])
     for name, guarded in config.guardian.accounts.items():
-        yield ("guardian", "accounts", name, "key"), guarded.key
-        yield ("guardian", "accounts", name, "secret"), guarded.secret
+        yield SecretKey(("guardian", "accounts", name, "key"), [guarded.key])
+        yield SecretKey(("guardian", "accounts", name, "secret"), [guarded.secret])
     for name, proxy in config.proxies.items():
-        yield ("proxies", name, "password"), proxy.password
+        yield SecretKey(("proxies", name, "password"), [proxy.password])
     for name, webhook in config.webhooks.items():
-        yield ("webhooks", name, "secret"), webhook.secret
+        yield SecretKey(("webhooks", name, "secret"), [webhook.secret])
     if config.notify.telegram is not None:
-        yield ("notify", "telegram", "token"), config.notify.telegram.token
-    yield ("notify", "urls"), config.notify.urls
+        yield SecretKey(("notify", "telegram", "token"), [config.notify.telegram.token])
+    yield SecretKey(("notify", "urls"), config.notify.urls, is_list=True)
     for name, route in config.notify.routes.items():
-        yield ("notify", "routes", name, "urls"), route.urls
+        yield SecretKey(("notify", "routes", name, "urls"), route.urls, is_list=True)
 
 
 def proxy_of(config: Config, name: str, environ: Mapping[str, str], folder: Path) -> Proxy | None:

@@ -14,41 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any
 
-from onetape.model.enums import OrderNews, OrderState, RequestKind
+from onetape.model.enums import OrderState, RequestKind
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderLife
-from onetape.orders.order_frames import HELD_FLAG, LOCAL_FLAG, REISSUE_FLAG, FillFrame, request_of
+from onetape.orders.order_frames import FillFrame, NewsFrame, RequestFrame, news_of, request_of
 from onetape.tape.journal import Frame
-from onetape.tape.payloads import fields, offset_of
 
-__all__ = ["Key", "News", "Order", "Orders", "news_of"]
+__all__ = ["Key", "Order", "Orders"]
 
 Key = tuple[int, int]  # robot, order id
-
-_FLAGS_AT: Final = offset_of("order_request", "flags")
-_NEWS: Final = fields("order_event", "order_id", "venue_id", "price", "size", "code", "news", "robot")
-
-
-class News(NamedTuple):
-    """What an order_event frame says. price, size: of the order after it, in units of its instrument."""
-
-    order_id: int
-    venue_id: int
-    price: int
-    size: int
-    code: int
-    news: OrderNews
-    robot: int
-    is_local: bool  # the gateway has refused a change, and the order is as it was
-
-
-def news_of(frame: Frame) -> News:
-    """Decodes an order_event."""
-    order_id, venue, price, size, code, news, robot = _NEWS.unpack(frame.payload)
-    is_local = bool(frame.flags & LOCAL_FLAG)
-    return News(order_id, venue, price, size, code, OrderNews.from_id(news), robot, is_local)
 
 
 @dataclass(slots=True)
@@ -72,10 +48,11 @@ class Order:
     is_canceling: bool = False  # its end was asked for
 
     @classmethod
-    def placed(cls, spec: OrderSpec, robot: int, order_id: int, frame: Frame) -> Order:
-        """Makes an order of the frame that places it."""
-        order = cls(spec, robot, order_id, frame.time, OrderLife(spec.size_int), spec.price_int)
-        order.take_request(frame, RequestKind.PLACE, spec.size_int)
+    def placed(cls, request: RequestFrame, time: int) -> Order:
+        """Makes an order of the request that places it."""
+        spec = request.spec
+        order = cls(spec, request.robot, request.order_id, time, OrderLife(spec.size_int), spec.price_int)
+        order.take_request(request)
         return order
 
     @property
@@ -98,20 +75,19 @@ class Order:
     def left(self) -> int:
         return self.life.size - self.life.filled
 
-    def take_request(self, frame: Frame, kind: RequestKind, size: int) -> None:
-        """size: of an amendment."""
-        flags = frame.payload[_FLAGS_AT]
+    def take_request(self, request: RequestFrame) -> None:
+        kind = request.kind
         if kind is RequestKind.PLACE:
-            self.is_held = bool(flags & HELD_FLAG)
+            self.is_held = request.is_held
         self.is_canceling |= kind is RequestKind.CANCEL
-        self.life.on_request(kind, size, is_reissue=bool(flags & REISSUE_FLAG))
+        self.life.on_request(kind, request.spec.size_int, is_reissue=request.is_reissue)
 
     def take_incarnation(self) -> None:
         """Takes in that another incarnation of the gateway goes on: what left and has no answer never gets one."""
         if not self.is_held:
             self.life.on_incarnation()
 
-    def take_news(self, news: News) -> None:
+    def take_news(self, news: NewsFrame) -> None:
         self.code = news.code
         if not news.code:
             self.reason = ""
@@ -129,48 +105,42 @@ class Order:
 
 @dataclass(slots=True)
 class Orders:
-    """Folds the orders of a gateway's journal. What takes a frame returns the order that it changed, None where the
-    journal has no such order, or it has ended."""
+    """Folds the orders of a gateway's journal. Frames of an order that the journal does not have, or that has ended,
+    change nothing."""
 
     working: dict[Key, Order] = field(default_factory=dict)
 
-    def add(self, order: Order) -> Order:
+    def add(self, order: Order) -> None:
         """Takes in an order that is known from elsewhere, or by its first request."""
         self.working[order.key] = order
-        return order
 
     def incarnation(self) -> None:
         """Takes in that another incarnation of the gateway goes on with the journal."""
         for order in self.working.values():
             order.take_incarnation()
 
-    def request(self, frame: Frame, symbol: str) -> Order | None:
-        robot, kind, order_id, spec, _ = request_of(frame.payload, symbol)
-        order = self.working.get((robot, order_id))
-        if kind is RequestKind.PLACE:
-            return self.add(Order.placed(spec, robot, order_id, frame))
-        if order is not None:
-            order.take_request(frame, kind, spec.size_int)
-        return order
+    def request(self, frame: Frame, symbol: str) -> None:
+        request = request_of(frame.payload, symbol)
+        if request.kind is RequestKind.PLACE:
+            self.add(Order.placed(request, frame.time))
+        elif (order := self.working.get((request.robot, request.order_id))) is not None:
+            order.take_request(request)
 
-    def reply(self, record: Mapping[str, Any]) -> Order | None:
+    def reply(self, record: Mapping[str, Any]) -> None:
         order = self.working.get((record["robot"], record["order"])) if "order" in record else None
         if order is not None:
             order.reason = record["reason"]
-        return order
 
-    def news(self, frame: Frame) -> Order | None:
+    def news(self, frame: Frame) -> None:
         news = news_of(frame)
         if (order := self.working.get((news.robot, news.order_id))) is not None:
             order.take_news(news)
             self._let_go(order)
-        return order
 
-    def fill(self, fill: FillFrame) -> Order | None:
+    def fill(self, fill: FillFrame) -> None:
         if (order := self.working.get((fill.robot, fill.order_id))) is not None:
             order.take_fill(fill)
             self._let_go(order)
-        return order
 
     def _let_go(self, order: Order) -> None:
         if order.state.is_final:

@@ -271,7 +271,7 @@ class Projection:
 
     def _request(self, frame: Frame) -> None:
         symbol = self._streams[frame.stream]
-        robot, kind, order_id, spec, is_denied = request_of(frame.payload, symbol)
+        robot, kind, order_id, spec, is_denied, _, _ = request_of(frame.payload, symbol)
         if kind is not RequestKind.PLACE or (robot, order_id) in self._orders:
             return
         name = self._robots[robot].name if robot in self._robots else ""
