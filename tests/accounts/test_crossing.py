@@ -53,7 +53,7 @@ def test_what_waits_at_the_venue_is_taken_off_first(account):
     assert states(waiting, taking) == [OrderState.FILLED, OrderState.FILLED]
     assert (account.own(A), account.own(B), account.net) == (10, -10, 0)
     assert account.manager.calls == []
-    received = [words[1].value for what, words in account.tape if what == "news"]
+    received = [words[1].news.value for what, words in account.tape if what == "news"]
     assert received == ["accepted"]  # filled, and never cancelled
 
 

@@ -40,7 +40,7 @@ def there(venue: Venue, order) -> list[tuple[str, int, OrderState]]:
 def reports_of(venue: Venue, order) -> list[str]:
     """Robots hear of it."""
     words = [w for what, w in venue.account.tape if what == "news" and w[0] == order.client_id]
-    return [news.value for _, news, *_ in words]
+    return [heard.news.value for _, heard in words]
 
 
 def test_what_is_left_of_the_one_that_waited_goes_back_to_the_venue(venue):

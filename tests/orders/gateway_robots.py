@@ -10,6 +10,7 @@ from msgspec import structs
 from onetape.model.enums import Kind, OrderType, PositionSide, RequestKind, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.money import money
 from onetape.model.order import OrderSpec
+from onetape.orders.order_frames import RequestFrame
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -209,7 +210,7 @@ class SimRobot:
 
     def frame(self, kind: RequestKind, order_id: int, spec: OrderSpec) -> None:
         """One that the gateway reads, and no other is there."""
-        world, requested = self.world, (self.number, kind, order_id, spec, False)
+        world, requested = self.world, RequestFrame(self.number, kind, order_id, spec)
         life = world.tape.robots[self.number]
         world.core.requests.request(life, requested, world.core.stamp(world.moment()), cause=world.now)
         world.core.end_requests()

@@ -56,6 +56,7 @@ class Tape:
 
 def test_a_refused_cancel_is_no_reason_of_an_order_that_works_on_or_is_filled():
     tape, refused = Tape(), (OrderNews.CANCEL_REJECTED, OrderUnknown.code, "busy")
+    tape.news(OrderNews.ACCEPTED)
     tape.news(*refused)
     assert tape.row() == ("ACCEPTED", OrderUnknown.code, "busy")
     tape.news(OrderNews.UPDATED)

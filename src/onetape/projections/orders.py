@@ -100,6 +100,7 @@ class Order:
         before = self.life.filled
         self.life.on_fill(str(fill.trade_id), fill.size)
         self.spent += fill.price * (self.life.filled - before)
+        self.venue_id = fill.venue or self.venue_id
         self.code, self.reason = 0, ""
 
 

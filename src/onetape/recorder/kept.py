@@ -9,9 +9,11 @@ import msgspec
 from onetape.accounts.booking import BookingRecord
 from onetape.model.enums import PositionSide
 from onetape.orders.reports import FillReport
+from onetape.projections.orders import Key, Order
+from onetape.recorder.batch import Row
 from onetape.recorder.worth import WorthRecord
 
-__all__ = ["Order", "ProjectionRecord", "Robot", "Trip", "Waiting"]
+__all__ = ["ProjectionRecord", "RecordedOrder", "Robot", "Trip", "Waiting"]
 
 
 class Robot(msgspec.Struct):
@@ -19,13 +21,11 @@ class Robot(msgspec.Struct):
     slot: int
 
 
-class Order(msgspec.Struct):
-    """An open order. row: as it is in SQL; traded, spent: of its fills, price times quantity."""
+class RecordedOrder(msgspec.Struct):
+    """An open order, and its row as it is in SQL."""
 
-    row: dict[str, Any]
-    size: int
-    traded: int = 0
-    spent: int = 0
+    order: Order
+    row: Row
 
 
 class Trip(msgspec.Struct):
@@ -65,7 +65,6 @@ class ProjectionRecord(msgspec.Struct):
     streams: dict[int, str]
     currencies: dict[int, str]
     robots: dict[int, Robot]
-    orders: list[tuple[int, int, Order]]
     waiting: list[tuple[int, Waiting]]
     booking: BookingRecord
     trips: list[tuple[int, str, PositionSide, Trip]]
@@ -75,5 +74,7 @@ class ProjectionRecord(msgspec.Struct):
     now: int
     is_begun: bool
     is_flat: bool = False  # of an earlier release it is not known
-    earlier: list[dict[str, Any]] = []
-    not_found: list[tuple[int, int]] = []
+    earlier: list[Row] = []
+    not_found: list[Key] = []
+    open_orders: list[RecordedOrder] = []  # a robot below 0: of an earlier journal, of no robot of this one
+    orders: list[tuple[int, int, dict[str, Any]]] = []  # of an earlier release: their rows are in them

@@ -16,18 +16,21 @@ from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg
 from onetape.accounts.entry_frames import unpack
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
-from onetape.model.enums import EventType, Kind, OrderState, PositionSide, RequestKind
+from onetape.model.enums import EventType, Kind, OrderState, PositionSide, RequestKind, Side
 from onetape.model.ids import parse_client_id, robot_tag
 from onetape.model.instrument import DECIMALS_MAX, Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
+from onetape.model.order import OrderSpec
 from onetape.model.sections import OPERATOR
 from onetape.model.time import DAY, HOUR, MINUTE
 from onetape.model.typed import from_json
-from onetape.orders.order_frames import FillFrame, fill_of, request_of
+from onetape.orders.machine import OrderEvent, OrderLife
+from onetape.orders.order_frames import FillFrame, fill_of, news_of, request_of
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
+from onetape.projections.orders import Key, Order
 from onetape.recorder.batch import Batch, FillKey, Row
 from onetape.recorder.income import income_of
-from onetape.recorder.kept import Order, ProjectionRecord, Robot, Trip, Waiting
+from onetape.recorder.kept import ProjectionRecord, RecordedOrder, Robot, Trip, Waiting
 from onetape.recorder.worth import CAPITAL, Figures, Worth, exact
 from onetape.tape.journal import Frame
 from onetape.tape.payloads import fields
@@ -53,13 +56,17 @@ GAP_MAX: Final = 1440
 # Denials that happen before an order leaves are no news of a venue, but ends all the same.
 ENDED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
 # The last words of a gateway on an order that it has not placed itself -> how the order ends.
-_LAST: Final = {"canceled": "CANCELED", "expired": "EXPIRED", "rejected": "REJECTED", "absent": "CANCELED"}
+_LAST: Final = {
+    "canceled": OrderEvent.VENUE_CANCEL,
+    "expired": OrderEvent.EXPIRE,
+    "rejected": OrderEvent.REJECT,
+    "absent": OrderEvent.VENUE_CANCEL,
+}
 NOT_FOUND: Final = "its journal was lost, and it did not work at the venue any more"
 
 _SCALES: Final[tuple[int, ...]] = tuple(10**decimals for decimals in range(max(DECIMALS_MAX, MONEY_DECIMALS) + 1))
 ONE: Final = 10**MONEY_DECIMALS  # of what is counted
 _BID_AND_ASK: Final = fields("quote", "bid", "ask")
-_NEWS: Final = fields("order_event", "order_id", "venue_id", "price", "size", "filled", "code", "state", "robot")
 
 
 def _number(units: int, decimals: int) -> float:
@@ -88,12 +95,12 @@ class Projection:
         self.recorded: Container[FillKey] = ()
         self.earlier: list[Row] = []
         # Orders of earlier journals, until the gateway has looked for them.
-        self._not_found: set[tuple[int, int]] = set()
+        self._not_found: set[Key] = set()
         self._instruments: dict[str, Instrument] = {}
         self._streams: dict[int, str] = {}
         self._currencies: dict[int, str] = {}
         self._robots: dict[int, Robot] = {}
-        self._orders: dict[tuple[int, int], Order] = {}  # below 0: of an earlier journal, of no robot of this one
+        self._orders: dict[Key, RecordedOrder] = {}  # below 0: of an earlier journal, of no robot of this one
         self._waiting: dict[int, Waiting] = {}
         self._booking = Booking(self._instruments)
         self._trips: dict[tuple[int, str, PositionSide], Trip] = {}
@@ -170,10 +177,10 @@ class Projection:
         self._worth.add_instrument(instrument)
         for row in [row for row in self.earlier if row["symbol"] == instrument.symbol]:
             self.earlier.remove(row)
-            lowest = min((0, *(robot for robot, _ in self._orders)))
-            key = lowest - 1, row["order_id"] % (1 << 64)
-            self._orders[key] = _order_of(row, instrument)
-            self._not_found.add(key)
+            order = _order_of(row, instrument, min((0, *(robot for robot, _ in self._orders))) - 1)
+            order.take_incarnation()
+            self._orders[order.key] = RecordedOrder(order, row)
+            self._not_found.add(order.key)
 
     def _params(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
@@ -183,6 +190,9 @@ class Projection:
             self._currencies[record["currency"]] = record["name"]
         elif "slots" in record:
             self._slots = record["slots"]
+        elif "opened" in record:
+            for recorded in self._orders.values():
+                recorded.order.take_incarnation()
 
     def _position(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
@@ -208,18 +218,20 @@ class Projection:
         record = msgspec.msgpack.decode(frame.payload)
         match record.get("kind"), record.get("state"):
             case "exchange", "new":  # the exchange that there is now knows nothing of them
-                rows = [*self.earlier, *(order.row for order in self._orders.values())]
+                rows = [*self.earlier, *(each.row for each in self._orders.values())]
                 self._expire(rows, frame.time, OTHER_EXCHANGE)
                 self._orders.clear()
                 self.earlier.clear()
             case "reconciled", _:
                 gone = [self._orders.pop(key) for key in sorted(self._not_found)]
-                self._expire([order.row for order in gone], frame.time, NOT_FOUND)
+                self._expire([each.row for each in gone], frame.time, NOT_FOUND)
             case "order", "attributed" | "foreign" as word:
-                self._seen(record["subject"], "ACCEPTED", frame.time, is_attributed=word == "attributed")
+                event = OrderEvent.FOUND_WORKING
+                self._seen(record["subject"], event, frame.time, is_attributed=word == "attributed")
                 return
-            case "foreign order", news:
-                self._seen(record["subject"], _LAST.get(str(news), ""), frame.time)
+            case "foreign order", word:
+                if (last := _LAST.get(str(word))) is not None:
+                    self._seen(record["subject"], last, frame.time)
                 return
             case _:
                 return
@@ -227,32 +239,33 @@ class Projection:
 
     # --- orders of earlier journals ---------------------------------------------------------------
 
-    def _earlier(self, tag: str, order_id: int) -> tuple[int, int] | None:
+    def _earlier(self, tag: str, order_id: int) -> Key | None:
         """Returns the key of an open order of an earlier journal. tag: of its robot."""
-        for key, order in self._orders.items():
-            strategy = order.row["strategy"]
+        for key, recorded in self._orders.items():
+            strategy = recorded.row["strategy"]
             if key[0] < 0 and key[1] == order_id and (strategy == OPERATOR or robot_tag(strategy) == tag):
                 return key
         return None
 
-    def _take_over(self, key: tuple[int, int], robot: int) -> None:
+    def _take_over(self, key: Key, robot: int) -> None:
         """Goes on with an order of an earlier journal. robot: whose it is in this one, 0: nobody's."""
         self._not_found.discard(key)
         if robot:
-            self._orders[robot, key[1]] = self._orders.pop(key)
+            recorded = self._orders.pop(key)
+            recorded.order.robot = robot
+            self._orders[recorded.order.key] = recorded
 
-    def _seen(self, client_id: str, state: str, time: int, *, is_attributed: bool = False) -> None:
-        """The gateway has found an order at the venue that its journal does not have, or has heard of its end. state:
-        as it is then, "": as it was; is_attributed: it is of a robot that has attached."""
+    def _seen(self, client_id: str, event: OrderEvent, time: int, *, is_attributed: bool = False) -> None:
+        """The gateway has found an order at the venue that its journal does not have, or has heard of its end.
+        is_attributed: it is of a robot that has attached."""
         named = parse_client_id(client_id)
-        if not state or named is None or (key := self._earlier(named.tag, named.order_id)) is None:
+        if named is None or (key := self._earlier(named.tag, named.order_id)) is None:
             return
-        order, before = self._orders[key], _counted(self._orders[key].row)
-        order.row |= {"state": "PARTIALLY_FILLED" if state == "ACCEPTED" and order.traded else state, "ts_last": time}
-        self._note(order.row, before)
+        recorded = self._orders[key]
+        recorded.order.life.on_event(event)
         numbers = (n for n, each in self._robots.items() if is_attributed and robot_tag(each.name) == named.tag)
         self._take_over(key, next(numbers, 0))
-        self._drop_ended(key, order)
+        self._changed(recorded, time)
 
     def _expire(self, rows: list[Row], time: int, reason: str) -> None:
         for row in rows:
@@ -271,8 +284,13 @@ class Projection:
 
     def _request(self, frame: Frame) -> None:
         symbol = self._streams[frame.stream]
-        robot, kind, order_id, spec, is_denied, _, _ = request_of(frame.payload, symbol)
-        if kind is not RequestKind.PLACE or (robot, order_id) in self._orders:
+        request = request_of(frame.payload, symbol)
+        robot, order_id, spec = request.robot, request.order_id, request.spec
+        if (recorded := self._orders.get((robot, order_id))) is not None:
+            if request.kind is not RequestKind.PLACE:
+                recorded.order.take_request(request)
+            return
+        if request.kind is not RequestKind.PLACE:
             return
         name = self._robots[robot].name if robot in self._robots else ""
         if (key := self._earlier(robot_tag(name), order_id)) is not None:
@@ -297,70 +315,58 @@ class Projection:
             "qty": _number(spec.size_int, instrument.size_decimals),
             "filled": 0.0,
             "average_price": None,
-            "state": "DENIED" if is_denied else "SUBMITTED",
+            "state": "DENIED" if request.is_denied else "SUBMITTED",
             "code": 0,
             "reason": None,
             "tag": spec.tag,
             "bid": _number(bid, instrument.price_decimals) if bid else None,
             "ask": _number(ask, instrument.price_decimals) if ask else None,
         }
-        order = Order(row, spec.size_int)
         self._note(row, ())
-        if not is_denied:
-            self._orders[robot, order_id] = order
+        if not request.is_denied:
+            self._orders[robot, order_id] = RecordedOrder(Order.placed(request, frame.time), row)
 
     def _news(self, frame: Frame) -> None:
-        order_id, venue, price, size, filled, code, state, robot = _NEWS.unpack(frame.payload)
-        order = self._orders.get((robot, order_id))
-        if order is None:
-            return
-        instrument, before = self._instruments[order.row["symbol"]], _counted(order.row)
-        order.row["state"], order.row["ts_last"] = str(OrderState.from_id(state)), frame.time
-        order.row |= {"code": code, "reason": order.row["reason"] if code else None}
-        if venue:
-            order.row["venue_order_id"] = str(venue)
-        if price:
-            order.row["price"] = _number(price, instrument.price_decimals)
-        if size:
-            order.size, order.row["qty"] = size, _number(size, instrument.size_decimals)
-        order.row["filled"] = _number(max(filled, order.traded), instrument.size_decimals)
-        self._note(order.row, before)
-        self._drop_ended((robot, order_id), order)
+        news = news_of(frame)
+        if (recorded := self._orders.get((news.robot, news.order_id))) is not None:
+            recorded.order.take_news(news)
+            self._changed(recorded, frame.time)
 
     def _reply(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
-        order = self._orders.get((record["robot"], record["order"])) if "order" in record else None
-        if order is not None:
-            order.row["reason"] = record["reason"]
+        recorded = self._orders.get((record["robot"], record["order"])) if "order" in record else None
+        if recorded is not None:
+            recorded.order.reason = record["reason"]
 
-    def _traded(self, key: tuple[int, int], fill: FillFrame, time: int) -> None:
-        if key not in self._orders and fill.venue:
-            its = ((each, order.row["venue_order_id"]) for each, order in self._orders.items() if each[0] < 0)
-            key = next((each for each, venue in its if venue == str(fill.venue)), key)
-        order = self._orders.get(key)
-        if order is None:
-            return
-        instrument, before = self._instruments[order.row["symbol"]], _counted(order.row)
-        order.traded += fill.size
-        order.spent += fill.size * fill.price
-        row = order.row
-        if fill.venue:  # a fill may be told before the order's acknowledgement, or without one
-            row["venue_order_id"] = str(fill.venue)
-        row["filled"] = max(row["filled"], _number(order.traded, instrument.size_decimals))
-        row["average_price"] = _number(order.spent, instrument.price_decimals) / order.traded
-        row["ts_last"] = time
-        if row["state"] not in ENDED:
-            row |= {"state": "FILLED" if order.traded >= order.size else "PARTIALLY_FILLED", "code": 0, "reason": None}
-        self._note(order.row, before)
-        self._drop_ended(key, order)
+    def _traded(self, fill: FillFrame, time: int) -> None:
+        recorded = self._orders.get((fill.robot, fill.order_id))
+        if recorded is None and fill.venue:
+            earlier = (each for key, each in self._orders.items() if key[0] < 0)
+            recorded = next((each for each in earlier if each.order.venue_id == fill.venue), None)
+        if recorded is not None:
+            recorded.order.take_fill(fill)
+            self._changed(recorded, time)
 
-    def _drop_ended(self, key: tuple[int, int], order: Order) -> None:
-        """An order that has ended is kept until its fills are here."""
-        row = order.row
-        filled = row["filled"] or 0.0
-        if row["state"] in ENDED and _number(order.traded, self._instruments[row["symbol"]].size_decimals) >= filled:
-            self._orders.pop(key, None)
-            self._not_found.discard(key)
+    def _changed(self, recorded: RecordedOrder, time: int) -> None:
+        """Writes the row of an order as it is now. One that has ended is let go."""
+        order, row = recorded.order, recorded.row
+        instrument, before = self._instruments[order.spec.symbol], _counted(row)
+        row |= {
+            "ts_last": time,
+            "state": str(order.state),
+            "code": order.code,
+            "reason": order.reason or None,
+            "venue_order_id": str(order.venue_id) if order.venue_id else "",
+            "price": _number(order.price, instrument.price_decimals) if order.price else None,
+            "qty": _number(order.size, instrument.size_decimals),
+            "filled": _number(order.filled, instrument.size_decimals),
+        }
+        if order.filled:
+            row["average_price"] = _number(order.spent, instrument.price_decimals) / order.filled
+        self._note(row, before)
+        if order.state.is_final:
+            del self._orders[order.key]
+            self._not_found.discard(order.key)
 
     def _note(self, row: Row, before: tuple[str, ...]) -> None:
         """before: what it was counted as. It counts for the hour in which it was made."""
@@ -411,7 +417,7 @@ class Projection:
                 "fee_exact": exact(fill.fee),
             }
         )
-        self._traded((fill.robot, fill.order_id), fill, frame.time)
+        self._traded(fill, frame.time)
         if self.is_begun:
             report = FillReport(
                 symbol,
@@ -724,7 +730,7 @@ class Projection:
                 streams=self._streams,
                 currencies=self._currencies,
                 robots=self._robots,
-                orders=[(*key, order) for key, order in self._orders.items()],
+                open_orders=[*self._orders.values()],
                 waiting=list(self._waiting.items()),
                 booking=self._booking.to_record(),
                 trips=[(*key, trip) for key, trip in self._trips.items()],
@@ -746,7 +752,11 @@ class Projection:
             self._instruments[symbol] = Instrument.from_msgpack(packed)
             self._worth.add_instrument(self._instruments[symbol])
         self._streams, self._currencies, self._robots = kept.streams, kept.currencies, kept.robots
-        self._orders = {(robot, order_id): order for robot, order_id, order in kept.orders}
+        self._orders = {each.order.key: each for each in kept.open_orders}
+        for robot, order_id, former in kept.orders:
+            row = former["row"]
+            order = _order_of(row, self._instruments[row["symbol"]], robot)
+            self._orders[robot, order_id] = RecordedOrder(order, row)
         self._booking.restore(kept.booking)
         self._trips = {(slot, symbol, side): trip for slot, symbol, side, trip in kept.trips}
         self._worth.restore(kept.worth)
@@ -764,10 +774,19 @@ _QUOTE: Final = EventType.QUOTE.id
 _NONE: Final = bytes(8)
 
 
-def _order_of(row: Row, instrument: Instrument) -> Order:
+def _order_of(row: Row, instrument: Instrument, robot: int) -> Order:
     """Makes the order that a row was written of."""
-    size, traded = (round((row[name] or 0) * _SCALES[instrument.size_decimals]) for name in ("qty", "filled"))
-    return Order(row, size, traded, round((row["average_price"] or 0) * traded * _SCALES[instrument.price_decimals]))
+    size, filled = (round((row[name] or 0) * _SCALES[instrument.size_decimals]) for name in ("qty", "filled"))
+    scale = _SCALES[instrument.price_decimals]
+    price, spent = round((row["price"] or 0) * scale), round((row["average_price"] or 0) * filled * scale)
+    spec = OrderSpec(symbol=row["symbol"], side=Side(row["side"]), size_int=size, price_int=price)
+    state, venue = OrderState(row["state"]), row["venue_order_id"]
+    life = OrderLife(size, state, filled, accepted=state is not OrderState.SUBMITTED)
+    life.cancel_open = state is OrderState.PENDING_CANCEL
+    order = Order(spec, robot, row["order_id"] % (1 << 64), row["ts_created"], life, price, spent=spent)
+    order.venue_id = int(venue) if venue.isdigit() else 0
+    order.code, order.reason = row["code"], row["reason"] or ""
+    return order
 
 
 def _counted(row: Row) -> tuple[str, ...]:
