@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 import subprocess
 from collections import Counter
@@ -89,6 +90,15 @@ CORE = [p for p in FILES if p.suffix in (".hpp", ".cpp") and p.is_relative_to(RO
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _trees() -> Iterator[None]:
+    """Millions of nodes, a gigabyte: no garbage is looked for among them, and they do not stay."""
+    gc.disable()
+    yield
+    nodes.cache_clear()
+    gc.enable()
 
 
 @cache

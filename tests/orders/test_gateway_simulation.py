@@ -29,10 +29,10 @@ from orders.gateway_seeds import KINDS, Seed, SellToBuyWorld, drawn
 from orders.gateway_world import World
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
-SEEDS = 1000 if LONG else 50  # of each kind, and twice as many of
+SEEDS = 1000 if LONG else 20  # of each kind, and twice as many of
 NEWEST = ("aster", "pacifica")
 LONGER = 10 if LONG else 3  # of these trade five minutes
-DRAWN = 200 if LONG else 16  # a second or two each
+DRAWN = 200 if LONG else 24  # a second or two each
 
 
 @pytest.mark.parametrize("kind", KINDS)

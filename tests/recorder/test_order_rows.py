@@ -71,3 +71,17 @@ def test_an_order_whose_fills_alone_are_told_has_the_venue_s_id():
     tape.fill()
     (row,) = tape.projection.drain().changed["record_orders"].values()
     assert (row["state"], row["venue_order_id"]) == ("FILLED", "7")
+
+
+def test_an_order_that_an_earlier_release_kept_goes_on():
+    tape = Tape()
+    tape.news(OrderNews.ACCEPTED)
+    tape.projection.drain()
+    record = msgspec.json.decode(tape.projection.to_record())
+    (kept,) = record.pop("open_orders")
+    record["orders"] = [[1, ORDER, {"row": kept["row"], "size": SIZE, "traded": 0, "spent": 0}]]
+    tape.projection = Projection("main", "j")
+    tape.projection.restore(msgspec.json.encode(record))
+    tape.fill()
+    (row,) = tape.projection.drain().changed["record_orders"].values()
+    assert (row["state"], row["filled"], row["average_price"], row["venue_order_id"]) == ("FILLED", 0.04, 60000.0, "7")

@@ -7,13 +7,16 @@ from typing import Any
 import msgspec
 
 from onetape.accounts.booking import BookingRecord
-from onetape.model.enums import PositionSide
+from onetape.model.enums import OrderState, PositionSide, Side
+from onetape.model.instrument import Instrument
+from onetape.model.order import OrderSpec
+from onetape.orders.machine import OrderLife
 from onetape.orders.reports import FillReport
 from onetape.projections.orders import Key, Order
 from onetape.recorder.batch import Row
 from onetape.recorder.worth import WorthRecord
 
-__all__ = ["ProjectionRecord", "RecordedOrder", "Robot", "Trip", "Waiting"]
+__all__ = ["ProjectionRecord", "RecordedOrder", "Robot", "Trip", "Waiting", "order_of"]
 
 
 class Robot(msgspec.Struct):
@@ -26,6 +29,21 @@ class RecordedOrder(msgspec.Struct):
 
     order: Order
     row: Row
+
+
+def order_of(row: Row, instrument: Instrument, robot: int) -> Order:
+    """Makes the order that a row was written of."""
+    price_scale, size_scale = 10**instrument.price_decimals, 10**instrument.size_decimals
+    size, filled = (round((row[name] or 0) * size_scale) for name in ("qty", "filled"))
+    price, spent = round((row["price"] or 0) * price_scale), round((row["average_price"] or 0) * filled * price_scale)
+    spec = OrderSpec(symbol=row["symbol"], side=Side(row["side"]), size_int=size, price_int=price)
+    state, venue = OrderState(row["state"]), row["venue_order_id"]
+    life = OrderLife(size, state, filled, accepted=state is not OrderState.SUBMITTED)
+    life.cancel_open = state is OrderState.PENDING_CANCEL
+    order = Order(spec, robot, row["order_id"] % (1 << 64), row["ts_created"], life, price, spent=spent)
+    order.venue_id = int(venue) if venue.isdigit() else 0
+    order.code, order.reason = row["code"], row["reason"] or ""
+    return order
 
 
 class Trip(msgspec.Struct):

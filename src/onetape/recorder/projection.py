@@ -16,21 +16,20 @@ from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg
 from onetape.accounts.entry_frames import unpack
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
-from onetape.model.enums import EventType, Kind, OrderState, PositionSide, RequestKind, Side
+from onetape.model.enums import EventType, Kind, PositionSide, RequestKind
 from onetape.model.ids import parse_client_id, robot_tag
 from onetape.model.instrument import DECIMALS_MAX, Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
-from onetape.model.order import OrderSpec
 from onetape.model.sections import OPERATOR
 from onetape.model.time import DAY, HOUR, MINUTE
 from onetape.model.typed import from_json
-from onetape.orders.machine import OrderEvent, OrderLife
+from onetape.orders.machine import OrderEvent
 from onetape.orders.order_frames import FillFrame, fill_of, news_of, request_of
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.projections.orders import Key, Order
 from onetape.recorder.batch import Batch, FillKey, Row
 from onetape.recorder.income import income_of
-from onetape.recorder.kept import ProjectionRecord, RecordedOrder, Robot, Trip, Waiting
+from onetape.recorder.kept import ProjectionRecord, RecordedOrder, Robot, Trip, Waiting, order_of
 from onetape.recorder.worth import CAPITAL, Figures, Worth, exact
 from onetape.tape.journal import Frame
 from onetape.tape.payloads import fields
@@ -177,7 +176,7 @@ class Projection:
         self._worth.add_instrument(instrument)
         for row in [row for row in self.earlier if row["symbol"] == instrument.symbol]:
             self.earlier.remove(row)
-            order = _order_of(row, instrument, min((0, *(robot for robot, _ in self._orders))) - 1)
+            order = order_of(row, instrument, min((0, *(robot for robot, _ in self._orders))) - 1)
             order.take_incarnation()
             self._orders[order.key] = RecordedOrder(order, row)
             self._not_found.add(order.key)
@@ -755,7 +754,7 @@ class Projection:
         self._orders = {each.order.key: each for each in kept.open_orders}
         for robot, order_id, former in kept.orders:
             row = former["row"]
-            order = _order_of(row, self._instruments[row["symbol"]], robot)
+            order = order_of(row, self._instruments[row["symbol"]], robot)
             self._orders[robot, order_id] = RecordedOrder(order, row)
         self._booking.restore(kept.booking)
         self._trips = {(slot, symbol, side): trip for slot, symbol, side, trip in kept.trips}
@@ -772,21 +771,6 @@ _COUNTED: Final[tuple[dict[str, tuple[str, ...]], ...]] = tuple(
 )
 _QUOTE: Final = EventType.QUOTE.id
 _NONE: Final = bytes(8)
-
-
-def _order_of(row: Row, instrument: Instrument, robot: int) -> Order:
-    """Makes the order that a row was written of."""
-    size, filled = (round((row[name] or 0) * _SCALES[instrument.size_decimals]) for name in ("qty", "filled"))
-    scale = _SCALES[instrument.price_decimals]
-    price, spent = round((row["price"] or 0) * scale), round((row["average_price"] or 0) * filled * scale)
-    spec = OrderSpec(symbol=row["symbol"], side=Side(row["side"]), size_int=size, price_int=price)
-    state, venue = OrderState(row["state"]), row["venue_order_id"]
-    life = OrderLife(size, state, filled, accepted=state is not OrderState.SUBMITTED)
-    life.cancel_open = state is OrderState.PENDING_CANCEL
-    order = Order(spec, robot, row["order_id"] % (1 << 64), row["ts_created"], life, price, spent=spent)
-    order.venue_id = int(venue) if venue.isdigit() else 0
-    order.code, order.reason = row["code"], row["reason"] or ""
-    return order
 
 
 def _counted(row: Row) -> tuple[str, ...]:
