@@ -166,8 +166,8 @@ def _request_of(payload: bytes, symbol: str) -> RequestFrame:
         tag=tag.rstrip(b"\0").decode("utf-8", "replace"),
         once=key_of(payload[REQUEST.size :]) if len(payload) > REQUEST.size else None,
     )
-    marks = (bool(flags & flag) for flag in (DENIED_FLAG, HELD_FLAG, REISSUE_FLAG))
-    return RequestFrame(robot, _KINDS[kind], order_id, spec, *marks)
+    is_denied, is_held, is_reissue = bool(flags & DENIED_FLAG), bool(flags & HELD_FLAG), bool(flags & REISSUE_FLAG)
+    return RequestFrame(robot, _KINDS[kind], order_id, spec, is_denied, is_held, is_reissue)
 
 
 def key_of(more: bytes) -> RequestKey | None:
