@@ -82,6 +82,8 @@ def step(orders: Orders, word: str) -> None:
         ("place, incarnation, absent", "", 0, 0),
         ("place, accepted, incarnation", "ACCEPTED", 10, 0),
         ("hold, incarnation", "SUBMITTED", 10, 0),
+        ("hold, reissue, incarnation", "UNKNOWN", 10, 0),
+        ("hold, reissue, cancel, incarnation", "UNKNOWN", 10, 0),
         ("place, lost", "UNKNOWN", 10, 0),
         ("place, lost, fill 3", "PARTIALLY_FILLED", 10, 3),
         ("accepted, fill 3", "", 0, 0),

@@ -77,7 +77,7 @@ class Order:
 
     def take_request(self, request: RequestFrame) -> None:
         kind = request.kind
-        if kind is RequestKind.PLACE:
+        if kind is RequestKind.PLACE or request.is_reissue:  # with a reissue it leaves for the venue
             self.is_held = request.is_held
         self.is_canceling |= kind is RequestKind.CANCEL
         self.life.on_request(kind, request.spec.size_int, is_reissue=request.is_reissue)
