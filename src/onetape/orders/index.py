@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
+from onetape.model.enums import RequestKind
 from onetape.orders.calls import OrderProtocol
-from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import Managed
 from onetape.orders.working import Working
 
@@ -98,8 +98,6 @@ class OrderIndex:
 
         What was filled before, there or inside, the new one knows nothing of: it is smaller by
         that. It has a client id of its own, so that no late word of the one before is taken for it.
-        To the robot's order it is an amendment that changes nothing: while it is unanswered the
-        order is PENDING_UPDATE, lost it is UNKNOWN, refused it is CANCELED.
         """
         self.mark(order)
         if name != order.name:
@@ -111,9 +109,9 @@ class OrderIndex:
         order.reported_time = order.asks = order.not_found = 0
         order.sent_at = now
         order.amended_at = 0  # what was asked of the one before does not arrive at this one
+        life.on_request(RequestKind.AMEND, life.size, is_reissue=True)
         if life.accepted:
             order.reissue_open, order.amend_to = True, (order.price, life.size)
-            life.on_event(OrderEvent.AMEND_REQUEST, size=life.size)
 
     def end(self, order: Managed) -> None:
         """Moves an order from the open to the ended ones, and drops the oldest of these."""

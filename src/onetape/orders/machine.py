@@ -287,13 +287,16 @@ class OrderLife:
 
     def on_request(self, kind: RequestKind, size: int, *, is_reissue: bool = False) -> None:
         """Takes in a request as a journal has it. size: of an amendment; is_reissue: of an amendment: what is left of
-        the order is placed again, which ends whatever was asked of the venue before."""
+        the order is placed again, which ends whatever was asked of the venue before. Of an order that has worked there
+        this is an amendment that changes nothing: unanswered it is PENDING_UPDATE, lost UNKNOWN, refused CANCELED."""
         if kind is RequestKind.PLACE:
             self.on_event(OrderEvent.SUBMIT)
         elif kind is RequestKind.CANCEL:
             self.on_event(OrderEvent.CANCEL_REQUEST)
         elif is_reissue:
             self.on_event(OrderEvent.CANCEL_REJECT)
+            if self.accepted:
+                self.on_event(OrderEvent.AMEND_REQUEST, size=self.size)
         else:
             self.on_event(OrderEvent.AMEND_REQUEST, size=size)
 

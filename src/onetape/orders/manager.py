@@ -587,7 +587,6 @@ class OrderManager:
         robot, order_id = self.owner_of(report.client_id) or (0, 0)
         former = self.by_robot.get((robot, order_id))
         if former is not None and former.is_open:  # placed again, and no tape says so
-            former.life.cancel_open = False  # that was done, of the one before
             self.index.reissue(former, report.client_id, now)
             self._order(report, now)
             return

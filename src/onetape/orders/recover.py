@@ -100,13 +100,14 @@ class Recovery:
         former = self.manager.index.get(client_id)
         if former is None or not former.is_open:
             return
-        former.life.on_request(kind, spec.size_int, is_reissue=is_reissue)
-        if kind is RequestKind.CANCEL:
-            former.is_taken_off = is_reissue
-        elif is_reissue:
+        if kind is RequestKind.AMEND and is_reissue:
             chars = self.manager.venue.client_id_chars
             name = client_id if former.is_held else former.next_name(chars)
             self.manager.index.reissue(former, name, time)
+            return
+        former.life.on_request(kind, spec.size_int)
+        if kind is RequestKind.CANCEL:
+            former.is_taken_off = is_reissue
         else:
             former.amended_at = time
             former.amend_to = (spec.price_int, spec.size_int)
