@@ -258,6 +258,18 @@ def test_layouts_of_payloads_have_one_home():
     assert matches(paths, r"""struct\.\w+\(f?["']<[^"']*[qQ]""") == []
 
 
+def test_the_state_machine_of_an_order_is_fed_in_one_place():
+    """Who feeds it beside `Order` has a rule of his own of what a request, a report or a fill does."""
+    paths = [path for path in OURS if path.parent != SOURCE / "orders" or path.stem not in ("order", "managed")]
+    assert (
+        matches(
+            paths,
+            r"\blife\.(on_(event|fill|incarnation)\(|(state|size|filled|accepted|cancel_open|update_open)\b.* = )",
+        )
+        == []
+    )
+
+
 def test_names_of_tests_are_rules():
     """The tests are the specification: a name states a rule. A table's rows or a docstring may."""
     short = [

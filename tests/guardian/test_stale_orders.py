@@ -31,7 +31,7 @@ from onetape.model.errors import BadConfig
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.machine import OrderLife
-from onetape.projections.orders import Order
+from onetape.orders.order import Order
 from onetape.risk.halts import Priced
 from onetape.store.config import parse_config
 from onetape.tape.journal import JournalReader, JournalWriter

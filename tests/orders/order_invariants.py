@@ -5,7 +5,7 @@ from __future__ import annotations
 from onetape.gateway.account_projection import AccountView
 from onetape.gateway.options import gateway_journal
 from onetape.orders.managed import Managed
-from onetape.projections.orders import Order
+from onetape.orders.order import Order
 from onetape.tape.journal import JournalReader
 from orders.gateway_invariants import Broken
 

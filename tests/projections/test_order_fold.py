@@ -17,6 +17,7 @@ from onetape.model.enums import (
     TriggerBy,
 )
 from onetape.orders.order_frames import HELD_FLAG, LOCAL_FLAG, REISSUE_FLAG, REQUEST, FillFrame
+from onetape.orders.reports import INTERNAL_TRADES
 from onetape.projections.orders import Orders
 from onetape.tape.journal import Frame
 from onetape.tape.payloads import fields
@@ -108,10 +109,19 @@ def test_an_order_has_the_price_of_its_fills_and_the_reason_of_its_last_refusal(
     payload = NEWS.pack(7, 0, 0, 10, 4401, OrderNews.CANCEL_REJECTED.id, 1)
     orders.news(frame(EventType.ORDER_EVENT, payload, LOCAL_FLAG))
     order = orders.working[ORDER]
-    assert (order.spent, order.venue_id, order.price) == (600, 5, 100)
+    assert (order.spent, order.venue_id, order.price) == (600, "5", 100)
     assert (order.code, order.reason) == (4401, "too late")
     step(orders, "fill 1")
     assert (order.code, order.reason, order.spent) == (0, "", 700)
+
+
+def test_what_was_filled_inside_has_the_number_of_the_other_order():
+    orders = Orders()
+    step(orders, "place")
+    step(orders, "accepted")
+    sides = Side.BUY, Liquidity.MAKER, PositionSide.BOTH
+    orders.fill(FillFrame(ORDER[1], 77, INTERNAL_TRADES + 1, 1, 100, 4, 0, *sides, ORDER[0], 0))
+    assert (orders.working[ORDER].filled, orders.working[ORDER].venue_id) == (4, "5")
 
 
 def test_a_fill_that_is_told_twice_counts_once():

@@ -23,8 +23,8 @@ from onetape.hedge.saga import Fills
 from onetape.model.enums import EventType, RequestKind
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
+from onetape.orders.order import Key, Order
 from onetape.orders.order_frames import FillFrame, fill_of, news_of, request_of
-from onetape.projections.orders import Key, Order
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.segments import is_tape
 
@@ -126,11 +126,11 @@ class OrderTape:
                     placed = Placed(Order.placed(request, frame.time))
                     self._placed[placed.order.key] = self._commands[once.key] = placed
                 elif placed is not None and request.kind is not RequestKind.PLACE:
-                    placed.order.take_request(request)
+                    placed.order.take_request_frame(request)
             case EventType.ORDER_EVENT.id:
                 news = news_of(frame)
                 if (placed := self._placed.get((news.robot, news.order_id))) is not None:
-                    placed.order.take_news(news)
+                    placed.order.take_news_frame(news)
             case EventType.PARAMS.id:
                 if "opened" in msgspec.msgpack.decode(frame.payload):
                     for each in self._placed.values():
@@ -139,6 +139,6 @@ class OrderTape:
             case _:
                 fill = fill_of(frame.payload)
                 if (placed := self._placed.get((fill.robot, fill.order_id))) is not None:
-                    placed.order.take_fill(fill)
+                    placed.order.take_fill_frame(fill)
                     placed.note_fee(fill, frame.time)
         return placed

@@ -20,8 +20,8 @@ from onetape.gateway.options import gateway_journal
 from onetape.model.enums import EventType, OrderState
 from onetape.model.sections import Config
 from onetape.model.time import MS
+from onetape.orders.order import Order
 from onetape.orders.order_frames import fill_of
-from onetape.projections.orders import Order
 from onetape.tape.journal import Frame
 from onetape.tape.payloads import fields
 

@@ -21,9 +21,10 @@ from onetape.model.errors import OnetapeError, TornTape
 from onetape.model.instrument import Instrument
 from onetape.model.money import divide_half_even, money, money_text
 from onetape.orders.books import OPENING
+from onetape.orders.order import Key, Order
 from onetape.orders.order_frames import FillFrame, fill_of
 from onetape.orders.reports import INTERNAL_TRADES
-from onetape.projections.orders import Key, Order, Orders
+from onetape.projections.orders import Orders
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.payloads import fields
 from onetape.tape.segments import is_tape, list_segments
@@ -81,7 +82,7 @@ class AccountView:
         return {
             "id": row.order_id,
             "client_id": life.client_id(row.order_id) if life else "",
-            "venue_id": str(row.venue_id) if row.venue_id else "",
+            "venue_id": row.venue_id,
             "symbol": spec.symbol,
             "side": str(spec.side),
             "position_side": str(spec.position_side),
@@ -164,10 +165,8 @@ class AccountView:
             for side, qty in of.items()
         }
         for order in made.orders.orders.open:
-            venue = int(order.venue_id) if order.venue_id.isdigit() else 0
-            of = order.spec, order.robot, order.order_id, order.created, order.life, order.price, venue
             if order.robot:
-                self.placed.add(Order(*of, order.price * order.life.filled, is_held=order.is_held))
+                self.placed.add(order)
         for symbol, side, state in made.money.booking.account:
             if symbol in self.instruments:
                 self._holding(symbol, side).state = state

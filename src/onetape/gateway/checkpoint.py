@@ -34,7 +34,7 @@ from onetape.tape.segments import list_segments
 
 __all__ = ["Checkpoint", "Recovered", "checkpoint_file", "read_checkpoint", "recover", "write_checkpoint"]
 
-FORMAT: Final = 15  # of the records below; a test holds it to their shape
+FORMAT: Final = 16  # of the records below; a test holds it to their shape
 _PIN: Final = "books"  # of the frames that no checkpoint has
 
 

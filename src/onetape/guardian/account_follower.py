@@ -31,10 +31,10 @@ from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy, Trigge
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
+from onetape.orders.order import Key, Order
 from onetape.orders.order_frames import FillFrame, fill_of, request_of
 from onetape.orders.recover import Openings
 from onetape.orders.reports import FillReport
-from onetape.projections.orders import Key, Order
 from onetape.risk.halts import Priced
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.payloads import fields
@@ -324,7 +324,7 @@ class AccountFollower:
         spec, life = row.spec, self.view.robots.get(key[0])
         return StopRow(
             client_id=life.client_id(key[1]) if life is not None else "",
-            venue_id=str(row.venue_id or ""),
+            venue_id=row.venue_id,
             symbol=spec.symbol,
             position_side=spec.position_side,
             closes=spec.side,

@@ -17,7 +17,7 @@ from onetape.guardian.events import CancelOrder, Record, TakeShare
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TriggerBy
 from onetape.model.sections import GUARDIAN
 from onetape.model.time import SECOND, format_duration
-from onetape.projections.orders import Key, Order
+from onetape.orders.order import Key, Order
 
 __all__ = ["StaleOrders", "StaleRule", "StaleRules", "Top"]
 

@@ -104,14 +104,11 @@ class OrderIndex:
             order.reissues += 1
             self.rename(order, name)
             order.conditional = False  # else it was never there: it goes where its words say
-        life, order.is_held, order.is_taken_off = order.life, False, False
-        order.away = order.filled_outside = order.reported_filled = life.filled
+        order.take_request(RequestKind.AMEND, is_reissue=True)
+        order.away = order.filled_outside = order.reported_filled = order.life.filled
         order.reported_time = order.asks = order.not_found = 0
         order.sent_at = now
         order.amended_at = 0  # what was asked of the one before does not arrive at this one
-        life.on_request(RequestKind.AMEND, life.size, is_reissue=True)
-        if life.accepted:
-            order.reissue_open, order.amend_to = True, (order.price, life.size)
 
     def end(self, order: Managed) -> None:
         """Moves an order from the open to the ended ones, and drops the oldest of these."""

@@ -6,7 +6,6 @@ from typing import Final
 
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.time import SECOND
-from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import IntentOut, Managed, NewsOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.reports import FillReport
@@ -27,8 +26,7 @@ def take_off(manager: OrderManager, order: Managed, now: int) -> None:
     """Asks the venue to cancel what works there, and nothing about it is open. What is then left of
     it is not over."""
     manager.index.mark(order)
-    order.is_taken_off = True
-    manager.send_cancel(order, now)
+    manager.send_cancel(order, now, is_reissue=True)
 
 
 def take_in(manager: OrderManager, order: Managed) -> None:
@@ -36,8 +34,7 @@ def take_in(manager: OrderManager, order: Managed) -> None:
     manager.index.mark(order)
     order.pending.clear()
     order.reported_end, order.ask_at, order.lost_at = None, 0, 0
-    order.is_held = True
-    order.life.on_event(OrderEvent.CANCEL_REJECT)  # nothing is asked of the venue any more
+    order.take_back()
 
 
 def release(manager: OrderManager, order: Managed, now: int) -> bool:
@@ -58,9 +55,7 @@ def release(manager: OrderManager, order: Managed, now: int) -> bool:
 def end_held(manager: OrderManager, order: Managed, now: int, code: int, reason: str) -> None:
     """Ends a held order: denies it, or cancels what is left of it."""
     manager.index.mark(order)
-    word, event = OrderNews.DENIED, OrderEvent.DENY
-    if order.life.accepted:
-        word, event = OrderNews.CANCELED, OrderEvent.VENUE_CANCEL
-    order.life.on_event(event)
+    word = OrderNews.CANCELED if order.life.accepted else OrderNews.DENIED
+    order.take_news(word, 0)
     manager.outs.append(NewsOut(order, word, order.state, now, code, reason))
     manager.close(order)

@@ -38,7 +38,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from onetape.model.enums import OrderNews, OrderState, RequestKind
+from onetape.model.enums import OrderNews, OrderState
 from onetape.model.errors import InvariantViolation, check
 
 
@@ -284,28 +284,6 @@ class OrderLife:
                 self._learn(event, size)
             self._enter(cell)
         return cell
-
-    def on_request(self, kind: RequestKind, size: int, *, is_reissue: bool = False) -> None:
-        """Takes in a request as a journal has it. size: of an amendment; is_reissue: of an amendment: what is left of
-        the order is placed again, which ends whatever was asked of the venue before. Of an order that has worked there
-        this is an amendment that changes nothing: unanswered it is PENDING_UPDATE, lost UNKNOWN, refused CANCELED."""
-        if kind is RequestKind.PLACE:
-            self.on_event(OrderEvent.SUBMIT)
-        elif kind is RequestKind.CANCEL:
-            self.on_event(OrderEvent.CANCEL_REQUEST)
-        elif is_reissue:
-            self.on_event(OrderEvent.CANCEL_REJECT)
-            if self.accepted:
-                self.on_event(OrderEvent.AMEND_REQUEST, size=self.size)
-        else:
-            self.on_event(OrderEvent.AMEND_REQUEST, size=size)
-
-    def on_news(self, news: OrderNews, size: int) -> None:
-        """Takes in an order's report as a journal has it. size: of the order after it."""
-        event = NEWS_EVENTS[news]
-        if event is OrderEvent.CANCEL_ACK and not self.cancel_open:
-            event = OrderEvent.VENUE_CANCEL
-        self.on_event(event, size=size)
 
     def on_incarnation(self) -> None:
         """Takes in that another incarnation of the gateway begins: what has no answer by now never gets one."""

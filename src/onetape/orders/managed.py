@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-import msgspec
 from msgspec import field, structs
 
 from onetape.model.enums import (
@@ -22,7 +21,8 @@ from onetape.model.ids import ATTEMPT_MAX, parse_client_id
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN
-from onetape.orders.machine import OrderLife
+from onetape.orders.machine import ENDS, OrderLife
+from onetape.orders.order import Order
 from onetape.orders.reports import FillReport, OrderStatusReport
 
 __all__ = [
@@ -157,7 +157,6 @@ class Pending:
 
 # What a checkpoint calls fields that have another name since: it is read by later versions, too.
 _KEPT_AS: Final = {
-    "reissue_open": "is_again",
     "reissues": "again",
     "filled_outside": "elsewhere",
     "cancel_retries": "cancels_again",
@@ -171,23 +170,13 @@ _KEPT_AS: Final = {
 _OUR_TIMES: Final = ("created", "sent_at", "placed_at", "amended_at", "lost_at", "ask_at", "working_query_at")
 
 
-class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
-    """Keeps one order of the account. `robot` 0: an order that other hands made (foreign)."""
+class Managed(Order, eq=False, kw_only=True, rename=_KEPT_AS):
+    """Keeps one order of the account, with what its gateway knows of it beyond the journal."""
 
     client_id: str
-    robot: int
-    order_id: int
-    spec: OrderSpec
-    life: OrderLife
-    created: int
-    price: int
-    venue_id: str = ""
     conditional: bool = False  # it waits outside the book now
-    is_held: bool = False  # it waits here for orders of ours; the venue has nothing of it
     is_unfunded: bool = False  # held until its sub-account has the money: it holds none of it
-    is_taken_off: bool = False  # cancelled for an internal trade: what is left is placed again
-    reissue_open: bool = False  # what was left was placed again, and that is unanswered
-    reissues: int = 0  # how often
+    reissues: int = 0  # how often what was left was placed again
     sent_as: str = ""  # its client id at the venue, where that is another
     former: tuple[str, ...] = ()  # names, ours and the venue's, of orders there that are gone
     filled_outside: int = 0  # filled otherwise than by the order that the venue has now,
@@ -208,10 +197,7 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
     reported_filled: int = 0  # the most that the venue has said is filled
     reported_end: OrderNews | None = None  # it has ended there; fills are still to come
     reported_time: int = 0  # venue's time of the newest word about it
-    amend_to: tuple[int, int] = (0, 0)  # price and size that are asked for
-    amended_at: int = 0  # when that was last sent
-    code: int = 0  # of the last word about it, 0: it was no refusal or error,
-    reason: str = ""  # and in words
+    amended_at: int = 0  # when an amendment was last sent
 
     @property
     def is_protective(self) -> bool:
@@ -223,10 +209,6 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
     def name(self) -> str:
         """Returns the order's client id at the venue."""
         return self.sent_as or self.client_id
-
-    @property
-    def state(self) -> OrderState:
-        return self.life.state
 
     @property
     def is_open(self) -> bool:
@@ -264,6 +246,14 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
             pending.deadline += step
             if pending.resend_at:
                 pending.resend_at += step
+
+    def note_filled(self, report: OrderStatusReport) -> None:
+        """Takes in how much of it the venue says is filled. Of one that was seen there first none of the fills is
+        waited for."""
+        self.reported_filled = max(self.reported_filled, report.filled)
+        if self.is_met:
+            self.life.filled = max(self.life.filled, report.filled)
+            self.life.size = max(report.size or self.life.size, self.life.filled)
 
     def next_name(self, chars_max: int) -> str:
         """Returns the client id under which what is left is placed again, "" where there is none."""
@@ -312,8 +302,8 @@ def met(report: OrderStatusReport, robot: int, order_id: int) -> Managed:
         conditional=report.conditional,
         is_met=True,
     )
-    order.life.filled = report.filled
-    order.life.state, order.life.accepted = OrderState.ACCEPTED, True
+    state = report.state if report.state in ENDS else OrderState.ACCEPTED
+    order.life.filled, order.life.state, order.life.accepted = report.filled, state, True
     return order
 
 

@@ -34,7 +34,7 @@ from onetape.model.time import SECOND
 from onetape.orders.books import Books
 from onetape.orders.calls import REQUEST_KINDS, Call, OrderKey, OrderProtocol, Purpose
 from onetape.orders.index import OrderIndex
-from onetape.orders.machine import ENDS, NEWS_EVENTS, Effect, OrderEvent
+from onetape.orders.machine import ENDS, Effect, OrderEvent
 from onetape.orders.managed import (
     FillOut,
     HealthOut,
@@ -72,7 +72,6 @@ SENDS_MAX: Final = 4  # of one request that the venue refuses for now, or of a c
 
 # Named once: a member looked up at its class costs as much as a call.
 _PLACE: Final = RequestKind.PLACE
-_SUBMIT: Final = OrderEvent.SUBMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
 
 
@@ -119,11 +118,10 @@ class OrderManager:
     def submit(self, client_id: str, request: Request, now: int, *, held: bool = False) -> Managed:
         """Takes a new order that the gate has let through, and sends it. held: it is not sent yet."""
         order = requested_order(client_id, request, now)
-        order.is_held = held
+        order.take_request(_PLACE, is_held=held)
         spec, order.conditional = order.spec, self.waits_apart(order.spec)
         self.index.add(order)
         self.outs.append(IntentOut(order, _PLACE, spec.price_int, spec.size_int))
-        order.life.on_event(_SUBMIT)
         if not held:
             self.send(order, _PLACE, now)
         return order
@@ -131,15 +129,14 @@ class OrderManager:
     def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Managed:
         """Takes a new order that is denied and never sent."""
         order = requested_order(client_id, request, now)
+        order.take_request(_PLACE)
         self.index.add(order)
-        order.life.on_event(OrderEvent.SUBMIT)
         self._news(order, OrderNews.DENIED, now, code, reason)
         return order
 
     def cancel(self, order: Managed, now: int) -> None:
         """Cancels an order at the venue; while its placing is unanswered, as soon as it is answered."""
         self.index.mark(order)
-        was_taken_off, order.is_taken_off = order.is_taken_off, False
         if order.is_foreign or not order.is_open:
             self.refuse(order, OrderNews.CANCEL_REJECTED, now)
             return
@@ -149,7 +146,6 @@ class OrderManager:
         if RequestKind.PLACE in order.pending and (order.reissue_open or not order.life.accepted):
             if order.cancel_wanted:
                 return
-            order.life.on_event(OrderEvent.CANCEL_REQUEST)
             waiting = order.pending[RequestKind.PLACE]
             if waiting.resend_at:  # refused for now: it is nowhere
                 del order.pending[RequestKind.PLACE]
@@ -159,21 +155,20 @@ class OrderManager:
             self._intend_cancel(order)  # now: it holds, whoever dies before it can leave
             return
         if RequestKind.CANCEL in order.pending:
-            if was_taken_off:  # now it is over when it has gone
+            if order.is_taken_off:  # now it is over when it has gone
                 self._intend_cancel(order)
             return
         order.cancel_retries = 0
         self.send_cancel(order, now)
 
-    def send_cancel(self, order: Managed, now: int) -> None:
-        """Sends a cancel of an order that has no other request under way."""
-        order.life.on_event(OrderEvent.CANCEL_REQUEST)
-        self._intend_cancel(order)
+    def send_cancel(self, order: Managed, now: int, *, is_reissue: bool = False) -> None:
+        """Sends a cancel of an order that has no other request under way. is_reissue: as an intent has it."""
+        self._intend_cancel(order, is_reissue=is_reissue)
         self.send(order, RequestKind.CANCEL, now)
 
-    def _intend_cancel(self, order: Managed) -> None:
-        size, is_reissue = order.life.size, order.is_taken_off
-        self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, size, is_reissue))
+    def _intend_cancel(self, order: Managed, *, is_reissue: bool = False) -> None:
+        order.take_request(RequestKind.CANCEL, is_reissue=is_reissue)
+        self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, order.life.size, is_reissue))
 
     def cancel_once(self, order: Managed, now: int) -> None:
         """Cancels an order unless that is under way: for callers that repeat it until it is gone."""
@@ -201,13 +196,9 @@ class OrderManager:
         if not sent or order.is_held or not order.life.is_sent(OrderEvent.AMEND_REQUEST):
             self.refuse(order, OrderNews.UPDATE_REJECTED, now)
             return
-        self._amend_to(order, price, size)
+        order.take_request(RequestKind.AMEND, price or order.price, size or order.life.size)
         self.outs.append(IntentOut(order, RequestKind.AMEND, *order.amend_to, share=share))
         self.send(order, RequestKind.AMEND, now)
-
-    def _amend_to(self, order: Managed, price: int, size: int) -> None:
-        order.amend_to = (price or order.price, size or order.life.size)
-        order.life.on_event(OrderEvent.AMEND_REQUEST, size=order.amend_to[1])
 
     def refuse(
         self,
@@ -230,9 +221,9 @@ class OrderManager:
         before, so that absence is believed rather later than earlier.
         """
         order = requested_order(client_id, request, now)
+        order.take_request(_PLACE)
         order.conditional = self.waits_apart(order.spec)
         self.index.add(order)
-        order.life.on_event(_SUBMIT)
         self._reply_lost(order, _PLACE, order.spec.price_int, order.spec.size_int, now)
         return order
 
@@ -242,12 +233,12 @@ class OrderManager:
         if not order.life.is_sent(OrderEvent.AMEND_REQUEST):
             return
         order.amended_at = now
-        self._amend_to(order, price, size)
+        order.take_request(RequestKind.AMEND, price or order.price, size or order.life.size)
         self._reply_lost(order, RequestKind.AMEND, *order.amend_to, now)
 
     def _reply_lost(self, order: Managed, kind: RequestKind, price: int, size: int, now: int) -> None:
         self.outs.append(IntentOut(order, kind, price, size))
-        order.life.on_event(OrderEvent.REPLY_LOST)
+        order.take_news(OrderNews.LOST, 0)
         order.lost_at = order.ask_at = now
         self.outs.append(NewsOut(order, OrderNews.LOST, order.state, now, OrderOutcomeUnknown.code))
         self.outs.append(HealthOut("order", order.client_id, "unknown"))
@@ -340,7 +331,6 @@ class OrderManager:
             return
         news = OrderNews.CANCEL_REJECTED if is_cancel else OrderNews.UPDATE_REJECTED
         self._news(order, news, now, code, reason)
-        order.is_taken_off = order.is_taken_off and order.life.cancel_open
 
     def _query_answered(self, key: OrderKey, answer: Answer, now: int) -> None:
         row = next((t for t in answer.reports if isinstance(t, OrderStatusReport)), None)
@@ -528,22 +518,20 @@ class OrderManager:
         some times."""
         order.pending.pop(_PLACE, None)
         is_requested = order.life.cancel_open and RequestKind.CANCEL not in order.pending
-        order.cancel_wanted = False
+        is_reissue, order.cancel_wanted = order.is_taken_off, False
         order.ask_at = query_amended(order, report, now)
         if order.ask_at:  # its terms are not known yet
             self._accepted(order, now)
         else:
             order.price = report.price or order.price
-            order.reissue_open = False
             self._news(order, OrderNews.FOUND, now, size=report.size)
             order.lost_at = 0
         if not is_requested:
             return
         order.cancel_retries += 1
         if order.cancel_retries < SENDS_MAX:
-            self.send_cancel(order, now)
+            self.send_cancel(order, now, is_reissue=is_reissue)
         elif not order.ask_at:
-            order.is_taken_off = False
             code, reason = OrderOutcomeUnknown.code, "none of its cancels was answered"
             self.refuse(order, OrderNews.CANCEL_REJECTED, now, code, reason)
 
@@ -600,7 +588,6 @@ class OrderManager:
             word = "attributed" if robot else "foreign"
             self.outs.append(HealthOut("order", report.client_id, word, "warning"))
         if report.state in ENDS:
-            order.life.state = report.state
             self.close(order)
         else:
             self._compare(order, report, now)
@@ -635,7 +622,7 @@ class OrderManager:
         before = order.state
         if order.is_open:  # what was refused before it is no reason of how it stands
             order.code, order.reason = 0, ""
-        cell = order.life.on_fill(str(fill.trade_id), fill.size)
+        cell = order.take_fill(fill.trade_id, fill.price, fill.size)
         if cell is Effect.IMPOSSIBLE:
             self._count("fill of an order that cannot have one")
         self.outs.append(FillOut(order, fill))
@@ -648,7 +635,7 @@ class OrderManager:
     def _end(self, order: Managed, news: OrderNews, report: OrderStatusReport | None, now: int) -> None:
         """Takes in that an order has ended at the venue. Its fills come first: until they are here it is not over."""
         if report is not None:
-            self._note_filled(order, report)
+            order.note_filled(report)
         if order.reported_filled > order.life.filled:
             if not order.asking:  # its fills are usually on their way; or they were not there yet
                 is_first = order.reported_end is None
@@ -661,7 +648,6 @@ class OrderManager:
         if news is not OrderNews.UPDATED and self.before_end(order, news, now):
             return
         if order.is_open:
-            order.reissue_open = False
             code = report.code if report is not None else 0
             reason = report.reason if report is not None else ""
             order.pending.clear()
@@ -678,30 +664,20 @@ class OrderManager:
             # Else it is the trigger's time, of a service of its own: Binance dates it when what it
             # sent has ended, later than the end itself.
             order.reported_time = max(order.reported_time, report.time)
-        self._note_filled(order, report)
+        order.note_filled(report)
         if order.reported_filled > order.life.filled and order.is_open:
             # Usually its fills are on their way: asked a moment later.
             order.ask_at = order.ask_at or now + QUERY_AFTER[1]
         elif order.is_met and order.is_open and 0 < report.size <= order.life.filled:
             self._end(order, OrderNews.UPDATED, None, now)
 
-    def _note_filled(self, order: Managed, report: OrderStatusReport) -> None:
-        """Notes what is filled of an order that was seen at the venue first: none of them is waited for, and with the
-        last it has ended."""
-        order.reported_filled = max(order.reported_filled, report.filled)
-        if order.is_met:
-            order.life.filled = max(order.life.filled, report.filled)
-            order.life.size = max(report.size or order.life.size, order.life.filled)
-
     def _accepted(self, order: Managed, now: int) -> None:
         news = OrderNews.UPDATED if order.reissue_open else OrderNews.ACCEPTED
-        size, order.reissue_open = order.life.size if order.reissue_open else 0, False
-        self._news(order, news, now, size=size)
+        self._news(order, news, now, size=order.life.size if order.reissue_open else 0)
 
     def _refused(self, order: Managed, now: int, code: int, reason: str) -> None:
         """Takes in that the venue refused to place an order: it is not there, or what was left of it is gone."""
         news = OrderNews.CANCELED if order.reissue_open else OrderNews.REJECTED
-        order.reissue_open = False
         self._news(order, news, now, code, reason)
 
     def _lost(self, order: Managed, now: int) -> None:
@@ -734,22 +710,17 @@ class OrderManager:
         self, order: Managed, news: OrderNews, now: int, code: int = 0, reason: str = "", *, size: int = 0
     ) -> None:
         """Feeds the order's state machine, and reports it where that changed anything."""
-        before, accepted = order.state, order.life.accepted
-        open_before = (order.life.cancel_open, order.life.update_open)
-        event = NEWS_EVENTS[news]
-        if event is OrderEvent.CANCEL_ACK and not order.life.cancel_open:
-            event = OrderEvent.VENUE_CANCEL
-        cell = order.life.on_event(event, size=size)
-        if cell is Effect.IMPOSSIBLE:
-            self._count(f"{news} in {before}")
+        life = order.life
+        before = life.state, life.accepted, life.cancel_open, life.update_open
+        if order.take_news(news, size) is Effect.IMPOSSIBLE:
+            self._count(f"{news} in {before[0]}")
             return
-        if order.is_open and order.state is not OrderState.UNKNOWN:
+        state = life.state
+        if state is not OrderState.UNKNOWN and not state.is_final:
             order.lost_at = 0
-        changed = order.state is not before or order.life.accepted is not accepted
-        answered = (order.life.cancel_open, order.life.update_open) != open_before
-        if changed or answered or news is OrderNews.UPDATED:
+        if (state, life.accepted, life.cancel_open, life.update_open) != before or news is OrderNews.UPDATED:
             order.code, order.reason = code, reason
-            self.outs.append(NewsOut(order, news, order.state, now, code, reason))
+            self.outs.append(NewsOut(order, news, state, now, code, reason))
         self.close(order)
 
     def close(self, order: Managed) -> None:

@@ -81,7 +81,7 @@ class Recovery:
 
     def intent(self, client_id: str, request: RequestFrame, time: int) -> None:
         self.records += 1
-        kind, spec, is_reissue = request.kind, request.spec, request.is_reissue
+        kind, spec = request.kind, request.spec
         if kind is RequestKind.PLACE:
             order = Managed(
                 client_id=client_id,
@@ -92,25 +92,21 @@ class Recovery:
                 created=time,
                 price=spec.price_int,
                 conditional=self.manager.waits_apart(spec),
-                is_held=request.is_held,
             )
-            order.life.on_request(kind, spec.size_int)
+            order.take_request(kind, is_held=request.is_held)
             self.manager.index.add(order)
             return
         former = self.manager.index.get(client_id)
         if former is None or not former.is_open:
             return
-        if kind is RequestKind.AMEND and is_reissue:
+        if kind is RequestKind.AMEND and request.is_reissue:
             chars = self.manager.venue.client_id_chars
             name = client_id if former.is_held else former.next_name(chars)
             self.manager.index.reissue(former, name, time)
             return
-        former.life.on_request(kind, spec.size_int)
-        if kind is RequestKind.CANCEL:
-            former.is_taken_off = is_reissue
-        else:
+        former.take_request_frame(request)
+        if kind is RequestKind.AMEND:
             former.amended_at = time
-            former.amend_to = (spec.price_int, spec.size_int)
 
     def news(self, client_id: str, heard: NewsFrame) -> None:
         """Takes in a report that the journal has of an order."""
@@ -123,9 +119,7 @@ class Recovery:
         if heard.is_local:
             return
         news = heard.news
-        order.life.on_news(news, heard.size)
-        order.reissue_open = order.reissue_open and news is OrderNews.LOST
-        order.is_taken_off = order.is_taken_off and order.life.cancel_open
+        order.take_news(news, heard.size)
         if news in _PRICED:
             order.price = heard.price
         if news is OrderNews.TRIGGERED:
@@ -154,8 +148,7 @@ class Recovery:
     def life_began(self) -> None:
         """Takes in that another life of the gateway begins: what was not answered until here never is."""
         for order in self.manager.open.values():
-            if not order.is_held:
-                order.life.on_incarnation()
+            order.take_incarnation()
 
     def begin_anew(self) -> None:
         """Takes in that the frames from here on are of another exchange."""

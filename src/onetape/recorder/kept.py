@@ -11,8 +11,8 @@ from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderLife
+from onetape.orders.order import Key, Order
 from onetape.orders.reports import FillReport
-from onetape.projections.orders import Key, Order
 from onetape.recorder.batch import Row
 from onetape.recorder.worth import WorthRecord
 
@@ -37,13 +37,11 @@ def order_of(row: Row, instrument: Instrument, robot: int) -> Order:
     size, filled = (round((row[name] or 0) * size_scale) for name in ("qty", "filled"))
     price, spent = round((row["price"] or 0) * price_scale), round((row["average_price"] or 0) * filled * price_scale)
     spec = OrderSpec(symbol=row["symbol"], side=Side(row["side"]), size_int=size, price_int=price)
-    state, venue = OrderState(row["state"]), row["venue_order_id"]
-    life = OrderLife(size, state, filled, accepted=state is not OrderState.SUBMITTED)
-    life.cancel_open = state is OrderState.PENDING_CANCEL
-    order = Order(spec, robot, row["order_id"] % (1 << 64), row["ts_created"], life, price, spent=spent)
-    order.venue_id = int(venue) if venue.isdigit() else 0
-    order.code, order.reason = row["code"], row["reason"] or ""
-    return order
+    state = OrderState(row["state"])
+    is_accepted, cancel_open = state is not OrderState.SUBMITTED, state is OrderState.PENDING_CANCEL
+    life = OrderLife(size, state, filled, accepted=is_accepted, cancel_open=cancel_open)
+    key, venue, reason = (robot, row["order_id"] % (1 << 64)), row["venue_order_id"], row["reason"] or ""
+    return Order(*key, spec, life, row["ts_created"], price, venue, spent, row["code"], reason)
 
 
 class Trip(msgspec.Struct):

@@ -16,17 +16,16 @@ from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg
 from onetape.accounts.entry_frames import unpack
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
-from onetape.model.enums import EventType, Kind, PositionSide, RequestKind
+from onetape.model.enums import EventType, Kind, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import parse_client_id, robot_tag
 from onetape.model.instrument import DECIMALS_MAX, Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
 from onetape.model.sections import OPERATOR
 from onetape.model.time import DAY, HOUR, MINUTE
 from onetape.model.typed import from_json
-from onetape.orders.machine import OrderEvent
+from onetape.orders.order import Key, Order
 from onetape.orders.order_frames import FillFrame, fill_of, news_of, request_of
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
-from onetape.projections.orders import Key, Order
 from onetape.recorder.batch import Batch, FillKey, Row
 from onetape.recorder.income import income_of
 from onetape.recorder.kept import ProjectionRecord, RecordedOrder, Robot, Trip, Waiting, order_of
@@ -56,10 +55,10 @@ GAP_MAX: Final = 1440
 ENDED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
 # The last words of a gateway on an order that it has not placed itself -> how the order ends.
 _LAST: Final = {
-    "canceled": OrderEvent.VENUE_CANCEL,
-    "expired": OrderEvent.EXPIRE,
-    "rejected": OrderEvent.REJECT,
-    "absent": OrderEvent.VENUE_CANCEL,
+    "canceled": OrderNews.CANCELED,
+    "expired": OrderNews.EXPIRED,
+    "rejected": OrderNews.REJECTED,
+    "absent": OrderNews.CANCELED,
 }
 NOT_FOUND: Final = "its journal was lost, and it did not work at the venue any more"
 
@@ -225,8 +224,7 @@ class Projection:
                 gone = [self._orders.pop(key) for key in sorted(self._not_found)]
                 self._expire([each.row for each in gone], frame.time, NOT_FOUND)
             case "order", "attributed" | "foreign" as word:
-                event = OrderEvent.FOUND_WORKING
-                self._seen(record["subject"], event, frame.time, is_attributed=word == "attributed")
+                self._seen(record["subject"], OrderNews.FOUND, frame.time, is_attributed=word == "attributed")
                 return
             case "foreign order", word:
                 if (last := _LAST.get(str(word))) is not None:
@@ -254,14 +252,14 @@ class Projection:
             recorded.order.robot = robot
             self._orders[recorded.order.key] = recorded
 
-    def _seen(self, client_id: str, event: OrderEvent, time: int, *, is_attributed: bool = False) -> None:
+    def _seen(self, client_id: str, news: OrderNews, time: int, *, is_attributed: bool = False) -> None:
         """The gateway has found an order at the venue that its journal does not have, or has heard of its end.
         is_attributed: it is of a robot that has attached."""
         named = parse_client_id(client_id)
         if named is None or (key := self._earlier(named.tag, named.order_id)) is None:
             return
         recorded = self._orders[key]
-        recorded.order.life.on_event(event)
+        recorded.order.take_news(news, 0)
         numbers = (n for n, each in self._robots.items() if is_attributed and robot_tag(each.name) == named.tag)
         self._take_over(key, next(numbers, 0))
         self._changed(recorded, time)
@@ -287,7 +285,7 @@ class Projection:
         robot, order_id, spec = request.robot, request.order_id, request.spec
         if (recorded := self._orders.get((robot, order_id))) is not None:
             if request.kind is not RequestKind.PLACE:
-                recorded.order.take_request(request)
+                recorded.order.take_request_frame(request)
             return
         if request.kind is not RequestKind.PLACE:
             return
@@ -328,7 +326,7 @@ class Projection:
     def _news(self, frame: Frame) -> None:
         news = news_of(frame)
         if (recorded := self._orders.get((news.robot, news.order_id))) is not None:
-            recorded.order.take_news(news)
+            recorded.order.take_news_frame(news)
             self._changed(recorded, frame.time)
 
     def _reply(self, frame: Frame) -> None:
@@ -341,9 +339,9 @@ class Projection:
         recorded = self._orders.get((fill.robot, fill.order_id))
         if recorded is None and fill.venue:
             earlier = (each for key, each in self._orders.items() if key[0] < 0)
-            recorded = next((each for each in earlier if each.order.venue_id == fill.venue), None)
+            recorded = next((each for each in earlier if each.order.venue_id == str(fill.venue)), None)
         if recorded is not None:
-            recorded.order.take_fill(fill)
+            recorded.order.take_fill_frame(fill)
             self._changed(recorded, time)
 
     def _changed(self, recorded: RecordedOrder, time: int) -> None:
@@ -355,7 +353,7 @@ class Projection:
             "state": str(order.state),
             "code": order.code,
             "reason": order.reason or None,
-            "venue_order_id": str(order.venue_id) if order.venue_id else "",
+            "venue_order_id": order.venue_id,
             "price": _number(order.price, instrument.price_decimals) if order.price else None,
             "qty": _number(order.size, instrument.size_decimals),
             "filled": _number(order.filled, instrument.size_decimals),
