@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import socket
 import stat
 
 from onetape.control.options import has_control
@@ -72,11 +73,33 @@ def test_doctor_checks_strategies_keys_and_venues(onetape, tmp_path):
     found = {f["subject"]: f["text"] for f in done.value["findings"] if f["state"] == "error"}
     assert "nobody listens there" in found["venue k"]
     assert "NOT_SET_ANYWHERE is not set" in found["account m"]
-    assert "no such file" in found["robot a"]
-    assert "bad.py:1: not Python" in found["robot b"]
+    assert "no strategy file" in found["robot a"]
+    assert "invalid syntax (bad.py, line 1)" in found["robot b"]
     texts = " ".join(f["text"] for f in done.value["findings"])
     assert "mode 0644" in texts
     assert "hush-hush" not in done.out + done.err
+
+
+def test_doctor_finds_what_up_would_end_with(onetape, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (tmp_path / "onetape.toml").write_text(
+            f'[venues.k]\nkind="krakn"\n[accounts.m]\nvenue="k"\n[dashboard]\nport={port}\n'
+        )
+        done = onetape("doctor", "--json")
+    wrong = {f["subject"]: f["text"] + f["todo"] for f in done.value["findings"] if f["state"] == "error"}
+    assert wrong.keys() == {"venue k", "dashboard"} and done.code != 0
+    assert "krakn" in wrong["venue k"] and "kraken" in wrong["venue k"]
+    assert str(port) in wrong["dashboard"]
+    up = onetape("up")
+    assert (up.code, "krakn" in up.err) == (1, True)
+    assert onetape("status").out == "nothing runs (onetape up)\n"
+
+
+def test_a_strategy_that_is_wrong_is_not_right_too(onetape):
+    onetape("init")
+    done = onetape("doctor", "--json", env={"ONETAPE_ROBOTS__MM__STRATEGY": "strategies/market_maker.py:Nobody"})
+    assert [f["state"] for f in done.value["findings"] if f["subject"] == "robot mm"] == ["error"]
 
 
 def test_doctor_counts_one_robot_as_one(onetape, tmp_path):

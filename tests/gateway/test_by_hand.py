@@ -267,8 +267,19 @@ def test_flatten_ends_all_of_an_account_and_stays_so_after_a_crash(world):
 def test_where_a_gateway_is_away_nobody_says_that_there_is_nothing():
     value = {"status": "unknown", "id": "x", "orders": [], "checks": []}
     for error, words in (None, True), (ProcessDown("away"), False):
-        shown = answer(SimpleNamespace(value=value, error=error), dry_run=True).text
+        shown = answer(SimpleNamespace(value=value, error=error, killed=[]), dry_run=True).text
         assert ("nothing to cancel" in shown) is words
+
+
+def test_a_flatten_says_that_the_kill_switch_is_on_and_how_it_goes_off(world):
+    shown = copied_process.run("flatten", "--home", world.home, "--config", world.folder / "onetape.toml")
+    assert "kill switch of main on" in shown.stdout and "onetape send gateway:main unkill" in shown.stdout
+    denied = world.run("buy", SYMBOL, "0.010", code=5)
+    assert "onetape send gateway:ACCOUNT unkill" in denied["orders"][0]["reason"]
+    one = copied_process.run(
+        "flatten", "--symbol", SYMBOL, "--home", world.home, "--config", world.folder / "onetape.toml"
+    )
+    assert one.returncode == 0 and "kill switch" not in one.stdout
 
 
 def test_a_dry_run_of_what_ends_orders_and_positions_changes_nothing(world):

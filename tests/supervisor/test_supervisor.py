@@ -93,7 +93,7 @@ def test_each_process_is_killed_and_comes_back_and_down_leaves_nothing(tmp_path:
         # What was bought and sold is what is held.
         held = sum(Decimal(f["qty"]) * (1 if f["side"] == "buy" else -1) for f in home.fills())
         (position,) = home.run("positions")
-        assert Decimal(position["qty"]) == held
+        assert (Decimal(position["qty"]), position["alive"]) == (held, False)
         if held:  # the market has not gone far
             assert abs(Decimal(position["unrealized"])) < 1000
         check_files(home)

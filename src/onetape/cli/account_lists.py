@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from onetape.cli.frame import Answer, Shell, load, rows, verb
 from onetape.cli.listing import amount, listing
-from onetape.model.errors import BadConfig, UsageError
+from onetape.model.errors import UsageError
 from onetape.model.time import parse_time
 
 ACCOUNTS_COLUMNS = ("venue", "account", "currency", "total", "available", "locked", "data_age_ms", "alive")
@@ -71,15 +70,8 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_accounts(shell: Shell, module: str, name: str, **wanted: Any) -> list[dict[str, Any]]:
-    """Rows of the configured accounts. Raises BadConfig without a configuration: an empty answer would read as flat,
-    whatever the processes of another configuration hold in this home."""
-    if shell.config_path is None and not shell.running_config.accounts:
-        raise BadConfig(
-            "there is no configuration here, so no account is known",
-            location=str(Path("onetape.toml").absolute()),
-            todo="name it with --config FILE, or go to its folder",
-        )
-    found: list[dict[str, Any]] = load(module, name, what="accounts")(shell.home, shell.running_config, **wanted)
+    """Rows of the configured accounts. Raises BadConfig where none is known."""
+    found: list[dict[str, Any]] = load(module, name, what="accounts")(shell.home, shell.accounts_config, **wanted)
     return found
 
 
@@ -96,7 +88,10 @@ def positions(shell: Shell) -> Answer:
     """Show the positions of all accounts, at average cost of their fills, and the price that they are valued at."""
     found = _of_accounts(shell, "onetape.gateway.account_views", "positions")
     lines = [{**row, **{name: amount(row[name]) for name in ("unrealized", "realized")}} for row in found]
-    return Answer(found, listing(lines, POSITIONS_COLUMNS, nothing="no position"))
+    text = listing(lines, POSITIONS_COLUMNS, nothing="no position")
+    if away := dict.fromkeys(row["account"] for row in found if not row["alive"]):
+        text += f"\nno gateway of {', '.join(away)} runs: as its journal ends, at the last quote there"
+    return Answer(found, text)
 
 
 @verb("fills", example="onetape fills --last 20")

@@ -21,7 +21,7 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what it would do, a
 
 def by_hand(shell: Shell, id_: str) -> Any:
     return load("onetape.gateway.by_hand_client", "ByHand", what="trading by hand")(
-        shell.home, shell.running_config, id_
+        shell.home, shell.accounts_config, id_
     )
 
 
@@ -45,6 +45,10 @@ def answer(done: Any, *, dry_run: bool = False) -> Answer:
     lines += [
         f"even with others on the account: {each['qty']} {each['symbol']} of {each['owner']}"
         for each in value.get("offsetting", ())
+    ]
+    lines += [
+        f"kill switch of {account} on: nothing that adds risk leaves until onetape send gateway:{account} unkill"
+        for account in done.killed
     ]
     return Answer.of_check(value, done.error, "\n".join(lines))
 

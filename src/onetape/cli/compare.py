@@ -101,8 +101,16 @@ def _text(value: dict[str, Any]) -> str:
     lines = aligned(table, right=range(1, len(head)))
     if len(value["runs"]) > SHOWN:
         lines.append(f"... and {len(value['runs']) - SHOWN} more (--json has them all)")
-    judged = [value["overfitting"]["verdict"]] if value["overfitting"] else []
-    return "\n".join([*lines, "", value["verdict"], *judged])
+    period = value["runs"][0]["period"]
+    lines += ["", f"Sharpe ratios of returns of {period}, the same for all; a run's own page may take longer ones"]
+    if not value["same_data"]:
+        lines.append("the runs have read different data: their figures say little of each other")
+    lines.append(value["verdict"])
+    if value["overfitting"]:
+        lines.append(value["overfitting"]["verdict"])
+    if "report" in value:
+        lines.append(f"report  {value['report']}")
+    return "\n".join(lines)
 
 
 def _part(value: float | None) -> str:

@@ -127,7 +127,7 @@ def _clock() -> Iterator[Finding]:
 
 def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]:
     from onetape.preflight.growth import check_growth
-    from onetape.supervisor.start_check import check_clock, check_home, check_start
+    from onetape.supervisor.start_check import check_clock, check_home, check_ports, check_start
 
     yield from check_growth(shell.home)
     path = shell.config_path
@@ -147,6 +147,7 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
     shell.progress.doing("looks at the configuration and its strategies")
     findings_ = list(check_start(config, path.parent.absolute(), shell.home.absolute(), is_examined=True))
     yield from findings_
+    yield from check_ports(config, shell.home.absolute())
     yield Finding(OK, "configuration", f"{path}: {_counted(len(config.robots), 'robot')}")
     from onetape.preflight.venue_doctor import examine
 
@@ -162,7 +163,8 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
             {robot.strategy} if name != PORTFOLIO else {each.strategy for each in config.portfolio.strategies.values()}
         )
         for strategy in sorted(files):
-            yield from _strategy(name, strategy, path.parent)
+            if not any(each.state == ERROR and each.subject == f"robot {name}" for each in findings_):
+                yield from _strategy(name, strategy, path.parent)
 
 
 def _strategy(robot: str, strategy: str, folder: Path) -> Iterator[Finding]:

@@ -122,6 +122,19 @@ class Shell:
         self._config = kept or self.config
         return self._config
 
+    @property
+    def accounts_config(self) -> Config:
+        """The same, for verbs about all accounts. Raises BadConfig where none is known: an empty answer would read as
+        flat, whatever the processes of another configuration hold."""
+        found = self.running_config
+        if self.config_path is None and not found.accounts:
+            raise BadConfig(
+                "there is no configuration here, so no account is known",
+                location=str(Path("onetape.toml").absolute()),
+                todo="name it with --config FILE, or go to its folder",
+            )
+        return found
+
     def run_path(self, name: str) -> Path:
         """RUN is a path, or a name under <home>/runs."""
         path = Path(name)

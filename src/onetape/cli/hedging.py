@@ -38,6 +38,7 @@ HEAD = (
     "slippage",
     "reason",
 )
+HEADS = {"totalCost": "traded value"}  # what a reader takes for another thing
 MOVE = ("source", "target", "currency", "amount", "state", "transfers", "reason")
 ORDER = ("order", "account", "symbol", "side", "amount", "price", "fees", "frames")
 
@@ -171,7 +172,7 @@ def answered(call: Callable[[], Reply], text: Callable[[dict[str, Any]], str]) -
 def operation_text(value: dict[str, Any]) -> str:
     """The head of an operation, its plan, and leg by leg what was done."""
     plan, done = value.get("plan"), value.get("hedgeResults") or value
-    head = {_words(name): each for name, each in value.items() if name in HEAD and each is not None}
+    head = {HEADS.get(name) or _words(name): each for name, each in value.items() if name in HEAD and each is not None}
     lines = [rows(head)]
     if plan:
         lines += ["", *_plan_lines(plan)]

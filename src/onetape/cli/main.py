@@ -241,6 +241,8 @@ def _usage(error: click.UsageError) -> UsageError:
         group = error.ctx.command
         names = ", ".join(group.list_commands(error.ctx)) if isinstance(group, click.Group) else "its arguments"
         what = f"missing command, one of {names}"
+    if isinstance(error, click.NoSuchOption) and error.option_name[1:2].isdigit():
+        what = "a number below 0 is no argument here"
     return UsageError(what[:1].lower() + what[1:], location=command, todo=f"see {command} --help")
 
 

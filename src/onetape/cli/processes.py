@@ -110,7 +110,8 @@ def table(state: dict[str, Any]) -> str:
     if "orders" in state:
         count = state["orders"]
         shown.append(f"{count} working order{'s' if count != 1 else ''}")
-    shown += (f"account {account}  kill switch on: {why}" for account, why in state.get("killed", {}).items())
+    for account, why in state.get("killed", {}).items():
+        shown.append(f"account {account}  kill switch on: {why}; off by onetape send gateway:{account} unkill")
     return "\n".join([*shown, *_danger_lines(state.get("halts", ()))])
 
 

@@ -36,7 +36,7 @@ EQUITY_COLUMNS = {
     "strategy": ("ts", "account", "subaccount", "strategy", "currency", "equity", "unrealized", "drawdown"),
     "all": ("ts", "currency", "equity", "unrealized", "drawdown"),
 }
-RISK_COLUMNS = ("account", "currency", "equity", "delta", "utilization", "leverage", "unrealized", "drawdown")
+RISK_COLUMNS = ("ts", "account", "currency", "equity", "delta", "utilization", "leverage", "unrealized", "drawdown")
 
 
 def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:

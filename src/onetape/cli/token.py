@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,7 +23,10 @@ COLUMNS = ("name", "scopes", "created", "expires", "state")
 @click.argument("name", default="", metavar="[NAME]")
 @click.option("--scope", default="", metavar="A,B", help="What it may: read, trade, admin, kill.")
 @click.option("--days", type=click.IntRange(min=1), help="Until it expires [default: never].")
-def command(shell: Shell, action: str, name: str, scope: str, days: int | None) -> Answer:
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Into a new file, mode 0600; not shown then."
+)
+def command(shell: Shell, action: str, name: str, scope: str, days: int | None, out: Path | None) -> Answer:
     """Make, list and revoke tokens of the REST interface.
 
     A token is shown once and kept nowhere: only its hash is, in the home. From the first one on every
@@ -29,8 +34,8 @@ def command(shell: Shell, action: str, name: str, scope: str, days: int | None) 
     """
     if bool(name) != (action != "ls"):
         raise UsageError("create and revoke take a NAME, ls takes none", location="onetape token")
-    if action != "create" and (scope or days):
-        raise UsageError("--scope and --days go with create", location=f"onetape token {action}")
+    if action != "create" and (scope or days or out):
+        raise UsageError("--scope, --days and --out go with create", location=f"onetape token {action}")
     store = load("onetape.control.tokens", "TokenStore", what="tokens")(shell.home)
     if action == "ls":
         rows = [_shown(each) for each in store.grants() or ()]
@@ -43,7 +48,13 @@ def command(shell: Shell, action: str, name: str, scope: str, days: int | None) 
         raise UsageError(
             "no --scope", location="onetape token create", todo="--scope read,trade,admin,kill: what it may"
         )
-    token, grant = store.create(name, [each.strip() for each in scope.split(",")], days or 0)
+    scopes = [each.strip() for each in scope.split(",")]
+    if out is not None:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            token, grant = store.create(name, scopes, days or 0)
+            file.write(f"{token}\n")
+        return Answer({**_shown(grant), "file": str(out)}, f"wrote {out}")
+    token, grant = store.create(name, scopes, days or 0)
     words = "shown this once; send it as  Authorization: Bearer TOKEN"
     return Answer({**_shown(grant), "token": token}, f"{token}\n{words}")
 

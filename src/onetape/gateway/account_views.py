@@ -33,16 +33,19 @@ def orders(home: Path, config: Config) -> list[dict[str, Any]]:
 def positions(home: Path, config: Config, *, only_tables: bool = False) -> list[dict[str, Any]]:
     """Returns what is held, by account, symbol and side; unrealised by the middle of the last quote. While a gateway
     stands by its table, from there, and of each sub-account, too; else what the fills of its journal add up to, or
-    nothing where only tables are read."""
+    nothing where only tables are read. alive: its gateway stands by it now."""
     shown = {each.account: each for each in accounts_in(home)[0] if each.age_ns <= STALE_NS}
     found: list[dict[str, Any]] = []
     for name, account in config.accounts.items():
         path = gateway_journal(home, name)
         if name in shown:
-            found += _in_table(name, shown[name].positions(), account)
+            rows, alive = list(_in_table(name, shown[name].positions(), account)), True
         elif not only_tables and is_tape(path):
             view = read_account(path, checkpoint_file(home, name))
-            found += view.positions_at(name, last_prices(view, path))
+            rows, alive = view.positions_at(name, last_prices(view, path)), False
+        else:
+            continue
+        found += ({**row, "alive": alive} for row in rows)
     return found
 
 

@@ -107,6 +107,7 @@ class ByHand:
         self.id = id_ or uuid.uuid4().hex
         self.value: dict[str, Any] = {"id": self.id, "status": "applied", "orders": [], "checks": []}
         self.error: OnetapeError | None = None
+        self.killed: list[str] = []  # accounts whose kill switch it has turned on
         self._broken: list[dict[str, Any]] = []  # checks that stand against it
 
     # --- verbs ------------------------------------------------------------------------------------
@@ -166,7 +167,9 @@ class ByHand:
             for target in targets:
                 self._ask(target, "kill", fields, f"{self.id}.kill")
         for target in targets:
-            self._rounds(target, "flatten", {**fields, "dry_run": True} if dry_run else fields, once=dry_run)
+            is_taken = self._rounds(target, "flatten", {**fields, "dry_run": True} if dry_run else fields, once=dry_run)
+            if is_taken and not symbol and not dry_run and self._is_killed(target):
+                self.killed.append(target)
         self._judge(is_dry=dry_run)
 
     def leverages(self, symbol: str, account: str) -> dict[str, Any]:
@@ -266,14 +269,15 @@ class ByHand:
                 (reply,) = send_command(self._home, f"gateway:{account}", "order", fields, uuid.uuid4().hex)
                 rows[at] = reply["result"] or rows[at]
 
-    def _rounds(self, account: str, command: str, fields: dict[str, Any], *, once: bool = False) -> None:
+    def _rounds(self, account: str, command: str, fields: dict[str, Any], *, once: bool = False) -> bool:
+        """Asks until nothing is left; tells whether the gateway has taken it."""
         deadline, number = time.monotonic() + ROUNDS_WITHIN_S, 0
         stops = command == "flatten" and "symbol" not in fields
         reply: dict[str, Any] | None
         while True:
             reply = self._ask(account, command, fields, f"{self.id}.{number}" if number else self.id)
             if reply is None:
-                return
+                return bool(number)
             if number:
                 reply = {**reply, "checks": []}  # those of the first round are what was asked about
             self._take(reply)
@@ -289,6 +293,7 @@ class ByHand:
             self._follow(account)
         for name in ("left", "offsetting"):
             self.value[name] = self.value.get(name, []) + reply[name]
+        return True
 
     def _is_killed(self, account: str) -> bool:
         """Tells whether the kill switch is on; where nobody answers, the next round says so."""
@@ -321,6 +326,10 @@ class ByHand:
     # --- which one --------------------------------------------------------------------------------
 
     def _accounts(self, account: str) -> list[str]:
+        if not self._config.accounts:
+            raise BadConfig(
+                "no account is configured", todo="write [accounts.NAME], or name another file with --config"
+            )
         if account and account not in self._config.accounts:
             there = ", ".join(self._config.accounts) or "none"
             raise BadConfig(f"no account {account!r}", location="--account", todo=f"there is: {there}")

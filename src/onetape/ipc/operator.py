@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from onetape.accounts.slots import MONEY
 from onetape.ipc.door import OPERATOR
+from onetape.ipc.names import process_of, sockets
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import ProcessDown
 from onetape.model.sections import Config
@@ -29,7 +30,7 @@ def send_command(
         raise ProcessDown(
             f"no process answers to {target}",
             location=str(home),
-            todo="`onetape up` starts what onetape.toml names; a hub needs [hub] in it",
+            todo=f"there is: {', '.join(map(process_of, sockets(home))) or 'none; onetape up starts them'}",
         )
     return answers
 

@@ -75,7 +75,9 @@ class Passed:
 
 
 def check_open(name: str, venue: VenueConfig) -> None:
-    """Raises VenueClosed for one that is no more, but for its simulated exchange."""
+    """Raises NotAvailable for a kind that nobody can trade on, VenueClosed for one that is no more, but for its
+    simulated exchange."""
+    ws_address(venue.kind, venue.rest)
     if venue.kind == "bitmex" and venue.mode != "sim":
         raise VenueClosed(CLOSED, location=f"[venues.{name}]", todo='write mode = "sim", or backtest it')
 

@@ -25,7 +25,17 @@ from onetape.model.symbol import exchange_of
 from onetape.model.time import SECOND, format_time
 from onetape.preflight.configured import proxy_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
-from onetape.preflight.preflight import CHECKED, Passed, Target, look, market_of, preflight, secret_of, target_of
+from onetape.preflight.preflight import (
+    CHECKED,
+    Passed,
+    Target,
+    check_open,
+    look,
+    market_of,
+    preflight,
+    secret_of,
+    target_of,
+)
 from onetape.preflight.venue_access import VenueAccess
 from onetape.venues.fact_tables import facts_of
 from onetape.venues.key_check import Wanted
@@ -118,6 +128,11 @@ def check_venue(
     """config: of its [symbols] those of this venue are looked for."""
     subject = f"venue {name}"
     if is_own(venue):
+        try:
+            check_open(name, venue)
+        except OnetapeError as error:
+            yield Finding.of(subject, error)
+            return
         yield Finding(OK, subject, f"{venue.kind}, simulated, kept in the home by `up`{_dated(venue.kind)}")
         return
     try:

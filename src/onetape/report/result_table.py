@@ -144,6 +144,9 @@ def _lines(summary: Mapping[str, object]) -> Iterable[tuple[str, str]]:
     yield "profit, net", _profit(text("pnl") + unit)
     yield "fees / funding", f"{text('fees')} / {text('funding')}{unit}"
     yield "final equity", text("final_equity") + unit
+    held = summary.get("held")
+    for symbol, qty in held.items() if isinstance(held, dict) else ():
+        yield "still holds", _text_of(f"{qty} {symbol}")
     yield "max drawdown", _fraction(summary.get("max_drawdown"))
     for key, name in (("sharpe", "Sharpe, per year"), ("sortino", "Sortino, per year")):
         if key in summary:

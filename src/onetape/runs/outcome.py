@@ -14,6 +14,7 @@ from onetape.engine.delta import DeltaNeutral
 from onetape.engine.plan import toml_value
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
+from onetape.model.enums import PositionSide
 from onetape.model.errors import refusals_by_name
 from onetape.report.report_data import Assumption, StressLine, bias_word
 from onetape.runs.assumptions import ambiguous_bars
@@ -60,6 +61,7 @@ class RunResult:
     why_no_orders: str | None = None
     assumptions: list[Assumption] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    held: dict[str, str] = field(default_factory=dict)  # at the end: signed quantity by symbol, of hedge mode and side
     working: list[str] = field(default_factory=list)  # orders that work at the venue though the run has ended
     refusals: dict[str, dict[str, int]] = field(default_factory=dict)  # state -> error -> orders
     below_lot: dict[str, int] = field(default_factory=dict)  # service -> wishes that were nothing
@@ -112,6 +114,7 @@ class RunResult:
             else None,
             venues=venue_results(session),
             impact=impact_facts(session),
+            held=_held(session),
             delta=host.robot.figures if isinstance(host.robot, DeltaNeutral) else None,
             **{name: counters[name] for name in _COUNTS},
         )
@@ -135,6 +138,7 @@ class RunResult:
         return {
             **{name: made[name] for name in _KEYS},
             **{f"detail_{name}": count for name, count in (self.detail or {}).items()},
+            **({"held": self.held} if self.held else {}),
             **({"working": self.working} if self.working else {}),
             **({"impact": self.impact} if self.impact else {}),
             **({"delta": self.delta} if self.delta is not None else {}),
@@ -160,6 +164,16 @@ _KEYS: Final = (
 
 def _stress_json(each: StressLine) -> dict[str, Any]:
     return {"name": each.name, "how": each.how, "pnl": each.pnl, "note": each.note}
+
+
+def _held(session: Session) -> dict[str, str]:
+    """What the robot holds at the end of its run."""
+    instruments, found = session.host.instruments, {}
+    for each in session.loop.positions():
+        side = str(each.side)
+        name = each.symbol if side == PositionSide.BOTH else f"{each.symbol} {side}"
+        found[name] = instruments[each.symbol].size_text(each.qty_int)
+    return found
 
 
 def _below_lot(session: Session) -> dict[str, int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from onetape.control.tokens import TokenStore
 from onetape.dashboard.options import DASHBOARD, dashboard_options, has_dashboard
 from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_options
+from onetape.ipc.names import process_socket
 from onetape.ipc.once import Once
 from onetape.model.enums import Kind
 from onetape.model.errors import (
@@ -33,11 +35,12 @@ from onetape.model.errors import (
     NotAvailable,
     OnetapeError,
     PermissionDenied,
+    ProcessDown,
     StrategyError,
     UnknownSymbol,
 )
 from onetape.model.money import parse_amount
-from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config
+from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config, ControlConfig, DashboardConfig
 from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
 from onetape.model.typed import from_json
 from onetape.model.unbuilt import unbuilt
@@ -62,7 +65,7 @@ from onetape.supervisor.fork_server import is_readable
 from onetape.supervisor.options import has_metrics
 from onetape.telegram.options import check_telegram
 
-__all__ = ["check_clock", "check_home", "check_process", "check_start", "refuse"]
+__all__ = ["check_clock", "check_home", "check_ports", "check_process", "check_start", "refuse"]
 
 FREE_BYTES_MIN: Final = 1 << 30  # a day of one busy symbol's tape
 FILES_MIN: Final = 1024  # sockets of a crowd at the door, and journals
@@ -262,6 +265,24 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
                 read_token(home, name)
         except OnetapeError as error:
             yield Finding.of(f"token {name}", error)
+
+
+def check_ports(config: Config, home: Path) -> Iterator[Finding]:
+    """Whether the ports that are written are free, or this home's own processes have them."""
+    sections: dict[str, tuple[bool, ControlConfig | DashboardConfig]] = {
+        CONTROL: (has_control(config), config.control),
+        DASHBOARD: (has_dashboard(config) and f"{DASHBOARD}.port" in config.places, config.dashboard),
+    }
+    for name, (is_there, section) in sections.items():
+        if not is_there or not section.port or process_socket(home, name).exists():
+            continue
+        try:
+            with socket.create_server((section.host, section.port)):
+                pass
+        except OSError as error:
+            words = f"port {section.port} of {section.host}: {os.strerror(error.errno or 0).lower()}"
+            todo = f"end who has it, or write another port in [{name}]"
+            yield _at(name, ProcessDown(words, todo=todo), config.location(name))
 
 
 def _check_followed(name: str, config: Config) -> None:

@@ -135,5 +135,5 @@ def _kind(kind: str) -> tuple[Callable[..., TradingVenue], str]:
     if kind.startswith("ccxt:"):
         return _ccxt(kind.removeprefix("ccxt:")), ""
     if kind not in _KINDS:
-        raise NotAvailable(f"trading live on {kind}", todo="docs/roadmap.md says when")
+        raise NotAvailable(f"trading live on {kind}", todo=f"kind is one of {', '.join(_KINDS)}, or ccxt:NAME")
     return _KINDS[kind]

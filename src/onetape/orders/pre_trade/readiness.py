@@ -103,7 +103,9 @@ def killed(view: View) -> Refusal | None:
     killed = view.state.killed
     if not killed or view.takes_off:
         return None
-    return Refusal.of(Killed, f"on: {killed}; nothing that adds risk leaves until unkill turns it off")
+    return Refusal.of(
+        Killed, f"on: {killed}; nothing that adds risk leaves until `onetape send gateway:ACCOUNT unkill`"
+    )
 
 
 def kill_switch(view: View) -> Measure:
