@@ -18,6 +18,9 @@ __all__ = ["Entrance", "Source", "Unauthenticated", "check_scope"]
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 BEARER: Final = "bearer "
+SEND_ONE: Final = (
+    'send "Authorization: Bearer TOKEN" (onetape: --token-file FILE, or ONETAPE_TOKEN); onetape token create makes one'
+)
 _PORT: Final = re.compile(r":\d{1,5}$")
 
 
@@ -81,22 +84,16 @@ class Entrance:
             if own is not None:  # of the command line, until somebody has made tokens
                 return own
         if said is None:
-            raise Unauthenticated(
-                "no token",
-                location="Authorization",
-                todo='send "Authorization: Bearer TOKEN"; onetape token create makes one',
-            )
+            raise Unauthenticated("no token", location="Authorization", todo=SEND_ONE)
         if not said.lower().startswith(BEARER):
             raise Unauthenticated(
                 "no bearer token", location="Authorization", todo='send "Authorization: Bearer TOKEN"'
             )
         grant = self._tokens.find(said[len(BEARER) :].strip())
         if grant is None:
-            raise Unauthenticated("no such token", location="Authorization", todo="onetape token create makes one")
+            raise Unauthenticated("no such token", location="Authorization", todo=SEND_ONE)
         if grant.has_expired(time.time_ns()):
-            raise Unauthenticated(
-                f"the token {grant.name} has expired", location="Authorization", todo="onetape token create makes one"
-            )
+            raise Unauthenticated(f"the token {grant.name} has expired", location="Authorization", todo=SEND_ONE)
         return grant
 
 

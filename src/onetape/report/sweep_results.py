@@ -543,7 +543,7 @@ def _facts(sweep: Sweep, walk: dict[str, Any] | None) -> dict[str, object]:
     facts |= {
         f"out of sample {name.replace('_', ' ')}": metric_table.metric_text(name, value)
         for name, value in walk["stats"].items()
-        if name not in _MOMENTS
+        if name not in _MOMENTS and value is not None
     }
     efficiency = metric_table.metric_text("efficiency", walk["efficiency"])
     return facts | {"out of sample over in sample, middle window": efficiency}

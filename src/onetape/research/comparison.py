@@ -63,6 +63,7 @@ class Comparison:
     spread: float  # standard deviation of the ratio over the tries, per period
     spread_from: str
     overfit: Overfit | None = None  # of a sweep, by what its variants earned over time
+    same_data: bool = True  # else figures are of different markets
 
     @property
     def luck(self) -> float:
@@ -127,6 +128,7 @@ class Comparison:
             "luck": self.luck,
             "spread_from": self.spread_from,
             "verdict": self.verdict,
+            "same_data": self.same_data,
             "overfitting": self.overfit.as_json() if self.overfit is not None else None,
             "runs": [
                 {
@@ -192,7 +194,11 @@ def compare_runs(runs: Sequence[str | Path | Run | Sweep], tries: int | None = N
         enumerate(variants), key=lambda each: (each[1].returns.sharpe is None, -(each[1].returns.sharpe or 0), each[0])
     )
     judged = sweeps[0].overfit if sweeps else None
-    return Comparison([each for _, each in ordered], made, words, spread, spread_from, judged)
+    read = {
+        tuple(str(each.get("path")) for each in run.facts.get("input", ())) for run in opened if isinstance(run, Run)
+    }
+    variants = [each for _, each in ordered]
+    return Comparison(variants, made, words, spread, spread_from, judged, same_data=len(read) < 2)
 
 
 def compare(

@@ -16,6 +16,7 @@ import numpy as np
 from onetape.engine.grid import Grid
 from onetape.model.errors import BadConfig
 from onetape.model.time import parse_duration, rough_duration
+from onetape.report.metrics import METRICS
 from onetape.report.report_data import ReportData
 from onetape.report.summary import summarize
 from onetape.report.sweep_results import best_of, metric_of, no_value, split_key
@@ -23,8 +24,9 @@ from onetape.report.sweep_results import best_of, metric_of, no_value, split_key
 __all__ = ["Window", "parse_walk", "summarize_walk", "test_jobs", "train_job", "windows_of"]
 
 WINDOWS_MAX = 10_000
-# Statistics that need fills, which windows do not hand up, or that are summed over them.
-_OF_FILLS = frozenset({"round_trips", "win_rate", "profit_factor", "exposure", "turnover", "maker_share"})
+# Statistics that need each fill, which windows do not hand up; of these they sum up some.
+_OF_FILLS = frozenset(m.key for m in METRICS if m.group in ("Round trips", "Activity", "Costs", "Orders"))
+_SUMMED = ("orders", "funding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def summarize_walk(
     stats = summarize(
         ReportData("", equity_ts=ts_all, equity=equity_all), orders=totals["orders"], funding=sums["funding"]
     )
-    shown = {name: value for name, value in stats.items() if name not in _OF_FILLS}
+    shown = {name: value for name, value in stats.items() if name not in _OF_FILLS or name in _SUMMED}
     ratios = [line["ratio"] for line in table if line["ratio"] is not None]
     return {
         "metric": metric,
