@@ -23,9 +23,9 @@ from typing import Any
 import msgspec
 
 from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import gateway_journal
 from onetape.model import catalogue
 from onetape.model.enums import OrderType, RequestKind, Side, TimeInForce, TriggerBy
+from onetape.model.home import gateway_journal
 from onetape.orders.order_frames import REQUEST
 from onetape.robot.live import addressed, gateway_process, simulated_exchange
 from onetape.tape.journal import JournalReader, JournalWriter

@@ -36,10 +36,11 @@ from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.market_feed import MarketFeed
 from onetape.gateway.checkpoint import Recovered
 from onetape.gateway.core import GatewayCore, Moment
-from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.gateway.options import GatewayOptions
 from onetape.gateway.robot_requests import Robots
 from onetape.model.catalogue import find
 from onetape.model.enums import RequestKind, Side
+from onetape.model.home import gateway_journal
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call
 from onetape.orders.machine import OrderEvent

@@ -24,8 +24,8 @@ import numpy as np
 
 from onetape.dashboard.access import KEY_HEADER
 from onetape.dashboard.options import dashboard_options, link_of
-from onetape.gateway.options import gateway_journal
 from onetape.model.catalogue import find
+from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.store.config import load_config

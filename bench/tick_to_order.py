@@ -38,8 +38,8 @@ import msgspec
 import picows
 import uvloop
 
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import EventType, OrderNews
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.payloads import fields
 

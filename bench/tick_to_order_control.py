@@ -34,8 +34,8 @@ import uvloop
 from page_home import figure
 
 from control import CONTROL, ONETAPE, STATUS, Load, connect, cpu_s, pair, pid_of, request
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import EventType
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.payloads import fields
 

@@ -8,13 +8,13 @@ from itertools import count
 from pathlib import Path
 
 from onetape.accounts.crossing import Crossing
+from onetape.accounts.kept_money import KeptMoney
 from onetape.accounts.proceeds import Proceeds
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused
 from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.core import open_proceeds
-from onetape.gateway.kept_money import KeptMoney
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, RequestKind, Side
 from onetape.model.ids import client_id

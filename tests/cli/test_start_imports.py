@@ -17,7 +17,7 @@ LOADED = "import sys, {module}; print(*sorted(set({heavy!r}) & set(sys.modules))
         ("onetape.cli.main", ("msgspec", "onetape._core", "onetape.tape")),
         ("onetape.tape", ("numpy", "zstandard", "asyncio")),
         ("onetape.supervisor.client", ("numpy", "zstandard", "asyncio", "aiohttp")),
-        ("onetape.gateway.account_views", ("numpy", "zstandard", "asyncio", "aiohttp")),
+        ("onetape.projections.account_views", ("numpy", "zstandard", "asyncio", "aiohttp")),
         ("onetape.supervisor.logs", ("numpy", "zstandard", "asyncio", "aiohttp")),
         ("onetape.supervisor.start_check", ("numpy", "aiohttp", "picows")),
         ("onetape.preflight.venue_doctor", ("numpy", "aiohttp", "asyncio", "picows")),

@@ -17,12 +17,12 @@ from control.desk_home import ACCOUNTS, CONFIG, DeskOf
 from onetape.control.desk import CONTROL_SLIPPAGE
 from onetape.control.desk_replies import Asking
 from onetape.control.models import DeltaControl, HedgeExecute, UtilizationRebalance
-from onetape.gateway.account_views import positions
-from onetape.gateway.options import gateway_journal
 from onetape.hedge.plan import Terms, legs_plan
 from onetape.hedge.working import Work
 from onetape.model.errors import BlockedByRiskAlert, DuplicateCommand, HedgeFailed, SelfTrade
+from onetape.model.home import gateway_journal
 from onetape.model.time import SECOND
+from onetape.projections.account_views import positions
 from onetape.store.config import load_config
 from onetape.tape.journal import JournalReader
 from waiting import wait_for, wait_in_loop

@@ -10,8 +10,8 @@ import pytest
 
 from onetape.control.market_tape import UNCERTAIN
 from onetape.control.views import Views
-from onetape.gateway.options import gateway_journal
 from onetape.model import catalogue
+from onetape.model.home import gateway_journal
 from onetape.model.time import SECOND
 from onetape.store.config import parse_config
 from onetape.tape.journal import JournalWriter

@@ -24,7 +24,6 @@ from onetape.control.refusals import NotServed
 from onetape.control.risk import Risk
 from onetape.control.state import State
 from onetape.control.views import MARKS, Views
-from onetape.gateway.options import gateway_journal
 from onetape.model.config import parse_config
 from onetape.model.enums import Liquidity, PositionSide, Side
 from onetape.model.errors import (
@@ -36,7 +35,7 @@ from onetape.model.errors import (
     ProcessDown,
     ProxyFailed,
 )
-from onetape.model.home import supervisor_journal
+from onetape.model.home import gateway_journal, supervisor_journal
 from onetape.model.instrument import from_symbol
 from onetape.model.money import money_units
 from onetape.model.time import MINUTE

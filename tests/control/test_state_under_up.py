@@ -17,12 +17,12 @@ import pytest
 from onetape.control.accounts import sync
 from onetape.control.models import AccountSync, SyncReply
 from onetape.control.views import Views
-from onetape.gateway.account_projection import read_account
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import send_command
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.enums import PositionSide
+from onetape.model.home import gateway_journal
 from onetape.model.sections import CONTROL
+from onetape.projections.followed_account import read_account
 from onetape.store.config import load_config
 from waiting import wait_for
 from worlds.supervised import Home

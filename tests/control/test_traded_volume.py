@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from onetape.collector.options import hub_journal
 from onetape.control.traded_volume import TradedVolume
 from onetape.control.views import Views
-from onetape.gateway.options import gateway_journal
 from onetape.model.config import parse_config
+from onetape.model.home import gateway_journal
 from onetape.model.instrument import from_symbol
 from onetape.tape.journal import JournalWriter
 

@@ -10,9 +10,9 @@ from test_chart_bars import SYMBOL, Tape
 
 from onetape.dashboard import bars, market
 from onetape.dashboard.market import Market
-from onetape.gateway.options import gateway_journal
 from onetape.model.catalogue import find
 from onetape.model.errors import BadInput
+from onetape.model.home import gateway_journal
 
 
 def market_of(home, *symbols):

@@ -9,10 +9,10 @@ import pytest
 
 from accounts.booking_world import INSTRUMENTS, LINEAR, UNIT, fill_of
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
+from onetape.accounts.kept_money import KeptMoney
 from onetape.accounts.slots import Refused
 from onetape.accounts.table import AccountReader
 from onetape.gateway.account_money import REPORT_STEP_NS
-from onetape.gateway.kept_money import KeptMoney
 from onetape.model.enums import PositionSide, Side
 from onetape.model.errors import InsufficientFunds, VenueUnavailable
 from onetape.model.order import OrderSpec

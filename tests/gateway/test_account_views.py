@@ -12,9 +12,6 @@ import pytest
 from onetape.accounts.table import AccountTable
 from onetape.cli.account_lists import ORDERS_COLUMNS
 from onetape.cli.main import run
-from onetape.gateway.account_balances import balances
-from onetape.gateway.account_views import fills, orders, positions, summary
-from onetape.gateway.options import gateway_journal
 from onetape.model import catalogue
 from onetape.model.config import parse_config
 from onetape.model.enums import (
@@ -29,7 +26,10 @@ from onetape.model.enums import (
     TriggerBy,
     TriggerKind,
 )
+from onetape.model.home import gateway_journal
 from onetape.model.order import TRIGGER_KIND_SHIFT
+from onetape.projections.account_balances import balances
+from onetape.projections.account_views import fills, orders, positions, summary
 from onetape.tape.journal import JournalWriter
 from worlds.frames import FILL, NEWS, QUOTE, REQUEST
 

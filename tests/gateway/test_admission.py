@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from accounts.funded_account import A, B, Funded
 from long_form import examples
 from onetape.gateway.admission import Admission
-from onetape.gateway.gateway_tape import GatewayTape, RobotLife
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TriggerBy, TriggerKind
 from onetape.model.ids import EPOCH_MAX
 from onetape.model.order import OrderSpec
@@ -26,6 +26,7 @@ from onetape.orders.managed import Managed
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.pre_trade.rules import RULES
 from onetape.orders.reports import AccountModeReport, BalanceReport
+from onetape.projections.robot_life import RobotLife
 from onetape.tape.journal import JournalWriter
 
 STEPS = 500

@@ -11,10 +11,10 @@ from test_account_money import BEGAN, Life
 from accounts.booking_world import LINEAR, UNIT, fill_of
 from onetape.accounts.entries import MAIN, TRANSFER_REPORTED, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
+from onetape.accounts.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.accounts.table import AccountReader
 from onetape.accounts.transfers import State
 from onetape.gateway.account_money import GRACE, REPORT_STEP_NS
-from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.model.enums import OrderState, PositionSide, RequestKind, Side
 from onetape.model.errors import BadConfig
 from onetape.model.order import OrderSpec

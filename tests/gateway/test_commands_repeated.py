@@ -8,15 +8,15 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from onetape.gateway.checkpoint import checkpoint_file
-from onetape.gateway.found import Found
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import OrderState, OrderType, PositionSide, RequestKind, Side
 from onetape.model.errors import ServiceTimeout
+from onetape.model.home import gateway_journal
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.time import SECOND
 from onetape.orders.outcome import Answer, Outcome
+from onetape.projections.checkpoint import checkpoint_file
+from onetape.projections.found import Found
 from onetape.tape.journal import JournalReader
 from orders.gateway_faults import Faults
 from orders.gateway_life import SLOTS, Died, Life

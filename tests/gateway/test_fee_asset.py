@@ -10,9 +10,9 @@ import pytest
 
 from onetape.accounts.entries import Cause
 from onetape.accounts.ledger import Ledger
-from onetape.gateway.options import gateway_journal
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
+from onetape.model.home import gateway_journal
 from onetape.model.money import money
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

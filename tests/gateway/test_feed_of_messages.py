@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exchange.venue_client import served
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess

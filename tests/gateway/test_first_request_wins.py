@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from exchange.venue_client import served
-from onetape.gateway.gateway_tape import RobotLife
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import send_command
 from onetape.model.enums import OrderNews, RequestKind, Side
+from onetape.model.home import gateway_journal
 from onetape.model.ids import EPOCH_BITS
 from onetape.model.request_key import RequestKey
+from onetape.projections.robot_life import RobotLife
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

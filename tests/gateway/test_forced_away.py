@@ -8,8 +8,8 @@ import pytest
 from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN, Cause
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import OrderType, PositionSide, Side
+from onetape.model.home import gateway_journal
 from onetape.model.order import OrderSpec
 from onetape.tape.journal import JournalReader
 from orders.gateway_faults import Faults

@@ -8,7 +8,7 @@ import pytest
 
 from accounts.booking_world import INSTRUMENTS, LINEAR, UNIT, fill_of
 from onetape.accounts.entries import MAIN, TOTAL
-from onetape.gateway.kept_money import KeptMoney
+from onetape.accounts.kept_money import KeptMoney
 from onetape.model.enums import PositionSide
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderLife

@@ -9,9 +9,9 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.feeds.request_budget import budget_file
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import VenueRateLimit
+from onetape.model.home import gateway_journal
 from onetape.store.shared_counters import SharedCounters
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

@@ -14,16 +14,17 @@ from typing import Any
 import msgspec
 import pytest
 
+from onetape.accounts.kept_money import KeptMoney
 from onetape.dashboard import orders
 from onetape.gateway import checkpoint
-from onetape.gateway.account_balances import balances
-from onetape.gateway.account_projection import read_account
-from onetape.gateway.checkpoint import FORMAT, Checkpoint, checkpoint_file, hold_all, recover, write_checkpoint
-from onetape.gateway.kept_money import KeptMoney
-from onetape.gateway.options import gateway_journal
+from onetape.gateway.checkpoint import hold_all, recover, write_checkpoint
 from onetape.model.errors import TornTape
+from onetape.model.home import gateway_journal
 from onetape.model.typed import from_json
 from onetape.orders.manager import OrderManager
+from onetape.projections.account_balances import balances
+from onetape.projections.checkpoint import FORMAT, Checkpoint, checkpoint_file
+from onetape.projections.followed_account import read_account
 from onetape.store.config import parse_config
 from onetape.tape import checkpoint as checkpoints
 from onetape.tape.checkpoint import previous_of

@@ -7,8 +7,8 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.feeds.venue_clock import VenueClock
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import EventType, RequestKind, Side
+from onetape.model.home import gateway_journal
 from onetape.model.time import clock_offset
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

@@ -9,9 +9,9 @@ import pytest
 
 import copied_process
 from exchange.venue_client import served
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import EventType, RequestKind, Side
 from onetape.model.errors import Killed, OrderInvalid, OrderOutcomeUnknown, PositionLimit, PriceBand
+from onetape.model.home import gateway_journal
 from onetape.model.ids import client_id_of_order
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

@@ -9,14 +9,14 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.account_projection import read_account
 from onetape.gateway.explain_tape import explain_journal
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import SelfTrade
+from onetape.model.home import gateway_journal
 from onetape.model.ids import parse_client_id
 from onetape.model.money import money_units
 from onetape.orders.reports import INTERNAL_TRADES
+from onetape.projections.followed_account import read_account
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.frames import FILL

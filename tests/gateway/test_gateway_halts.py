@@ -13,13 +13,13 @@ import pytest
 import copied_process
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.halts_client import halts, lift, merged, past_halts, set_danger
-from onetape.gateway.options import gateway_journal
 from onetape.gateway.stops import Stops
 from onetape.ipc import operator
 from onetape.ipc.command_tape import CommandTape
 from onetape.ipc.names import process_socket
 from onetape.model.enums import Side
 from onetape.model.errors import BannedSymbol, LossHalt, NoGuardian, NotProtected, OrderRate, ServiceTimeout, UsageError
+from onetape.model.home import gateway_journal
 from onetape.model.sections import GUARDIAN, AccountConfig, Config
 from onetape.model.time import SECOND
 from onetape.security.tokens import make_token, read_token

@@ -14,8 +14,8 @@ import pytest
 from exchange.venue_client import served
 from long_form import long_form
 from onetape.exchange.dialect import Reply
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Side
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot, booked, news_of, traded

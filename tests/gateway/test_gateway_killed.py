@@ -14,8 +14,8 @@ import pytest
 
 from exchange.venue_client import served
 from long_form import long_form
-from onetape.gateway.checkpoint import checkpoint_file
 from onetape.model.errors import VenueRejected
+from onetape.projections.checkpoint import checkpoint_file
 from waiting import PATIENCE_S, wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot, booked, traded
 

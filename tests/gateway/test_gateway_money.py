@@ -13,10 +13,10 @@ from exchange.venue_client import served
 from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import send_command
 from onetape.model.enums import Side
 from onetape.model.errors import InsufficientFunds
+from onetape.model.home import gateway_journal
 from onetape.model.money import money_units
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader

@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 
 from onetape.gateway.gateway import Gateway
-from onetape.gateway.gateway_tape import RobotLife, is_risk
-from onetape.gateway.options import gateway_journal
+from onetape.gateway.gateway_tape import is_risk
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderState, PositionSide, RequestKind, Side
 from onetape.model.errors import BadConfig
+from onetape.model.home import gateway_journal
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import FillOut, HealthOut, IntentOut, Managed, Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
+from onetape.projections.robot_life import RobotLife
 from onetape.tape.journal import JournalReader
 from worlds.gateway_money import options_of
 

@@ -9,8 +9,8 @@ import pytest
 
 from accounts.booking_world import INSTRUMENTS
 from onetape.accounts.entries import MAIN
-from onetape.gateway.gateway_tape import GatewayTape, RobotLife
-from onetape.gateway.kept_money import KeptMoney
+from onetape.accounts.kept_money import KeptMoney
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.ids import EPOCH_MAX, epoch_of, is_past_gateway, next_by_hand
@@ -31,6 +31,7 @@ from onetape.orders.managed import (
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
+from onetape.projections.robot_life import RobotLife
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from worlds.gateway_money import options_of

@@ -6,8 +6,8 @@ import contextlib
 
 from onetape.accounts.entries import TOTAL, Cause
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import OrderType, Side
+from onetape.model.home import gateway_journal
 from onetape.model.money import money
 from onetape.model.order import OrderSpec
 from onetape.tape.journal import JournalReader

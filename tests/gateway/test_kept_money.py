@@ -15,11 +15,11 @@ from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack, unpack
 from onetape.accounts.holding import Holding
+from onetape.accounts.kept_money import OTHER_EXCHANGE, KeptMoney
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.slots import Slots, SubAccounts
 from onetape.accounts.statement import Statements
 from onetape.accounts.unexplained import Unexplained
-from onetape.gateway.kept_money import OTHER_EXCHANGE, KeptMoney
 from onetape.model.enums import PositionSide
 from onetape.orders.reports import FillReport
 from worlds.gateway_money import options_of

@@ -10,9 +10,9 @@ import pytest
 import copied_process
 from exchange.venue_client import served
 from onetape.exchange.faults import parse_faults
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import send_command
 from onetape.model.errors import NotAvailable, OrderInvalid, ServiceTimeout, UsageError, VenueUnavailable
+from onetape.model.home import gateway_journal
 from onetape.model.time import SECOND
 from onetape.orders.manager import SENDS_MAX
 from onetape.security.tokens import make_token

@@ -11,8 +11,8 @@ import pytest
 from exchange.venue_process import VenueProcess
 from onetape.accounts.entries import Cause, Entry
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Side
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.gateway_process import GatewayProcess, Robot, news_of

@@ -13,9 +13,9 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.exchange.hands import trade_by_hand
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import send_command
 from onetape.model.enums import Kind
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot

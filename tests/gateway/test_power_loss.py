@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from exchange.venue_client import served
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import RequestKind, Side
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader, type_id
 from waiting import wait_for
 from worlds.frames import REQUEST

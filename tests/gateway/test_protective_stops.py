@@ -8,10 +8,10 @@ import asyncio
 import pytest
 
 from exchange.venue_client import served
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import send_command
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.enums import EventType, RequestKind, Side, TriggerKind
+from onetape.model.home import gateway_journal
 from onetape.orders.order_frames import request_of
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter

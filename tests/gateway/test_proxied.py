@@ -15,8 +15,8 @@ from bridge.bridge_process import needs_ccxt
 from exchange.venue_client import served
 from gateway.test_bad_network import agreement, lasting, trade
 from gateway.test_gateway_bridge import bridged_gateway
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Side
+from onetape.model.home import gateway_journal
 from onetape.notify.rules import alert_of, ended_by
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

@@ -15,9 +15,9 @@ from exchange.venue_client import served
 from long_form import long_form
 from onetape.exchange.faults import parse_faults
 from onetape.exchange.hands import trade_by_hand
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import StaleData
+from onetape.model.home import gateway_journal
 from onetape.model.time import SECOND
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

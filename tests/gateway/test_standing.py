@@ -13,15 +13,15 @@ from onetape.accounts.booking import Booking
 from onetape.accounts.entries import MAIN
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.table import AccountReader, AccountTable
-from onetape.gateway.account_balances import balances
 from onetape.gateway.account_table import AccountTableWriter
-from onetape.gateway.account_views import positions
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, PositionSide, Side
 from onetape.model.errors import ProcessDown, UnknownCurrency
 from onetape.model.sections import AccountConfig, Config
 from onetape.model.time import SECOND
 from onetape.orders.reports import BalanceReport, FillReport, MarginReport
+from onetape.projections.account_balances import balances
+from onetape.projections.account_views import positions
 from waiting import PATIENCE_S, wait_for
 from worlds.gateway_process import SYMBOL, GatewayProcess, Robot, news_of
 

@@ -35,13 +35,13 @@ from onetape.guardian.guardian import close_fields, placed_of, stops_fields
 from onetape.guardian.kept import checkpoint_file, recover, write_checkpoint
 from onetape.guardian.position_guard import COVERED, PositionGuard
 from onetape.guardian.takeover import Takeover
-from onetape.ipc.once import Once
 from onetape.ipc.system import CommandResult
 from onetape.model.enums import PositionSide, Side, TriggerKind
 from onetape.model.ids import robot_tag
 from onetape.model.sections import GUARDIAN
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import OrderStatusReport, PositionReport
+from onetape.projections.once import Once
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import Waiter

@@ -9,16 +9,16 @@ from decimal import Decimal
 import pytest
 
 from guardian.guardian_world import ACCOUNT, GuardianWorld
-from onetape.gateway.account_balances import balances
-from onetape.gateway.account_projection import read_account
-from onetape.gateway.account_views import orders, positions, summary
-from onetape.gateway.checkpoint import checkpoint_file, read_checkpoint
-from onetape.gateway.options import gateway_journal
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import GuardianSettings
 from onetape.model.errors import TornTape
+from onetape.model.home import gateway_journal
 from onetape.model.sections import AccountConfig, Config
+from onetape.projections.account_balances import balances
+from onetape.projections.account_views import orders, positions, summary
+from onetape.projections.checkpoint import checkpoint_file, read_checkpoint
+from onetape.projections.followed_account import read_account
 from onetape.tape.checkpoint import previous_of
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import prune

@@ -15,9 +15,9 @@ import pytest
 from onetape.guardian import kept
 from onetape.guardian.kept import checkpoint_file, recover, write_checkpoint
 from onetape.ipc.command_tape import CommandTape
-from onetape.ipc.once import Once
 from onetape.model.enums import OrderState
 from onetape.model.ids import client_id
+from onetape.projections.once import Once
 from onetape.tape.checkpoint import previous_of
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.prune import pins, prune

@@ -21,12 +21,12 @@ from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.accounts.explain import Part
 from onetape.gateway.explain_tape import explain_journal
-from onetape.gateway.options import gateway_journal
 from onetape.guardian.halt_watch import HaltWatch
 from onetape.guardian.income_tape import IncomeTape, incomes_of
 from onetape.model import catalogue
 from onetape.model.enums import Side
 from onetape.model.errors import BannedSymbol, LossHalt
+from onetape.model.home import gateway_journal
 from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.money import money_units
 from onetape.model.sections import GUARDIAN, HaltsConfig

@@ -12,13 +12,13 @@ import pytest
 
 from guardian.guarded_world import ACCOUNT, BOTH, BTC, MS, START, SYMBOL
 from onetape.gateway.hub_market import HubOfGateway
-from onetape.gateway.options import gateway_journal
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import CloseSubAccount, Flatten, GuardianSettings, PlaceStops, ReadVenue, Record, Rules
 from onetape.market.confirmed_price import SETTLES, PriceKind
 from onetape.model import catalogue
 from onetape.model.enums import Kind, PositionSide
+from onetape.model.home import gateway_journal
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
 from onetape.tape.journal import JournalWriter

@@ -16,7 +16,6 @@ import pytest
 
 from long_form import long_form
 from onetape.feeds.kept_nonces import keep_nonces
-from onetape.gateway.account_projection import read_account
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.fence import Fence
 from onetape.model.catalogue import find
@@ -25,6 +24,7 @@ from onetape.model.ids import parse_client_id
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.reports import OrderStatusReport, PositionReport
+from onetape.projections.followed_account import read_account
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue, ws_address
 from waiting import wait_for

@@ -15,7 +15,6 @@ from types import SimpleNamespace
 import pytest
 
 from exchange.venue_client import served
-from onetape.gateway.gateway_tape import RobotLife
 from onetape.guardian.core import SETTLES, GuardianCore
 from onetape.guardian.events import GuardianSettings, PlaceStops, StopRow
 from onetape.guardian.options import AccountOptions
@@ -29,6 +28,7 @@ from onetape.orders.calls import Purpose
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.queries import ABSENT_AFTER
 from onetape.orders.reports import OrderStatusReport, PositionReport
+from onetape.projections.robot_life import RobotLife
 from onetape.risk.stop_ladder import Rung
 from waiting import wait_in_loop
 

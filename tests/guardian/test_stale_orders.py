@@ -13,10 +13,7 @@ from test_guardian_under_up import CONFIG
 
 from exchange.venue_client import served
 from long_form import LONG
-from onetape.gateway.account_projection import AccountView, read_account
-from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.hub_market import HubOfGateway
-from onetape.gateway.options import gateway_journal
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import CancelOrder, GuardianSettings, Record, TakeShare
@@ -28,10 +25,14 @@ from onetape.ipc.system import CommandResult
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderState, OrderType, PositionSide, RequestKind, Side, TriggerBy, TriggerKind
 from onetape.model.errors import BadConfig
+from onetape.model.home import gateway_journal
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.machine import OrderLife
 from onetape.orders.order import Order
+from onetape.projections.account import AccountView
+from onetape.projections.followed_account import read_account
+from onetape.projections.robot_life import RobotLife
 from onetape.risk.halts import Priced
 from onetape.store.config import parse_config
 from onetape.tape.journal import JournalReader, JournalWriter

@@ -9,14 +9,14 @@ import pytest
 
 from guardian.guardian_world import GuardianWorld
 from onetape.accounts.entries import MAIN
-from onetape.gateway.account_projection import read_account
-from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderType, PositionSide, Side
+from onetape.model.home import gateway_journal
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.reports import FillReport
+from onetape.projections.followed_account import read_account
 from orders.gateway_faults import Faults
 from orders.gateway_world import MS
 

@@ -25,12 +25,12 @@ import msgspec
 
 from hedge.wallets_world import COMMANDS, Wallets
 from onetape.control.desk import Desk
-from onetape.gateway.options import gateway_journal
 from onetape.hedge.model import LegView, Level
 from onetape.hedge.saga import Goal, Saga
 from onetape.ipc.system import CommandResult
 from onetape.model.enums import PositionSide, Side
 from onetape.model.errors import OnetapeError
+from onetape.model.home import gateway_journal
 from onetape.model.money import money
 from orders.gateway_faults import Faults
 from orders.gateway_life import Died

@@ -21,11 +21,12 @@ import msgspec
 import uvloop
 
 from onetape.ipc.door import Command, Door, Handler
-from onetape.ipc.names import encoded, process_socket
-from onetape.ipc.once import Once, digest_of
+from onetape.ipc.names import process_socket
 from onetape.ipc.server import listen
 from onetape.model.enums import EventType
 from onetape.model.errors import InvalidAmount
+from onetape.model.home import encoded
+from onetape.projections.once import Once, digest_of
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter
 

@@ -20,8 +20,8 @@ from exchange.venue_client import served
 from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.entries import Cause, Outside
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.options import gateway_journal
 from onetape.ipc import IPCCommandSystem
+from onetape.model.home import gateway_journal
 from onetape.model.money import money, money_units
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, type_id

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from ipc_process import Adder, journal_of, requests_in
 
-import onetape.ipc.once
+import onetape.projections.once
 from onetape.ipc.commands import kraken_strategy_balance, strategy_balance_cmd
-from onetape.ipc.once import Once, digest_of
 from onetape.model.errors import UsageError
 from onetape.model.time import DAY
+from onetape.projections.once import Once, digest_of
 from onetape.security.tokens import read_token, token_file
 
 
@@ -46,8 +46,8 @@ def test_a_payload_is_as_it_is_written_down():
 
 
 def test_ids_are_forgotten_when_they_are_many_and_old(monkeypatch):
-    monkeypatch.setattr(onetape.ipc.once, "NEWEST", 10)
-    monkeypatch.setattr(onetape.ipc.once, "MOST", 30)
+    monkeypatch.setattr(onetape.projections.once, "NEWEST", 10)
+    monkeypatch.setattr(onetape.projections.once, "MOST", 30)
     once = Once()
     for n in range(29):
         once.began(str(n), b"", n)
@@ -56,7 +56,7 @@ def test_ids_are_forgotten_when_they_are_many_and_old(monkeypatch):
     assert once.is_full(29)
     # The oldest six are a day old, and go a few at a time: many at once would be a pause.
     assert not once.is_full(DAY + 5)
-    assert len(once) == 30 - onetape.ipc.once.GONE_AT_ONCE
+    assert len(once) == 30 - onetape.projections.once.GONE_AT_ONCE
     assert not once.is_full(DAY + 5)
     assert once.find("5") is None and once.find("6") is not None
     for _ in range(10):
@@ -144,7 +144,7 @@ def test_a_token_that_was_made_anew_counts_at_once(tmp_path: Path):
 
 
 def test_the_operator_is_heard_on_a_day_of_too_many_commands(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(onetape.ipc.once, "MOST", 3)
+    monkeypatch.setattr(onetape.projections.once, "MOST", 3)
     adder = Adder(tmp_path, "adder:one", "process")
     received = [adder.door.answer(query(tmp_path, actor="a", id=str(n))) for n in range(4)]
     assert [each["status"] for each in received] == ["applied"] * 3 + ["refused"]

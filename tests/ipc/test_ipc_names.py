@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.ipc.names import decoded, encoded, process_of, process_socket, sockets
+from onetape.ipc.names import process_of, process_socket, sockets
+from onetape.model.home import decoded, encoded
 
 ODD = (
     "main", "mm1", "mm1.x", "mm1.", ".mm1", "", "a/b", "../a", "a%2Fb", "%", "%~", "a\0b", "é",

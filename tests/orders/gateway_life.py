@@ -15,15 +15,16 @@ import msgspec
 
 from onetape.accounts.table import AccountTable
 from onetape.gateway.by_hand import OrdersByHand
-from onetape.gateway.checkpoint import Recovered, checkpoint_file, recover, write_checkpoint
+from onetape.gateway.checkpoint import Recovered, recover, write_checkpoint
 from onetape.gateway.command_handlers import Commands
 from onetape.gateway.core import GatewayCore
 from onetape.gateway.fence import Fence
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.model.sections import GUARDIAN
 from onetape.orders.managed import Out
+from onetape.projections.checkpoint import checkpoint_file
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments

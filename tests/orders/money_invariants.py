@@ -15,8 +15,8 @@ from onetape.accounts.entry_frames import unpack
 from onetape.accounts.locks import Locks
 from onetape.accounts.table import AccountReader
 from onetape.gateway.explain_tape import explain_journal
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Kind, OrderType, RequestKind
+from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.orders.managed import FillOut, IntentOut, Managed

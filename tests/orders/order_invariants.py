@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from onetape.gateway.account_projection import AccountView
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.orders.managed import Managed
 from onetape.orders.order import Order
+from onetape.projections.account import AccountView
 from onetape.tape.journal import JournalReader
 from orders.gateway_invariants import Broken
 

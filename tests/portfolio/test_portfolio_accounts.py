@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 
 from onetape.engine.loader import load_strategy
-from onetape.gateway.options import gateway_journal
 from onetape.model.config import parse_config
 from onetape.model.enums import OrderNews, OrderState
 from onetape.model.errors import BadConfig, NotAvailable, PositionLimit
+from onetape.model.home import gateway_journal
 from onetape.model.money import money_units
 from onetape.orders.managed import NewsOut
 from onetape.portfolio.netting import UNOWNED, SharedPosition

@@ -12,8 +12,8 @@ import pytest
 import copied_process
 from exchange.venue_client import served
 from onetape.exchange.keys import solana_pair, wallet_pair
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Side
+from onetape.model.home import gateway_journal
 from onetape.model.sections import AccountConfig, Config, VenueConfig
 from onetape.preflight.venue_doctor import check_account
 from onetape.tape.journal import JournalReader

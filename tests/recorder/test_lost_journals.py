@@ -10,7 +10,6 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from onetape.gateway.options import gateway_journal
 from onetape.model import catalogue
 from onetape.model.enums import (
     Liquidity,
@@ -23,6 +22,7 @@ from onetape.model.enums import (
     TimeInForce,
     TriggerBy,
 )
+from onetape.model.home import gateway_journal
 from onetape.model.ids import client_id_of_order, robot_tag
 from onetape.recorder.recorder import Recorder
 from onetape.store.records import Records, metadata

@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from onetape.accounts.entries import MAIN
-from onetape.gateway.options import gateway_journal
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
+from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.sections import TRADE_TYPES
 from onetape.model.time import DAY, SECOND, TIME_MAX

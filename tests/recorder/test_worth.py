@@ -11,7 +11,7 @@ import pytest
 
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
-from onetape.gateway.kept_money import LEDGER
+from onetape.accounts.kept_money import LEDGER
 from onetape.model import catalogue
 from onetape.model.enums import EventType
 from onetape.model.time import MINUTE

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from onetape.engine.plan import read_plan
-from onetape.gateway.account_views import fills
 from onetape.model.money import money_units
+from onetape.projections.account_views import fills
 from onetape.runs.attribution import attribution_of
 from onetape.store.config import load_config
 from worlds.command_lines import answered, run_until

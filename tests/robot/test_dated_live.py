@@ -17,11 +17,11 @@ import copied_process
 from copied_process import ONETAPE, Copied
 from exchange.tape_by_hand import BTC, KIND, START
 from long_form import LONG
-from onetape.gateway.account_balances import balances
-from onetape.gateway.account_views import fills, positions
 from onetape.model import catalogue
 from onetape.model.money import money_units
 from onetape.model.sections import AccountConfig, Config
+from onetape.projections.account_balances import balances
+from onetape.projections.account_views import fills, positions
 from onetape.runs.attribution import attribution_of
 from onetape.tape.journal import JournalWriter
 from waiting import wait_for

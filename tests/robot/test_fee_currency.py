@@ -11,18 +11,19 @@ import pytest
 from onetape import Strategy
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
-from onetape.gateway.gateway_tape import GatewayTape, RobotLife
-from onetape.gateway.kept_money import KeptMoney
-from onetape.gateway.options import gateway_journal
+from onetape.accounts.kept_money import KeptMoney
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
 from onetape.model.errors import ProcessDown
+from onetape.model.home import gateway_journal
 from onetape.model.ids import EPOCH_BITS
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, NewsOut, Request, requested_order
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import FillReport
+from onetape.projections.robot_life import RobotLife
 from onetape.robot.live import LiveOptions, open_live
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from exchange.venue_client import served
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import RequestKind
+from onetape.model.home import gateway_journal
 from onetape.orders.order_frames import request_of
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for

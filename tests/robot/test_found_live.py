@@ -8,8 +8,8 @@ import pytest
 from test_fee_currency import PERPETUAL, Gateway, opened
 
 from onetape import Strategy
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
+from onetape.model.home import gateway_journal
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import NewsOut, Request, requested_order

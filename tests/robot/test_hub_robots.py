@@ -15,8 +15,8 @@ from long_form import LONG
 from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.incarnations import incarnations_of
 from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import gateway_journal
 from onetape.hub.options import hub_journal
+from onetape.model.home import gateway_journal
 from onetape.robot.options import run_journal
 from onetape.robot.variants import variants_file
 from onetape.tape.journal import JournalReader

@@ -18,10 +18,10 @@ from exchange.venue_process import VenueProcess
 from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import send_command
 from onetape.model.enums import Side
 from onetape.model.errors import InsufficientFunds
+from onetape.model.home import gateway_journal
 from onetape.model.money import money
 from onetape.replay.replay import replay_run
 from onetape.report.run import Run

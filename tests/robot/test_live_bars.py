@@ -10,7 +10,7 @@ import pytest
 from test_fee_currency import PERPETUAL, Gateway, opened
 
 from onetape import Strategy
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.robot.live import LiveOptions, open_live
 from worlds.frames import QUOTE
 

@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 from exchange.venue_client import served
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Side
+from onetape.model.home import gateway_journal
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

@@ -8,7 +8,7 @@ import pytest
 
 from exchange.venue_process import VenueProcess
 from onetape._core import FLAG_GAP, FLAG_SNAPSHOT, FLAG_UNSYNCED, Book
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from onetape.venues.numbers import units_of
 from waiting import wait_for

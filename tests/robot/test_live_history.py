@@ -15,7 +15,7 @@ from copied_process import ONETAPE, Copied, run
 from exchange.venue_client import served
 from onetape import _core
 from onetape.exchange.venues import Crowd
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for
 from worlds.command_lines import CLEAN

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from exchange.venue_client import served
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.model.time import SECOND
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape

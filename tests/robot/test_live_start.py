@@ -9,9 +9,9 @@ import pytest
 from test_fee_currency import Gateway, opened
 
 from onetape.engine import session
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import OrderNews, RequestKind, Side
 from onetape.model.errors import MarketDataUnavailable
+from onetape.model.home import gateway_journal
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import HealthOut, IntentOut, NewsOut, Request, requested_order

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from exchange.venue_client import served
 from onetape.exchange.played_tape import VenueTape
-from onetape.gateway.options import gateway_journal
 from onetape.model import catalogue
 from onetape.model.enums import RequestKind
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader, JournalWriter
 from worlds.command_lines import answered
 from worlds.frames import REQUEST

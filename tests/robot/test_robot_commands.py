@@ -19,10 +19,10 @@ import pytest
 from onetape.cli.processes import table
 from onetape.engine.actions import read_actions
 from onetape.engine.robot_commands import commands_of
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.snapshots import snapshots
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import ProcessDown
+from onetape.model.home import gateway_journal
 from onetape.orders.order_frames import DENIED_FLAG
 from onetape.robot.control import saved_file
 from onetape.robot.control_tape import robot_journal

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.gateway.gateway_tape import RobotLife
 from onetape.model.errors import BadInput
 from onetape.model.ids import EPOCH_BITS, parse_client_id
+from onetape.projections.robot_life import RobotLife
 
 
 def life(epoch: int = 3) -> RobotLife:

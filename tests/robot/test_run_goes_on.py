@@ -13,8 +13,8 @@ import pytest
 
 from long_form import long_form
 from onetape.engine.incarnations import incarnations_of
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import robots_now
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from worlds.frames import FILL
 from worlds.supervised import CONFIG, Home

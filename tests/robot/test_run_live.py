@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import EventType
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from worlds.command_lines import answered
 from worlds.frames import FILL

@@ -23,11 +23,11 @@ import copied_process
 from copied_process import ONETAPE, Copied
 from exchange.venue_client import Wire
 from onetape.engine.plan import read_plan
-from onetape.gateway.account_balances import balances
-from onetape.gateway.account_views import fills, orders, positions
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.model.money import money
 from onetape.model.sections import AccountConfig, Config
+from onetape.projections.account_balances import balances
+from onetape.projections.account_views import fills, orders, positions
 from onetape.robot.live import simulated_exchange
 from onetape.tape.journal import JournalReader
 from worlds.command_lines import CLEAN

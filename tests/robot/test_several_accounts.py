@@ -15,13 +15,13 @@ from long_form import LONG
 from onetape import Strategy
 from onetape.engine.loader import load_strategy
 from onetape.engine.robot_commands import AWAY, BACK, commands_of
-from onetape.gateway.gateway_tape import RobotLife
 from onetape.model.config import parse_config
 from onetape.model.enums import Side
 from onetape.model.errors import BadConfig, NotAvailable, UnknownSymbol
 from onetape.model.ids import EPOCH_BITS, EPOCH_MAX
 from onetape.model.money import money_units
 from onetape.orders.managed import HealthOut
+from onetape.projections.robot_life import RobotLife
 from onetape.replay.replay import replay_run
 from onetape.robot.earlier_run import earlier_of
 from onetape.robot.live import LiveOptions, open_live

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import EventType
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 from waiting import PATIENCE_S, wait_for

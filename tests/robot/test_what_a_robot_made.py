@@ -16,7 +16,6 @@ from onetape import Strategy
 from onetape.accounts.booking import Booking
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
-from onetape.gateway.gateway_tape import RobotLife
 from onetape.model import catalogue
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, Liquidity, PositionSide, RequestKind, Side
@@ -24,6 +23,7 @@ from onetape.model.money import money
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, IntentOut, Request, requested_order
 from onetape.orders.reports import FillReport
+from onetape.projections.robot_life import RobotLife
 from onetape.recorder.recorder import Recorder
 from onetape.runs.attribution import attribution_of
 from onetape.store.records import Records, metadata

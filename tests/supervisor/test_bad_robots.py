@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from long_form import long_form
-from onetape.gateway.account_views import orders
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.notify.past_alerts import past_alerts
+from onetape.projections.account_views import orders
 from onetape.store.config import load_config
 from onetape.tape.journal import JournalReader
 from worlds.frames import NEWS

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import gateway_journal
 from onetape.model.errors import DiskFull
+from onetape.model.home import gateway_journal
 from onetape.notify.alert import Severity, Type
 from onetape.notify.past_alerts import past_alerts
 from onetape.tape.journal import JournalReader

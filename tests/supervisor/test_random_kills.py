@@ -19,9 +19,9 @@ import msgspec
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.kept_state import VenueState
 from onetape.exchange.server import catch_up
-from onetape.gateway.options import gateway_journal
 from onetape.model import catalogue
 from onetape.model.enums import OrderNews, RequestKind
+from onetape.model.home import gateway_journal
 from onetape.model.ids import EPOCH_BITS, parse_client_id, robot_tag
 from onetape.store.config import load_config
 from onetape.supervisor.client import bring_up

@@ -12,8 +12,8 @@ import msgspec
 
 from copied_process import ONETAPE, Copied
 from exchange.venue_client import served
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Side
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.gateway_process import GatewayProcess, Robot, booked

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from exchange.venue_client import served
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.model.time import SECOND
 from onetape.notify.past_alerts import past_alerts
 from onetape.tape.journal import JournalReader

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.bot_api import HANG, TOKEN, BotApi

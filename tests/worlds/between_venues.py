@@ -14,8 +14,8 @@ from onetape.accounts.entries import MAIN as MAIN_SLOT
 from onetape.accounts.entries import Cause, Entry, Outside
 from onetape.accounts.entry_frames import unpack
 from onetape.accounts.ledger import Ledger
-from onetape.gateway.options import gateway_journal
 from onetape.ipc import IPCCommandSystem
+from onetape.model.home import gateway_journal
 from onetape.model.money import money
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for

@@ -11,21 +11,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from onetape.accounts.kept_money import KeptMoney
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.command_handlers import Commands
 from onetape.gateway.gateway_tape import GatewayTape
-from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.latency_spans import Spans
-from onetape.gateway.options import WithdrawalTarget, gateway_journal
+from onetape.gateway.options import WithdrawalTarget
 from onetape.gateway.transfer_desk import TransferDesk
-from onetape.ipc.once import Once
+from onetape.model.home import gateway_journal
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import BalanceReport
+from onetape.projections.once import Once
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalWriter
 from onetape.venues.contract import Addresses

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from accounts.booking_world import INSTRUMENTS
+from onetape.accounts.kept_money import KeptMoney
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
-from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import GatewayOptions
 from onetape.orders.manager import OrderManager
 from onetape.tape.journal import JournalWriter

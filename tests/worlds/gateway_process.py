@@ -13,10 +13,11 @@ from pathlib import Path
 import msgspec
 
 from copied_process import Copied
-from onetape.gateway.options import gateway_journal, gateway_socket
+from onetape.gateway.options import gateway_socket
 from onetape.ipc.local_socket import connect
 from onetape.model import catalogue
 from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce, TriggerBy
+from onetape.model.home import gateway_journal
 from onetape.model.order import REDUCE_ONLY
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import OPERATOR

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from exchange.venue_client import BinanceClient, Wire
 from onetape.accounts import StrategyBalanceManager
-from onetape.gateway.gateway_tape import RobotLife
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import send_command
 from onetape.model.enums import OrderNews, RequestKind, Side
 from onetape.model.errors import OrderOutcomeUnknown, StaleData, VenueUnavailable
+from onetape.model.home import gateway_journal
+from onetape.projections.robot_life import RobotLife
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for

@@ -12,15 +12,16 @@ import pytest
 from onetape import Strategy
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
-from onetape.gateway.gateway_tape import GatewayTape, RobotLife
-from onetape.gateway.options import gateway_journal
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.errors import ProcessDown
+from onetape.model.home import gateway_journal
 from onetape.model.ids import EPOCH_BITS
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request, requested_order
 from onetape.orders.reports import FillReport
+from onetape.projections.robot_life import RobotLife
 from onetape.robot import live
 from onetape.robot.earlier_run import earlier_of
 from onetape.robot.live import LiveOptions, open_live

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from onetape.gateway.account_views import fills
+from onetape.projections.account_views import fills
 from onetape.store.config import load_config
 from onetape.supervisor.client import status_of
 from waiting import wait_for

@@ -13,8 +13,8 @@ from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.entries import Entry
 from onetape.accounts.entry_frames import unpack
 from onetape.accounts.ledger import Ledger
-from onetape.gateway.options import gateway_journal
 from onetape.ipc import IPCCommandSystem
+from onetape.model.home import gateway_journal
 from onetape.model.money import money
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for

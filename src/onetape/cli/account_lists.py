@@ -51,7 +51,7 @@ def accounts(shell: Shell, wallets: bool, explain: str | None, start: str | None
     if explain is None:
         if start or end:
             raise UsageError("what is now has no times", location="accounts", todo="give --explain")
-        found = _of_accounts(shell, "onetape.gateway.account_balances", "balances")
+        found = _of_accounts(shell, "onetape.projections.account_balances", "balances")
         return Answer(found, listing(found, ACCOUNTS_COLUMNS, nothing="no balance is known (onetape up)"))
     found = load("onetape.gateway.explained", "explained", what="accounts")(
         shell.home,
@@ -78,7 +78,7 @@ def _of_accounts(shell: Shell, module: str, name: str, **wanted: Any) -> list[di
 @verb("orders", example="onetape orders --json")
 def orders(shell: Shell) -> Answer:
     """Show the working orders of all accounts, as the gateways' journals have them."""
-    found = _of_accounts(shell, "onetape.gateway.account_views", "orders")
+    found = _of_accounts(shell, "onetape.projections.account_views", "orders")
     lines = [{**row, "type": f"{row['kind'] or ''} {row['type']}".strip()} for row in found]
     return Answer(found, listing(lines, ORDERS_COLUMNS, nothing="no order works"))
 
@@ -86,7 +86,7 @@ def orders(shell: Shell) -> Answer:
 @verb("positions", example="onetape positions --json")
 def positions(shell: Shell) -> Answer:
     """Show the positions of all accounts, at average cost of their fills, and the price that they are valued at."""
-    found = _of_accounts(shell, "onetape.gateway.account_views", "positions")
+    found = _of_accounts(shell, "onetape.projections.account_views", "positions")
     lines = [{**row, **{name: amount(row[name]) for name in ("unrealized", "realized")}} for row in found]
     text = listing(lines, POSITIONS_COLUMNS, nothing="no position")
     if away := dict.fromkeys(row["account"] for row in found if not row["alive"]):
@@ -98,7 +98,7 @@ def positions(shell: Shell) -> Answer:
 @click.option("--last", type=click.IntRange(min=0), default=0, metavar="N", help="Only the newest N.")
 def fills(shell: Shell, last: int) -> Answer:
     """Show the fills of all accounts, the newest last."""
-    found = _of_accounts(shell, "onetape.gateway.account_views", "fills", last=last)
+    found = _of_accounts(shell, "onetape.projections.account_views", "fills", last=last)
     lines = [{**row, "fee": f"{row['fee']} {row['fee_currency']}"} for row in found]
     return Answer(found, listing(lines, FILLS_COLUMNS, nothing="nothing was traded"))
 

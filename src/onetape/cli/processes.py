@@ -87,7 +87,7 @@ def status(shell: Shell, watch: bool) -> Answer:
 
 def _state(shell: Shell) -> dict[str, Any]:
     status_of = load("onetape.supervisor.client", "status_of", what="the supervisor")
-    views = load("onetape.gateway.account_views", "summary", what="accounts")
+    views = load("onetape.projections.account_views", "summary", what="accounts")
     robots_now = load("onetape.ipc.operator", "robots_now", what="robots")
     stops_now = load("onetape.gateway.halts_client", "stops_now", what="halts")
     state = status_of(shell.home)

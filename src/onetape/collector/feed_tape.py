@@ -18,7 +18,6 @@ from onetape.collector.options import CollectorOptions, collector_journal
 from onetape.collector.polled import PAST_MAX, Past
 from onetape.data.instruments import find_instrument, read_instruments
 from onetape.ipc.command_tape import CommandTape, PastCommand, commands_in
-from onetape.ipc.once import Once
 from onetape.market.stream_feed import BadOut, ExternalOut, FeedOut, HealthOut, QuoteOut, StreamFeed
 from onetape.model import inference
 from onetape.model.decimals import decimals_of, to_units
@@ -26,6 +25,7 @@ from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.model.symbol import is_unified
 from onetape.orders.managed import HealthOut as ProxyOut
+from onetape.projections.once import Once
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from onetape.ipc.names import encoded
 from onetape.market.condition import parse_condition
 from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
+from onetape.model.home import encoded
 from onetape.model.proxy import Proxy
 from onetape.model.sections import CollectorConfig, Config, RobotConfig, WebhookConfig
 from onetape.model.time import HOUR, MINUTE, SECOND, parse_duration, parse_period, zone

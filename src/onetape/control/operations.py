@@ -21,10 +21,10 @@ import msgspec
 
 from onetape.control.options import CONTROL, control_journal
 from onetape.control.tokens import AUTO
-from onetape.ipc.once import Once, digest_of
 from onetape.model.errors import DiskFull, DuplicateCommand
 from onetape.model.time import DAY, MS, SECOND
 from onetape.model.typed import from_json
+from onetape.projections.once import Once, digest_of
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.prune import pin
 from onetape.tape.segments import is_tape

@@ -14,17 +14,17 @@ from typing import Final
 
 import msgspec
 
-from onetape.gateway.account_projection import FollowedAccount
 from onetape.gateway.by_hand import key_by_hand
-from onetape.gateway.checkpoint import checkpoint_file
-from onetape.gateway.options import gateway_journal
 from onetape.hedge.plan import base_of
 from onetape.hedge.saga import Fills
 from onetape.model.enums import EventType, RequestKind
+from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.orders.order import Key, Order
 from onetape.orders.order_frames import FillFrame, fill_of, news_of, request_of
+from onetape.projections.checkpoint import checkpoint_file
+from onetape.projections.followed_account import FollowedAccount
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.segments import is_tape
 

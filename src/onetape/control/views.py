@@ -19,10 +19,6 @@ from onetape.control.market_tape import DoubtedPrice, GatewayTape, Seen
 from onetape.control.symbols import USD, NeutralSymbols
 from onetape.control.traded_volume import TradedVolume
 from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, TRADE, MarketReader
-from onetape.gateway.account_balances import STALE_NS
-from onetape.gateway.account_projection import AccountView, FollowedAccount
-from onetape.gateway.checkpoint import checkpoint_file
-from onetape.gateway.options import gateway_journal
 from onetape.hedge.model import LegView, Level, Resting
 from onetape.hedge.moves import Booked
 from onetape.hedge.plan import base_of, worth
@@ -30,11 +26,16 @@ from onetape.hub.options import brought_by_hub, hub_journal
 from onetape.market.confirmed_price import PriceKind
 from onetape.model.enums import Kind, OrderState, PositionSide, TimeInForce
 from onetape.model.errors import OnetapeError
+from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, money
 from onetape.model.sections import AccountConfig, Config
 from onetape.model.symbol import exchange_of
 from onetape.model.time import MINUTE, SECOND, parse_duration
+from onetape.projections.account import AccountView
+from onetape.projections.account_balances import STALE_NS
+from onetape.projections.checkpoint import checkpoint_file
+from onetape.projections.followed_account import FollowedAccount
 from onetape.tape.state import Group
 
 __all__ = ["AccountFigures", "Views", "main_coin"]

@@ -12,10 +12,10 @@ from typing import Any, Final
 from onetape.dashboard.equity_lines import EquityLines
 from onetape.dashboard.reader import Reader
 from onetape.dashboard.topic import Topic, Topics
-from onetape.gateway.account_balances import balances
-from onetape.gateway.account_views import positions
 from onetape.model.errors import BadInput, NotAvailable
 from onetape.model.time import DAY, HOUR, MINUTE, MS, TIME_MAX
+from onetape.projections.account_balances import balances
+from onetape.projections.account_views import positions
 from onetape.recorder.read import ledger, result_of, slippage, trips
 from onetape.robot.variants_view import variants_of
 from onetape.store.records import Records

@@ -14,14 +14,14 @@ from typing import Any, Final
 import msgspec
 
 from onetape.dashboard.queue import Rests
-from onetape.gateway.account_projection import FollowedAccount
-from onetape.gateway.checkpoint import checkpoint_file
-from onetape.gateway.options import gateway_journal
 from onetape.model.enums import EventType, OrderState
+from onetape.model.home import gateway_journal
 from onetape.model.sections import Config
 from onetape.model.time import MS
 from onetape.orders.order import Order
 from onetape.orders.order_frames import fill_of
+from onetape.projections.checkpoint import checkpoint_file
+from onetape.projections.followed_account import FollowedAccount
 from onetape.tape.journal import Frame
 from onetape.tape.payloads import fields
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.ipc.names import encoded
+from onetape.model.home import encoded
 from onetape.security.private import private_folder
 from onetape.security.secrets import read_secret
 

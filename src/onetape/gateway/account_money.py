@@ -18,13 +18,13 @@ from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, Cause, Entry, Outside
 from onetape.accounts.entry_frames import pack
+from onetape.accounts.kept_money import LEDGER, OTHER_EXCHANGE, KeptMoney
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused, Slots
 from onetape.accounts.statement import OwnersStopped, Recheck
 from onetape.accounts.table import AccountTable
 from onetape.accounts.unexplained import moved
 from onetape.gateway.account_table import AccountTableWriter
-from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE, KeptMoney
 from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.errors import InsufficientFunds, VenueUnavailable
 from onetape.model.money import money_text

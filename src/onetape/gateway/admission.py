@@ -7,7 +7,7 @@ from onetape.accounts.crossing import Crossing
 from onetape.accounts.netting import Match
 from onetape.accounts.proceeds import Proceeds
 from onetape.gateway.account_money import AccountMoney
-from onetape.gateway.gateway_tape import GatewayTape, RobotLife
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model.enums import RequestKind
 from onetape.model.ids import is_by_hand
 from onetape.model.order import OrderSpec
@@ -17,6 +17,7 @@ from onetape.orders.managed import Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.pre_trade.rules import Check, checks, refusal_of
 from onetape.orders.pre_trade.view import View
+from onetape.projections.robot_life import RobotLife
 
 __all__ = ["Admission"]
 

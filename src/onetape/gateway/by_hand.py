@@ -22,8 +22,7 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.gateway.core import GatewayCore
-from onetape.gateway.found import found_by, part_key
-from onetape.gateway.gateway_tape import RobotLife, kill_reason
+from onetape.gateway.gateway_tape import kill_reason
 from onetape.gateway.parts import Part
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
 from onetape.model.decimals import whole_number
@@ -46,6 +45,8 @@ from onetape.model.time import DAY, MINUTE
 from onetape.orders.backing import reducible
 from onetape.orders.filters import keeps_rules
 from onetape.orders.managed import Managed
+from onetape.projections.found import found_by, part_key
+from onetape.projections.robot_life import RobotLife
 
 __all__ = ["OrdersByHand", "key_by_hand"]
 

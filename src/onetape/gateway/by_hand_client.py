@@ -19,7 +19,6 @@ import msgspec
 
 from onetape.gateway.by_hand_prices import Extreme, Market, interval_of, needs_market, orders_of
 from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import send_command
 from onetape.model.decimals import scaled
 from onetape.model.enums import EventType
@@ -38,6 +37,7 @@ from onetape.model.errors import (
     VenueRejected,
     VenueUnavailable,
 )
+from onetape.model.home import gateway_journal
 from onetape.model.sections import OPERATOR, Config
 from onetape.model.symbol import exchange_of
 from onetape.orders.order_frames import HISTORY_WITHIN_S, OPEN_FLAG

@@ -20,31 +20,21 @@ from typing import Final
 import msgspec
 
 import onetape
-from onetape.gateway.gateway_tape import GatewayTape, TapeRecord
-from onetape.gateway.kept_money import KeptMoney, MoneyRecord
-from onetape.ipc.names import encoded
+from onetape.accounts.kept_money import KeptMoney
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model.errors import TornTape
 from onetape.model.instrument import Instrument
 from onetape.orders.manager import OrderManager
-from onetape.orders.recover import Recovery, RecoveryRecord
-from onetape.tape.checkpoint import Head, chain_at, newest, store
+from onetape.orders.recover import Recovery
+from onetape.projections.checkpoint import FORMAT, Checkpoint, is_ours
+from onetape.tape.checkpoint import chain_at, newest, store
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import pin
 from onetape.tape.segments import list_segments
 
-__all__ = ["Checkpoint", "Recovered", "checkpoint_file", "read_checkpoint", "recover", "write_checkpoint"]
+__all__ = ["Recovered", "hold_all", "recover", "write_checkpoint"]
 
-FORMAT: Final = 16  # of the records below; a test holds it to their shape
 _PIN: Final = "books"  # of the frames that no checkpoint has
-
-
-class Checkpoint(Head, frozen=True, kw_only=True):
-    """Holds what a gateway's journal comes to at one of its frames. made_by: also the instruments that amounts are
-    reckoned by."""
-
-    orders: RecoveryRecord
-    tape: TapeRecord
-    money: MoneyRecord
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -64,10 +54,6 @@ class Recovered(msgspec.Struct, frozen=True):
     def nothing(cls, manager: OrderManager) -> Recovered:
         """Stands for a journal that is not there, or that counts for nothing."""
         return cls(GatewayTape(None, ()), Recovery(manager))  # type: ignore[arg-type]
-
-
-def checkpoint_file(home: Path, account: str) -> Path:
-    return home / "state" / f"gateway-{encoded(account)}.checkpoint"
 
 
 def hold_all(journal: Path) -> None:
@@ -100,11 +86,6 @@ def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *
     return Recovered(tape, recovery, sequence, refused)
 
 
-def read_checkpoint(journal: Path, file: Path) -> Checkpoint | None:
-    """Reads the newest checkpoint of a journal that has the form of this version's. None: there is none that fits."""
-    return newest(journal, file, Checkpoint, is_ours=_is_ours)[0]
-
-
 def write_checkpoint(journal: Path, file: Path, recovered: Recovered, kept: KeptMoney, *, sequence: int) -> None:
     """Writes the checkpoint of a journal that was read up to that frame, inclusive. Raises OSError."""
     with JournalReader(journal) as reader:
@@ -119,7 +100,7 @@ def write_checkpoint(journal: Path, file: Path, recovered: Recovered, kept: Kept
             tape=recovered.tape.to_record(),
             money=kept.to_record(),
         )
-    store(journal, file, checkpoint, is_ours=_is_ours, run=_PIN)
+    store(journal, file, checkpoint, is_ours=is_ours, run=_PIN)
 
 
 def _made_by(instruments: Iterable[Instrument]) -> str:
@@ -130,7 +111,3 @@ def _made_by(instruments: Iterable[Instrument]) -> str:
     )
     digest = hashlib.sha256(msgspec.json.encode(terms)).hexdigest()
     return f"{FORMAT} {onetape.__version__} {digest[:32]}"
-
-
-def _is_ours(head: Head) -> bool:
-    return head.made_by.startswith(f"{FORMAT} ")

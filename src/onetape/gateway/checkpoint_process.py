@@ -18,14 +18,16 @@ from typing import Final
 
 import msgspec
 
-from onetape.gateway.checkpoint import checkpoint_file, recover, write_checkpoint
-from onetape.gateway.kept_money import KeptMoney
-from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.accounts.kept_money import KeptMoney
+from onetape.gateway.checkpoint import recover, write_checkpoint
+from onetape.gateway.options import GatewayOptions
 from onetape.model.errors import OnetapeError
+from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.typed import from_json
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
+from onetape.projections.checkpoint import checkpoint_file
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue

@@ -13,12 +13,10 @@ from onetape.accounts.slots import COMMANDS, MONEY, Refused
 from onetape.accounts.transfer_command import ARRIVAL_FIELDS
 from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
 from onetape.gateway.core import GatewayCore
-from onetape.gateway.found import found_by
 from onetape.gateway.gateway_tape import GatewayTape, kill_reason
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions
 from onetape.ipc.door import OPERATOR, Command, Do, Door, Handler, Repeated
-from onetape.ipc.once import Once
 from onetape.model.decimals import whole_number
 from onetape.model.errors import BadInput, NotAvailable, UsageError
 from onetape.model.money import money
@@ -28,6 +26,8 @@ from onetape.model.symbol import exchange_of
 from onetape.model.time import MS
 from onetape.orders.halts import HALT_FIELDS, Scope
 from onetape.orders.resolve import resolution_of
+from onetape.projections.found import found_by
+from onetape.projections.once import Once
 
 __all__ = ["Commands", "Desk", "Money", "names_of", "venues_of"]
 

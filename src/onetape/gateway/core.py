@@ -17,15 +17,14 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol
 
 from onetape.accounts.crossing import Crossing
+from onetape.accounts.kept_money import KeptMoney
 from onetape.accounts.proceeds import Proceeds
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
 from onetape.gateway.checkpoint import Recovered
-from onetape.gateway.found import Found
-from onetape.gateway.gateway_tape import RobotLife, is_risk
-from onetape.gateway.kept_money import KeptMoney
+from onetape.gateway.gateway_tape import is_risk
 from onetape.gateway.leverage import LeverageDesk
 from onetape.gateway.options import GatewayOptions
 from onetape.gateway.order_requests import OrderRequests
@@ -48,6 +47,8 @@ from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.reports import BalanceReport, MoveReport, OrderStatusReport, VenueReport
+from onetape.projections.found import Found
+from onetape.projections.robot_life import RobotLife
 from onetape.venues.contract import TradingVenue
 
 __all__ = ["DeadMan", "GatewayCore", "MarketView", "Moment", "Shell", "open_proceeds"]

@@ -12,7 +12,7 @@ from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
 from onetape.accounts.entry_frames import unpack
 from onetape.accounts.explain import Adopted, Anew, Event, Explained, Filled, explain
-from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
+from onetape.accounts.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.model.enums import EventType, Liquidity, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import join_units

@@ -8,8 +8,8 @@ from typing import Any
 from onetape.accounts.entries import MAIN, TOTAL
 from onetape.accounts.explain import Explained
 from onetape.gateway.explain_tape import explain_journal
-from onetape.gateway.options import gateway_journal
 from onetape.model.errors import UnknownSubaccount
+from onetape.model.home import gateway_journal
 from onetape.model.money import money_text
 from onetape.model.sections import AccountConfig, Config
 from onetape.tape.segments import is_tape

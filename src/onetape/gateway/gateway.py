@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.accounts.kept_money import KeptMoney
 from onetape.accounts.table import AccountTable
 from onetape.feeds.connect_pace import ConnectPace, pace_file
 from onetape.feeds.depth_feed import DepthFeed
@@ -33,7 +34,7 @@ from onetape.gateway.attached_robots import AttachedRobots
 from onetape.gateway.background import GatewayTasks
 from onetape.gateway.bar_history import HistoryDesk, Wanted
 from onetape.gateway.by_hand import OrdersByHand
-from onetape.gateway.checkpoint import Recovered, checkpoint_file, hold_all, recover
+from onetape.gateway.checkpoint import Recovered, hold_all, recover
 from onetape.gateway.checkpoint_process import CheckpointProcess
 from onetape.gateway.command_handlers import Commands, venues_of
 from onetape.gateway.core import GatewayCore, Moment
@@ -43,9 +44,8 @@ from onetape.gateway.gateway_market import GatewayMarket
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.guardian_pulse import GuardianPulse
 from onetape.gateway.hub_market import HubMarket
-from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.latency_spans import Spans
-from onetape.gateway.options import GatewayOptions, gateway_journal, gateway_socket
+from onetape.gateway.options import GatewayOptions, gateway_socket
 from onetape.gateway.order_line import EntryLine
 from onetape.gateway.other_symbols import find_others
 from onetape.gateway.robot_lag import RobotLag
@@ -55,6 +55,7 @@ from onetape.gateway.wallets import WalletDesk
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
 from onetape.model.errors import IoFailed, JournalLocked, UnknownSymbol, VenueRateLimit, VenueUnavailable
+from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
 from onetape.net.egress import egress_of
@@ -63,6 +64,7 @@ from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
 from onetape.orders.reports import VenueReport
+from onetape.projections.checkpoint import checkpoint_file
 from onetape.security.private import private_folder
 from onetape.security.redaction import Redactor
 from onetape.security.tokens import make_token

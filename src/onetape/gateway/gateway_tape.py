@@ -20,15 +20,12 @@ import msgspec
 
 from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
+from onetape.accounts.kept_money import LEDGER, KeptMoney
 from onetape.accounts.sharing import split
-from onetape.gateway.found import Found, acts_on_found, is_dry_run, part_key
-from onetape.gateway.kept_money import LEDGER, KeptMoney
-from onetape.ipc.once import Done, Once, digest_of
 from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import (
     EPOCH_BITS,
     EPOCH_MAX,
-    client_id_of_order,
     is_by_hand,
     is_past_gateway,
     next_by_hand,
@@ -41,8 +38,8 @@ from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN, OPERATOR
 from onetape.model.time import DAY
 from onetape.orders.books import OPENING
-from onetape.orders.first_request import Claim, FirstRequests, OrderStatus
-from onetape.orders.halts import Halts, HaltsRecord, halt_of
+from onetape.orders.first_request import FirstRequests, OrderStatus
+from onetape.orders.halts import Halts, halt_of
 from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, IntentOut, Managed, NewsOut, Out, TakenOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.order_frames import (
@@ -59,11 +56,15 @@ from onetape.orders.order_frames import (
 )
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
+from onetape.projections.checkpoint import TapeRecord
+from onetape.projections.found import Found, acts_on_found, is_dry_run, part_key
+from onetape.projections.once import Once, digest_of
+from onetape.projections.robot_life import RobotLife
 from onetape.tape.health import append_health
 from onetape.tape.journal import Frame, JournalReader, JournalWriter, type_id
 from onetape.tape.payloads import fields
 
-__all__ = ["GatewayTape", "RobotLife", "TapeRecord", "is_risk", "kill_reason", "part_of"]
+__all__ = ["GatewayTape", "is_risk", "kill_reason", "part_of"]
 
 ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above the low bits of its id
 
@@ -82,89 +83,9 @@ _RECOVERED: Final = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class RobotLife:
-    """Describes a robot that is or was attached: which journal it writes, how far that has been taken."""
-
-    number: int
-    name: str
-    epoch: int
-    journal: str
-    taken: int = 0  # sequence of its last request that was taken
-    symbols: dict[int, str] = field(default_factory=dict)  # by its journal's streams
-    venue: str = ""  # of its symbols that are traded here, "": all are, it is at no other gateway
-    leads: bool = True  # of its gateways this is the first, by whose tape it says how far it is
-    is_lost: bool = False  # its process has ended, and that has been seen to
-    uuid: bytes = b""  # of its journal
-    slot: int = MAIN  # the sub-account that it trades with
-    rate: int = 0  # orders a second that it may send, 0: as many as its account may
-    denied: set[int] = field(default_factory=set)  # by a gateway that died before it said `taken`
-    # What its orders have brought it: symbol -> position side -> signed quantity, in units.
-    held: dict[str, dict[str, int]] = field(default_factory=dict)
-    _ahead: tuple[int, str] = (0, "")  # an order that is still to come, and its client id
-
-    @property
-    def base(self) -> int:
-        return self.epoch << EPOCH_BITS
-
-    @property
-    def is_operator(self) -> bool:
-        """Tells whether it is the operator, who trades by hand."""
-        return self.name.partition(":")[0] == OPERATOR
-
-    def note_fill(self, fill: FillReport) -> None:
-        of = self.held.setdefault(fill.symbol, {})
-        of[fill.position_side] = of.get(fill.position_side, 0) + fill.size * fill.side.sign
-
-    def next_life(self, journal: str, *, taken: int, slot: int, rate: int, epoch: int) -> RobotLife:
-        """epoch: at least this one."""
-        epoch = max(self.epoch + 1, epoch)
-        return RobotLife(self.number, self.name, epoch, journal, taken=taken, slot=slot, rate=rate, held=self.held)
-
-    def sit(self, record: object, account: str) -> None:
-        """Takes in what its journal says of the gateways that it trades at. account: this one's."""
-        if isinstance(record, dict) and "life" in record:
-            seats = [record, *record.get("more", ())]
-            found = next((seat for seat in seats if seat.get("account") == account), record)
-            self.venue, self.leads = str(found.get("venue", "")), found is record
-
-    def trades(self, stream: int) -> bool:
-        """Tells whether what it asks for of that symbol is asked of this gateway."""
-        return not self.venue or self.symbols.get(stream, "").partition(":")[0] == self.venue
-
-    def client_id(self, order_id: int) -> str:
-        """Makes the client id of an order, of whatever length: a venue may take fewer letters."""
-        if order_id == self._ahead[0]:
-            return self._ahead[1]
-        return client_id_of_order(robot_tag(self.name), order_id)
-
-    def look_ahead(self, order_id: int) -> None:
-        """Makes the next id while nobody waits for it."""
-        if order_id & ((1 << EPOCH_BITS) - 1):  # else a life's orders are at their end
-            self._ahead = order_id, self.client_id(order_id)
-
-
 def kill_reason(fields: Mapping[str, Any]) -> str:
     """Returns the reason of a kill command, never empty: an empty one is no kill."""
     return str(fields.get("reason", "")) or "by the operator"
-
-
-class TapeRecord(msgspec.Struct, frozen=True):
-    """Keeps in a checkpoint the numbers, names and commands that a journal's frames up to one of them have."""
-
-    robots: list[RobotLife]
-    currencies: dict[str, int]
-    killed: str
-    halts: HaltsRecord
-    since: int
-    once: list[tuple[str, Done]]
-    first: list[tuple[tuple[int, str], Claim[str]]]
-    beyond: list[tuple[int, FillReport]] = []
-    forced: list[tuple[int, FillReport]] = []
-    opened: int = 0
-    last_by_hand: int = 0
-    shares: dict[str, tuple[int, int]] = {}
-    begun: dict[str, Found] = {}
 
 
 @dataclass(slots=True)

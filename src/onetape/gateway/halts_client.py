@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.command_tape import PastCommand, commands_in
-from onetape.ipc.once import Once
 from onetape.ipc.operator import glance, send_command
 from onetape.model.errors import (
     BY_CODE,
@@ -20,8 +18,10 @@ from onetape.model.errors import (
     ServiceTimeout,
     UsageError,
 )
+from onetape.model.home import gateway_journal
 from onetape.model.sections import Config
 from onetape.orders.halts import Level, Scope, danger_id, halt_of
+from onetape.projections.once import Once
 
 __all__ = ["HeldHalts", "halts", "lift", "merged", "past_halts", "set_danger", "stops_now"]
 

@@ -9,16 +9,12 @@ import msgspec
 from onetape.accounts.transfers import SETTLED_AFTER
 from onetape.gateway.bridge_options import BridgeOptions
 from onetape.gateway.hub_market import HubOfGateway
-from onetape.ipc.names import encoded, process_socket
+from onetape.ipc.names import process_socket
 from onetape.model.proxy import Proxy
 from onetape.model.time import SECOND
 from onetape.orders.calls import Destination
 
-__all__ = ["GatewayOptions", "WithdrawalTarget", "gateway_journal", "gateway_socket"]
-
-
-def gateway_journal(home: Path, account: str) -> Path:
-    return home / "journal" / f"gateway-{encoded(account)}"
+__all__ = ["GatewayOptions", "WithdrawalTarget", "gateway_socket"]
 
 
 def gateway_socket(home: Path, account: str) -> Path:

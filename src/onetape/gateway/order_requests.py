@@ -11,7 +11,7 @@ from typing import Final
 from onetape.accounts.proceeds import Proceeds
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
-from onetape.gateway.gateway_tape import GatewayTape, RobotLife
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.errors import OrderInvalid
 from onetape.model.ids import epoch_of, is_by_hand
@@ -22,6 +22,7 @@ from onetape.orders.gate import Gate
 from onetape.orders.managed import CycleOut, HealthOut, Managed, Request, TakenOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.order_frames import RequestFrame
+from onetape.projections.robot_life import RobotLife
 
 __all__ = ["ROBOTS_MAX", "OrderRequests"]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from onetape.accounts.entries import MAIN
-from onetape.gateway.gateway_tape import GatewayTape, RobotLife, part_of
+from onetape.gateway.gateway_tape import GatewayTape, part_of
 from onetape.model.enums import OrderType, PositionSide, RequestKind, Side
 from onetape.model.errors import RateLimited
 from onetape.model.order import OrderSpec
@@ -21,6 +21,7 @@ from onetape.orders.internal import trade_inside
 from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.reports import FillReport
+from onetape.projections.robot_life import RobotLife
 
 __all__ = ["Part", "Parts"]
 

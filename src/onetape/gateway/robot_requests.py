@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from onetape.gateway.core import GatewayCore, Moment
-from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.robot_lag import RobotLag
 from onetape.model.errors import BadInput, IoFailed, SchemaMismatch, TornTape
@@ -20,6 +19,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.symbol import at_exchange
 from onetape.orders.managed import TakenOut
 from onetape.orders.order_frames import ended_key, request_of
+from onetape.projections.robot_life import RobotLife
 from onetape.tape.journal import JournalReader, type_id
 from onetape.tape.wait import JournalWatch, Waiter
 

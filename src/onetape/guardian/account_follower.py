@@ -17,11 +17,8 @@ from onetape.accounts.booked_fills import BookedFills
 from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.account_projection import READ, AccountView
-from onetape.gateway.checkpoint import checkpoint_file, read_checkpoint
+from onetape.accounts.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.gateway.hub_market import HubMarket, HubOfGateway
-from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
-from onetape.gateway.options import gateway_journal
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import FIRED, WITHDRAWN, StopRow
 from onetape.guardian.hub_prices import HubPrices
@@ -29,12 +26,15 @@ from onetape.guardian.stale_orders import Top
 from onetape.market.confirmed_price import PriceKind
 from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy, TriggerKind
 from onetape.model.errors import OnetapeError
+from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
 from onetape.orders.order import Key, Order
 from onetape.orders.order_frames import FillFrame, fill_of, request_of
 from onetape.orders.recover import Openings
 from onetape.orders.reports import FillReport
+from onetape.projections.account import READ, AccountView
+from onetape.projections.checkpoint import checkpoint_file, read_checkpoint
 from onetape.risk.halts import Priced
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.payloads import fields

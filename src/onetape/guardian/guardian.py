@@ -37,7 +37,6 @@ from onetape.guardian.venue_reader import VenueReader, can_watch, traits_of
 from onetape.ipc.command_tape import CommandTape
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.names import process_socket
-from onetape.ipc.once import Once
 from onetape.ipc.server import listen
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.enums import OrderState, TriggerBy, TriggerKind
@@ -47,6 +46,7 @@ from onetape.model.money import money_text
 from onetape.model.time import SECOND
 from onetape.net.tasks import ended
 from onetape.orders.managed import HealthOut
+from onetape.projections.once import Once
 from onetape.risk.halts import Effect as HaltEffect
 from onetape.risk.halts import NotCounted, Send, Unrealized
 from onetape.risk.stop_ladder import Rung

@@ -15,9 +15,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
-from onetape.gateway.options import gateway_journal
 from onetape.guardian.income_tape import IncomeTape
 from onetape.model.errors import OnetapeError
+from onetape.model.home import gateway_journal
 from onetape.model.sections import HaltsConfig
 from onetape.model.time import DAY, SECOND
 from onetape.orders.halts import Scope

@@ -12,10 +12,10 @@ import onetape
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.past_gateway import NUMBERS, ORDER, PLACING, number_of
 from onetape.ipc.command_tape import note_command
-from onetape.ipc.once import Done, Once
 from onetape.model.enums import EventType, OrderState, PositionSide
 from onetape.model.errors import TornTape
 from onetape.model.sections import GUARDIAN
+from onetape.projections.once import Done, Once
 from onetape.tape.checkpoint import Head, chain_at, newest, store
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import pin

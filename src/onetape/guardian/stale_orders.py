@@ -12,12 +12,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from onetape.gateway.account_projection import AccountView
 from onetape.guardian.events import CancelOrder, Record, TakeShare
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TriggerBy
 from onetape.model.sections import GUARDIAN
 from onetape.model.time import SECOND, format_duration
 from onetape.orders.order import Key, Order
+from onetape.projections.account import AccountView
 
 __all__ = ["StaleOrders", "StaleRule", "StaleRules", "Top"]
 

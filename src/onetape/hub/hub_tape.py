@@ -25,10 +25,10 @@ from typing import Any, Final
 import msgspec
 
 from onetape.ipc.command_tape import CommandTape, PastCommand, commands_in
-from onetape.ipc.once import Once
 from onetape.model.enums import EventType
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE
+from onetape.projections.once import Once
 from onetape.tape.health import append_health
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.payloads import fields

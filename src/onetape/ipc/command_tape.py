@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from onetape.ipc.once import Once, digest_of
 from onetape.model.enums import EventType
+from onetape.projections.once import Once, digest_of
 from onetape.tape.journal import Frame, JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 

@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 from msgspec import structs
 
-from onetape.ipc.once import Done, Once, digest_of
 from onetape.ipc.token_cache import TokenCache
 from onetape.model.errors import (
     DuplicateCommand,
@@ -28,6 +27,7 @@ from onetape.model.errors import (
     UsageError,
 )
 from onetape.model.sections import CONTROL, DASHBOARD, GUARDIAN, OPERATOR, TELEGRAM
+from onetape.projections.once import Done, Once, digest_of
 
 __all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Command", "Door", "Handler", "Journal", "Repeated"]
 

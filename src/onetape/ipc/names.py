@@ -8,35 +8,15 @@ is `%~` and its SHA-256: still its own, but only the process itself can say its 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
-from onetape.model.home import file_name
+from onetape.model.home import decoded, encoded
 
-__all__ = ["decoded", "encoded", "process_of", "process_socket", "sockets"]
+__all__ = ["process_of", "process_socket", "sockets"]
 
-BYTES_MAX: Final = 200  # of 255: kind, `-` and `.sock` come with it
 _SUFFIX: Final = ".sock"
-
-
-def encoded(name: str) -> str:
-    data = name.encode("utf-8", "surrogatepass")
-    plain = file_name(data)
-    if len(plain) <= BYTES_MAX:
-        return plain
-    return f"%~{hashlib.sha256(data).hexdigest()}"
-
-
-def decoded(text: str) -> str | None:
-    """None: it was too long to be written, or is none of these names."""
-    try:
-        name = unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogatepass")
-    except UnicodeError:
-        return None
-    return name if encoded(name) == text else None
 
 
 def process_socket(home: Path, process: str) -> Path:

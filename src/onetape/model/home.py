@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
 
-__all__ = ["StrPath", "config_beside", "file_name", "home_of", "state_of", "supervisor_journal", "user_cache"]
+__all__ = [
+    "StrPath",
+    "config_beside",
+    "decoded",
+    "encoded",
+    "gateway_journal",
+    "home_of",
+    "state_of",
+    "supervisor_journal",
+    "user_cache",
+]
 
+BYTES_MAX: Final = 200  # of 255: kind, `-` and `.sock` come with it
 StrPath = str | os.PathLike[str]
 
 
@@ -38,9 +51,30 @@ def file_name(name: bytes) -> str:
     return f"%2E{plain[1:]}" if plain.startswith(".") else plain
 
 
+def encoded(name: str) -> str:
+    data = name.encode("utf-8", "surrogatepass")
+    plain = file_name(data)
+    if len(plain) <= BYTES_MAX:
+        return plain
+    return f"%~{hashlib.sha256(data).hexdigest()}"
+
+
+def decoded(text: str) -> str | None:
+    """None: it was too long to be written, or is none of these names."""
+    try:
+        name = unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogatepass")
+    except UnicodeError:
+        return None
+    return name if encoded(name) == text else None
+
+
 def state_of(home: StrPath) -> Path:
     """Where the state tables of its processes are."""
     return Path(home) / "state"
+
+
+def gateway_journal(home: Path, account: str) -> Path:
+    return home / "journal" / f"gateway-{encoded(account)}"
 
 
 def supervisor_journal(home: Path) -> Path:

@@ -15,7 +15,7 @@ import msgspec
 from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg
 from onetape.accounts.entry_frames import unpack
-from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
+from onetape.accounts.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.model.enums import EventType, Kind, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import parse_client_id, robot_tag
 from onetape.model.instrument import DECIMALS_MAX, Instrument

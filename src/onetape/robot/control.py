@@ -18,10 +18,11 @@ from onetape.engine.plan import to_toml, toml_value
 from onetape.engine.robot_commands import PARAMS, START, STOP, TARGETS
 from onetape.ipc.beside import Beside
 from onetape.ipc.door import Command, Do, Door, Handler
-from onetape.ipc.names import encoded, process_socket
+from onetape.ipc.names import process_socket
 from onetape.ipc.server import Stream
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import StrategyError, UsageError
+from onetape.model.home import encoded
 from onetape.robot.control_tape import RobotTape
 from onetape.robot.robot_run import RobotRun
 from onetape.tape.durable import write_durably

@@ -20,8 +20,8 @@ import msgspec
 
 from onetape.engine.robot_commands import PARAMS, START, STOP
 from onetape.ipc.command_tape import CommandTape, commands_in
-from onetape.ipc.names import encoded
-from onetape.ipc.once import Once
+from onetape.model.home import encoded
+from onetape.projections.once import Once
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 

@@ -10,7 +10,7 @@ from typing import Any
 from onetape.collector.options import collector_journal
 from onetape.engine.parameters import coerced, parameters_of
 from onetape.engine.plan import LiveRobot
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.model.symbol import is_unified
 
 __all__ = ["hub_of", "live_inputs", "with_market"]

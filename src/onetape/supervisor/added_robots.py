@@ -17,12 +17,12 @@ import msgspec
 from onetape.engine.robot_commands import PARAMS
 from onetape.ipc.command_tape import CommandTape, commands_in
 from onetape.ipc.door import Command, Do, Door, Handler
-from onetape.ipc.once import Once
 from onetape.model.config import with_robot, with_section
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, UsageError
 from onetape.model.sections import Config, RobotConfig
 from onetape.notify.alert import KEYS_MAX
 from onetape.notify.past_alerts import past_alerts
+from onetape.projections.once import Once
 from onetape.security.tokens import make_token
 from onetape.supervisor.alert_watch import AlertWatch
 from onetape.supervisor.child import ChildFiles

@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 
 from onetape.dashboard.options import dashboard_options, link_file, link_of
-from onetape.gateway.options import gateway_journal
 from onetape.ipc.process_ids import noted_child
 from onetape.model.config import parse_config
 from onetape.model.errors import ProcessDown
+from onetape.model.home import gateway_journal
 from onetape.replay.parity import compare
 from onetape.replay.replay import replay_run
 from onetape.robot.child_process import child_process

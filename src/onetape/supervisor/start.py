@@ -20,12 +20,13 @@ from onetape.control.options import CONTROL, ControlOptions, control_options, ha
 from onetape.dashboard.options import DASHBOARD, DashboardOptions, dashboard_options, has_dashboard
 from onetape.exchange.options import VenueOptions, simulated_account
 from onetape.gateway.hub_market import HubOfGateway
-from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.gateway.options import GatewayOptions
 from onetape.guardian.options import GUARDIAN, STANDBY, GuardianOptions, guarded_account, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_journal, hub_options
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS
 from onetape.model.errors import BadInput, OnetapeError
+from onetape.model.home import gateway_journal
 from onetape.model.proxy import Proxy
 from onetape.model.sections import TELEGRAM, Config
 from onetape.model.symbol import exchange_of

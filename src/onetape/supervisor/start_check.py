@@ -27,7 +27,6 @@ from onetape.dashboard.options import DASHBOARD, dashboard_options, has_dashboar
 from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_options
 from onetape.ipc.names import process_socket
-from onetape.ipc.once import Once
 from onetape.model.enums import Kind
 from onetape.model.errors import (
     BY_CODE,
@@ -48,6 +47,7 @@ from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
 from onetape.preflight.rails import check_rails
+from onetape.projections.once import Once
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
 from onetape.robot.options import (
     LOAD_WITHIN_S,

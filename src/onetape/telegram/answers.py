@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from onetape.gateway.account_views import positions, summary
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.halts_client import halts
 from onetape.ipc.connection import Connection, Gone
@@ -18,6 +17,7 @@ from onetape.model.errors import OnetapeError, ProcessDown
 from onetape.model.sections import Config
 from onetape.model.time import DAY, SECOND
 from onetape.notify.past_alerts import ALERTS_MAX, alert_rows, past_alerts
+from onetape.projections.account_views import positions, summary
 from onetape.recorder.read import ledger, result_of
 from onetape.store.records import Records
 from onetape.telegram.options import TelegramOptions

@@ -4,17 +4,27 @@ with that, and leaves alone what came since."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from onetape.ipc.door import Command
 from onetape.model.enums import PositionSide
 
 __all__ = ["Found", "acts_on_found", "found_by", "is_dry_run", "part_key"]
 
 # Commands that act on whatever works or is held.
 _ACTING: Final = frozenset({"cancel", "cancel_all", "close", "flatten"})
+
+
+class AnyCommand(Protocol):
+    """A command that a process has let in."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def fields(self) -> dict[str, Any]: ...
+    @property
+    def is_repeated(self) -> bool: ...
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -46,7 +56,7 @@ def acts_on_found(name: str, fields: Mapping[str, Any]) -> bool:
     return name in _ACTING and not is_dry_run(fields) and (name != "cancel" or "symbol" in fields)
 
 
-def found_by(command: Command, begun: Mapping[str, Found]) -> Found | None:
+def found_by(command: AnyCommand, begun: Mapping[str, Found]) -> Found | None:
     """Returns what an earlier life of the gateway was to act on; None: the command is new, or only
     asks, and is about what there is."""
     is_new = not command.is_repeated or is_dry_run(command.fields)

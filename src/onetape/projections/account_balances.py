@@ -13,11 +13,11 @@ from onetape.accounts.entry_frames import unpack
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.reader import MAX_AGE_S
 from onetape.accounts.table import AccountReader, Margin, accounts_in
-from onetape.gateway.account_projection import pruned_checkpoint, read_account, time_of
-from onetape.gateway.checkpoint import checkpoint_file
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.model.money import money_text
 from onetape.model.sections import AccountConfig, Config
+from onetape.projections.checkpoint import checkpoint_file
+from onetape.projections.followed_account import pruned_checkpoint, read_account, time_of
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 

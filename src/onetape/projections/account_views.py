@@ -12,13 +12,14 @@ from typing import Any
 
 from onetape.accounts.entries import MAIN, TOTAL
 from onetape.accounts.table import PositionShown, accounts_in
-from onetape.gateway.account_balances import STALE_NS
-from onetape.gateway.account_projection import AccountView, last_prices, read_account, text_of
-from onetape.gateway.checkpoint import checkpoint_file
-from onetape.gateway.options import gateway_journal
+from onetape.model.home import gateway_journal
 from onetape.model.money import money, money_text
 from onetape.model.sections import AccountConfig, Config
 from onetape.model.symbol import parse_symbol
+from onetape.projections.account import AccountView, text_of
+from onetape.projections.account_balances import STALE_NS
+from onetape.projections.checkpoint import checkpoint_file
+from onetape.projections.followed_account import last_prices, read_account
 from onetape.tape.segments import is_tape
 
 __all__ = ["fills", "orders", "positions", "summary"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -22,16 +22,28 @@ from onetape.accounts.slots import Slots, SubAccounts
 from onetape.accounts.statement import Statements
 from onetape.accounts.transfers import State
 from onetape.accounts.unexplained import DEADLINE, Unexplained
-from onetape.gateway.options import GatewayOptions
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.orders.reports import FillReport
 
-__all__ = ["LEDGER", "OTHER_EXCHANGE", "KeptMoney", "MoneyRecord"]
+__all__ = ["LEDGER", "OTHER_EXCHANGE", "KeptMoney", "MoneyOptions", "MoneyRecord"]
 
 LEDGER: Final = "ledger"  # source of the positions that it begins with
 OTHER_EXCHANGE: Final = "another exchange"  # note of the entry with which it begins
 REFERENCES_KEPT: Final = 10_000  # of moves that the venue may tell of once more
+
+
+class MoneyOptions(Protocol):
+    """Says how an account's money is divided. subaccounts: slots by name; credit: by currency, decimal text."""
+
+    @property
+    def leverage(self) -> float: ...
+    @property
+    def subaccounts(self) -> dict[str, int]: ...
+    @property
+    def credit(self) -> dict[str, str]: ...
+    @property
+    def transfer_deadline_ns(self) -> int: ...
 
 
 class MoneyRecord(msgspec.Struct, frozen=True):
@@ -60,7 +72,7 @@ class KeptMoney:
 
     def __init__(
         self,
-        options: GatewayOptions,
+        options: MoneyOptions,
         instruments: Mapping[str, Instrument],
         references: Mapping[str, int],
         slack: Callable[[str], int],
