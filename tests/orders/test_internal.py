@@ -11,7 +11,7 @@ from onetape.model.ids import ATTEMPT_MAX, client_id, robot_tag
 from onetape.orders.calls import Purpose
 from onetape.orders.internal import end_held, release, take_in, take_off, trade_inside
 from onetape.orders.managed import IntentOut
-from onetape.orders.outcome import Outcome
+from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import INTERNAL_TRADES
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, Desk
 
@@ -70,6 +70,23 @@ def test_what_is_released_leaves_under_another_name_with_what_is_left(desk):
     (intent,) = desk.manager.outs
     assert (intent.kind, intent.size, intent.is_reissue) == (RequestKind.AMEND, SIZE, True)
     assert order.state is OrderState.PENDING_UPDATE
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_open", "state"),
+    [
+        (Outcome.DONE, False, OrderState.ACCEPTED),
+        (Outcome.AMBIGUOUS, True, OrderState.UNKNOWN),
+        (Outcome.DEFINITIVE, False, OrderState.CANCELED),
+    ],
+)
+def test_what_is_placed_again_is_open_until_the_venue_has_answered(desk, outcome, is_open, state):
+    order = held(desk)
+    release(desk.manager, order, desk.now)
+    (call,) = desk.take()
+    assert (order.reissue_open, order.state) == (True, OrderState.PENDING_UPDATE)
+    desk.manager.answered(call, Answer(outcome), desk.now)
+    assert (order.reissue_open, order.state) == (is_open, state)
 
 
 def test_what_never_was_at_the_venue_leaves_under_its_own_name(desk):

@@ -14,6 +14,7 @@ from onetape.orders.calls import Purpose
 from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.queries import sent_last
 from orders.binance_manager import NOW, SECOND, SYMBOL, binance_manager, words
 
 REFUSED = Answer(Outcome.SAFE, code=4307, venue_code="-1015", text="too many orders", retry_after=9 * SECOND)
@@ -39,6 +40,7 @@ def test_it_is_sent_again_after_the_wait(manager):
     manager.tick(NOW + 9 * SECOND)
     assert [each.purpose for each in manager.calls] == [Purpose.PLACE]
     assert order.state is OrderState.SUBMITTED
+    assert sent_last(order) == NOW + 9 * SECOND  # from when its absence is a proof
 
 
 @pytest.mark.parametrize(("reduce_only", "waits"), [(False, False), (True, True)])

@@ -637,9 +637,8 @@ class OrderManager:
         if report is not None:
             order.note_filled(report)
         if order.reported_filled > order.life.filled:
-            if not order.asking:  # its fills are usually on their way; or they were not there yet
-                is_first = order.reported_end is None
-                order.ask_at = order.ask_at or (now + QUERY_AFTER[1] if is_first else next_query(order, now))
+            if order.reported_end is not None and not order.asking:  # they were not there yet
+                order.ask_at = order.ask_at or next_query(order, now)
             order.reported_end = news
             return
         order.reported_end = None

@@ -26,7 +26,6 @@ _CANCEL: Final = RequestKind.CANCEL
 _SUBMIT: Final = OrderEvent.SUBMIT
 _CANCEL_REQUEST: Final = OrderEvent.CANCEL_REQUEST
 _AMEND_REQUEST: Final = OrderEvent.AMEND_REQUEST
-_CANCEL_ACK: Final = OrderEvent.CANCEL_ACK
 _LOST: Final = OrderNews.LOST
 
 
@@ -121,12 +120,10 @@ class Order(msgspec.Struct, eq=False, rename={"reissue_open": "is_again"}):
 
     def take_news(self, news: OrderNews, size: int) -> Cell:
         """Takes in a report. size: of the order after it, 0: as it was."""
-        life, event = self.life, NEWS_EVENTS[news]
-        if event is _CANCEL_ACK and not life.cancel_open:
-            event = OrderEvent.VENUE_CANCEL
+        life = self.life
         if news is not _LOST:
             self.reissue_open = False
-        cell = life.on_event(event, size=size)
+        cell = life.on_event(NEWS_EVENTS[news], size=size)
         if self.is_taken_off and not self.is_held:
             self.is_taken_off = life.cancel_open
         return cell
