@@ -52,8 +52,15 @@ def followed(world) -> tuple:
     }
     working = {key: (row.spec, row.size, row.filled) for key, row in view.working.items()}
     robots = {number: (life.name, life.slot, life.epoch) for number, life in view.robots.items()}
+    brought = {
+        (number, symbol, side): qty
+        for number, life in view.robots.items()
+        for symbol, of in life.held.items()
+        for side, qty in of.items()
+        if qty
+    }
     follower.leave(waiter)
-    return guards, parts, working, robots, {key: qty for key, qty in view.parts.items() if qty}, entries
+    return guards, parts, working, robots, brought, entries
 
 
 def symbols_with_late_fills(journal) -> set[str]:

@@ -157,8 +157,8 @@ def agrees(home: Home) -> bool:
     if GatewayClient(home.home, "main").ask("status")["differences"]:
         return False
     view = read_account(path)
-    robots = {number: life.name for number, life in view.robots.items()}
-    own = [qty for (robot, *_), qty in view.parts.items() if robots[robot] == "mm"]
+    mine = [life.held for life in view.robots.values() if life.name == "mm"]
+    own = [qty for each in mine for of in each.values() for qty in of.values()]
     return not any(each.qty for each in view.held.values()) and sum(own) == 0
 
 

@@ -43,9 +43,7 @@ class Desk:
     def __init__(self, home: Path, reader: VenueReader) -> None:
         self.reader, self.records, self.tasks = reader, [], []
         self.core = GuardianCore(GuardianSettings(), epoch="x", watched={"main"})
-        view = SimpleNamespace(
-            robots={1: RobotLife(1, "mm", 1, "")}, parts={}, instruments={SYMBOL: BTC, ETH.symbol: ETH}
-        )
+        view = SimpleNamespace(robots={1: RobotLife(1, "mm", 1, "")}, instruments={SYMBOL: BTC, ETH.symbol: ETH})
         self.past = PastGateway(
             "main",
             home,
@@ -146,10 +144,11 @@ def test_what_a_closing_has_filled_is_off_the_position_before_the_venue_lists_it
 @pytest.mark.parametrize("rungs", [(3, 3, 3, 3, 3), (6, 3, 3, 3), (15,)])
 def test_stops_past_a_gateway_are_of_whom_most_is_left_to_protect(tmp_path, rungs):
     async def play(desk: Desk) -> None:
-        owners, key = {1: 9, 2: 6}, (SYMBOL, PositionSide.BOTH)
+        owners = {1: 9, 2: 6}
         view = desk.past._follower.view
         view.robots[2] = RobotLife(2, "other", 1, "")
-        view.parts = {(robot, *key): qty for robot, qty in owners.items()}
+        for robot, qty in owners.items():
+            view.robots[robot].note_fill(SYMBOL, PositionSide.BOTH, qty)
         desk.core.position("main", SYMBOL, PositionSide.BOTH, 15, Fraction(600_000), time.monotonic_ns(), opened="1")
         ladder = tuple(Rung(rank, 500_000 - rank, size) for rank, size in enumerate(rungs))
         desk.past.place(PlaceStops("1", "main", SYMBOL, PositionSide.BOTH, Side.SELL, ladder))

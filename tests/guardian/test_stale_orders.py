@@ -30,7 +30,7 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.machine import OrderLife
 from onetape.orders.order import Order
-from onetape.projections.account import AccountView
+from onetape.projections.account import AccountState
 from onetape.projections.followed_account import read_account
 from onetape.projections.robot_life import RobotLife
 from onetape.risk.halts import Priced
@@ -47,9 +47,9 @@ RULES = StaleRules({"a": StaleRule(cancel_after=60 * SECOND), "b": StaleRule(tak
 TOPS = {SYMBOL: Top(1_000_000, 1_000_010, 0)}
 
 
-def view(*specs: OrderSpec, robot: str = "mm", state: OrderState = OrderState.ACCEPTED) -> AccountView:
+def view(*specs: OrderSpec, robot: str = "mm", state: OrderState = OrderState.ACCEPTED) -> AccountState:
     """Orders that have worked since 0."""
-    made = AccountView(instruments={SYMBOL: BTC}, robots={1: RobotLife(1, robot, 1, "")})
+    made = AccountState(instruments={SYMBOL: BTC}, robots={1: RobotLife(1, robot, 1, "")})
     for number, spec in enumerate(specs, 1):
         made.working[1, 1 << 32 | number] = Order(
             spec, 1, 1 << 32 | number, 0, OrderLife(spec.size_int, state), spec.price_int
@@ -66,7 +66,7 @@ def stop(side: Side = Side.SELL, **more) -> OrderSpec:
     return OrderSpec(symbol=SYMBOL, side=side, size_int=100, type=OrderType.MARKET, **terms)
 
 
-def due(made: AccountView, at: float, rules: StaleRules = RULES, tops=TOPS, stale: StaleOrders | None = None) -> list:
+def due(made: AccountState, at: float, rules: StaleRules = RULES, tops=TOPS, stale: StaleOrders | None = None) -> list:
     stale = stale or StaleOrders("main", rules, epoch="1")
     return [each for each in stale.look(made, tops, int(at * SECOND)) if not isinstance(each, Record)]
 

@@ -64,8 +64,8 @@ def parts(world: GuardianWorld) -> dict[str, int]:
     """By the gateway, and what others read from its journal says the same."""
     found = {each.life.name: each.qty for each in world.core.parts.of(world.symbols[0], BOTH)}
     view = read_account(gateway_journal(world.home.path, "main"))
-    robots = {view.robots[n].name: qty for (n, _, _), qty in view.parts.items() if not view.robots[n].is_operator}
-    assert {name: qty for name, qty in robots.items() if qty} == {
+    robots = [each for each in view.robots.values() if not each.is_operator]
+    assert {each.name: qty for each in robots for of in each.held.values() for qty in of.values() if qty} == {
         name: qty for name, qty in found.items() if not name.startswith("operator")
     }
     return found

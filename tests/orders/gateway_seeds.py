@@ -143,7 +143,7 @@ def restarts_end_equal(world: World) -> None:
         world.begin_gateway(each, with_robots=each is world.home)
         one_more_round(world)
         world.money_invariants.follow(each)
-        world.order_invariants.follow(each)
+        world.state_invariants.follow(each)
         what = f"a restart {'with' if each is world.home else 'without'} its journal"
         orders, held = beliefs(world.manager)
         orders = {name: each for name, each in orders.items() if name not in ends}

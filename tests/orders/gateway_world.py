@@ -41,7 +41,7 @@ from orders.gateway_life import Died, Home, Life
 from orders.gateway_owners import Owners
 from orders.gateway_robots import TAGS, SimRobot
 from orders.money_invariants import MoneyInvariants
-from orders.order_invariants import OrderInvariants
+from orders.state_invariants import StateInvariants
 from worlds.venue_numbers import venue_number
 
 MS = 1_000_000
@@ -110,11 +110,11 @@ class World:
         self.kept_back: list[Call] | None = None  # calls, where somebody wants to answer them
         self.owners = Owners(self)
         self.money_invariants = MoneyInvariants(self)
-        self.order_invariants = OrderInvariants(self)
+        self.state_invariants = StateInvariants(self)
         self.home = Home()
         self.begin_gateway(self.home)
         self.money_invariants.follow(self.home)
-        self.order_invariants.follow(self.home)
+        self.state_invariants.follow(self.home)
 
     def open_venue(self) -> None:
         """As a process begins to know it."""
@@ -338,7 +338,7 @@ class World:
             return
         self.core.tick(self.moment())
         self.invariants.check()
-        self.order_invariants.check()
+        self.state_invariants.check()
         self.money_invariants.check()
 
     def chance(self, name: str) -> bool:

@@ -32,7 +32,7 @@ from onetape.model.money import RATE_DECIMALS, money
 from onetape.model.sections import AccountConfig, Config
 from onetape.model.symbol import exchange_of
 from onetape.model.time import MINUTE, SECOND, parse_duration
-from onetape.projections.account import AccountView
+from onetape.projections.account import AccountState
 from onetape.projections.account_balances import STALE_NS
 from onetape.projections.checkpoint import checkpoint_file
 from onetape.projections.followed_account import FollowedAccount
@@ -420,7 +420,7 @@ def _beside(config: Config) -> dict[str, list[str]]:
     }
 
 
-def _resting(account: str, view: AccountView) -> dict[str, list[Resting]]:
+def _resting(account: str, view: AccountState) -> dict[str, list[Resting]]:
     """Returns by symbol the orders of an account that stand in its venue's book, or may."""
     found: dict[str, list[Resting]] = {}
     for row in view.working.values():

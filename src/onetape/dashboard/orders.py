@@ -107,19 +107,19 @@ class _Account(FollowedAccount):
     def _fold(self, frame: Frame) -> None:
         view = self.view
         if frame.type == EventType.FILL.id:
-            view.take(frame)
+            view.apply(frame)
             if self._is_late(frame):
                 self._keep(frame, self._fill(frame))
         elif frame.type == EventType.ORDER_EVENT.id:
             order_id, stamp, robot = _NEWS.unpack(frame.payload)
             row = view.working.get(key := (robot, order_id))
-            view.take(frame)
+            view.apply(frame)
             if row is not None and key in view.working:
                 self._note(key, row, frame.time, stamp)
             if row is not None and self._is_late(frame):
                 self._keep(frame, {"kind": "order", **_order(view.order(row, self._name))})
         else:
-            view.take(frame)
+            view.apply(frame)
 
     def _is_late(self, frame: Frame) -> bool:
         """Tells whether a frame may still be among the events: of a journal without a checkpoint all is read."""

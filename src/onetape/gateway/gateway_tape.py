@@ -255,7 +255,7 @@ class GatewayTape:
             over = fill.size - max(-sign * self.part(life, symbol, side), 0)
             if over > 0:
                 self.beyond.append((life.number, part_of(fill, min(over, fill.size))))
-        life.note_fill(fill)
+        life.note_fill(symbol, side, sign * fill.size)
 
     def note_forced(self, fill: FillReport, sizes: Mapping[int, int]) -> None:
         """Takes in what the venue has closed by itself of each sub-account, once that is in their books: all who hold

@@ -13,11 +13,7 @@ from typing import Final
 import msgspec
 
 from onetape._core import TICK_RULES, TickFilter
-from onetape.accounts.booked_fills import BookedFills
-from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
-from onetape.accounts.entry_frames import unpack
-from onetape.accounts.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.gateway.hub_market import HubMarket, HubOfGateway
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import FIRED, WITHDRAWN, StopRow
@@ -30,10 +26,8 @@ from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
 from onetape.orders.order import Key, Order
-from onetape.orders.order_frames import FillFrame, fill_of, request_of
-from onetape.orders.recover import Openings
-from onetape.orders.reports import FillReport
-from onetape.projections.account import READ, AccountView
+from onetape.orders.order_frames import fill_of, request_of
+from onetape.projections.account import READ_PARTS, AccountState, At
 from onetape.projections.checkpoint import checkpoint_file, read_checkpoint
 from onetape.risk.halts import Priced
 from onetape.tape.journal import Frame, JournalReader
@@ -44,8 +38,7 @@ from onetape.tape.wait import Waiter
 
 __all__ = ["AccountFollower"]
 
-FOLDED: Final = (*READ, "entry")
-LIVE: Final = (*FOLDED, "quote", "mark", "trade")
+LIVE: Final = (*READ_PARTS, "quote", "mark", "trade")
 RECONCILED: Final = "reconciled"  # the record that a comparison ends with
 _BID_AND_ASK: Final = fields("quote", "bid", "ask")
 _MARK: Final = fields("mark", "mark")
@@ -75,9 +68,7 @@ class AccountFollower:
         self._path, self._file = gateway_journal(home, account), checkpoint_file(home, account)
         self._core = core
         self.reader: JournalReader | None = None
-        self.view = AccountView(keeps_fills=False)
-        self._fills = BookedFills(self.view.instruments)
-        self._openings: Openings[tuple[str, PositionSide]] = Openings({}, {})
+        self.view = AccountState(keeps_fills=False, keeps_parts=True)
         self._stops: dict[Key, tuple[str, Order]] = {}  # protective orders that are open, with their client ids
         self._closes: dict[Key, Order] = {}  # the guardian's orders that close at the market
         self._others: dict[Key, str] = {}  # symbols of other orders that wait for a trigger
@@ -100,8 +91,7 @@ class AccountFollower:
             reader = JournalReader(self._path)
         except OnetapeError:  # it is being made just now
             return False
-        self.reader, self.view = reader, AccountView(keeps_fills=False)
-        self._fills, self._openings = BookedFills(self.view.instruments), Openings({}, {})
+        self.reader, self.view = reader, AccountState(keeps_fills=False, keeps_parts=True)
         self._core.forget_parts(self.account)
         self._stops.clear()
         self._closes.clear()
@@ -117,16 +107,12 @@ class AccountFollower:
         self._has_parts = made is not None or read_pruned(self._path) is None
         if made is not None:
             self.view.restore(made)
-            money = made.money
-            self._fills.restore(money.booking, money.waiting, money.openings, has_begun=bool(money.opened))
-            held = {(symbol, side): qty for symbol, side, qty in made.orders.books.positions}
-            self._openings = Openings(made.orders.opened, held)
-        for frame in reader.frames(FOLDED, sequence_until=end):
+        for frame in reader.frames(READ_PARTS, sequence_until=end):
             self._fold(frame)
         reader.seek_sequence(max(end, 1))
         for symbol, side in dict.fromkeys((*self.view.held, *self._held)):
             self._say_position(symbol, side, now)
-        self._say_parts({key[1:] for key in self._fills.booking.positions}, now)
+        self._say_parts({key[1:] for key in self.view.subaccounts.booking.positions}, now)
         resume()
         for key, row in self.view.working.items():
             self._say_order(key, now)
@@ -190,10 +176,8 @@ class AccountFollower:
             match frame.type:
                 case EventType.QUOTE.id | EventType.MARK.id | EventType.TRADE.id:
                     self._price(frame, now)
-                case EventType.ENTRY.id:
-                    self._say_parts(self._entry(frame.payload), now)
                 case _:
-                    self._fold(frame)
+                    self._say_parts(self._fold(frame), now)
                     self._say(frame, now)
 
     def _price(self, frame: Frame, now: int) -> None:
@@ -214,38 +198,15 @@ class AccountFollower:
                 (price,) = _PRICE.unpack_from(frame.payload)
                 self._core.priced(self.account, symbol, PriceKind.TRADE, price, now, is_new=is_new)
 
-    def _fold(self, frame: Frame) -> None:
-        if frame.type == EventType.ENTRY.id:
-            self._entry(frame.payload)
-            return
-        self.view.take(frame)
-        match frame.type:
-            case EventType.INSTRUMENT.id:
-                self._instrument(self.view.instruments[self.view.streams[frame.stream]])
-            case EventType.FILL.id:
-                row, symbol = fill_of(frame.payload), self.view.streams[frame.stream]
-                life = self.view.robots.get(row.robot)
-                self._fills.fill(_report_of(row, symbol), life.slot if life is not None else MAIN, frame.sequence)
-                self._note_opening((symbol, row.position_side), frame.sequence)
-            case EventType.POSITION.id:
-                record = msgspec.msgpack.decode(frame.payload)
-                symbol, side = record["symbol"], PositionSide(record["side"])
-                if record["source"] == LEDGER:
-                    self._fills.adopt(symbol, side, record["qty"], record["price"], frame.sequence)
-                self._note_opening((symbol, side), frame.sequence)
-
-    def _note_opening(self, key: tuple[str, PositionSide], sequence: int) -> None:
-        held = self.view.held.get(key)
-        self._openings.note(key, held.qty if held is not None else 0, sequence)
-
-    def _entry(self, payload: bytes) -> set[tuple[str, PositionSide]]:
-        """Returns the positions of which sub-accounts' parts have changed by it."""
-        entry = unpack(payload)
-        if entry.note == OTHER_EXCHANGE:
-            self._fills.anew()
+    def _fold(self, frame: Frame) -> Collection[At]:
+        """Returns the positions of which sub-accounts hold another part since."""
+        booking = self.view.subaccounts.booking
+        moved = self.view.apply(frame)
+        if frame.type == EventType.INSTRUMENT.id:
+            self._instrument(self.view.instruments[self.view.streams[frame.stream]])
+        elif self.view.subaccounts.booking is not booking:  # it begins anew at another exchange
             self._core.forget_parts(self.account)
-        booked = self._fills.entry(entry.of, is_forced=entry.note == FORCED)
-        return {(fill.symbol, fill.position_side) for fill in booked}
+        return moved
 
     def _instrument(self, instrument: Instrument) -> None:
         self.view.instruments[instrument.symbol] = instrument
@@ -282,14 +243,15 @@ class AccountFollower:
         entry = None
         if held is not None and held.qty and held.cost:
             entry = held.entry * Fraction(10) ** instrument.price_decimals
-        opened = self._named(self._openings.frame((symbol, side)))
+        opened = self._named(self.view.openings.frame((symbol, side)))
         self._core.position(self.account, symbol, side, said[0], entry, now, opened=opened)
 
-    def _say_parts(self, of: Collection[tuple[str, PositionSide]], now: int) -> None:
-        for (slot, symbol, side), own in self._fills.booking.positions.items() if of and self._has_parts else ():
+    def _say_parts(self, of: Collection[At], now: int) -> None:
+        parts = self.view.subaccounts
+        for (slot, symbol, side), own in parts.booking.positions.items() if of and self._has_parts else ():
             if (symbol, side) in of and not own.terms.is_spot:
                 name = self._names.get(slot, str(slot))
-                opened = self._named(self._fills.opened(slot, symbol, side))
+                opened = self._named(parts.opened(slot, symbol, side))
                 self._core.sub_account(self.account, name, symbol, side, own, now, opened=opened)
 
     def _named(self, frame: int) -> str:
@@ -333,12 +295,6 @@ class AccountFollower:
             state=row.state,
             is_target=spec.trigger_kind is TriggerKind.TAKE_PROFIT,
         )
-
-
-def _report_of(row: FillFrame, symbol: str) -> FillReport:
-    """Returns a fill as the ledger's arithmetic takes it; what its fee is paid in moves no position."""
-    of = (row.trade_id, row.side, row.position_side, row.price, row.size, row.time, row.fee)
-    return FillReport(symbol, "", "", *of, "", row.liquidity)
 
 
 def is_protective(row: Order) -> bool:

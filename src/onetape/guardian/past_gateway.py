@@ -291,11 +291,8 @@ class PastGateway:
         """Returns what an order of that side takes off of whom, by the robot's number: as the gateway's tape has it,
         and the rest is the operator's."""
         view = self._follower.view
-        found = {
-            robot: abs(qty)
-            for (robot, of, at), qty in view.parts.items()
-            if (of, at) == (symbol, side) and qty * closes.sign < 0
-        }
+        parts = {number: life.held.get(symbol, {}).get(side, 0) for number, life in view.robots.items()}
+        found = {number: abs(qty) for number, qty in parts.items() if qty * closes.sign < 0}
         operator = next((number for number, life in view.robots.items() if life.name == OPERATOR), NOBODY)
         total = sum(abs(each.qty) for each in self._core.held(self._account, symbol) if each.side is side)
         found[operator] = found.get(operator, 0) + max(total - sum(found.values()), 0)

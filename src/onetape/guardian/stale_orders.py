@@ -17,7 +17,7 @@ from onetape.model.enums import OrderState, OrderType, PositionSide, Side, Trigg
 from onetape.model.sections import GUARDIAN
 from onetape.model.time import SECOND, format_duration
 from onetape.orders.order import Key, Order
-from onetape.projections.account import AccountView
+from onetape.projections.account import AccountState
 
 __all__ = ["StaleOrders", "StaleRule", "StaleRules", "Top"]
 
@@ -78,7 +78,7 @@ class StaleOrders:
     def is_idle(self) -> bool:
         return not self._rules.tags and not self._rules.orphans_after
 
-    def look(self, view: AccountView, tops: Mapping[str, Top], now: int) -> list[CancelOrder | TakeShare | Record]:
+    def look(self, view: AccountState, tops: Mapping[str, Top], now: int) -> list[CancelOrder | TakeShare | Record]:
         """Returns what is to be done now, the oldest orders first. now: ns UTC, as the times of the orders."""
         for kept in (self._next, self._orphans):
             for key in kept.keys() - view.working.keys():
@@ -125,7 +125,7 @@ class StaleOrders:
         return Record("stale order", f"{self._account} {effect.order}", effect.reason, about | more, "warning")
 
     def _due(
-        self, view: AccountView, key: Key, row: Order, tops: Mapping[str, Top], now: int
+        self, view: AccountState, key: Key, row: Order, tops: Mapping[str, Top], now: int
     ) -> CancelOrder | TakeShare | None:
         rule, age = self._rules.of(row.spec.tag), now - row.created
         tag = repr(row.spec.tag)
@@ -150,11 +150,11 @@ class StaleOrders:
         order = view.robots[row.robot].client_id(row.order_id)
         return TakeShare(self._id(), self._account, order, row.spec.symbol, qty, price, reason, row.robot, row.order_id)
 
-    def _cancel(self, view: AccountView, row: Order, reason: str) -> CancelOrder:
+    def _cancel(self, view: AccountState, row: Order, reason: str) -> CancelOrder:
         order = view.robots[row.robot].client_id(row.order_id)
         return CancelOrder(self._id(), self._account, order, reason)
 
-    def _is_orphan(self, view: AccountView, key: Key, row: Order, now: int) -> bool:
+    def _is_orphan(self, view: AccountState, key: Key, row: Order, now: int) -> bool:
         """It closes, and for so long there was nothing that it could."""
         spec = row.spec
         held = view.held.get((spec.symbol, spec.position_side))

@@ -1,15 +1,32 @@
-"""One account's orders, fills, positions and balances, folded from its gateway's journal."""
+"""One account's orders, fills, positions and balances, folded from its gateway's journal.
+
+| frame | what it does |
+|---|---|
+| instrument | its stream, and its terms from then on |
+| order_request, reply, order_event | an order, see `Orders` |
+| fill | its order, and the account's position, but for a trade inside; a sub-account's waits for its entry |
+| entry | books the fill that it names at its sub-account |
+| position | what the account had before, or has besides |
+| balance | the venue's word |
+| params | a robot's number, a currency's, another incarnation of the gateway |
+| health | another exchange: nothing of before is there |
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from onetape.accounts.entries import MAIN
+from onetape.accounts.booked_fills import BookedFills
+from onetape.accounts.booking import FORCED
+from onetape.accounts.entries import MAIN, Entry
+from onetape.accounts.entry_frames import unpack
 from onetape.accounts.holding import Holding, Terms
+from onetape.accounts.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType, PositionSide
 from onetape.model.instrument import Instrument
@@ -17,22 +34,28 @@ from onetape.model.money import divide_half_even, money, money_text
 from onetape.orders.books import OPENING
 from onetape.orders.order import Key, Order
 from onetape.orders.order_frames import FillFrame, fill_of
-from onetape.orders.reports import INTERNAL_TRADES
+from onetape.orders.recover import Openings
+from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.projections.checkpoint import Checkpoint
 from onetape.projections.orders import Orders
 from onetape.projections.robot_life import RobotLife
 from onetape.tape.journal import Frame
 
-__all__ = ["READ", "AccountView", "text_of"]
+__all__ = ["READ", "READ_PARTS", "AccountState", "At", "text_of"]
 
 READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "balance", "position", "health", "reply")
+READ_PARTS: Final = (*READ, "entry")  # with what sub-accounts hold
+
+At = tuple[str, PositionSide]  # symbol and side of a position
+NOTHING: Final[frozenset[At]] = frozenset()
 
 
 @dataclass(slots=True)
-class AccountView:
+class AccountState:
     """Holds what a gateway's journal says of its account.
 
-    balances: currency -> (units, time).
+    balances: currency -> (units, time); openings: which frame has opened a position; subaccounts: what each of them
+    holds, where `READ_PARTS` are applied.
     """
 
     instruments: dict[str, Instrument] = field(default_factory=dict)
@@ -41,11 +64,15 @@ class AccountView:
     robots: dict[int, RobotLife] = field(default_factory=dict)
     placed: Orders = field(default_factory=Orders)
     booked: list[tuple[str, FillFrame]] = field(default_factory=list)  # with the symbol
-    held: dict[tuple[str, PositionSide], Holding] = field(default_factory=dict)
+    held: dict[At, Holding] = field(default_factory=dict)
     balances: dict[str, tuple[int, int]] = field(default_factory=dict)
-    # What orders have brought each robot, by number, symbol and position side: signed units.
-    parts: dict[tuple[int, str, PositionSide], int] = field(default_factory=dict)
+    openings: Openings[At] = field(default_factory=lambda: Openings({}, {}))
     keeps_fills: bool = True  # else `booked` stays empty
+    keeps_parts: bool = False  # else `subaccounts` does
+    subaccounts: BookedFills = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.subaccounts = BookedFills(self.instruments)
 
     @property
     def working(self) -> dict[Key, Order]:
@@ -141,12 +168,6 @@ class AccountView:
         fills. What is held is what its books say, at what its ledger reckons that it cost."""
         self.robots = {life.number: life for life in made.tape.robots}
         self.currencies = {number: name for name, number in made.tape.currencies.items()}
-        self.parts = {
-            (life.number, symbol, PositionSide(side)): qty
-            for life in made.tape.robots
-            for symbol, of in life.held.items()
-            for side, qty in of.items()
-        }
         for order in made.orders.orders.open:
             if order.robot:
                 self.placed.add(order)
@@ -157,12 +178,18 @@ class AccountView:
             if not fill.is_internal:
                 held, change = self._holding(fill.symbol, fill.position_side), fill.size * fill.side.sign
                 held.fill(change, held.terms.value(fill.price, change))
-        for symbol, side, qty in made.orders.books.positions:
+        positions = {(symbol, side): qty for symbol, side, qty in made.orders.books.positions}
+        for (symbol, side), qty in positions.items():
             if symbol in self.instruments:
                 self.opening(symbol, side, qty)
+        self.openings = Openings(made.orders.opened, positions)
+        if self.keeps_parts:
+            money = made.money
+            self.subaccounts.restore(money.booking, money.waiting, money.openings, has_begun=bool(money.opened))
 
-    def take(self, frame: Frame) -> None:
-        """Folds the next frame of the journal, of one of the types of `READ`."""
+    def apply(self, frame: Frame) -> Collection[At]:
+        """Takes the next frame of the journal, of one of the types of `READ`, or of `READ_PARTS`. Returns the positions
+        of which sub-accounts hold another part since."""
         match frame.type:
             case EventType.INSTRUMENT.id:
                 instrument = Instrument.from_msgpack(frame.payload)
@@ -173,17 +200,22 @@ class AccountView:
             case EventType.ORDER_EVENT.id:
                 self.placed.news(frame)
             case EventType.FILL.id:
-                self.take_fill(self.streams[frame.stream], fill_of(frame.payload))
+                self._fill(self.streams[frame.stream], fill_of(frame.payload), frame.sequence)
+            case EventType.ENTRY.id:
+                return self._entry(unpack(frame.payload))
             case _:
-                _cold(self, frame.type, msgspec.msgpack.decode(frame.payload))
+                self._record(frame.type, msgspec.msgpack.decode(frame.payload), frame.sequence)
+        return NOTHING
 
-    def take_fill(self, symbol: str, row: FillFrame) -> None:
+    def _fill(self, symbol: str, row: FillFrame, sequence: int) -> None:
         if self.keeps_fills:
             self.booked.append((symbol, row))
         self.placed.fill(row)
-        if row.robot:
-            key = row.robot, symbol, row.position_side
-            self.parts[key] = self.parts.get(key, 0) + row.size * row.side.sign
+        life = self.robots.get(row.robot)
+        if life is not None:
+            life.note_fill(symbol, row.position_side, row.size * row.side.sign)
+        if self.keeps_parts:
+            self.subaccounts.fill(_report_of(row, symbol), life.slot if life is not None else MAIN, sequence)
         if row.trade_id >= INTERNAL_TRADES:  # the account's position stays
             return
         held = self._holding(symbol, row.position_side)
@@ -194,6 +226,49 @@ class AccountView:
         held.fill(change, held.terms.value(row.price, change))
         if not is_priced and held.qty * was > 0:
             held.cost = 0
+        self.openings.note((symbol, row.position_side), held.qty, sequence)
+
+    def _entry(self, entry: Entry) -> Collection[At]:
+        if entry.note == OTHER_EXCHANGE:
+            self.subaccounts.anew()
+        booked = self.subaccounts.entry(entry.of, is_forced=entry.note == FORCED)
+        return {(fill.symbol, fill.position_side) for fill in booked}
+
+    def _record(self, kind: int, record: dict[str, Any], sequence: int) -> None:
+        """Takes a record that is a map; orders, fills and entries have layouts."""
+        match kind:
+            case EventType.PARAMS.id if "robot" in record:
+                number, slot, before = record["robot"], record.get("slot", MAIN), self.robots.get(record["robot"])
+                robot = RobotLife(number, record["name"], record["epoch"], record["journal"], slot=slot)
+                robot.held = before.held if before is not None else robot.held
+                self.robots[number] = robot
+            case EventType.PARAMS.id if "opened" in record:
+                self.placed.incarnation()
+            case EventType.PARAMS.id if "currency" in record:
+                self.currencies[record["currency"]] = record["name"]
+            case EventType.BALANCE.id if "currency" in record:
+                time = max(record["ts_event"], self.balances.get(record["currency"], (0, 0))[1])
+                self.balances[record["currency"]] = (int(record["total"]), time)
+            case EventType.POSITION.id:
+                self._position(record, sequence)
+            case EventType.REPLY.id if "order" in record:
+                self.placed.reply(record)
+            case EventType.HEALTH.id if record["kind"] == "exchange" and record["state"] == "new":
+                # It knows nothing of what this journal says of an earlier one.
+                self.working.clear()
+                self.held.clear()
+                self.balances.clear()
+                self.openings = Openings({}, {})
+                for each in self.robots.values():
+                    each.held.clear()
+
+    def _position(self, record: dict[str, Any], sequence: int) -> None:
+        symbol, side = record["symbol"], PositionSide(record["side"])
+        if record["source"] == OPENING:
+            self.opening(symbol, side, record["qty"])
+            self.openings.note((symbol, side), record["qty"], sequence)
+        elif record["source"] == LEDGER and self.keeps_parts:
+            self.subaccounts.adopt(symbol, side, record["qty"], record["price"], sequence)
 
     def opening(self, symbol: str, side: PositionSide, size: int) -> None:
         """Takes in that the venue holds another quantity than our fills explain: its price is not known."""
@@ -217,26 +292,7 @@ def text_of(value: Decimal) -> str:
     return decimal_text(round(value, 12))
 
 
-def _cold(view: AccountView, kind: int, record: dict[str, Any]) -> None:
-    match kind:
-        case EventType.PARAMS.id if "robot" in record:
-            view.robots[record["robot"]] = RobotLife(
-                record["robot"], record["name"], record["epoch"], record["journal"], slot=record.get("slot", MAIN)
-            )
-        case EventType.PARAMS.id if "opened" in record:
-            view.placed.incarnation()
-        case EventType.PARAMS.id if "currency" in record:
-            view.currencies[record["currency"]] = record["name"]
-        case EventType.BALANCE.id if "currency" in record:
-            time = max(record["ts_event"], view.balances.get(record["currency"], (0, 0))[1])
-            view.balances[record["currency"]] = (int(record["total"]), time)
-        case EventType.POSITION.id if record["source"] == OPENING:
-            view.opening(record["symbol"], PositionSide(record["side"]), record["qty"])
-        case EventType.REPLY.id if "order" in record:
-            view.placed.reply(record)
-        case EventType.HEALTH.id if record["kind"] == "exchange" and record["state"] == "new":
-            # It knows nothing of what this journal says of an earlier one.
-            view.working.clear()
-            view.held.clear()
-            view.parts.clear()
-            view.balances.clear()
+def _report_of(row: FillFrame, symbol: str) -> FillReport:
+    """Returns a fill as the ledger's arithmetic takes it; what its fee is paid in moves no position."""
+    of = (row.trade_id, row.side, row.position_side, row.price, row.size, row.time, row.fee)
+    return FillReport(symbol, "", "", *of, "", row.liquidity)

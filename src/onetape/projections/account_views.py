@@ -16,7 +16,7 @@ from onetape.model.home import gateway_journal
 from onetape.model.money import money, money_text
 from onetape.model.sections import AccountConfig, Config
 from onetape.model.symbol import parse_symbol
-from onetape.projections.account import AccountView, text_of
+from onetape.projections.account import AccountState, text_of
 from onetape.projections.account_balances import STALE_NS
 from onetape.projections.checkpoint import checkpoint_file
 from onetape.projections.followed_account import last_prices, read_account
@@ -98,7 +98,7 @@ def summary(home: Path, config: Config) -> dict[str, Any]:
     return {"orders": count, "equity": equity}
 
 
-def _views(home: Path, config: Config) -> Iterator[tuple[str, AccountView]]:
+def _views(home: Path, config: Config) -> Iterator[tuple[str, AccountState]]:
     for name in config.accounts:
         path = gateway_journal(home, name)
         if is_tape(path):

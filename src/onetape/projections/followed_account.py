@@ -13,7 +13,7 @@ from onetape.accounts.ledger import Ledger
 from onetape.model.errors import OnetapeError, TornTape
 from onetape.model.instrument import Instrument
 from onetape.orders.order_frames import fill_of
-from onetape.projections.account import READ, AccountView
+from onetape.projections.account import READ, AccountState
 from onetape.projections.checkpoint import Checkpoint, read_checkpoint
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.payloads import fields
@@ -25,22 +25,22 @@ QUOTES_BACK: Final = 20_000  # frames in which the last quote of a symbol is loo
 _BID_AND_ASK: Final = fields("quote", "bid", "ask")
 
 
-def read_account(path: Path, file: Path | None = None) -> AccountView:
+def read_account(path: Path, file: Path | None = None) -> AccountState:
     """Reads all of a gateway's journal that concerns its account. file: its checkpoint, from which a journal without
     its beginning is read on; of fills there are those that it still has."""
     with JournalReader(path) as reader:
         view = begun_view(reader, file)
         for frame in reader.frames(READ):
-            view.take(frame)
+            view.apply(frame)
     return view
 
 
 def begun_view(
     reader: JournalReader, file: Path | None = None, *, keeps_fills: bool = True, is_whole: bool = True
-) -> AccountView:
+) -> AccountState:
     """Returns a view of an account as of the place where its gateway's journal is to be read on: its beginning, or that
     of the checkpoint `file` where that is pruned, or not wanted whole. Raises TornTape where none fits."""
-    view, made = AccountView(keeps_fills=keeps_fills), None
+    view, made = AccountState(keeps_fills=keeps_fills), None
     if not is_whole and file is not None:
         made = read_checkpoint(reader.path, file)
     made = made or pruned_checkpoint(reader.path, file)
@@ -69,7 +69,7 @@ class FollowedAccount:
         """file: of its gateway's checkpoint."""
         self._path, self._file = path, file
         self._reader: JournalReader | None = None
-        self.view = AccountView(keeps_fills=False)
+        self.view = AccountState(keeps_fills=False)
 
     def take(self, fold: Callable[[Frame], None] | None = None, *, back: int = 0) -> bool:
         """Reads what is new, at first from the gateway's checkpoint on; tells whether anything was. fold: takes each
@@ -88,7 +88,7 @@ class FollowedAccount:
             is_new = False
             for frame in self._reader.frames(READ):
                 is_new = True
-                (fold or self.view.take)(frame)
+                (fold or self.view.apply)(frame)
         except OnetapeError:  # it is being made, or damaged, which its gateway says
             self.close()
             return True
@@ -97,7 +97,7 @@ class FollowedAccount:
     def _fold_back(self, reader: JournalReader, fold: Callable[[Frame], None], back: int) -> None:
         view, place = self.view, reader.next_sequence
         if (start := max(list_segments(self._path)[0].first_seq, reader.last_sequence - back)) < place:
-            self.view = AccountView(
+            self.view = AccountState(
                 instruments=dict(view.instruments),
                 streams=dict(view.streams),
                 currencies=dict(view.currencies),
@@ -136,7 +136,7 @@ def time_of(reader: JournalReader, made: Checkpoint) -> int:
     return frame.time
 
 
-def last_prices(view: AccountView, path: Path) -> dict[str, int]:
+def last_prices(view: AccountState, path: Path) -> dict[str, int]:
     """Returns the mid of the last quote of each symbol, where there is one near the tape's end, in the instrument's
     units, as the gateway reckons with it."""
     found: dict[str, int] = {}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from onetape.accounts.entries import MAIN
+from onetape.model.enums import PositionSide
 from onetape.model.ids import EPOCH_BITS, client_id_of_order, robot_tag
 from onetape.model.sections import OPERATOR
-from onetape.orders.reports import FillReport
 
 __all__ = ["RobotLife"]
 
@@ -42,9 +42,10 @@ class RobotLife:
         """Tells whether it is the operator, who trades by hand."""
         return self.name.partition(":")[0] == OPERATOR
 
-    def note_fill(self, fill: FillReport) -> None:
-        of = self.held.setdefault(fill.symbol, {})
-        of[fill.position_side] = of.get(fill.position_side, 0) + fill.size * fill.side.sign
+    def note_fill(self, symbol: str, side: PositionSide, qty: int) -> None:
+        """Takes in what its order has brought. qty: signed, in units."""
+        of = self.held.setdefault(symbol, {})
+        of[side] = of.get(side, 0) + qty
 
     def next_life(self, journal: str, *, taken: int, slot: int, rate: int, epoch: int) -> RobotLife:
         """epoch: at least this one."""
