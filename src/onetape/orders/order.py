@@ -26,7 +26,6 @@ _CANCEL: Final = RequestKind.CANCEL
 _SUBMIT: Final = OrderEvent.SUBMIT
 _CANCEL_REQUEST: Final = OrderEvent.CANCEL_REQUEST
 _AMEND_REQUEST: Final = OrderEvent.AMEND_REQUEST
-_LOST: Final = OrderNews.LOST
 
 
 class Order(msgspec.Struct, eq=False, rename={"reissue_open": "is_again"}):
@@ -121,9 +120,9 @@ class Order(msgspec.Struct, eq=False, rename={"reissue_open": "is_again"}):
     def take_news(self, news: OrderNews, size: int) -> Cell:
         """Takes in a report. size: of the order after it, 0: as it was."""
         life = self.life
-        if news is not _LOST:
-            self.reissue_open = False
         cell = life.on_event(NEWS_EVENTS[news], size=size)
+        if self.reissue_open:
+            self.reissue_open = life.update_open
         if self.is_taken_off and not self.is_held:
             self.is_taken_off = life.cancel_open
         return cell
