@@ -23,7 +23,7 @@ BUY, SELL = Side.BUY, Side.SELL
 
 def order_of(symbol: str, side: Side, size: int, price: int, name: str = "o", **more: Any) -> Managed:
     spec = OrderSpec(symbol=symbol, side=side, size_int=size, price_int=price, **more)
-    return Managed(name, 1, 1, spec, OrderLife(size, OrderState.ACCEPTED), 0, price)
+    return Managed(1, 1, spec, OrderLife(size, OrderState.ACCEPTED), 0, price, client_id=name)
 
 
 def locks(leverage: float = 1.0) -> Locks:

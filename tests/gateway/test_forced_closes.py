@@ -40,7 +40,7 @@ class Gateway:
     def fill(self, fill: FillReport, slot: int, sequence: int) -> None:
         """Of a robot's order, or of another hand's."""
         spec = OrderSpec(symbol=fill.symbol, side=fill.side, size_int=fill.size, price_int=fill.price)
-        order = Managed("", slot, 1, spec, OrderLife(fill.size), 0, fill.price)
+        order = Managed(slot, 1, spec, OrderLife(fill.size), 0, fill.price, client_id="")
         is_forced = fill.client_id.startswith(BINANCE.traits.forced)
         self.money.fill(FillOut(order if slot > MAIN else None, fill, is_forced), sequence)
 
