@@ -210,7 +210,8 @@ def test_a_position_is_shown_with_its_price_and_currency_and_rounded_for_a_reade
     (row,) = positions(tmp_path, CONFIG)
     assert (row["price"], row["currency"], row["unrealized"]) == ("60300", "USDT", "3.5998")
     assert run(["positions", "--home", str(tmp_path), "--config", str(tmp_path / "onetape.toml")]) == 0
-    heads, line = capsys.readouterr().out.splitlines()
+    heads, line, of_when = capsys.readouterr().out.splitlines()
+    assert of_when == "no gateway of main runs: as its journal ends, at the last quote there"
     assert heads.split()[-4:] == ["price", "unrealized", "realized", "currency"]
     assert line.split()[-4:] == ["60300", "3.60", "0.00", "USDT"]
 
