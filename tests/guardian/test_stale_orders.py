@@ -51,9 +51,8 @@ def view(*specs: OrderSpec, robot: str = "mm", state: OrderState = OrderState.AC
     """Orders that have worked since 0."""
     made = AccountState(instruments={SYMBOL: BTC}, robots={1: RobotLife(1, robot, 1, "")})
     for number, spec in enumerate(specs, 1):
-        made.working[1, 1 << 32 | number] = Order(
-            spec, 1, 1 << 32 | number, 0, OrderLife(spec.size_int, state), spec.price_int
-        )
+        key, life = (1, 1 << 32 | number), OrderLife(spec.size_int, state)
+        made.working[key] = Order(*key, spec, life, 0, spec.price_int)
     return made
 
 

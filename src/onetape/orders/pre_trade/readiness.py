@@ -103,9 +103,8 @@ def killed(view: View) -> Refusal | None:
     killed = view.state.killed
     if not killed or view.takes_off:
         return None
-    return Refusal.of(
-        Killed, f"on: {killed}; nothing that adds risk leaves until `onetape send gateway:ACCOUNT unkill`"
-    )
+    until = "until it is off: onetape send gateway:ACCOUNT unkill"
+    return Refusal.of(Killed, f"on: {killed}; nothing that adds risk leaves {until}")
 
 
 def kill_switch(view: View) -> Measure:
