@@ -95,6 +95,7 @@ def test_orders_and_news_for_pages_are_those_of_the_whole_journal_from_a_checkpo
     left.forget()
     whole = orders._Account("main", left.journal, left.file)
     assert whole.news() and len(whole.events) > 20
+    brought = {number: each.held for number, each in whole.view.robots.items()}
     left.state(left.file, until=left.last * 3 // 4, write=True)
     names = ("id", "client_id", "symbol", "side", "price", "qty", "filled", "state", "robot")
     for back in (left.last, left.last // 2, 40):
@@ -103,6 +104,7 @@ def test_orders_and_news_for_pages_are_those_of_the_whole_journal_from_a_checkpo
         fold = made._fold
         monkeypatch.setattr(made, "_fold", lambda frame, fold=fold, folded=folded: (folded.append(frame), fold(frame)))
         assert made.news()
+        assert {number: each.held for number, each in made.view.robots.items()} == brought  # what was before: once
         assert [[row[name] for name in names] for row in made.working()] == [
             [row[name] for name in names] for row in whole.working()
         ]

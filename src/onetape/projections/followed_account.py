@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -101,7 +102,7 @@ class FollowedAccount:
                 instruments=dict(view.instruments),
                 streams=dict(view.streams),
                 currencies=dict(view.currencies),
-                robots=dict(view.robots),
+                robots={number: replace(each, held={}) for number, each in view.robots.items()},  # theirs change
                 keeps_fills=False,
             )
             reader.seek_sequence(start)
