@@ -160,13 +160,13 @@ def test_what_a_venue_tells_once_more_after_a_lost_journal_is_there_once(tmp_pat
 
     fills, activity, orders = (metadata.tables[f"record_{name}"] for name in ("fills", "activity", "orders"))
     with Home(tmp_path, CONFIG, TRADER) as home:
-        known = 3
+        count = 3
         for life in range(2):
             home.run("up")
             # The second life has those of the first once more, and none of its own before there is one more.
-            home.wait_for(lambda: len(home.fills()) > known)  # noqa: B023
+            home.wait_for(lambda: len(home.fills()) > count)  # noqa: B023
             home.run("down")
-            known = len(home.fills())
+            count = len(home.fills())
             if not life:
                 shutil.rmtree(home.home / "journal" / "gateway-main")
         with records_of(home.home, Config(), os.environ, tmp_path) as records:
