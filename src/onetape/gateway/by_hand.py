@@ -45,7 +45,8 @@ from onetape.model.time import DAY, MINUTE
 from onetape.orders.backing import reducible
 from onetape.orders.filters import keeps_rules
 from onetape.orders.managed import Managed
-from onetape.projections.found import found_by, part_key
+from onetape.projections.account import order_row
+from onetape.projections.found import part_key
 from onetape.projections.robot_life import RobotLife
 
 __all__ = ["OrdersByHand", "key_by_hand"]
@@ -512,7 +513,7 @@ class OrdersByHand:
     def _works(self, command: Command) -> Iterable[Managed]:
         """Returns the orders that work; of a command that comes again those that worked when it came first, also those
         that have ended."""
-        found, manager = found_by(command, self._tape.begun), self._manager
+        found, manager = self._tape.found_by(command), self._manager
         if found is None:
             return manager.open.values()
         return [manager.orders[name] for name in found.orders if name in manager.orders]
@@ -521,7 +522,7 @@ class OrdersByHand:
         """Returns the parts of a symbol's positions; of a command that comes again what is left of those that it found
         when it came first."""
         parts = [each for side in PositionSide for each in self._parts.of(symbol, side, slot)]
-        found = found_by(command, self._tape.begun)
+        found = self._tape.found_by(command)
         if found is None:
             return parts
         left = [(each, found.left(_part_key(each), each.qty)) for each in parts]
@@ -675,26 +676,8 @@ class OrdersByHand:
 
     def _row(self, order: Managed) -> dict[str, Any]:
         """Renders an order as `onetape orders` has it."""
-        spec, instrument = order.spec, self._gate.instruments[order.spec.symbol]
-        life = self._tape.robots.get(order.robot)
-        return {
-            "id": order.order_id,
-            "client_id": order.client_id,
-            "venue_id": order.venue_id,
-            "symbol": spec.symbol,
-            "side": str(spec.side),
-            "position_side": str(spec.position_side),
-            "type": str(spec.type),
-            "price": instrument.price_text(order.price) if order.price else None,
-            "trigger": instrument.price_text(spec.trigger_int) if spec.trigger_int else None,
-            "qty": instrument.size_text(order.life.size),
-            "filled": instrument.size_text(order.life.filled),
-            "remaining": instrument.size_text(order.life.remaining),
-            "state": str(order.state),
-            "code": order.code,
-            "reason": order.reason,
-            "robot": life.name if life else "",
-        }
+        instrument, life = self._gate.instruments[order.spec.symbol], self._tape.robots.get(order.robot)
+        return order_row(order, order.client_id, instrument, life)
 
 
 def _late(spec: OrderSpec) -> dict[str, Any]:

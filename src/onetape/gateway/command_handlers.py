@@ -26,7 +26,6 @@ from onetape.model.symbol import exchange_of
 from onetape.model.time import MS
 from onetape.orders.halts import HALT_FIELDS, Scope
 from onetape.orders.resolve import resolution_of
-from onetape.projections.found import found_by
 from onetape.projections.once import Once
 
 __all__ = ["Commands", "Desk", "Money", "names_of", "venues_of"]
@@ -149,7 +148,7 @@ class Commands:
     def _cancel_all(self, command: Command) -> Do:
         def do() -> dict[str, Any]:
             core = self._trading()
-            return {"canceled": core.cancel_all(found_by(command, core.tape.begun))}
+            return {"canceled": core.cancel_all(core.tape.found_by(command))}
 
         return do
 

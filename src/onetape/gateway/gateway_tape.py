@@ -22,6 +22,7 @@ from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
 from onetape.accounts.kept_money import LEDGER, KeptMoney
 from onetape.accounts.sharing import split
+from onetape.ipc.door import Command
 from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import (
     EPOCH_BITS,
@@ -561,6 +562,12 @@ class GatewayTape:
     def end_flattens(self) -> None:
         """What was to be flattened is over: `unkill` came."""
         self.begun = {name: each for name, each in self.begun.items() if not each.is_kill}
+
+    def found_by(self, command: Command) -> Found | None:
+        """Returns what an earlier incarnation of the gateway was to act on; None: the command is new, or only asks, and
+        is about what there is."""
+        is_new = not command.is_repeated or is_dry_run(command.fields)
+        return None if is_new else self.begun.get(command.id, Found([], {}))
 
     def _found(self, manager: OrderManager, kept: KeptMoney) -> Found:
         """Returns what works and is held by the frames that were read."""

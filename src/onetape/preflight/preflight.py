@@ -93,7 +93,7 @@ def market_of(name: str, venue: VenueConfig) -> Target:
     """Returns the same for who only listens. Raises as well."""
     check_open(name, venue)
     _check_hosts(name, venue)
-    local = ws_address(venue.kind, venue.rest)  # refuses a kind that nobody can trade on
+    local = ws_address(venue.kind, venue.rest)
     if venue.mode == "sim" and venue.rest:
         ws = venue.ws or local
         wallet = venue.rest_wallet or venue.rest

@@ -41,7 +41,7 @@ from onetape.projections.orders import Orders
 from onetape.projections.robot_life import RobotLife
 from onetape.tape.journal import Frame
 
-__all__ = ["READ", "READ_PARTS", "AccountState", "At", "text_of"]
+__all__ = ["READ", "READ_PARTS", "AccountState", "At", "order_row", "text_of"]
 
 READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "balance", "position", "health", "reply")
 READ_PARTS: Final = (*READ, "entry")  # with what sub-accounts hold
@@ -85,32 +85,14 @@ class AccountState:
         return [self.order(each, account) for each in self.working.values()]
 
     def order(self, row: Order, account: str) -> dict[str, Any]:
-        spec = row.spec
-        instrument = self.instruments[spec.symbol]
-        life = self.robots.get(row.robot)
-        average = text_of(instrument.price(row.spent) / row.filled) if row.filled else None
+        instrument, life = self.instruments[row.spec.symbol], self.robots.get(row.robot)
         return {
-            "id": row.order_id,
-            "client_id": life.client_id(row.order_id) if life else "",
-            "venue_id": row.venue_id,
-            "symbol": spec.symbol,
-            "side": str(spec.side),
-            "position_side": str(spec.position_side),
-            "type": str(spec.type),
-            "price": instrument.price_text(row.price) if row.price else None,
-            "trigger": instrument.price_text(spec.trigger_int) if spec.trigger_int else None,
-            "kind": spec.trigger_kind.word,
-            "qty": instrument.size_text(row.size),
-            "filled": instrument.size_text(row.filled),
-            "remaining": instrument.size_text(row.left),
-            "average_price": average,
-            "state": str(row.state),
-            "code": row.code,
-            "reason": row.reason,
-            "tag": spec.tag,
+            **order_row(row, life.client_id(row.order_id) if life else "", instrument, life),
+            "kind": row.spec.trigger_kind.word,
+            "average_price": text_of(instrument.price(row.spent) / row.filled) if row.filled else None,
+            "tag": row.spec.tag,
             "ts_created": row.created,
             "account": account,
-            "robot": life.name if life else "",
         }
 
     def fills(self, account: str) -> list[dict[str, Any]]:
@@ -285,6 +267,29 @@ class AccountState:
         elif found.terms.instrument is not instrument:  # it has a new version
             found.terms = Terms(instrument)
         return found
+
+
+def order_row(order: Order, client_id: str, instrument: Instrument, life: RobotLife | None) -> dict[str, Any]:
+    """Renders an order as commands show it. life: of its robot, None: other hands made it."""
+    spec = order.spec
+    return {
+        "id": order.order_id,
+        "client_id": client_id,
+        "venue_id": order.venue_id,
+        "symbol": spec.symbol,
+        "side": str(spec.side),
+        "position_side": str(spec.position_side),
+        "type": str(spec.type),
+        "price": instrument.price_text(order.price) if order.price else None,
+        "trigger": instrument.price_text(spec.trigger_int) if spec.trigger_int else None,
+        "qty": instrument.size_text(order.size),
+        "filled": instrument.size_text(order.filled),
+        "remaining": instrument.size_text(order.life.remaining),
+        "state": str(order.state),
+        "code": order.code,
+        "reason": order.reason,
+        "robot": life.name if life else "",
+    }
 
 
 def text_of(value: Decimal) -> str:

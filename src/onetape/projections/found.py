@@ -4,27 +4,16 @@ with that, and leaves alone what came since."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
 from onetape.model.enums import PositionSide
 
-__all__ = ["Found", "acts_on_found", "found_by", "is_dry_run", "part_key"]
+__all__ = ["Found", "acts_on_found", "is_dry_run", "part_key"]
 
 # Commands that act on whatever works or is held.
 _ACTING: Final = frozenset({"cancel", "cancel_all", "close", "flatten"})
-
-
-class AnyCommand(Protocol):
-    """A command that a process has let in."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def fields(self) -> dict[str, Any]: ...
-    @property
-    def is_repeated(self) -> bool: ...
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -54,10 +43,3 @@ def is_dry_run(fields: Mapping[str, Any]) -> bool:
 def acts_on_found(name: str, fields: Mapping[str, Any]) -> bool:
     """Tells whether what a command does depends on what it finds: a cancel of one order names it."""
     return name in _ACTING and not is_dry_run(fields) and (name != "cancel" or "symbol" in fields)
-
-
-def found_by(command: AnyCommand, begun: Mapping[str, Found]) -> Found | None:
-    """Returns what an earlier life of the gateway was to act on; None: the command is new, or only
-    asks, and is about what there is."""
-    is_new = not command.is_repeated or is_dry_run(command.fields)
-    return None if is_new else begun.get(command.id, Found([], {}))
