@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -54,6 +55,10 @@ def test_runs_on_different_data_are_said_to_be(onetape, tmp_path):
     assert ("different data" in apart.out, "different data" in alike.out) == (True, False)
     assert "page.html" in alike.out
     assert json.loads(onetape("compare", "a", "b", "--json").out)["same_data"] is False
+    shutil.rmtree(tmp_path / "a.tape")
+    write_sample(tmp_path / "a.tape", events=500, seed=3)  # another tape of the same name
+    onetape("backtest", "holds.py", "--data", "a.tape", "--out", "anew", "--json")
+    assert onetape("compare", "a", "anew", "--json").value["same_data"] is False
 
 
 def test_a_token_goes_into_a_file_of_its_own_alone(onetape, tmp_path):

@@ -195,7 +195,9 @@ def compare_runs(runs: Sequence[str | Path | Run | Sweep], tries: int | None = N
     )
     judged = sweeps[0].overfit if sweeps else None
     read = {
-        tuple(str(each.get("path")) for each in run.facts.get("input", ())) for run in opened if isinstance(run, Run)
+        tuple(each.get("uuid") or str(each.get("path")) for each in run.facts.get("input", ()))
+        for run in opened
+        if isinstance(run, Run)
     }
     variants = [each for _, each in ordered]
     return Comparison(variants, made, words, spread, spread_from, judged, same_data=len(read) < 2)
