@@ -105,3 +105,11 @@ def test_a_fall_that_all_tell_counts_within_a_second(tmp_path):
     assert plane.look()[0] == 54_000
     plane.run(2, LOW)
     assert plane.look() == (54_000, False)
+
+
+def test_a_clock_that_was_set_back_leaves_prices_that_follow_the_market(tmp_path):
+    plane = Plane(tmp_path)
+    assert plane.look() == (60_000, False)
+    plane.now -= 3600 * SECOND
+    plane.run(5, LOW)
+    assert plane.look() == (54_000, False)

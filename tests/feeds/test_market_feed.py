@@ -151,7 +151,7 @@ async def feeding(folder, count: int = 1, renew_s: float = 3600.0, make: type[Se
     venue = open_trading_venue(kind, "", "", Addresses("", f"ws://127.0.0.1:{port}", ""))
     with JournalWriter(folder / "tape", durable=False) as writer:
         feed = MarketFeed(
-            venue, instruments(count, kind), writer, {}, said.append, DriftWatch(kind, said.append),
+            venue, instruments(count, kind), writer, lambda *_: None, said.append, DriftWatch(kind, said.append),
             Rejects(kind, said.append), renew_s=renew_s,
         )  # fmt: skip
         tasks = [asyncio.ensure_future(feed.follow(0, feed.streams()[0]))]

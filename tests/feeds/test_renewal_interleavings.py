@@ -98,7 +98,7 @@ async def renewed(folder: Path, steps: Sequence[str], drain: Sequence[int], behi
             open_trading_venue(KIND, "", "", Addresses("", "ws://127.0.0.1:1", "")),
             [INSTRUMENT],
             writer,
-            {},
+            lambda *_: None,
             said.append,
             DriftWatch(KIND, said.append),
             Rejects(KIND, said.append),

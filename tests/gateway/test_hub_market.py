@@ -32,7 +32,12 @@ class Hub:
         options = HubOfGateway(journal=str(self.path), symbols=list(symbols), stale_ns=BOUND)
         facts = [from_symbol(BTC, tick="0.1", lot="0.001"), from_symbol(ETH, tick="0.1", lot="0.001")]
         self.market = HubMarket(
-            options, facts, self.references, self.said.append, lambda: self.now, heartbeat=lambda _: self.beat
+            options,
+            facts,
+            self.references.__setitem__,
+            self.said.append,
+            lambda: self.now,
+            heartbeat=lambda _: self.beat,
         )
         self.look()
 

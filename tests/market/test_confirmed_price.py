@@ -184,3 +184,15 @@ def test_wrong_messages_among_right_ones_never_move_it(seed):
             assert prices.now_of(QUOTE) == START
         prices.wait(int(chance.uniform(0.001, 0.09) * SECOND)).tell(QUOTE)
         assert prices.now_of(QUOTE) == START
+
+
+def test_a_clock_that_is_set_back_keeps_the_price_and_another_one_settles_from_then_on():
+    prices = usual(QUOTE)
+    prices.now -= 3600 * SECOND
+    prices.tell(QUOTE, price=LOW)
+    assert prices.now_of(QUOTE) == START
+    began = prices.now
+    while prices.now_of(QUOTE) == START:
+        assert prices.now - began < 2 * SETTLES
+        prices.wait(20 * MS).tell(QUOTE, price=LOW)
+    assert prices.now - began >= SETTLES

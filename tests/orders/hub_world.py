@@ -53,7 +53,7 @@ class HubWorld(World):
         self.hub = HubMarket(
             HubOfGateway(journal=str(hub_journal(self._path)), symbols=self.symbols),
             [i for i in self.instruments if i.symbol in self.symbols],
-            self.manager.references,
+            lambda symbol, middle: self.core.reference_prices.quoted(symbol, middle, self.moment().steady),
             self.core.say,
             lambda: self.now,
             heartbeat=lambda _: self.beats,

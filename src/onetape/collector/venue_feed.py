@@ -361,7 +361,7 @@ class VenueFeed:
             self.venue,
             [each.instrument for each in listings],
             self.tape.writer,
-            {},
+            lambda *_: None,
             self._say,
             self._watch,
             self.rejects,

@@ -14,7 +14,7 @@ from onetape._core import Book
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
 from onetape.hedge.moves import Booked
-from onetape.market.confirmed_price import ConfirmedPrice, PriceKind
+from onetape.market.confirmed_price import SILENT, ConfirmedPrice, PriceKind
 from onetape.model.enums import EventType, PositionSide
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
@@ -53,7 +53,7 @@ class DoubtedPrice:
         self._is_valued = False  # a price was confirmed once: there is something to judge it by
 
     def take(self, kind: PriceKind, price: int, at: int) -> None:
-        if price > 0 and at > self._taken.get(kind, 0):
+        if price > 0 and not 0 <= self._taken.get(kind, 0) - at <= SILENT:  # taken in before, or the clock was set back
             self._taken[kind] = at
             self._confirmed.take(kind, price, at)
             self._look(at)

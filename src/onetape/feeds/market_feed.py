@@ -119,8 +119,8 @@ class _Link:
 
 
 class MarketFeed:
-    """The venue's market reads messages straight to the tape. references: gets a recent price of
-    each symbol; written: called after each message. numbers: of the instruments on the tape, from
+    """The venue's market reads messages straight to the tape. quoted: gets symbol and middle, in units,
+    of each quote; written: called after each message. numbers: of the instruments on the tape, from
     1 on without any. renew_s: after so long a connection is replaced by another, made before.
     overlap: shared with another feed that carries the same for a while; replaces: this one is the later of them,
     until `replaced`. pace: of connections to its address; egress: by which they go."""
@@ -130,7 +130,7 @@ class MarketFeed:
         venue: TradingVenue,
         instruments: Sequence[Instrument],
         writer: JournalWriter,
-        references: dict[str, int],
+        quoted: Callable[[str, int], None],
         say: Callable[[HealthOut], None],
         watch: DriftWatch,
         rejects: Rejects,
@@ -152,7 +152,7 @@ class MarketFeed:
         self._pace, self._egress = pace, egress
         # One of many symbols speaks soon: a stream that is acknowledged and says nothing is found out by that.
         self._first = max(FIRST_MIN, UNLEARNED // max(len(self._symbols), 1))
-        self._references = references
+        self._tell_quote = quoted
         self._say = say
         self._watch = watch
         self._rejects = rejects
@@ -219,7 +219,7 @@ class MarketFeed:
         if number:
             place = self._places[number]
             symbol = self._symbols[place - 1]
-            self._references[symbol] = self._market.middle(number)
+            self._tell_quote(symbol, self._market.middle(number))
             self._quoted[symbol] = self._received
             self._spoke.add(link + place)
         self._written()

@@ -31,6 +31,7 @@ from onetape.gateway.order_requests import OrderRequests
 from onetape.gateway.parts import Parts
 from onetape.gateway.silence_watch import Listening
 from onetape.gateway.stops import Stops
+from onetape.market.reference_prices import ReferencePrices
 from onetape.model.enums import Side
 from onetape.model.errors import BadConfig
 from onetape.model.ids import is_past_gateway
@@ -127,6 +128,7 @@ class GatewayCore:
     def reset(self) -> None:
         """Forgets all but what its budget of orders has counted: `open` reads it from the journal."""
         self.manager = OrderManager(self._venue.protocol)
+        self.reference_prices = ReferencePrices(self.manager.references)
         self.dead_man = DeadMan(self.manager, self.options.dead_man_ns)
         self.leverage = LeverageDesk(self.manager)
         self._apart = 0  # the venue's time less the steady clock, when it was noted last; 0: never
@@ -284,6 +286,7 @@ class GatewayCore:
         """Does what is due by time; to be called some fifty times a second."""
         now = self.stamp(moment)
         manager, reconciler, money = self.manager, self.reconciler, self.money
+        self.reference_prices.look(self.steady)
         self.listening.look(now, self.steady)
         self.stops.look(now)
         manager.tick(now)

@@ -317,14 +317,16 @@ class Gateway:
         """Opens what the journal has of the market: the venue's streams of what no hub brings, depth and bars that are
         asked for."""
         options, core, say, spawn = self.options, self.core, self.core.say, self.tasks.spawn
-        references = core.manager.references
+
+        def quoted(symbol: str, middle: int) -> None:
+            core.reference_prices.quoted(symbol, middle, time.monotonic_ns())
 
         def own(instruments: Sequence[Instrument], numbers: Sequence[int]) -> MarketFeed:
             return MarketFeed(
                 self.venue,
                 instruments,
                 writer,
-                references,
+                quoted,
                 say,
                 self.watch,
                 self.rejects,
@@ -347,7 +349,7 @@ class Gateway:
         )
         hub = None
         if options.hub is not None:
-            hub = HubMarket(options.hub, self.instruments, references, say, time.time_ns)
+            hub = HubMarket(options.hub, self.instruments, quoted, say, time.time_ns)
         self.market = GatewayMarket(self.instruments, self.depth, own=own, symbols_max=self.venue.symbols_max, hub=hub)
         self.history = HistoryDesk(
             self.line,

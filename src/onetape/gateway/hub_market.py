@@ -64,22 +64,22 @@ class _Market:
 
 
 class HubMarket:
-    """Follows the hub's market for a gateway. references: gets a recent price of each symbol. say: takes what robots
-    and alerts are to hear. wall: the machine's clock, ns UTC. heartbeat: of the hub: another number each time it is
-    seen to live, 0: its process is gone."""
+    """Follows the hub's market for a gateway. quoted: gets symbol and middle, in units, of quotes. say: takes what
+    robots and alerts are to hear. wall: the machine's clock, ns UTC. heartbeat: of the hub: another number each time it
+    is seen to live, 0: its process is gone."""
 
     def __init__(
         self,
         options: HubOfGateway,
         instruments: Sequence[Instrument],
-        references: dict[str, int],
+        quoted: Callable[[str, int], None],
         say: Callable[[HealthOut], None],
         wall: Callable[[], int],
         heartbeat: Callable[[JournalReader], int] = lambda hub: hub.writer_alive and int(hub.control["heartbeat"]),
     ) -> None:
         self.path = Path(options.journal)
         self._stale_ns = options.stale_ns
-        self._references = references
+        self._tell_quote = quoted
         self._say = say
         self._wall = wall
         self._heartbeat_of = heartbeat
@@ -280,7 +280,7 @@ class HubMarket:
         market.is_synthetic = bool(int(last["flags"]) & FLAG_SYNTHETIC)
         market.top = Top(int(last["bid"]), int(last["ask"]), int(last["bid_size"]), int(last["ask_size"]))
         if market.top.bid > 0 and market.top.ask > 0:
-            self._references[market.instrument.symbol] = (market.top.bid + market.top.ask) // 2
+            self._tell_quote(market.instrument.symbol, (market.top.bid + market.top.ask) // 2)
         if len(made):
             newest = made[-1]
             market.source = (int(newest["flags"]) >> FLAG_SOURCE_SHIFT) - 1

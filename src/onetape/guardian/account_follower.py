@@ -142,7 +142,7 @@ class AccountFollower:
             return
         if self._hub is None:
             instruments = list(self.view.instruments.values())
-            self._hub = HubMarket(self._hub_options, instruments, {}, lambda _: None, time.time_ns)
+            self._hub = HubMarket(self._hub_options, instruments, lambda *_: None, lambda _: None, time.time_ns)
         self._hub.look(now)
         held = {symbol for symbol, _ in self.view.held}.intersection(self._hub.symbols)
         of = [self.view.instruments[symbol] for symbol in sorted(held)]

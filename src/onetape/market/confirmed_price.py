@@ -59,8 +59,10 @@ class _Reports:
     def take(self, price: int, now: int, settles: int) -> None:
         if now - self.at > SILENT:  # where the market was then says nothing of now
             self.confirmed = 0
-        self.price, self.at = price, now
         slots = self._slots
+        if now < self.at:  # the clock was set back: what was told before has no time on it
+            slots.clear()
+        self.price, self.at = price, now
         if slots and now - slots[-1].begin < settles // SLOTS:
             slot = slots[-1]
             slot.end, slot.last = now, price
@@ -89,7 +91,8 @@ class _Reports:
 
 
 class ConfirmedPrice:
-    """Judges the price of one symbol. settles: ns; prices in units, above 0, times ns of one clock."""
+    """Judges the price of one symbol. settles: ns; prices in units, above 0, times ns of one clock. Where that is set
+    back, the confirmed price stands, and another has to settle from then on."""
 
     def __init__(self, settles: int = SETTLES) -> None:
         self._settles = settles
