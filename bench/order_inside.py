@@ -36,6 +36,7 @@ from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.market_feed import MarketFeed
 from onetape.gateway.checkpoint import Recovered
 from onetape.gateway.core import GatewayCore, Moment
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.options import GatewayOptions
 from onetape.gateway.robot_requests import Robots
 from onetape.model.catalogue import find
@@ -105,16 +106,17 @@ class Inside:
             self.venue,
             [instrument],
             self.writer,
-            self.manager.references,
+            lambda symbol, middle: self.core.reference_prices.quoted(symbol, middle, time.monotonic_ns()),
             lambda out: None,
             DriftWatch(self.kind, lambda out: None),
             Rejects(self.kind, lambda out: None),
         )
         table = AccountTable(home, venue="x", account="main", kind=self.kind, names={"a": 2})
         self.best, self.silent_ns, self.silent_max_ns = self.market.best, self.market.silent_ns, lambda _: 0
-        begun = Recovered.nothing(self.manager)
-        begun.tape.writer, begun.tape.instruments = self.writer, [instrument]
-        self.core.open([instrument], self, table, self.core.kept_money([instrument]), begun, moment())
+        begun = Recovered.nothing(self.manager, self.core.kept_money([instrument]))
+        account = begun.account
+        tape = GatewayTape(self.writer, [instrument], account.parts, begun.state, account.currencies)
+        self.core.open([instrument], self, table, begun, tape, moment())
         self.core.gate.ready = True
         balances = {self.currency: BalanceReport(self.currency, 10**23, time.time_ns())}
         self.core.money.begin(balances, is_other=False)

@@ -3,6 +3,8 @@ says what it does. Sizes and prices in units."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from onetape.accounts.booking import Booking
 from onetape.accounts.crossing import Crossing
 from onetape.accounts.reductions import Reductions
@@ -17,8 +19,8 @@ from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.order_frames import HELD_FLAG, REISSUE_FLAG, NewsFrame, request_of
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.recover import Recovery
 from onetape.orders.reports import FillReport, OrderStatusReport
+from onetape.projections.recovered_orders import RecoveredOrders
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from worlds.frames import REQUEST
 
@@ -76,10 +78,15 @@ class Account:
     def restart(self) -> None:
         """A new life, from what the tape keeps of the old one."""
         self.begin()
-        recovery = Recovery(self.manager)
+        recovery = RecoveredOrders(self.manager)
         for what, words in self.tape:
-            getattr(recovery, what)(*words)
-            if what == "fill":
+            if what == "intent":
+                name, request, at = words
+                recovery.request(request, at, SimpleNamespace(client_id=lambda _, name=name: name))
+            elif what == "news":
+                recovery.news(words[1])
+            else:
+                recovery.fill(None, *words)
                 self.booking.fill(words[0], int(parse_client_id(words[0].client_id).tag) + 1)
         recovery.finish(self.now)
         if self.crosses:

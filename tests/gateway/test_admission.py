@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from accounts.funded_account import A, B, Funded
 from long_form import examples
 from onetape.gateway.admission import Admission
-from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TriggerBy, TriggerKind
 from onetape.model.ids import EPOCH_MAX
 from onetape.model.order import OrderSpec
@@ -28,6 +27,7 @@ from onetape.orders.pre_trade.rules import RULES
 from onetape.orders.reports import AccountModeReport, BalanceReport
 from onetape.projections.robot_life import RobotLife
 from onetape.tape.journal import JournalWriter
+from worlds.gateway_tapes import first_tape
 
 STEPS = 500
 CHARS = 9  # of a client id: enough for the first lives of a robot
@@ -51,8 +51,8 @@ class Desk(Funded):
             self.instruments[symbol] = replace(each, tick=each.tick * 10, lot=each.lot * 10, notional_min=Decimal(50))
         self.manager.venue.client_id_chars = CHARS
         tape_writer = JournalWriter(home / "gateway", durable=False)
-        self.tape = GatewayTape(tape_writer, list(self.instruments.values()))
-        self.tape.first.status_of = self.tape.order_status_in(self.manager)
+        self.tape = first_tape(tape_writer, list(self.instruments.values()))
+        self.tape.state.first.status_of = self.tape.order_status_in(self.manager)
         self.admission = Admission(self.manager, self.gate, self.tape, self.money, self.crossing, self.proceeds)
         self.robots = [RobotLife(number, name, 1, "", slot=number) for number, name in ((A, "a"), (B, "b"))]
         self.fund(**FUNDS[kind])

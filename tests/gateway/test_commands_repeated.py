@@ -311,7 +311,8 @@ def test_a_command_that_comes_again_after_a_kill_closes_only_what_it_found(two_p
     repeated = two_parts.command(*words)
     two_parts.until(two_parts.now + SECOND)
     assert (two_parts.held(), repeated["error"]) == (left, None)
-    assert two_parts.tape.part(two_parts.tape.robots[two_parts.traders[0].number], SYMBOL, PositionSide.BOTH) == left
+    parts = two_parts.tape.parts
+    assert parts.part(parts.robots[two_parts.traders[0].number], SYMBOL, PositionSide.BOTH) == left
 
 
 @pytest.mark.parametrize(

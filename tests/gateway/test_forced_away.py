@@ -65,4 +65,4 @@ def test_a_forced_close_that_nobody_heard_is_shared_by_those_who_held(kind, orig
     assert held(world) == {MAIN: 0, 2: 0, 3: 0}
     assert FORCED in origins(world)
     for number in SIZES:  # they have heard of it
-        assert not world.tape.part(world.tape.robots[number], world.symbols[0], BOTH)
+        assert not world.tape.parts.part(world.tape.robots[number], world.symbols[0], BOTH)

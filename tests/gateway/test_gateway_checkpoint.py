@@ -61,8 +61,8 @@ class Reading:
         )
         found = recover(self.journal, file, manager, kept, until=until)
         if write:
-            write_checkpoint(self.journal, self.file, found, kept, sequence=until - 1)
-        record = (found.recovery.to_record(), found.tape.to_record(), kept.to_record())
+            write_checkpoint(self.journal, self.file, found, sequence=until - 1)
+        record = found.account.to_records()
         return msgspec.json.encode(record, order="deterministic"), found
 
     def whole(self):

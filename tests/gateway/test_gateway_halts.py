@@ -11,7 +11,6 @@ import msgspec
 import pytest
 
 import copied_process
-from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.halts_client import halts, lift, merged, past_halts, set_danger
 from onetape.gateway.stops import Stops
 from onetape.ipc import operator
@@ -28,6 +27,7 @@ from orders.gate_desk import NOW, Desk
 from waiting import wait_for
 from worlds.gateway_money import options_of
 from worlds.gateway_process import SYMBOL, configure, news_of
+from worlds.gateway_tapes import first_tape
 
 
 def say(home, gateway, command: str, actor: str = GUARDIAN, id_: str = "", **fields) -> dict:
@@ -129,7 +129,7 @@ def test_a_guardian_has_ten_seconds_to_come_before_its_absence_is_an_alert(taken
     desk.gate.is_guarded = True
     with JournalWriter(tmp_path / "tape", durable=False) as writer:
         options = options_of()
-        stops = Stops(desk.gate, GatewayTape(writer, []), options, say=said.append, wall=lambda: NOW)
+        stops = Stops(desk.gate, first_tape(writer, []), options, say=said.append, wall=lambda: NOW)
         stops.open(NOW)
         for second in range(12):
             now = NOW + second * SECOND
@@ -144,7 +144,7 @@ def test_a_level_that_takes_the_place_of_another_ends_what_was_said_of_it(tmp_pa
     desk, said = Desk(), []
     with JournalWriter(tmp_path / "tape", durable=False) as writer:
         options = options_of()
-        stops = Stops(desk.gate, GatewayTape(writer, []), options, say=said.append, wall=lambda: NOW)
+        stops = Stops(desk.gate, first_tape(writer, []), options, say=said.append, wall=lambda: NOW)
         for level in (1, 2, 2):
             stops.begin(stops.wanted({"level": level}, actor="operator", time=NOW), NOW)
     first, over, *seconds = said
@@ -179,7 +179,7 @@ def test_a_gateway_that_has_no_guardian_any_more_holds_nothing_back_for_its_word
     desk.gate.is_guarded = is_guarded
     desk.gate.halts.protect(SYMBOL, NOW)
     with JournalWriter(tmp_path / "tape", durable=False) as writer:
-        stops = Stops(desk.gate, GatewayTape(writer, []), options_of(), say=said.append, wall=lambda: NOW)
+        stops = Stops(desk.gate, first_tape(writer, []), options_of(), say=said.append, wall=lambda: NOW)
         stops.open(NOW)
     assert [each.subject for each in said] == [SYMBOL] * is_guarded
     assert list(stops.status()["unprotected"]) == [SYMBOL] * is_guarded

@@ -10,12 +10,13 @@ import pytest
 from accounts.booking_world import INSTRUMENTS
 from onetape.accounts.entries import MAIN
 from onetape.accounts.kept_money import KeptMoney
-from onetape.gateway.gateway_tape import GatewayTape
+from onetape.gateway.checkpoint import Recovered, recover
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.ids import EPOCH_MAX, epoch_of, is_past_gateway, next_by_hand
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
+from onetape.orders import order_frames
 from onetape.orders.books import OPENING
 from onetape.orders.managed import (
     AccountOut,
@@ -28,13 +29,13 @@ from onetape.orders.managed import (
     TakenOut,
     requested_order,
 )
-from onetape.orders.manager import OrderManager
-from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
+from onetape.projections.gateway_state import GatewayState
+from onetape.projections.recovered_orders import RecoveredOrders
 from onetape.projections.robot_life import RobotLife
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.venues.binance.trading import BinanceUsdmProtocol
 from worlds.gateway_money import options_of
+from worlds.gateway_tapes import first_tape, manager_of
 
 SYMBOL = "binance:BTC/USDT:USDT"
 BTC = catalogue.find(SYMBOL)
@@ -48,13 +49,12 @@ class Desk:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.writer = JournalWriter(home / "tape", durable=False)
-        self.tape = GatewayTape(self.writer, [BTC])
+        self.tape = first_tape(self.writer, [BTC])
         self.tape.open(NOW)
         for number in (1, 2):
             life = RobotLife(number, f"robot-{number}", 3, "", slot=number + 1, taken=5, rate=9)
             self.tape.attach(life, NOW)
-        self.recovery: Recovery
-        self.kept: KeptMoney
+        self.read: Recovered
 
     def order(self, number: int = 1, *, robot: int = 1, once: RequestKey | None = None):
         spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000, once=once)
@@ -76,19 +76,27 @@ class Desk:
         with JournalReader(self.home / "tape") as reader:
             return list(reader.frames(types))
 
-    def reopened(self) -> GatewayTape:
+    def reopened(self) -> GatewayState:
         self.writer.close()
-        protocol = BinanceUsdmProtocol("k", "s")
-        protocol.set_instruments([BTC])
-        self.recovery = Recovery(OrderManager(protocol))
-        options = options_of(self.home)
-        self.kept = KeptMoney(options, {**INSTRUMENTS, SYMBOL: BTC}, {}, lambda currency: 0)
-        made = GatewayTape(None, ())  # type: ignore[arg-type]
-        made.recover(self.home / "tape", self.recovery, self.kept)
-        return made
+        kept = KeptMoney(options_of(self.home), {**INSTRUMENTS, SYMBOL: BTC}, {}, lambda currency: 0)
+        self.read = recover(self.home / "tape", self.home / "none", manager_of(BTC), kept)
+        return self.read.state
+
+    @property
+    def orders(self) -> RecoveredOrders:
+        return self.read.state.orders
 
     def recovered(self, order):
-        return self.recovery.manager.orders[order.client_id]
+        return self.orders.manager.orders[order.client_id]
+
+    def waiting(self) -> FillReport:
+        """The newest fill that the next life read, as it is to be booked."""
+        return self.read.account._report_of(
+            order_frames.fill_of(self.frames("fill")[-1].payload),
+            SYMBOL,
+            self.read.account.robots.get(1),
+            is_forced=False,
+        )
 
     def fill(self, order, *, trade: int = 7, venue_id: str = "77", currency: str = "USDT"):
         return FillReport(
@@ -103,13 +111,14 @@ def desk(tmp_path) -> Desk:
 
 def test_robots_are_known_with_their_sub_accounts_and_how_far_they_were_taken(desk):
     desk.say(TakenOut(1, 6, 8, NOW))
-    robots = desk.reopened().robots
+    desk.reopened()
+    robots = desk.read.account.robots
     assert [(r.name, r.epoch, r.slot, r.rate) for r in robots.values()] == [("robot-1", 3, 2, 9), ("robot-2", 3, 3, 9)]
     assert [r.taken for r in robots.values()] == [8, 5]
 
 
 def test_ids_by_hand_go_on_after_those_of_the_life_before_and_are_none_of_a_guardian_s(desk):
-    ids = [desk.tape.take_by_hand(NOW) for _ in range(2)]
+    ids = [desk.tape.state.take_by_hand(NOW) for _ in range(2)]
     past = next_by_hand(0, NOW, is_past_gateway=True)
     for each in (*ids, past):
         spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
@@ -189,7 +198,8 @@ def test_which_orders_were_denied_is_known_until_they_count_as_taken(desk):
     order = desk.order()
     desk.place(order)
     desk.news(order, OrderNews.DENIED, OrderState.DENIED)
-    assert desk.reopened().robots[1].denied == {order.order_id}
+    desk.reopened()
+    assert desk.read.account.robots[1].denied == {order.order_id}
 
 
 @pytest.mark.parametrize("currency", ["USDT", "BNB", ""])
@@ -198,12 +208,9 @@ def test_a_fill_has_its_fee_in_its_currency_and_its_robot_s_sub_account(desk, cu
     desk.place(order)
     reported = desk.fill(order, currency=currency)
     assert desk.say(FillOut(order, reported))[0] > 0
-    made = desk.reopened()
-    [frame] = desk.frames("fill")
-    fill, life = made._read_fill(frame, SYMBOL, "USDT", {})
-    assert fill == reported._replace(fee_currency=currency or "USDT")
-    assert life is made.robots[1]
-    assert life.slot == 2
+    desk.reopened()
+    assert desk.waiting() == reported._replace(fee_currency=currency or "USDT")
+    assert desk.read.account.parts.slot_of(1) == 2
     assert desk.recovered(order).life.filled == 4
 
 
@@ -214,11 +221,10 @@ def test_a_fill_inside_names_the_other_order(desk, epoch):
     desk.place(other)
     reported = desk.fill(order, trade=INTERNAL_TRADES, venue_id=other.client_id)
     desk.say(FillOut(order, reported))
-    made = desk.reopened()
-    (frame,) = desk.frames("fill")
-    orders = desk.recovery.manager.by_robot
-    assert made._read_fill(frame, SYMBOL, "USDT", orders)[0].venue_id == other.client_id
-    assert made._read_fill(frame, SYMBOL, "USDT", {})[0].venue_id == "foreign"
+    desk.reopened()
+    assert desk.waiting().venue_id == other.client_id
+    desk.orders.manager.by_robot.clear()
+    assert desk.waiting().venue_id == "foreign"
 
 
 @pytest.mark.parametrize(("severity", "count"), [("critical", 1), ("warning", 0), ("info", 0)])
@@ -231,9 +237,9 @@ def test_a_round_that_ended_and_what_the_books_began_with_are_known(desk):
     desk.say(AccountOut(SYMBOL, BOTH, 7, NOW, OPENING))
     desk.say(HealthOut("reconciled", "start", "0 differences"))
     desk.reopened()
-    assert desk.recovery.has_begun
-    assert desk.recovery.manager.positions == {(SYMBOL, BOTH): 7}
-    assert desk.recovery.newest_fill > 0
+    assert desk.orders.has_begun
+    assert desk.orders.manager.positions == {(SYMBOL, BOTH): 7}
+    assert desk.orders.newest_fill > 0
 
 
 def test_at_another_exchange_nothing_is_held_and_no_trade_has_been_seen(desk):
@@ -242,9 +248,9 @@ def test_at_another_exchange_nothing_is_held_and_no_trade_has_been_seen(desk):
     desk.say(AccountOut(SYMBOL, BOTH, 7, NOW, OPENING), HealthOut("reconciled", "start", "0 differences"))
     desk.say(FillOut(order, desk.fill(order)), HealthOut("exchange", "main", "new"))
     desk.reopened()
-    assert not desk.recovery.has_begun
-    assert not desk.recovery.manager.positions
-    assert not desk.recovery.manager.books.has(desk.fill(order))  # its trades are numbered anew
+    assert not desk.orders.has_begun
+    assert not desk.orders.manager.positions and not desk.orders.manager.open
+    assert not desk.orders.manager.books.has(desk.fill(order))  # its trades are numbered anew
 
 
 @pytest.mark.parametrize(
@@ -279,17 +285,18 @@ def test_an_operator_s_word_on_an_order_is_known(desk, said, settled):
     record = {"id": "c1", "actor": "operator", "command": "settle", "fields": fields}
     desk.tape.command(record, NOW)
     desk.reopened()
-    assert desk.recovery.manager.resolved == settled
+    assert desk.orders.manager.resolved == settled
 
 
 def test_other_hands_trade_with_the_pool(desk):
-    assert [desk.tape.slot_of(robot) for robot in (0, 1, 2)] == [MAIN, 2, 3]
+    assert [desk.tape.parts.slot_of(robot) for robot in (0, 1, 2)] == [MAIN, 2, 3]
 
 
 @pytest.mark.parametrize("is_closed", [True, False])
 def test_only_a_journal_that_was_closed_or_is_of_this_boot_has_its_end(desk, is_closed):
     if is_closed:
-        assert not desk.reopened().may_lack_end
+        desk.reopened()
+        assert not desk.read.may_lack_end
         return
     control = desk.home / "tape" / "control"
     desk.writer.close()
@@ -297,7 +304,8 @@ def test_only_a_journal_that_was_closed_or_is_of_this_boot_has_its_end(desk, is_
     data[48] ^= 1  # another boot
     data[216:220] = bytes(4)  # not closed
     control.write_bytes(data)
-    assert desk.reopened().may_lack_end
+    desk.reopened()
+    assert desk.read.may_lack_end
 
 
 @pytest.mark.parametrize("kind", [RequestKind.CANCEL, RequestKind.AMEND])
@@ -311,4 +319,4 @@ def test_a_request_that_an_earlier_life_lost_is_over_once_the_next_one_found_its
     desk.reopened()
     life = desk.recovered(order).life
     assert (life.state, life.cancel_open, life.update_open) == (OrderState.ACCEPTED, False, False)
-    assert desk.recovery.finish(NOW) == 0
+    assert desk.orders.finish(NOW) == 0

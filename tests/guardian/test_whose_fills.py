@@ -189,14 +189,15 @@ def test_a_robot_hears_of_its_share_of_a_forced_close_once(is_killed):
 
 def test_what_is_closed_by_force_in_pieces_of_one_message_is_borne_by_what_is_left(monkeypatch):
     world = world_of(5, 5)
-    tape, slot = world.core.tape, next(each.slot for each in world.core.tape.robots.values() if each.name == "one")
+    parts = world.core.tape.parts
+    slot = next(each.slot for each in parts.robots.values() if each.name == "one")
     for trade, (size, left) in enumerate([(6, 4), (4, 0)], 1):  # robots hear of both when both are booked
-        monkeypatch.setattr(tape, "own", lambda *_, left=left: left)
+        monkeypatch.setattr(parts, "own", lambda *_, left=left: left)
         fill = FillReport(
             world.symbols[0], "", "", trade, Side.SELL, BOTH, 1, size, world.now, 0, "USDT", Liquidity.TAKER
         )
-        tape.note_forced(fill, {slot: size})
-    assert [fill.size for _, fill in tape.forced] == [3, 2]
+        parts.note_forced(fill, {slot: size})
+    assert [fill.size for _, fill in parts.forced] == [3, 2]
 
 
 def test_a_position_can_be_closed_for_its_sub_account_however_many_robots_have_come():

@@ -3,15 +3,12 @@ killed before any frame of its journal."""
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-
-import msgspec
 
 from onetape.accounts.table import AccountTable
 from onetape.gateway.by_hand import OrdersByHand
@@ -120,7 +117,7 @@ class Life:
         assert self._fence.take()
         self.core = GatewayCore(self.options, world.venue, world)
         self._kept = self.core.kept_money(world.instruments)
-        self._recovered = Recovered.nothing(self.core.manager)
+        self._recovered = Recovered.nothing(self.core.manager, self._kept)
         if path.exists():
             file = checkpoint_file(home.path, "main")
             self._check_point(path, file)
@@ -145,15 +142,13 @@ class Life:
         other = GatewayCore(self.options, self.world.venue, self.world)
         kept = other.kept_money(self.world.instruments)
         found = recover(path, file, other.manager, kept, until=sequence + 1)
-        write_checkpoint(path, file, found, kept, sequence=sequence)
+        write_checkpoint(path, file, found, sequence=sequence)
 
     def begin(self, *, with_robots: bool) -> None:
-        world, core, read = self.world, self.core, self._recovered.tape
-        parts = {each.name: getattr(read, each.name) for each in dataclasses.fields(read)}
-        tape = SeenTape(**parts | {"writer": self.writer, "instruments": world.instruments})
+        world, core, read = self.world, self.core, self._recovered.account
+        tape = SeenTape(self.writer, world.instruments, read.parts, self._recovered.state, read.currencies)
         tape.seen = world.out
-        recovered = msgspec.structs.replace(self._recovered, tape=tape)
-        core.open(world.instruments, world, self.table, self._kept, recovered, world.moment())
+        core.open(world.instruments, world, self.table, self._recovered, tape, world.moment())
         assert core.gate.limits.position_max == world.limits
         for number, name in NAMES.items() if with_robots else ():
             if number not in tape.robots:
@@ -167,7 +162,7 @@ class Life:
             now=lambda: world.now,
             carry_out=core.carry_out,
             spans=Spans(),
-            once=tape.once,
+            once=tape.state.once,
             money=core.money,
             wall=lambda: world.now,
             by_hand=hands.handlers,

@@ -129,7 +129,7 @@ class SimRobot:
 
     def _give_back(self, currency: str) -> None:
         world, owner = self.world, NAMES[self.number]
-        slot = world.tape.slot_of(self.number)
+        slot = world.tape.parts.slot_of(self.number)
         free = world.money.accounts.available(currency, slot) if world.money.is_ready else 0
         if free <= 0:
             return
@@ -139,7 +139,7 @@ class SimRobot:
 
     def _closing(self, listing) -> tuple[OrderSpec, int] | None:
         world, rng, i = self.world, self.changes, listing.instrument
-        slot, at_once = world.tape.slot_of(self.number), rng.random() < 0.8
+        slot, at_once = world.tape.parts.slot_of(self.number), rng.random() < 0.8
         terms = (
             {"symbol": i.symbol, "type": OrderType.MARKET}
             if at_once
@@ -163,7 +163,7 @@ class SimRobot:
     def _purchase(self, listing) -> tuple[OrderSpec, int]:
         """For what is free and a part of what is held."""
         world, rng, i = self.world, self.changes, listing.instrument
-        slot, accounts = world.tape.slot_of(self.number), world.money.accounts
+        slot, accounts = world.tape.parts.slot_of(self.number), world.money.accounts
         each = max(i.notional_units(listing.ask, self.usual(i.symbol)), 1)
         if i.kind is not Kind.SPOT:
             each = max(each // LEVERAGE, 1)
@@ -195,7 +195,7 @@ class SimRobot:
         """Another process of its name. What its gateway dies of before it has the answer, it asks
         again."""
         world = self.world
-        core, slot = world.core, world.tape.slot_of(self.number)
+        core, slot = world.core, world.tape.parts.slot_of(self.number)
         world.at(world.now + SECOND, self._has_begun)
         core.stamp(world.moment())
         life = core.requests.attach(NAMES[self.number], "", world.now, slot=slot)

@@ -74,7 +74,7 @@ class MoneyInvariants:
             self.wanted[instrument.base] += signed * 10 ** (18 - instrument.size_decimals)
         self.wanted_fees[fill.fee_currency or instrument.settle] += fill.fee
         robot = out.order.robot if out.order is not None else 0
-        self.slot_of[f"{fill.symbol} {fill.trade_id} {fill.side}"] = world.tape.slot_of(robot)
+        self.slot_of[f"{fill.symbol} {fill.trade_id} {fill.side}"] = world.tape.parts.slot_of(robot)
 
     def _intent(self, out: IntentOut) -> None:
         """What waits for money is bought with what is there when it leaves, and not for ever."""
@@ -101,7 +101,7 @@ class MoneyInvariants:
         """An order leaves: what it holds is there. Of one that makes no position
         greater no more than the fee need be: money never bars the way out."""
         world = self.world
-        slot = world.tape.slot_of(order.robot)
+        slot = world.tape.parts.slot_of(order.robot)
         fee, settle = self._fee_most(order)
         for currency in self.sums:
             accounts = world.money.accounts
@@ -261,7 +261,7 @@ class MoneyInvariants:
         for (slot, symbol, side), held in money_.booking.positions.items():
             anew.position(slot, symbol, side, held.qty, held.cost)
         for order in manager.open.values():
-            anew.update(order, world.tape.slot_of(order.robot))
+            anew.update(order, world.tape.parts.slot_of(order.robot))
         for currency, (_, held) in self._seen().items():
             want = [anew.held(currency, slot) for slot in range(len(held))]
             want[TOTAL] = sum(want)

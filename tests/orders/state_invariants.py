@@ -1,47 +1,61 @@
-"""After every event what a reader folds from the gateway's tape is what the gateway has: its orders, the account's
-positions, what robots' orders have brought them, what sub-accounts hold, and the names of its currencies."""
+"""After every event what is folded from the gateway's tape is what the gateway has: by a reader, and by the gateway
+that would start next, had this one died."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from onetape.accounts.kept_money import KeptMoney
+from onetape.gateway.checkpoint import Recovered
 from onetape.model.home import gateway_journal
 from onetape.orders.managed import Managed
+from onetape.orders.manager import OrderManager
 from onetape.orders.order import Order
-from onetape.projections.account import READ_PARTS, AccountState
-from onetape.tape.journal import JournalReader
+from onetape.projections.account import READ_ALL, READ_PARTS, AccountState
+from onetape.projections.gateway_state import GatewayState
+from onetape.projections.robot_parts import RobotParts
+from onetape.tape.journal import JournalReader, type_id
 from orders.gateway_invariants import Broken
+
+READ = {type_id(name) for name in READ_PARTS}
 
 
 class StateInvariants:
-    """Of one world."""
+    """Of one world. state: a reader's; next: of the gateway that would start."""
 
     def __init__(self, world) -> None:
         self.world = world
         self.frames: JournalReader | None = None
-        self.state = AccountState(keeps_fills=False, keeps_parts=True)
 
     def follow(self, home) -> None:
         self.frames = JournalReader(gateway_journal(home.path, "main"))
         self.state = AccountState(keeps_fills=False, keeps_parts=True)
+        options, by_symbol = self.world.life.options, {i.symbol: i for i in self.world.instruments}
+        kept = KeptMoney(options, by_symbol, {}, self.world.protocol.slack)
+        self.next = Recovered.nothing(OrderManager(self.world.protocol), kept)
+        self.next.state.account = "main"
 
     def check(self) -> None:
         if self.frames is None:
             return
         is_new = False
-        for frame in self.frames.frames(READ_PARTS):
+        for frame in self.frames.frames(READ_ALL):
             is_new = True
-            self.state.apply(frame)
+            if frame.type in READ:
+                self.state.apply(frame)
+            self.next.account.apply(frame)
         if not is_new:
             return
         self.check_orders()
+        self.check_next()
         world, state = self.world, self.state
         same("positions", held(world.manager.positions), held({at: each.qty for at, each in state.held.items()}))
         robots = world.core.tape.robots
         same("robots' parts", parts_of(robots), parts_of(state.robots))
         booking, read = world.money.booking, state.subaccounts.booking
         same("sub-accounts' parts", booked(booking.positions), booked(read.positions))
-        same("currencies", {n: name for name, n in world.core.tape.currencies.items()}, state.currencies)
+        same("currencies", world.core.tape.currencies, state.currencies)
+        same("what is to be handed over", handed(world.core.tape.parts), handed(state.parts))
 
     def check_orders(self) -> None:
         live = {(order.robot, order.order_id): order for order in self.world.manager.open.values() if order.robot}
@@ -52,10 +66,35 @@ class StateInvariants:
             if said(order) != shown(folded):
                 raise Broken(f"{order.client_id} is {said(order)}, its tape comes to {shown(folded)}")
 
+    def check_next(self) -> None:
+        """What its successor would know."""
+        world, account, state = self.world, self.next.account, self.next.state
+        manager, read = world.manager, state.orders.manager
+        orders = {name: kept(order) for name, order in manager.open.items() if order.robot}
+        same("orders", orders, {name: kept(order) for name, order in read.open.items()})
+        names = {name: (order.venue_id, manager.open[name].venue_id) for name, order in read.open.items()}
+        # That of an order whose placing is unanswered is heard again.
+        same("the venue's ids", {name: of for name, of in names.items() if of[0] not in ("", of[1])}, {})
+        same("positions", held(manager.positions), held(read.positions))
+        same("orders of an operator's word", manager.resolved, read.resolved)
+        for (name, live), folded in zip(controls(world.core.tape.state).items(), controls(state).values(), strict=True):
+            if name not in ("kill switch", "halts", "commands that were begun"):
+                same(name, live, folded)
+        same("what is to be handed over", handed(world.core.tape.parts), handed(account.parts))
+        robots = {n: (r.name, r.epoch, r.slot, r.taken) for n, r in world.core.tape.robots.items()}
+        same("robots", robots, {n: (r.name, r.epoch, r.slot, r.taken) for n, r in account.robots.items()})
+        same("money", money(world.money.ledger), money(state.money.ledger))
+
 
 def same(what: str, live: Any, folded: Any) -> None:
-    if live != folded:
-        raise Broken(f"{what}: the gateway has {live}, its tape comes to {folded}")
+    if live == folded:
+        return
+    if isinstance(live, dict):
+        live, folded = (
+            {at: each for at, each in of.items() if other.get(at) != each}
+            for of, other in ((live, folded), (folded, live))
+        )
+    raise Broken(f"{what}: the gateway has {live}, its tape comes to {folded}")
 
 
 def held(positions: dict) -> dict:
@@ -74,6 +113,30 @@ def parts_of(robots: dict) -> dict:
 
 def booked(positions: dict) -> dict:
     return {at: (own.qty, own.cost, own.realized) for at, own in positions.items() if own.qty}
+
+
+def handed(parts: RobotParts) -> tuple:
+    return tuple([(robot, fill.symbol, fill.size) for robot, fill in each] for each in (parts.beyond, parts.forced))
+
+
+def kept(order: Managed) -> tuple:
+    return (*said(order), order.price, order.name, order.conditional, order.is_held, order.is_taken_off)
+
+
+def controls(state: GatewayState) -> dict[str, Any]:
+    return {
+        "kill switch": state.killed,
+        "halts": state.halts.to_record(),
+        "commands": [(name, done.digest, bool(done.answer)) for name, done in state.once.to_record()],
+        "request keys": [scope for scope, _ in state.first.to_record()],
+        "shares": state.shares,
+        "commands that were begun": state.begun.keys(),
+        "newest id by hand": state.last_by_hand,
+    }
+
+
+def money(ledger) -> dict:
+    return {name: ledger.slots(name) for name in ledger.currencies()}
 
 
 def said(order: Managed) -> tuple:

@@ -14,11 +14,13 @@ from onetape.orders.calls import OrderKey
 from onetape.orders.managed import Managed, NewsOut
 from onetape.orders.order_frames import NewsFrame, RequestFrame
 from onetape.orders.queries import is_absent
-from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES
+from onetape.projections.recovered_orders import RecoveredOrders
+from onetape.projections.robot_life import RobotLife
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
 
 NAME, OTHER = (client_id(robot_tag("mm"), epoch=1, ordinal=n) for n in (1, 2))
+LIFE = RobotLife(1, "mm", 1, "")
 LATER = NOW + 100 * SECOND
 
 
@@ -27,18 +29,18 @@ class Tape(Desk):
 
     def __init__(self) -> None:
         super().__init__()
-        self.recovery = Recovery(self.manager)
+        self.recovery = RecoveredOrders(self.manager)
 
     def intent(self, kind=RequestKind.PLACE, name: str = NAME, **more: Any) -> None:
         marks = {k: more.pop(k) for k in ("is_held", "is_reissue") if k in more}
         terms = {"symbol": SYMBOL, "side": Side.BUY, "size_int": SIZE, "price_int": PRICE, **more}
-        number = {NAME: 1, OTHER: 2}[name]
-        self.recovery.intent(name, RequestFrame(1, kind, number, OrderSpec(**terms), **marks), NOW)
+        number = LIFE.base + {NAME: 1, OTHER: 2}[name]
+        self.recovery.request(RequestFrame(1, kind, number, OrderSpec(**terms), **marks), NOW, LIFE)
 
     def news(
         self, news: OrderNews, *, size: int = SIZE, price: int = PRICE, venue_id: int = 77, is_local: bool = False
     ) -> None:
-        self.recovery.news(NAME, NewsFrame(1, venue_id, price, size, 0, news, 1, is_local))
+        self.recovery.news(NewsFrame(LIFE.base + 1, venue_id, price, size, 0, news, 1, is_local))
 
     def working(self, **terms: Any):
         self.intent(**terms)
@@ -172,7 +174,7 @@ def test_what_could_not_be_taken_off_is_not_placed_again_when_it_ends(tape):
 
 def test_what_was_placed_again_has_its_new_name_and_is_smaller(tape):
     order = tape.working()
-    tape.recovery.fill(tape.fill(4, name=NAME))
+    tape.recovery.fill(None, tape.fill(4, name=NAME))
     tape.intent(RequestKind.CANCEL, is_reissue=True)
     tape.intent(RequestKind.AMEND, is_reissue=True)
     assert order.name != NAME
@@ -192,7 +194,7 @@ def test_what_has_ended_is_not_open(tape):
 
 def test_nobody_is_told_of_a_fill_that_the_tape_has(tape):
     tape.working()
-    tape.recovery.fill(tape.fill(4, name=NAME))
+    tape.recovery.fill(None, tape.fill(4, name=NAME))
     assert tape.manager.outs == []
     assert tape.manager.positions == {(SYMBOL, PositionSide.BOTH): 4}
     tape.manager.hear([tape.fill(4, name=NAME)], NOW)
@@ -203,7 +205,7 @@ def test_nobody_is_told_of_a_fill_that_the_tape_has(tape):
 def test_what_waited_here_is_over_when_its_gateway_died(tape, is_held_after):
     tape.intent(is_held=True)
     if is_held_after:
-        tape.recovery.fill(tape.fill(4, name=NAME, trade=INTERNAL_TRADES, venue_id="foreign"))
+        tape.recovery.fill(None, tape.fill(4, name=NAME, trade=INTERNAL_TRADES, venue_id="foreign"))
     assert tape.finish() == 0
     assert tape.manager.open == {}
     wanted = OrderState.CANCELED if is_held_after else OrderState.DENIED
@@ -215,10 +217,10 @@ def test_one_side_of_an_internal_trade_brings_the_other(tape):
     tape.working()
     tape.intent(name=OTHER, side=Side.SELL)
     half = tape.fill(4, name=NAME, trade=INTERNAL_TRADES + 5, venue_id=OTHER)
-    tape.recovery.fill(half)
+    tape.recovery.fill(None, half)
     assert tape.manager.trades_inside == INTERNAL_TRADES + 5
-    tape.recovery.fill(replace_trade(half, INTERNAL_TRADES + 3))
-    tape.recovery.fill(replace_trade(half, INTERNAL_TRADES + 3).other_side)
+    tape.recovery.fill(None, replace_trade(half, INTERNAL_TRADES + 3))
+    tape.recovery.fill(None, replace_trade(half, INTERNAL_TRADES + 3).other_side)
     assert tape.manager.trades_inside == INTERNAL_TRADES + 5
     tape.finish()
     filled = [tape.manager.orders[name].life.filled for name in (NAME, OTHER)]
@@ -235,7 +237,7 @@ def test_up_to_where_fills_are_known_is_the_newest_of_the_last_round(tape):
     tape.recovery.began(NOW + SECOND)
     assert tape.recovery.newest_fill == NOW
     for trade, time in enumerate((NOW + 9, NOW + 5), 1):
-        tape.recovery.fill(tape.fill(1, trade, name=NAME, time=time))
+        tape.recovery.fill(None, tape.fill(1, trade, name=NAME, time=time))
     assert tape.recovery.newest_fill == NOW  # a round that did not end may have left gaps
     assert not tape.recovery.has_begun
     tape.recovery.reconciled()
@@ -244,13 +246,13 @@ def test_up_to_where_fills_are_known_is_the_newest_of_the_last_round(tape):
 
 def test_an_internal_trade_says_nothing_of_the_venue_s_fills(tape):
     tape.working()
-    tape.recovery.fill(tape.fill(1, INTERNAL_TRADES, name=NAME, time=NOW + 9, venue_id="x"))
+    tape.recovery.fill(None, tape.fill(1, INTERNAL_TRADES, name=NAME, time=NOW + 9, venue_id="x"))
     tape.recovery.reconciled()
     assert tape.recovery.newest_fill == 0
 
 
 def test_the_position_that_the_books_began_with_is_there(tape):
-    tape.recovery.held(SYMBOL, PositionSide.BOTH, 7)
+    tape.recovery.opening(SYMBOL, PositionSide.BOTH, 7)
     assert tape.manager.positions == {(SYMBOL, PositionSide.BOTH): 7}
 
 

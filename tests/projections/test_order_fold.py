@@ -16,7 +16,7 @@ from onetape.model.enums import (
     TimeInForce,
     TriggerBy,
 )
-from onetape.orders.order_frames import HELD_FLAG, LOCAL_FLAG, REISSUE_FLAG, REQUEST, FillFrame
+from onetape.orders.order_frames import HELD_FLAG, LOCAL_FLAG, REISSUE_FLAG, REQUEST, FillFrame, news_of, request_of
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.projections.orders import Orders
 from onetape.tape.journal import Frame
@@ -26,14 +26,10 @@ ORDER = (1, 7)  # robot, order id
 NEWS = fields("order_event", "order_id", "venue_id", "price", "size", "code", "news", "robot")
 
 
-def frame(event: EventType, payload: bytes, flags: int = 0) -> Frame:
-    return Frame(event.id, flags, 1, 1, 1, payload)
-
-
 def request(orders: Orders, kind: RequestKind, size: int = 10, flags: int = 0) -> None:
     words = (kind.id, Side.BUY.id, OrderType.LIMIT.id, TimeInForce.GTC.id, flags, TriggerBy.NONE.id)
     payload = REQUEST.pack(ORDER[1], 100, size, 0, 0, *words, PositionSide.BOTH.id, ORDER[0], b"")
-    orders.request(frame(EventType.ORDER_REQUEST, payload), "x:A/B")
+    orders.request(request_of(payload, "x:A/B"), 1, None)
 
 
 def step(orders: Orders, word: str) -> None:
@@ -48,13 +44,14 @@ def step(orders: Orders, word: str) -> None:
         case "fill":
             count = sum(order.filled for order in orders.working.values())
             sides = Side.BUY, Liquidity.MAKER, PositionSide.BOTH
-            orders.fill(FillFrame(ORDER[1], 0, count + 1, 1, 100, int(number), 0, *sides, ORDER[0], 0))
+            orders.fill(FillFrame(ORDER[1], 0, count + 1, 1, 100, int(number), 0, *sides, ORDER[0], 0), None)
         case "incarnation":
             orders.incarnation()
         case _:
             word = name.removeprefix("local_")
             payload = NEWS.pack(ORDER[1], 5, 100, int(number or 10), 0, OrderNews(word).id, ORDER[0])
-            orders.news(frame(EventType.ORDER_EVENT, payload, LOCAL_FLAG * (word != name)))
+            frame = Frame(EventType.ORDER_EVENT.id, LOCAL_FLAG * (word != name), 1, 1, 1, payload)
+            orders.news(news_of(frame))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +104,7 @@ def test_an_order_has_the_price_of_its_fills_and_the_reason_of_its_last_refusal(
         step(orders, word)
     orders.reply({"robot": 1, "order": 7, "reason": "too late"})
     payload = NEWS.pack(7, 0, 0, 10, 4401, OrderNews.CANCEL_REJECTED.id, 1)
-    orders.news(frame(EventType.ORDER_EVENT, payload, LOCAL_FLAG))
+    orders.news(news_of(Frame(EventType.ORDER_EVENT.id, LOCAL_FLAG, 1, 1, 1, payload)))
     order = orders.working[ORDER]
     assert (order.spent, order.venue_id, order.price) == (600, "5", 100)
     assert (order.code, order.reason) == (4401, "too late")
@@ -120,7 +117,7 @@ def test_what_was_filled_inside_has_the_number_of_the_other_order():
     step(orders, "place")
     step(orders, "accepted")
     sides = Side.BUY, Liquidity.MAKER, PositionSide.BOTH
-    orders.fill(FillFrame(ORDER[1], 77, INTERNAL_TRADES + 1, 1, 100, 4, 0, *sides, ORDER[0], 0))
+    orders.fill(FillFrame(ORDER[1], 77, INTERNAL_TRADES + 1, 1, 100, 4, 0, *sides, ORDER[0], 0), None)
     assert (orders.working[ORDER].filled, orders.working[ORDER].venue_id) == (4, "5")
 
 
@@ -129,5 +126,5 @@ def test_a_fill_that_is_told_twice_counts_once():
     step(orders, "place")
     sides = Side.BUY, Liquidity.MAKER, PositionSide.BOTH
     for _ in range(2):
-        orders.fill(FillFrame(ORDER[1], 0, 3, 1, 100, 4, 0, *sides, ORDER[0], 0))
+        orders.fill(FillFrame(ORDER[1], 0, 3, 1, 100, 4, 0, *sides, ORDER[0], 0), None)
     assert (orders.working[ORDER].filled, orders.working[ORDER].spent) == (4, 400)

@@ -12,6 +12,7 @@ from onetape import Strategy
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.accounts.kept_money import KeptMoney
+from onetape.gateway.checkpoint import Recovered, recover
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
@@ -20,15 +21,13 @@ from onetape.model.home import gateway_journal
 from onetape.model.ids import EPOCH_BITS
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, NewsOut, Request, requested_order
-from onetape.orders.manager import OrderManager
-from onetape.orders.recover import Recovery
 from onetape.orders.reports import FillReport
 from onetape.projections.robot_life import RobotLife
 from onetape.robot.live import LiveOptions, open_live
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.venues.binance.trading import BinanceUsdmProtocol
 from worlds.frames import QUOTE
 from worlds.gateway_money import options_of
+from worlds.gateway_tapes import first_tape, manager_of, tape_after
 
 UNIT = 10**18
 PERPETUAL = catalogue.find("binance:BTC/USDT:USDT")
@@ -54,27 +53,23 @@ def fill_of(symbol: str, trade: int, fee: int, currency: str, client_id: str = "
     )
 
 
-def opened(path: Path, **fields) -> GatewayTape:
+def opened(path: Path, read: Recovered | None = None) -> GatewayTape:
     writer = JournalWriter(path, process="gateway:main")
-    tape = GatewayTape(writer, (PERPETUAL, SPOT), **fields)
+    tape = first_tape(writer, (PERPETUAL, SPOT))
+    if read is not None:
+        tape = tape_after(read, writer, (PERPETUAL, SPOT))
     tape.open(time.time_ns())
     return tape
 
 
-def kept(home: Path) -> KeptMoney:
-    return KeptMoney(options_of(home), {}, {}, lambda currency: 0)
-
-
-class Heard(Recovery):
-    def __init__(self) -> None:
-        protocol = BinanceUsdmProtocol("k", "s")
-        protocol.set_instruments([PERPETUAL, SPOT])
-        super().__init__(OrderManager(protocol))
-        self.fills: list[FillReport] = []
-
-    def fill(self, fill: FillReport, sequence: int) -> None:
-        self.fills.append(fill)
-        super().fill(fill, sequence)
+def read(path: Path, monkeypatch) -> tuple[Recovered, list[FillReport]]:
+    """Returns what a next life reads, and the fills in it."""
+    fills = []
+    manager = manager_of(PERPETUAL, SPOT)
+    book = manager.book
+    monkeypatch.setattr(manager, "book", lambda fill, *of: (fills.append(fill), book(fill, *of)))
+    kept = KeptMoney(options_of(path.parent), {}, {}, lambda currency: 0)
+    return recover(path, path.parent / "none", manager, kept), fills
 
 
 @pytest.mark.parametrize(
@@ -87,29 +82,25 @@ class Heard(Recovery):
         (SPOT.symbol, "BTC", 7),  # in the base currency, as fcib orders pay
     ],
 )
-def test_a_fee_comes_back_from_the_tape_in_its_currency(tmp_path, symbol, currency, fee):
+def test_a_fee_comes_back_from_the_tape_in_its_currency(tmp_path, monkeypatch, symbol, currency, fee):
     tape = opened(tmp_path / "tape")
     received = [fill_of(symbol, 1, 5, "KFEE"), fill_of(symbol, 2, fee, currency)]
     for fill in received:
         tape.write(FillOut(None, fill), time.time_ns())
     tape.writer.close()
-    heard = Heard()
-    second = GatewayTape(None, ())
-    second.recover(tmp_path / "tape", heard, kept(tmp_path))
-    assert [(f.fee, f.fee_currency) for f in heard.fills] == [(5, "KFEE"), (fee, currency)]
+    _, fills = read(tmp_path / "tape", monkeypatch)
+    assert [(f.fee, f.fee_currency) for f in fills] == [(5, "KFEE"), (fee, currency)]
 
 
-def test_a_currency_has_one_number_over_all_lives(tmp_path):
+def test_a_currency_has_one_number_over_all_lives(tmp_path, monkeypatch):
+    before = None
     for trade, currency in enumerate(("BNB", "KFEE", "BNB"), 1):
-        heard, old = Heard(), GatewayTape(None, ())
-        if trade > 1:
-            old.recover(tmp_path / "tape", heard, kept(tmp_path))
-        tape = opened(tmp_path / "tape", currencies=old.currencies)
+        tape = opened(tmp_path / "tape", before)
         tape.write(FillOut(None, fill_of(PERPETUAL.symbol, trade, 1, currency)), time.time_ns())
         tape.writer.close()
-    old.recover(tmp_path / "tape", heard := Heard(), kept(tmp_path))
-    assert old.currencies == {"BNB": 1, "KFEE": 2}
-    assert [f.fee_currency for f in heard.fills] == ["BNB", "KFEE", "BNB"]
+        before, fills = read(tmp_path / "tape", monkeypatch)
+    assert before.account.currencies == {1: "BNB", 2: "KFEE"}
+    assert [f.fee_currency for f in fills] == ["BNB", "KFEE", "BNB"]
 
 
 class Asks(Strategy):
@@ -146,7 +137,7 @@ class Gateway:
             "base": 1 << EPOCH_BITS,
             "balances": {"USDT": "10000"},
             "hedge": False,
-            "currencies": dict(self.tape.currencies),
+            "currencies": {name: number for number, name in self.tape.currencies.items()},
             "slot": 2,
             "leverage": 1.0,
             "entries_after": self.tape.writer.published,

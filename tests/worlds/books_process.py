@@ -15,8 +15,8 @@ from onetape.accounts.kept_money import KeptMoney
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
+from onetape.gateway.checkpoint import Recovered, recover
 from onetape.gateway.command_handlers import Commands
-from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import WithdrawalTarget
 from onetape.gateway.transfer_desk import TransferDesk
@@ -24,15 +24,14 @@ from onetape.model.home import gateway_journal
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.recover import Recovery
 from onetape.orders.reports import BalanceReport
-from onetape.projections.once import Once
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalWriter
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
 from waiting import PATIENCE_S
 from worlds.gateway_money import options_of
+from worlds.gateway_tapes import tape_after
 
 UNIT = 10**18
 
@@ -94,13 +93,12 @@ class Books:
         self.token = make_token(home, "operator")
         path = gateway_journal(home, account)
         protocol = open_trading_venue(kind, key, secret, Addresses("", "", "")).protocol
-        kept, once = KeptMoney(options, {}, {}, lambda _: 0), Once()
+        kept = KeptMoney(options, {}, {}, lambda _: 0)
+        recovered = Recovered.nothing(OrderManager(protocol), kept)
         if path.exists():
-            old = GatewayTape(None, ())
-            old.recover(path, Recovery(OrderManager(protocol)), kept)
-            once = old.once
+            recovered = recover(path, home / "none", OrderManager(protocol), kept)
         self.writer = JournalWriter(path, process=f"gateway:{account}")
-        tape = GatewayTape(self.writer, ())
+        tape = tape_after(recovered, self.writer, ())
         table = AccountTable(home, venue=venue, account=account, kind=kind)
         reductions = Reductions(
             OrderManager(protocol), {}, own=lambda *of: 0, slot_of=lambda _: 1, bounds={}, is_shared=True
@@ -140,7 +138,7 @@ class Books:
             now=time.time_ns,
             carry_out=lambda: None,
             spans=Spans(),
-            once=once,
+            once=tape.state.once,
             money=self.money,
             transfers=self.desk,
         ).door

@@ -12,7 +12,6 @@ import pytest
 from onetape import Strategy
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
-from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.errors import ProcessDown
@@ -27,6 +26,7 @@ from onetape.robot.earlier_run import earlier_of
 from onetape.robot.live import LiveOptions, open_live
 from onetape.tape.journal import JournalWriter
 from worlds.frames import QUOTE
+from worlds.gateway_tapes import first_tape
 from worlds.tapes import records
 
 A, B = "binance:BTC/USDT:USDT", "aster:BTC/USDT:USDT"
@@ -41,7 +41,7 @@ class Gateway:
         facts = catalogue.find(symbol or {"a": A, "b": B, "c": A}[account])
         assert facts is not None
         self.symbol, self.account, self.epoch = facts.symbol, account, epoch
-        self.tape = GatewayTape(JournalWriter(gateway_journal(home, account), process=f"gateway:{account}"), (facts,))
+        self.tape = first_tape(JournalWriter(gateway_journal(home, account), process=f"gateway:{account}"), (facts,))
         self.later = time.time_ns() + 3600 * 10**9
         self.tape.open(time.time_ns())
         self.quote()
@@ -78,7 +78,7 @@ class Gateway:
             "base": self.epoch << EPOCH_BITS,
             "balances": self.balances,
             "hedge": self.hedge,
-            "currencies": dict(self.tape.currencies),
+            "currencies": {},
             "slot": 2,
             "leverage": 1.0,
             "entries_after": self.tape.writer.published,

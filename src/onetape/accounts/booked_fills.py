@@ -8,7 +8,7 @@ from onetape.accounts.booking import Booking, BookingRecord
 from onetape.accounts.entries import MAIN
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
-from onetape.orders.recover import Openings
+from onetape.orders.openings import Openings
 from onetape.orders.reports import FillReport
 
 __all__ = ["BookedFills"]

@@ -84,7 +84,7 @@ class Admission:
     def claim(self, life: RobotLife, spec: OrderSpec, name: str, now: int) -> None:
         """Gives the request key to an order that was taken in."""
         if spec.once is not None:
-            self._tape.first.claim(spec.once, life.slot, name, life.number, now)
+            self._tape.state.first.claim(spec.once, life.slot, name, life.number, now)
 
     def hold_placed(self) -> None:
         """Counts what new orders hold, before anybody asks what is free."""
@@ -105,7 +105,7 @@ class Admission:
             if self._crossing is not None and gate.ready:
                 matches = self._crossing.matches(life.number, spec)
         view = View(gate, spec, now)
-        view.client_id, view.keys, view.slot = life.client_id(order_id), self._tape.first, life.slot
+        view.client_id, view.keys, view.slot = life.client_id(order_id), self._tape.state.first, life.slot
         view.robot, view.rate, view.behind_ns = life.number, life.rate, behind_ns
         view.is_by_hand = life.is_operator or is_by_hand(order_id)
         view.shares, view.netted, view.is_inside = self._money, netted, bool(matches)

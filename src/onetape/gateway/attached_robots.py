@@ -72,7 +72,7 @@ class AttachedRobots:
             "robot": life.number,
             "base": life.base,
             "journal": str(gateway_journal(self._home, options.account)),
-            "since": core.tape.since,
+            "since": core.tape.state.since,
             "hub": self._market.hub_shown(),
             **self._shown(life),
         }
@@ -84,7 +84,7 @@ class AttachedRobots:
         return {
             "journal": found.journal if found else "",
             "epoch": found.epoch if found else 0,
-            "since": tape.since,
+            "since": tape.state.since,
             "hub": self._market.hub_shown(),
         }
 
@@ -112,6 +112,6 @@ class AttachedRobots:
             "slot": life.slot,
             "entries_after": core.tape.writer.published,
             "leverage": self._options.leverage,
-            "currencies": core.tape.currencies,
+            "currencies": {name: number for number, name in core.tape.currencies.items()},
             "hedge": bool(mode and mode.hedge),
         }

@@ -22,7 +22,6 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.gateway.core import GatewayCore
-from onetape.gateway.gateway_tape import kill_reason
 from onetape.gateway.parts import Part
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
 from onetape.model.decimals import whole_number
@@ -47,6 +46,7 @@ from onetape.orders.filters import keeps_rules
 from onetape.orders.managed import Managed
 from onetape.projections.account import order_row
 from onetape.projections.found import part_key
+from onetape.projections.gateway_state import kill_reason
 from onetape.projections.robot_life import RobotLife
 
 __all__ = ["OrdersByHand", "key_by_hand"]
@@ -253,7 +253,7 @@ class OrdersByHand:
 
         def do() -> Any:
             if not symbol and not is_dry:
-                if command.is_repeated and command.id not in self._tape.begun:
+                if command.is_repeated and command.id not in self._tape.state.begun:
                     before = self._placed_to_close(command, *self._gate.instruments)
                     return Repeated(self._outcome(parts, before, [], nets=True))
                 if not command.is_repeated:
@@ -359,7 +359,7 @@ class OrdersByHand:
 
     def _place_one(self, life: RobotLife, spec: OrderSpec) -> list[Managed]:
         now = self._now()
-        return [self._admission.place(life, self._tape.take_by_hand(now), spec, now)]
+        return [self._admission.place(life, self._tape.state.take_by_hand(now), spec, now)]
 
     def _held_by(self, instrument: Instrument, of: PositionSide, side: Side) -> dict[int, int]:
         """Returns what an order of that side may take off of each part of a position, by the number of its robot; 0: of
@@ -414,7 +414,7 @@ class OrdersByHand:
         # What takes would be denied before the books are compared, and by then the order would be smaller.
         if order.is_open and (order.pending or order.is_unknown or not self._gate.ready):
             return {"state": "reducing", "orders": []}
-        size, qty = self._tape.shares.pop(order.client_id, (0, 0))
+        size, qty = self._tape.state.shares.pop(order.client_id, (0, 0))
         if not order.is_open or (size and order.life.size != size):
             return {"state": "not reduced" if order.is_open else "ended", "orders": []}
         if not size:
@@ -425,7 +425,7 @@ class OrdersByHand:
                 return {"state": f"been refused: {why.reason}", "orders": []}
             if not keeps_rules(taking, self._gate.instruments[taking.symbol], 0):
                 return {"state": "been refused: so little cannot be traded", "orders": []}
-            self._tape.shares[order.client_id] = size, taking.size_int
+            self._tape.state.shares[order.client_id] = size, taking.size_int
             self._manager.amend(order, self._now(), price=0, size=size, share=taking.size_int)
             self._money.order(order)
             self._finish()
@@ -543,7 +543,9 @@ class OrdersByHand:
         return [
             each
             for each in works
-            if (each.spec.symbol, each.spec.side) in of and self._tape.slot_of(each.robot) == slot and _closes(each)
+            if (each.spec.symbol, each.spec.side) in of
+            and self._tape.parts.slot_of(each.robot) == slot
+            and _closes(each)
         ]
 
     def _cancel_all(self, orders: Sequence[Managed]) -> None:
@@ -602,12 +604,12 @@ class OrdersByHand:
         checks = self._checks(life, spec, now)
         if is_dry:
             return [], checks
-        order = self._admission.place(life, self._tape.take_by_hand(now), spec, now)
+        order = self._admission.place(life, self._tape.state.take_by_hand(now), spec, now)
         self._finish()
         return [order], checks
 
     def _checks(self, life: RobotLife, spec: OrderSpec, now: int) -> list[dict[str, Any]]:
-        order_id = self._tape.next_by_hand(now)
+        order_id = self._tape.state.next_by_hand(now)
         if not life.number:  # asked about only: whoever has the same sub-account stands for it
             robots = self._tape.robots.values()
             life = replace(life, number=next((r.number for r in robots if r.slot == life.slot), 0))
@@ -622,7 +624,7 @@ class OrdersByHand:
 
     def _placed(self, key: RequestKey | None, slot: int) -> Managed | dict[str, Any] | None:
         """Returns the order that the same command has placed before; its row, where it ended too long ago."""
-        name = self._tape.first.winner(key, slot) if key is not None else None
+        name = self._tape.state.first.winner(key, slot) if key is not None else None
         return None if name is None else self._manager.orders.get(name) or {"client_id": name, "state": "ended"}
 
     def _found(self, name: str) -> Managed:

@@ -21,12 +21,13 @@ import msgspec
 
 import onetape
 from onetape.accounts.kept_money import KeptMoney
-from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model.errors import TornTape
 from onetape.model.instrument import Instrument
 from onetape.orders.manager import OrderManager
-from onetape.orders.recover import Recovery
+from onetape.projections.account import READ_ALL, AccountState
 from onetape.projections.checkpoint import FORMAT, Checkpoint, is_ours
+from onetape.projections.gateway_state import GatewayState
+from onetape.projections.recovered_orders import RecoveredOrders
 from onetape.tape.checkpoint import chain_at, newest, store
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import pin
@@ -40,20 +41,22 @@ _PIN: Final = "books"  # of the frames that no checkpoint has
 class Recovered(msgspec.Struct, frozen=True):
     """Holds what was read of a gateway's journal.
 
-    tape: names and numbers, without a writer.
     sequence: of the checkpoint that was used, 0: none.
     refused: why one that is there was not used; "": it was, or there is none.
+    may_lack_end: what the journal said last may be lost.
     """
 
-    tape: GatewayTape
-    recovery: Recovery
+    account: AccountState
+    state: GatewayState
     sequence: int = 0
     refused: str = ""
+    may_lack_end: bool = False
 
     @classmethod
-    def nothing(cls, manager: OrderManager) -> Recovered:
+    def nothing(cls, manager: OrderManager, kept: KeptMoney) -> Recovered:
         """Stands for a journal that is not there, or that counts for nothing."""
-        return cls(GatewayTape(None, ()), Recovery(manager))  # type: ignore[arg-type]
+        state = GatewayState(RecoveredOrders(manager), kept)
+        return cls(AccountState(keeps_fills=False, keeps_parts=True, gateway=state), state)
 
 
 def hold_all(journal: Path) -> None:
@@ -65,40 +68,48 @@ def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *
     """Reads a gateway's journal, from the checkpoint on where there is one that fits. until: the first frame that is
     not read, 0: none. Raises what a damaged journal raises, and TornTape where its beginning has been pruned and no
     checkpoint fits."""
-    bare = Recovered.nothing(manager)
-    tape, recovery = bare.tape, bare.recovery
+    bare = Recovered.nothing(manager, kept)
+    account, state = bare.account, bare.state
     segments = list_segments(journal)
     is_whole = not segments or segments[0].first_seq == 1
     made_by = _made_by(kept.instruments.values()) if is_whole else ""
     found, refused = newest(journal, file, Checkpoint, made_by=made_by, until=until, is_ours=lambda _head: True)
-    if found is not None:
-        recovery.restore(found.orders)
-        tape.restore(found.tape)
-        kept.restore(found.money)
-    elif not is_whole:
+    if found is None and not is_whole:
         raise TornTape(
             f"its beginning has been pruned, and its checkpoint {refused or 'is missing'}",
             location=str(journal),
             todo=f"bring {file.name} or the pruned segments back",
         )
     sequence = found.sequence if found is not None else 0
-    tape.recover(journal, recovery, kept, start=sequence + 1 if sequence else 0, until=until)
-    return Recovered(tape, recovery, sequence, refused)
+    with JournalReader(journal) as reader:
+        # What was written and not synced outlives the process, not the machine.
+        control, state.account = reader.control, reader.account
+        may_lack_end = not (control.get("closed") or control.get("same_boot"))
+        if sequence:
+            reader.seek_sequence(sequence + 1)
+        account.list_instruments(reader.instruments)
+        if found is not None:
+            account.restore(found)
+        for frame in reader.frames(READ_ALL, sequence_until=until):
+            state.orders.began(frame.time)
+            account.apply(frame)
+    # A writer that has opened it and not noted that may have been the first one after a loss of power.
+    may_lack_end |= not until and state.opened not in (0, control.get("epoch", state.opened))
+    state.shares = {name: each for name, each in state.shares.items() if name in manager.open}
+    return Recovered(account, state, sequence, refused, may_lack_end)
 
 
-def write_checkpoint(journal: Path, file: Path, recovered: Recovered, kept: KeptMoney, *, sequence: int) -> None:
+def write_checkpoint(journal: Path, file: Path, recovered: Recovered, *, sequence: int) -> None:
     """Writes the checkpoint of a journal that was read up to that frame, inclusive. Raises OSError."""
     with JournalReader(journal) as reader:
         chain = chain_at(reader, sequence)
         assert chain is not None  # it has been read
         checkpoint = Checkpoint(
-            made_by=_made_by(kept.instruments.values()),
+            made_by=_made_by(recovered.state.money.instruments.values()),
             journal=reader.uuid.bytes,
             sequence=sequence,
             chain=chain,
-            orders=recovered.recovery.to_record(),
-            tape=recovered.tape.to_record(),
-            money=kept.to_record(),
+            **recovered.account.to_records(),
         )
     store(journal, file, checkpoint, is_ours=is_ours, run=_PIN)
 

@@ -58,7 +58,7 @@ def make(options: GatewayOptions, instruments: Sequence[Instrument], slack: Mapp
         sequence = reader.last_sequence
     if sequence:
         recovered = recover(journal, file, manager, kept, until=sequence + 1)
-        write_checkpoint(journal, file, recovered, kept, sequence=sequence)
+        write_checkpoint(journal, file, recovered, sequence=sequence)
     return sequence
 
 

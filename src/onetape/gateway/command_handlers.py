@@ -13,7 +13,7 @@ from onetape.accounts.slots import COMMANDS, MONEY, Refused
 from onetape.accounts.transfer_command import ARRIVAL_FIELDS
 from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
 from onetape.gateway.core import GatewayCore
-from onetape.gateway.gateway_tape import GatewayTape, kill_reason
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions
 from onetape.ipc.door import OPERATOR, Command, Do, Door, Handler, Repeated
@@ -26,6 +26,7 @@ from onetape.model.symbol import exchange_of
 from onetape.model.time import MS
 from onetape.orders.halts import HALT_FIELDS, Scope
 from onetape.orders.resolve import resolution_of
+from onetape.projections.gateway_state import kill_reason
 from onetape.projections.once import Once
 
 __all__ = ["Commands", "Desk", "Money", "names_of", "venues_of"]

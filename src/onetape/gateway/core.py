@@ -24,7 +24,7 @@ from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
 from onetape.gateway.checkpoint import Recovered
-from onetape.gateway.gateway_tape import is_risk
+from onetape.gateway.gateway_tape import GatewayTape, is_risk
 from onetape.gateway.leverage import LeverageDesk
 from onetape.gateway.options import GatewayOptions
 from onetape.gateway.order_requests import OrderRequests
@@ -156,41 +156,39 @@ class GatewayCore:
         instruments: Sequence[Instrument],
         market: MarketView,
         table: AccountTable,
-        kept: KeptMoney,
         recovered: Recovered,
+        tape: GatewayTape,
         moment: Moment,
         *,
         first: Collection[str] = (),
     ) -> None:
-        """Starts the core where its journal ends. recovered: what was read of it, and the writer that goes on. Of
-        another exchange than the journal's only names count (`options.is_new`). first: symbols that it knows nothing
-        of."""
+        """Starts the core where its journal ends. recovered: what was read of it; tape: goes on with it. Of another
+        exchange than the journal's only names count (`options.is_new`). first: symbols that it knows nothing of."""
         self.stamp(moment)
-        is_other, recovery = self.options.is_new, recovered.recovery
+        is_other, state, self.tape = self.options.is_new, recovered.state, tape
         self.market = market
         self.instruments = list(instruments)
         limits = _limits_of(self.options, self.instruments)
         self.orders.learn(self._venue.order_rules)
-        tape = self.tape = recovered.tape
         if is_other:
-            tape.begin_anew()
-        tape.first.status_of = tape.order_status_in(self.manager)
-        self.manager.owner_of, self.manager.is_adopted = tape.owner_of, is_past_gateway
-        self.manager.is_by_hand = tape.is_by_hand
-        self.money = self._open_money(kept, table, limits)
-        tape.own, kept.fills.on_forced = self.money.own, tape.note_forced
+            tape.parts.begin_anew()
+            state.begin_anew(state.since)
+        state.first.status_of = tape.order_status_in(self.manager)
+        self.manager.owner_of, self.manager.is_adopted = tape.parts.owner_of, is_past_gateway
+        self.manager.is_by_hand = tape.parts.is_by_hand
+        self.money = self._open_money(state.money, table, limits)
         self.parts = Parts(self.manager, tape, self.options.subaccounts, lambda: self.wall)
         tape.open(self.wall)
-        if tape.may_lack_end:
+        if recovered.may_lack_end:
             tape.ensure("disk")  # from where on ids go, before one of them is used
-        unknown = 0 if is_other else recovery.finish(self.wall)
+        unknown = 0 if is_other else state.orders.finish(self.wall)
         for order in self.manager.open.values():
             self.money.order(order)
         self.reconciler = Reconciler(
             self.manager,
             [i.symbol for i in instruments],
-            is_new=is_other or not recovery.has_begun,
-            since=0 if is_other else recovery.newest_fill,
+            is_new=is_other or not state.orders.has_begun,
+            since=0 if is_other else state.orders.newest_fill,
             first=first,
             moves_wanted=lambda: self.money.moves_wanted,
         )
@@ -206,10 +204,10 @@ class GatewayCore:
 
     def _open_admission(self, limits: Limits) -> None:
         """Makes what a robot's order passes before it leaves."""
-        manager, options, slot_of, market = self.manager, self.options, self.tape.slot_of, self.market
+        manager, options, slot_of, market = self.manager, self.options, self.tape.parts.slot_of, self.market
         listed = {i.symbol: i for i in self.instruments}
         gate = self.gate = Gate(manager, listed, limits)
-        gate.killed, gate.halts, gate.is_guarded = self.tape.killed, self.tape.halts, options.is_guarded
+        gate.killed, gate.halts, gate.is_guarded = self.tape.state.killed, self.tape.state.halts, options.is_guarded
         gate.hedge = options.hedge
         names = {slot: name for name, slot in options.subaccounts.items()}
         gate.strategy_of = lambda robot: names.get(slot_of(robot), "main")
@@ -237,7 +235,7 @@ class GatewayCore:
             self.manager,
             kept.instruments,
             own=lambda *of: self.money.own(*of),
-            slot_of=self.tape.slot_of,
+            slot_of=self.tape.parts.slot_of,
             bounds=limits.position_max,
             is_shared=bool(options.subaccounts),
         )
@@ -246,7 +244,7 @@ class GatewayCore:
             self.tape.writer,
             table,
             reductions,
-            slot_of=self.tape.slot_of,
+            slot_of=self.tape.parts.slot_of,
             say=self.say,
             stop=self.stop_slots,
             wall=lambda: self.wall,
@@ -466,7 +464,7 @@ class GatewayCore:
 
     def unkill(self) -> None:
         self.gate.killed = ""
-        self.tape.end_flattens()
+        self.tape.state.end_flattens()
 
     def cancel_all(self, found: Found | None = None) -> int:
         """found: what works of that only."""

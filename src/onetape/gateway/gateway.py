@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.accounts.kept_money import KeptMoney
 from onetape.accounts.table import AccountTable
 from onetape.feeds.connect_pace import ConnectPace, pace_file
 from onetape.feeds.depth_feed import DepthFeed
@@ -269,7 +268,7 @@ class Gateway:
         # An exchange that began anew knows nothing of what this journal says of orders and money.
         manager = OrderManager(self.protocol) if options.is_new else core.manager
         kept = core.kept_money(self.instruments)
-        recovered = Recovered.nothing(manager)
+        recovered = Recovered.nothing(manager, kept)
         if is_begun:
             file = checkpoint_file(self.home, options.account)
             recovered = recover(path, file, manager, kept)
@@ -287,10 +286,10 @@ class Gateway:
         )
         if not is_begun:
             hold_all(path)
-        tape = recovered.tape
-        tape.writer, tape.instruments = writer, self.instruments
+        account, state = recovered.account, recovered.state
+        tape = GatewayTape(writer, self.instruments, account.parts, state, account.currencies)
         if options.is_new:
-            tape.since = writer.published
+            state.since = writer.published
         table = AccountTable(
             self.home,
             venue=options.venue or options.kind,
@@ -301,7 +300,7 @@ class Gateway:
         self._table = table
         self._open_market(writer)
         first = {i.symbol for i in self.instruments} - {i.symbol for i in recovered_list.values()}
-        core.open(self.instruments, self.market, table, kept, recovered, self.moment(), first=first)
+        core.open(self.instruments, self.market, table, recovered, tape, self.moment(), first=first)
         self.checkpoints = CheckpointProcess(
             options,
             self.instruments,
@@ -311,7 +310,7 @@ class Gateway:
             say=core.say,
             refused=recovered.refused,
         )
-        self._open_account(tape, kept)
+        self._open_account(tape, recovered)
 
     def _open_market(self, writer: JournalWriter) -> None:
         """Opens what the journal has of the market: the venue's streams of what no hub brings, depth and bars that are
@@ -360,7 +359,7 @@ class Gateway:
             hub=self.home if hub is not None else None,
         )
 
-    def _open_account(self, tape: GatewayTape, kept: KeptMoney) -> None:
+    def _open_account(self, tape: GatewayTape, recovered: Recovered) -> None:
         """Opens what speaks for the account and who may use it: its stream, robots, transfers, the operator."""
         options, core, hub = self.options, self.core, self.market.hub
         self.account = AccountFeed(
@@ -379,7 +378,7 @@ class Gateway:
             spans=self.spans,
             lag=RobotLag(tape.writer.path, options.stale_ns, hub=(hub.path, lambda: hub.streams) if hub else None),
             decided=self.market.decided,
-            may_lack_end=tape.may_lack_end and not options.is_new,
+            may_lack_end=recovered.may_lack_end and not options.is_new,
         )
         self.attached = AttachedRobots(
             options, core, self.robots, self.market, self.depth, self.instruments, is_single=self.is_single
@@ -400,6 +399,7 @@ class Gateway:
         )
         core.on_clock_set = self.transfers.restate
         if not options.is_new:
+            kept = recovered.state.money
             self.transfers.recover(list(kept.transfers.values()), kept.arrivals)
         self.fee_asset = self._open_fee_asset()
         self.commands = Commands(
@@ -409,7 +409,7 @@ class Gateway:
             now=self.now,
             carry_out=core.carry_out,
             spans=self.spans,
-            once=tape.once,
+            once=tape.state.once,
             money=core.money,
             transfers=self.transfers,
             wallets=WalletDesk(self.transfers, self.protocol).seen,

@@ -109,7 +109,7 @@ class OrderRequests:
     def stop_slots(self, slots: tuple[int, ...], now: int) -> None:
         """Cancels what the robots of sub-accounts have working whose money is gone."""
         for order in list(self._manager.open.values()):
-            if order.robot and not order.is_protective and self._tape.slot_of(order.robot) in slots:
+            if order.robot and not order.is_protective and self._tape.parts.slot_of(order.robot) in slots:
                 self._manager.cancel_once(order, now)
 
     def unreadable(self, life: RobotLife, error: Exception) -> None:
@@ -168,10 +168,10 @@ class OrderRequests:
     def end_cycle(self, key: RequestKey, slot: int, robot: int = 0) -> None:
         """Frees a request key. robot: who asks for it, 0: the operator, who is not refused."""
         if robot:
-            refused = self._tape.first.end(key, slot, robot)
+            refused = self._tape.state.first.end(key, slot, robot)
             self._manager.outs.append(CycleOut(key, slot, robot, refused))
         else:
-            self._tape.first.end(key, slot)
+            self._tape.state.first.end(key, slot)
             self._manager.outs.append(CycleOut(key, slot, 0))
 
     def taken(self, frames: TakenOut) -> None:

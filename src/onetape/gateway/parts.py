@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from onetape.accounts.entries import MAIN
-from onetape.gateway.gateway_tape import GatewayTape, part_of
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model.enums import OrderType, PositionSide, RequestKind, Side
 from onetape.model.errors import RateLimited
 from onetape.model.order import OrderSpec
@@ -22,6 +22,7 @@ from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.reports import FillReport
 from onetape.projections.robot_life import RobotLife
+from onetape.projections.robot_parts import part_of
 
 __all__ = ["Part", "Parts"]
 
@@ -45,20 +46,20 @@ class Parts:
     def __init__(
         self, manager: OrderManager, tape: GatewayTape, subaccounts: Mapping[str, int], wall: Callable[[], int]
     ) -> None:
-        self._manager, self._tape, self._wall = manager, tape, wall
+        self._manager, self._tape, self._parts, self._wall = manager, tape, tape.parts, wall
         self.slots = {"main": MAIN, **subaccounts}
 
     def of(self, symbol: str, side: PositionSide, slot: int | None = None) -> Iterator[Part]:
         """Of a position, or of what one sub-account has of it."""
         for at in sorted(set(self.slots.values())) if slot is None else (slot,):
-            of_slot = [life for life in self._tape.robots.values() if life.slot == at and not life.is_operator]
+            of_slot = [life for life in self._parts.robots.values() if life.slot == at and not life.is_operator]
             for life in (*of_slot, self.operator(at, is_dry=True)):
-                if qty := self._tape.part(life, symbol, side):
+                if qty := self._parts.part(life, symbol, side):
                     yield Part(life, symbol, side, qty)
 
     def operator(self, slot: int, *, is_dry: bool = False) -> RobotLife:
         """Returns the operator's life at a sub-account. is_dry: as it would be, if it is not there."""
-        name, robots = self._operator_name(slot), self._tape.robots
+        name, robots = self._operator_name(slot), self._parts.robots
         found = next((each for each in robots.values() if each.name == name), None)
         if found is not None:
             return found
@@ -79,33 +80,33 @@ class Parts:
     def operators_to_come(self) -> int:
         """Counts the sub-accounts whose operator has no number yet: one is free for each, however many robots come, or
         a position could not be closed by hand and by the guardian."""
-        names = {each.name for each in self._tape.robots.values() if each.is_operator}
+        names = {each.name for each in self._parts.robots.values() if each.is_operator}
         return len({self._operator_name(slot) for slot in self.slots.values()} - names)
 
     def hand_over(self, now: int) -> None:
         """Hands over what is beyond its robot's part, of one fill: whose the rest is follows when this is booked. Of
         what the venue has closed by itself each robot hears its share, which has no fee: its sub-account has paid."""
         has_traded = False
-        for robot, fill in self._tape.forced:
-            life = self._tape.robots[robot]
-            size = min(fill.size, max(-self._tape.part(life, fill.symbol, fill.position_side) * fill.side.sign, 0))
+        for robot, fill in self._parts.forced:
+            life = self._parts.robots[robot]
+            size = min(fill.size, max(-self._parts.part(life, fill.symbol, fill.position_side) * fill.side.sign, 0))
             if size:
                 self._trade(self.operator(life.slot), life, fill._replace(size=size, fee=0), now)
                 has_traded = True
-        for robot, fill in self._tape.beyond if not has_traded else ():
+        for robot, fill in self._parts.beyond if not has_traded else ():
             sign, symbol, side = fill.side.sign, fill.symbol, fill.position_side
-            left = min(fill.size, self._tape.part(self._tape.robots[robot], symbol, side) * sign)
+            left = min(fill.size, self._parts.part(self._parts.robots[robot], symbol, side) * sign)
             whose = [each for each in self.of(symbol, side) if each.qty * sign < 0]
             if left <= 0 or not whose:
                 continue  # books that lag behind the venue have not got it yet
             # No more than its sub-account holds: of what the venue has closed by force no robot has heard.
-            beyond = {self._tape.slot_of(robot): left}  # what is beyond stands against its own sub-account's others
-            own = {at: -self._tape.own(at, symbol, side) * sign for at in self.slots.values()}
+            beyond = {self._parts.slot_of(robot): left}  # what is beyond stands against its own sub-account's others
+            own = {at: -self._parts.own(at, symbol, side) * sign for at in self.slots.values()}
             rooms = {at: max(qty + beyond.get(at, 0), 0) for at, qty in own.items()}
             for part in sorted(whose, key=lambda each: -abs(each.qty)):
                 size = min(left, abs(part.qty), rooms[part.life.slot])
                 if size:
-                    self._trade(self._tape.robots[robot], part.life, part_of(fill, size), now)
+                    self._trade(self._parts.robots[robot], part.life, part_of(fill, size), now)
                 left, rooms[part.life.slot] = left - size, rooms[part.life.slot] - size
             if left < fill.size:
                 return
@@ -122,7 +123,7 @@ class Parts:
 
     def _order(self, life: RobotLife, fill: FillReport, side: Side, now: int) -> str:
         """Returns an order that the venue never gets; its client id."""
-        order_id = self._tape.take_by_hand(now)
+        order_id = self._tape.state.take_by_hand(now)
         spec = OrderSpec(
             symbol=fill.symbol,
             side=side,

@@ -44,7 +44,7 @@ class Stops:
         self._wall = wall
         self._is_watched = False
         self._lease_due = 0  # by when the first one is to be there, the venue's time; 0: it was
-        self._killed = "on" if tape.is_off_unsaid else ""  # as it was said last
+        self._killed = "on" if tape.state.is_off_unsaid else ""  # as it was said last
 
     def open(self, now: int) -> None:
         """Reports what still holds after a start. now: the venue's time."""

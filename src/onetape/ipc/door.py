@@ -116,7 +116,7 @@ class Door:
         self.handlers.setdefault(
             "ping", Handler(lambda _: lambda: {"pong": names[0]}, fields=None, anyone=True, asks=True)
         )
-        self.once = once or Once()
+        self.once = once if once is not None else Once()
         self.counts = {"applied": 0, "refused": 0, "duplicate": 0, "timeout": 0}
         self._journal = journal
         self._level = level

@@ -94,6 +94,9 @@ class FirstRequests(Generic[W]):
         self._claims.pop(scope, None)
         return ""
 
+    def clear(self) -> None:
+        self._claims.clear()
+
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> list[tuple[tuple[int, str], Claim[W]]]:

@@ -126,6 +126,13 @@ class OrderIndex:
             for key in (*former, (gone.spec.symbol, gone.venue_id)):
                 self.by_venue_id.pop(key, None)
 
+    def begin_anew(self) -> None:
+        """Forgets all orders."""
+        for order in self.open.values():
+            self.mark(order)
+        for each in (self.orders, self.open, self.by_robot, self.by_venue_id, self._ended, self._former, self._aliases):
+            each.clear()
+
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> OrderIndexRecord:

@@ -722,6 +722,12 @@ class OrderManager:
             self.outs.append(NewsOut(order, news, state, now, code, reason))
         self.close(order)
 
+    def begin_anew(self) -> None:
+        """Forgets all orders and what was held: the account is at another exchange."""
+        self.index.begin_anew()
+        self.books.begin_anew()
+        self.unmatched.clear()
+
     def close(self, order: Managed) -> None:
         """Takes an order that has ended from the open ones."""
         if order.is_open or order.client_id not in self.open:

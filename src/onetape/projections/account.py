@@ -1,5 +1,7 @@
 """One account's orders, fills, positions and balances, folded from its gateway's journal.
 
+A gateway that starts reads its own journal by the same `apply`, with `GatewayState` beside.
+
 | frame | what it does |
 |---|---|
 | instrument | its stream, and its terms from then on |
@@ -10,11 +12,12 @@
 | balance | the venue's word |
 | params | a robot's number, a currency's, another incarnation of the gateway |
 | health | another exchange: nothing of before is there |
+| input, command, cycle, transfer | of a gateway that starts, see `GatewayState` |
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -23,28 +26,34 @@ import msgspec
 
 from onetape.accounts.booked_fills import BookedFills
 from onetape.accounts.booking import FORCED
-from onetape.accounts.entries import MAIN, Entry
+from onetape.accounts.entries import MAIN
 from onetape.accounts.entry_frames import unpack
 from onetape.accounts.holding import Holding, Terms
 from onetape.accounts.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import EventType, PositionSide
+from onetape.model.enums import EventType, OrderNews, PositionSide
 from onetape.model.instrument import Instrument
 from onetape.model.money import divide_half_even, money, money_text
 from onetape.orders.books import OPENING
+from onetape.orders.openings import Openings
 from onetape.orders.order import Key, Order
-from onetape.orders.order_frames import FillFrame, fill_of
-from onetape.orders.recover import Openings
+from onetape.orders.order_frames import FORCED_FLAG, FillFrame, NewsFrame, fill_of, news_of, request_of
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.projections.checkpoint import Checkpoint
+from onetape.projections.gateway_state import GatewayState
 from onetape.projections.orders import Orders
 from onetape.projections.robot_life import RobotLife
+from onetape.projections.robot_parts import RobotParts
 from onetape.tape.journal import Frame
+from onetape.tape.payloads import fields
 
-__all__ = ["READ", "READ_PARTS", "AccountState", "At", "order_row", "text_of"]
+__all__ = ["READ", "READ_ALL", "READ_PARTS", "AccountState", "At", "order_row", "text_of"]
 
 READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "balance", "position", "health", "reply")
 READ_PARTS: Final = (*READ, "entry")  # with what sub-accounts hold
+READ_ALL: Final = (*READ_PARTS, "input", "command", "cycle", "transfer")  # what a gateway starts from
+
+_INPUT: Final = fields("input", "first_sequence", "count", "robot")
 
 At = tuple[str, PositionSide]  # symbol and side of a position
 NOTHING: Final[frozenset[At]] = frozenset()
@@ -62,17 +71,23 @@ class AccountState:
     streams: dict[int, str] = field(default_factory=dict)  # of the tape: symbols
     currencies: dict[int, str] = field(default_factory=dict)  # of the tape's numbers
     robots: dict[int, RobotLife] = field(default_factory=dict)
-    placed: Orders = field(default_factory=Orders)
+    placed: Orders = field(init=False)
     booked: list[tuple[str, FillFrame]] = field(default_factory=list)  # with the symbol
     held: dict[At, Holding] = field(default_factory=dict)
     balances: dict[str, tuple[int, int]] = field(default_factory=dict)
     openings: Openings[At] = field(default_factory=lambda: Openings({}, {}))
     keeps_fills: bool = True  # else `booked` stays empty
     keeps_parts: bool = False  # else `subaccounts` does
+    gateway: GatewayState | None = None
     subaccounts: BookedFills = field(init=False)
+    parts: RobotParts = field(init=False)
 
     def __post_init__(self) -> None:
-        self.subaccounts = BookedFills(self.instruments)
+        gateway = self.gateway
+        self.placed = Orders() if gateway is None else gateway.orders
+        self.subaccounts = BookedFills(self.instruments) if gateway is None else gateway.money.fills
+        self.parts = RobotParts(self.robots, lambda *of: self.subaccounts.booking.own(*of))
+        self.subaccounts.on_forced = self.parts.note_forced
 
     @property
     def working(self) -> dict[Key, Order]:
@@ -148,11 +163,15 @@ class AccountState:
     def restore(self, made: Checkpoint) -> None:
         """Goes on from a gateway's checkpoint: before the first frame, with its instruments; without balances and
         fills. What is held is what its books say, at what its ledger reckons that it cost."""
-        self.robots = {life.number: life for life in made.tape.robots}
-        self.currencies = {number: name for name, number in made.tape.currencies.items()}
-        for order in made.orders.orders.open:
-            if order.robot:
-                self.placed.add(order)
+        self.robots.update({life.number: life for life in made.tape.robots})
+        self.currencies.update({number: name for name, number in made.tape.currencies.items()})
+        self.parts.beyond, self.parts.forced = list(made.tape.beyond), list(made.tape.forced)
+        if self.gateway is not None:
+            self.gateway.restore(made)
+        else:
+            for order in made.orders.orders.open:
+                if order.robot:
+                    self.placed.add(order)
         for symbol, side, state in made.money.booking.account:
             if symbol in self.instruments:
                 self._holding(symbol, side).state = state
@@ -165,39 +184,95 @@ class AccountState:
             if symbol in self.instruments:
                 self.opening(symbol, side, qty)
         self.openings = Openings(made.orders.opened, positions)
-        if self.keeps_parts:
+        if self.keeps_parts and self.gateway is None:
             money = made.money
             self.subaccounts.restore(money.booking, money.waiting, money.openings, has_begun=bool(money.opened))
 
+    def to_records(self) -> dict[str, Any]:
+        """Makes a gateway's records of a checkpoint. To be called before anything else is done with its orders."""
+        gateway = self.gateway
+        assert gateway is not None
+        return {
+            "orders": gateway.orders.to_record(self.openings.frames()),
+            "tape": gateway.to_record(self.parts, self.currencies),
+            "money": gateway.money.to_record(),
+        }
+
+    def list_instruments(self, records: Mapping[int, Mapping[str, Any]]) -> None:
+        """Takes in the instruments that its journal has up to a place, by stream."""
+        for stream, record in records.items():
+            self.streams[stream] = record["symbol"]
+            self.instruments[record["symbol"]] = Instrument.from_msgpack(msgspec.msgpack.encode(record))
+
     def apply(self, frame: Frame) -> Collection[At]:
-        """Takes the next frame of the journal, of one of the types of `READ`, or of `READ_PARTS`. Returns the positions
-        of which sub-accounts hold another part since."""
+        """Takes the next frame of the journal, of one of the types of `READ`, `READ_PARTS` or, with a gateway's state,
+        `READ_ALL`. Returns the positions of which sub-accounts hold another part since."""
         match frame.type:
             case EventType.INSTRUMENT.id:
                 instrument = Instrument.from_msgpack(frame.payload)
                 self.streams[frame.stream] = instrument.symbol
                 self.instruments[instrument.symbol] = instrument
             case EventType.ORDER_REQUEST.id:
-                self.placed.request(frame, self.streams[frame.stream])
+                self._request(frame, self.streams[frame.stream])
             case EventType.ORDER_EVENT.id:
-                self.placed.news(frame)
+                self._news(news_of(frame))
             case EventType.FILL.id:
-                self._fill(self.streams[frame.stream], fill_of(frame.payload), frame.sequence)
+                self._fill(self.streams[frame.stream], fill_of(frame.payload), frame)
             case EventType.ENTRY.id:
-                return self._entry(unpack(frame.payload))
+                return self._entry(frame.payload)
+            case EventType.INPUT.id:
+                self._input(*_INPUT.unpack(frame.payload))
+            case EventType.COMMAND.id | EventType.CYCLE.id | EventType.TRANSFER.id:
+                assert self.gateway is not None
+                self._own(self.gateway, frame.type, msgspec.msgpack.decode(frame.payload), frame.time)
             case _:
                 self._record(frame.type, msgspec.msgpack.decode(frame.payload), frame.sequence)
         return NOTHING
 
-    def _fill(self, symbol: str, row: FillFrame, sequence: int) -> None:
+    def _request(self, frame: Frame, symbol: str) -> None:
+        request, gateway = request_of(frame.payload, symbol), self.gateway
+        life = self.robots.get(request.robot)
+        if gateway is not None:
+            gateway.request(request, frame.payload)
+        self.placed.request(request, frame.time, life)
+        if gateway is not None and life is not None:
+            gateway.claim(life, request, frame.time)
+
+    def _news(self, news: NewsFrame) -> None:
+        if self.gateway is not None and (life := self.robots.get(news.robot)) is not None:
+            self.gateway.note_order(news.order_id)
+            if news.news is OrderNews.DENIED:
+                life.denied.add(news.order_id)
+        self.placed.news(news)
+
+    def _input(self, first: int, count: int, robot: int) -> None:
+        """Takes in which requests of a robot's journal its gateway took."""
+        if (life := self.robots.get(robot)) is not None:
+            life.taken = first + count - 1
+            life.denied.clear()
+
+    def _own(self, gateway: GatewayState, kind: int, record: dict[str, Any], time: int) -> None:
+        if kind == EventType.COMMAND.id:
+            gateway.command(record, time, self.parts)
+        elif kind == EventType.CYCLE.id:
+            gateway.cycle(record)
+        else:
+            gateway.money.transfer(record)
+
+    def _fill(self, symbol: str, row: FillFrame, frame: Frame) -> None:
         if self.keeps_fills:
             self.booked.append((symbol, row))
-        self.placed.fill(row)
-        life = self.robots.get(row.robot)
-        if life is not None:
-            life.note_fill(symbol, row.position_side, row.size * row.side.sign)
+        life, fill, sequence = self.robots.get(row.robot), None, frame.sequence
         if self.keeps_parts:
-            self.subaccounts.fill(_report_of(row, symbol), life.slot if life is not None else MAIN, sequence)
+            fill = self._report_of(row, symbol, life, is_forced=bool(frame.flags & FORCED_FLAG))
+            if life is not None:
+                order = self.placed.find(row.robot, row.order_id)
+                self.parts.note_fill(life, fill, order.spec.tag if order is not None else "")
+        elif life is not None:
+            life.note_fill(symbol, row.position_side, row.size * row.side.sign)
+        self.placed.fill(row, fill)
+        if fill is not None:
+            self.subaccounts.fill(fill, life.slot if life is not None else MAIN, sequence)
         if row.trade_id >= INTERNAL_TRADES:  # the account's position stays
             return
         held = self._holding(symbol, row.position_side)
@@ -210,7 +285,28 @@ class AccountState:
             held.cost = 0
         self.openings.note((symbol, row.position_side), held.qty, sequence)
 
-    def _entry(self, entry: Entry) -> Collection[At]:
+    def _report_of(self, row: FillFrame, symbol: str, life: RobotLife | None, *, is_forced: bool) -> FillReport:
+        nobodys = FORCED if is_forced else "foreign"  # so it is booked where its entry is to come
+        return FillReport(
+            symbol=symbol,
+            client_id=life.client_id(row.order_id) if life is not None else nobodys,
+            venue_id=self.placed.venue_name(row),
+            trade_id=row.trade_id,
+            side=row.side,
+            position_side=row.position_side,
+            price=row.price,
+            size=row.size,
+            time=row.time,
+            fee=row.fee,
+            fee_currency=self.currencies.get(row.currency, self.instruments[symbol].settle),
+            liquidity=row.liquidity,
+        )
+
+    def _entry(self, payload: bytes) -> Collection[At]:
+        if self.gateway is not None:
+            self.gateway.money.entry(payload)
+            return NOTHING
+        entry = unpack(payload)
         if entry.note == OTHER_EXCHANGE:
             self.subaccounts.anew()
         booked = self.subaccounts.entry(entry.of, is_forced=entry.note == FORCED)
@@ -219,15 +315,8 @@ class AccountState:
     def _record(self, kind: int, record: dict[str, Any], sequence: int) -> None:
         """Takes a record that is a map; orders, fills and entries have layouts."""
         match kind:
-            case EventType.PARAMS.id if "robot" in record:
-                number, slot, before = record["robot"], record.get("slot", MAIN), self.robots.get(record["robot"])
-                robot = RobotLife(number, record["name"], record["epoch"], record["journal"], slot=slot)
-                robot.held = before.held if before is not None else robot.held
-                self.robots[number] = robot
-            case EventType.PARAMS.id if "opened" in record:
-                self.placed.incarnation()
-            case EventType.PARAMS.id if "currency" in record:
-                self.currencies[record["currency"]] = record["name"]
+            case EventType.PARAMS.id:
+                self._params(record)
             case EventType.BALANCE.id if "currency" in record:
                 time = max(record["ts_event"], self.balances.get(record["currency"], (0, 0))[1])
                 self.balances[record["currency"]] = (int(record["total"]), time)
@@ -235,19 +324,52 @@ class AccountState:
                 self._position(record, sequence)
             case EventType.REPLY.id if "order" in record:
                 self.placed.reply(record)
+            case EventType.REPLY.id if self.gateway is not None:
+                self.gateway.replied(record)
             case EventType.HEALTH.id if record["kind"] == "exchange" and record["state"] == "new":
-                # It knows nothing of what this journal says of an earlier one.
-                self.working.clear()
-                self.held.clear()
-                self.balances.clear()
-                self.openings = Openings({}, {})
-                for each in self.robots.values():
-                    each.held.clear()
+                self._begin_anew(sequence)
+            case EventType.HEALTH.id if record["kind"] == "reconciled":
+                self.placed.reconciled()
+            case EventType.HEALTH.id if self.gateway is not None:
+                self.gateway.said(record)
+
+    def _begin_anew(self, sequence: int) -> None:
+        """Takes in that the account is at another exchange, which knows nothing of what was before."""
+        self.placed.begin_anew()
+        self.held.clear()
+        self.balances.clear()
+        self.openings = Openings({}, {})
+        self.parts.begin_anew()
+        if self.gateway is not None:
+            self.gateway.begin_anew(sequence)
+
+    def _params(self, record: dict[str, Any]) -> None:
+        if "robot" in record:
+            number, before = record["robot"], self.robots.get(record["robot"])
+            self.robots[number] = RobotLife(
+                number,
+                record["name"],
+                record["epoch"],
+                record["journal"],
+                slot=record.get("slot", MAIN),
+                taken=record.get("taken", 0),
+                rate=record.get("rate", 0),
+                held=before.held if before is not None else {},
+            )
+        elif "opened" in record:
+            self.placed.incarnation()
+            if self.gateway is not None:
+                self.gateway.opened = record["opened"]
+        elif "currency" in record:
+            self.currencies[record["currency"]] = record["name"]
+        elif "slots" in record and self.gateway is not None:
+            self.gateway.money.names = record["slots"]
 
     def _position(self, record: dict[str, Any], sequence: int) -> None:
         symbol, side = record["symbol"], PositionSide(record["side"])
         if record["source"] == OPENING:
             self.opening(symbol, side, record["qty"])
+            self.placed.opening(symbol, side, record["qty"])
             self.openings.note((symbol, side), record["qty"], sequence)
         elif record["source"] == LEDGER and self.keeps_parts:
             self.subaccounts.adopt(symbol, side, record["qty"], record["price"], sequence)
@@ -295,9 +417,3 @@ def order_row(order: Order, client_id: str, instrument: Instrument, life: RobotL
 def text_of(value: Decimal) -> str:
     """Returns an amount as people read it: twelve decimals at most."""
     return decimal_text(round(value, 12))
-
-
-def _report_of(row: FillFrame, symbol: str) -> FillReport:
-    """Returns a fill as the ledger's arithmetic takes it; what its fee is paid in moves no position."""
-    of = (row.trade_id, row.side, row.position_side, row.price, row.size, row.time, row.fee)
-    return FillReport(symbol, "", "", *of, "", row.liquidity)

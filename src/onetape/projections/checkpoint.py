@@ -11,10 +11,10 @@ from onetape.accounts.kept_money import MoneyRecord
 from onetape.model.home import encoded
 from onetape.orders.first_request import Claim
 from onetape.orders.halts import HaltsRecord
-from onetape.orders.recover import RecoveryRecord
 from onetape.orders.reports import FillReport
 from onetape.projections.found import Found
 from onetape.projections.once import Done
+from onetape.projections.recovered_orders import RecoveryRecord
 from onetape.projections.robot_life import RobotLife
 from onetape.tape.checkpoint import Head, newest
 

@@ -7,12 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from onetape.accounts.entries import TOTAL
 from onetape.accounts.ledger import Ledger
 from onetape.model.errors import OnetapeError, TornTape
-from onetape.model.instrument import Instrument
 from onetape.orders.order_frames import fill_of
 from onetape.projections.account import READ, AccountState
 from onetape.projections.checkpoint import Checkpoint, read_checkpoint
@@ -47,9 +44,7 @@ def begun_view(
     made = made or pruned_checkpoint(reader.path, file)
     if made is not None:
         reader.seek_sequence(made.sequence + 1)  # whose instruments are all that there were
-    for stream, record in reader.instruments.items():
-        view.streams[stream] = record["symbol"]
-        view.instruments[record["symbol"]] = Instrument.from_msgpack(msgspec.msgpack.encode(record))
+    view.list_instruments(reader.instruments)
     if made is not None:
         if keeps_fills:
             reader.seek_sequence(list_segments(reader.path)[0].first_seq)

@@ -7,25 +7,27 @@ may or may not have arrived. Its order is UNKNOWN and is asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
 from onetape.model.errors import VenueUnavailable
+from onetape.model.ids import EPOCH_BITS, EPOCH_MAX
 from onetape.orders.books import BooksRecord
 from onetape.orders.index import OrderIndexRecord
 from onetape.orders.internal import end_held, trade_inside
 from onetape.orders.machine import OrderLife
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
-from onetape.orders.order_frames import NewsFrame, RequestFrame
-from onetape.orders.reports import FillReport
+from onetape.orders.order_frames import FillFrame, NewsFrame, RequestFrame
+from onetape.orders.reports import INTERNAL_TRADES, FillReport
+from onetape.projections.orders import Orders
+from onetape.projections.robot_life import RobotLife
 
-__all__ = ["Openings", "Recovery", "RecoveryRecord"]
+__all__ = ["ROBOT_SHIFT", "RecoveredOrders", "RecoveryRecord"]
 
-Held = tuple[str, PositionSide]
-K = TypeVar("K", bound=tuple[str, ...])
+ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above the low bits of its id
 
 
 class RecoveryRecord(msgspec.Struct, frozen=True):
@@ -45,46 +47,35 @@ class RecoveryRecord(msgspec.Struct, frozen=True):
     opened: dict[str, int] = {}  # by symbol and side
 
 
-class Openings(Generic[K]):
-    """Names each position, or part of one, by the frame that opened it, so that another one is not taken for it."""
-
-    def __init__(self, frames: Mapping[str, int], held: Mapping[K, int]) -> None:
-        self._opened = {key: (qty > 0, frames.get(" ".join(key), 0)) for key, qty in held.items() if qty}
-
-    def note(self, key: K, qty: int, sequence: int) -> None:
-        """Takes in that so much is held by the frame of this sequence."""
-        if not qty:
-            self._opened.pop(key, None)
-        elif key not in self._opened or self._opened[key][0] != (qty > 0):
-            self._opened[key] = qty > 0, sequence
-
-    def frame(self, key: K) -> int:
-        """Returns the frame that opened a position, 0: it is not known, or flat."""
-        return self._opened.get(key, (False, 0))[1]
-
-    def frames(self) -> dict[str, int]:
-        """Returns all frames, as a checkpoint has them."""
-        return {" ".join(key): frame for key, (_, frame) in self._opened.items()}
-
-
-class Recovery:
+class RecoveredOrders(Orders):
     """Rebuilds orders and books from the journal's records, fed in order; `finish` when there are no more."""
 
     def __init__(self, manager: OrderManager) -> None:
         self.manager = manager
-        self.openings: Openings[Held] = Openings({}, {})
         self.newest_fill = 0  # ns, by the venue's clock: up to here none is missing
         self._heard = 0  # the newest of all
         self._halves: dict[tuple[str, int], FillReport] = {}  # such trades of which one side is here
         self.has_begun = False  # a round was reconciled: the books have their beginning
         self.records = 0
 
-    def intent(self, client_id: str, request: RequestFrame, time: int) -> None:
+    def find(self, robot: int, order_id: int) -> Managed | None:
+        return self.manager.by_robot.get((robot, order_id))
+
+    def venue_name(self, row: FillFrame) -> str:
+        if row.trade_id < INTERNAL_TRADES:
+            return super().venue_name(row)
+        robot, low = row.venue >> ROBOT_SHIFT, row.venue & ((1 << ROBOT_SHIFT) - 1)
+        ids = (high << ROBOT_SHIFT | low for high in range(EPOCH_MAX + 1 >> ROBOT_SHIFT - EPOCH_BITS))
+        found = next((order for each in ids if (order := self.find(robot, each)) is not None), None)
+        return found.client_id if found is not None else "foreign"
+
+    def request(self, request: RequestFrame, time: int, life: RobotLife | None) -> None:
+        assert life is not None
         self.records += 1
         kind, spec = request.kind, request.spec
         if kind is RequestKind.PLACE:
             order = Managed(
-                client_id=client_id,
+                client_id=life.client_id(request.order_id),
                 robot=request.robot,
                 order_id=request.order_id,
                 spec=spec,
@@ -96,24 +87,28 @@ class Recovery:
             order.take_request(kind, is_held=request.is_held)
             self.manager.index.add(order)
             return
-        former = self.manager.index.get(client_id)
+        former = self.find(request.robot, request.order_id)
         if former is None or not former.is_open:
             return
+        self.manager.index.mark(former)
         if kind is RequestKind.AMEND and request.is_reissue:
             chars = self.manager.venue.client_id_chars
-            name = client_id if former.is_held else former.next_name(chars)
+            name = former.client_id if former.is_held else former.next_name(chars)
             self.manager.index.reissue(former, name, time)
             return
         former.take_request_frame(request)
         if kind is RequestKind.AMEND:
             former.amended_at = time
 
-    def news(self, client_id: str, heard: NewsFrame) -> None:
-        """Takes in a report that the journal has of an order."""
+    def reply(self, record: Mapping[str, Any]) -> None:
+        """Passes over why an order was refused: whoever asked has been told."""
+
+    def news(self, heard: NewsFrame) -> None:
         self.records += 1
-        order = self.manager.index.get(client_id)
+        order = self.find(heard.robot, heard.order_id)
         if order is None:
             return
+        self.manager.index.mark(order)
         if heard.venue_id:
             self.manager.note_venue_id(order, str(heard.venue_id))
         if heard.is_local:
@@ -126,13 +121,13 @@ class Recovery:
             order.conditional = False  # from here on it is an order of the book
         self.manager.close(order)
 
-    def fill(self, fill: FillReport, sequence: int = 0) -> None:
+    def fill(self, row: FillFrame, fill: FillReport | None) -> None:
+        assert fill is not None
         self.records += 1
         manager = self.manager
         former = manager.index.find(fill.client_id, fill.symbol, fill.venue_id)
         manager.book(fill, former, fill.time)
         manager.outs.clear()  # nobody is told again
-        self._note_opening((fill.symbol, fill.position_side), sequence)
         if not fill.is_internal:
             self._heard = max(self._heard, fill.time)
             return
@@ -145,15 +140,12 @@ class Recovery:
         """Takes in the time of the journal's first record: before it there is nothing to miss."""
         self.newest_fill = self.newest_fill or time
 
-    def life_began(self) -> None:
-        """Takes in that another life of the gateway begins: what was not answered until here never is."""
+    def incarnation(self) -> None:
         for order in self.manager.open.values():
             order.take_incarnation()
 
     def begin_anew(self) -> None:
-        """Takes in that the frames from here on are of another exchange."""
-        self.manager.books.begin_anew()
-        self.openings = Openings({}, {})
+        self.manager.begin_anew()
         self.has_begun = False
 
     def reconciled(self) -> None:
@@ -162,19 +154,14 @@ class Recovery:
         self.has_begun = True
         self.newest_fill = max(self.newest_fill, self._heard)
 
-    def held(self, symbol: str, side: PositionSide, qty: int, sequence: int = 0) -> None:
-        """Enters a position with which the books begin: what the account had before."""
-        self.manager.positions[symbol, side] = qty
-        self._note_opening((symbol, side), sequence)
-
-    def _note_opening(self, key: Held, sequence: int) -> None:
-        self.openings.note(key, self.manager.positions.get(key, 0), sequence)
+    def opening(self, symbol: str, side: PositionSide, size: int) -> None:
+        self.manager.positions[symbol, side] = size
 
     def finish(self, now: int) -> int:
         """Ends recovery and returns how many orders are unknown. What the tape says of one side of an internal trade is
         true of the other; what was held is over."""
         unknown = 0
-        self.life_began()
+        self.incarnation()
         for half in self._halves.values():
             trade_inside(self.manager, half, now)
         for order in list(self.manager.open.values()):
@@ -189,8 +176,9 @@ class Recovery:
 
     # --- checkpoints ------------------------------------------------------------------------------
 
-    def to_record(self) -> RecoveryRecord:
-        """Makes the record of a checkpoint from the frames read so far. To be called before `finish`."""
+    def to_record(self, opened: dict[str, int]) -> RecoveryRecord:
+        """Makes the record of a checkpoint from the frames read so far. To be called before `finish`. opened: which
+        frames have opened the positions."""
         manager = self.manager
         return RecoveryRecord(
             orders=manager.index.to_record(),
@@ -204,7 +192,7 @@ class Recovery:
             halves=list(self._halves.values()),
             has_begun=self.has_begun,
             records=self.records,
-            opened=self.openings.frames(),
+            opened=opened,
         )
 
     def restore(self, record: RecoveryRecord) -> None:
@@ -219,7 +207,6 @@ class Recovery:
         manager.trades_inside = record.trades_inside
         self._halves = {(fill.symbol, fill.trade_id): fill for fill in record.halves}
         self.has_begun, self.records = record.has_begun, record.records
-        self.openings = Openings(record.opened, manager.positions)
 
 
 # The price that they tell is the order's from then on.

@@ -1,0 +1,208 @@
+"""What a gateway keeps of its own journal beside what everybody reads of the account: what it was commanded, what its
+robots have claimed, which ids are given away, and its money.
+
+| frame | what it does |
+|---|---|
+| order_request | claims a request key; an amendment leaves a share of its order to be taken, or takes it back |
+| order_event | an order by hand of that id is there |
+| input | how far a robot's journal was taken |
+| command | kill switch, halts, keys; it stands until its reply comes |
+| reply | ends a command |
+| cycle | frees a request key |
+| entry, transfer | money |
+| params | names of sub-accounts; another incarnation of the gateway |
+| health | another guardian; the kill switch was said; another exchange |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from onetape.accounts.entries import MAIN
+from onetape.accounts.kept_money import KeptMoney
+from onetape.model.enums import RequestKind
+from onetape.model.ids import is_by_hand, is_past_gateway, next_by_hand
+from onetape.model.request_key import RequestKey
+from onetape.model.sections import GUARDIAN
+from onetape.model.time import DAY
+from onetape.orders.first_request import FirstRequests
+from onetape.orders.halts import Halts, halt_of
+from onetape.orders.managed import Managed
+from onetape.orders.order_frames import RequestFrame, share_of
+from onetape.projections.checkpoint import Checkpoint, TapeRecord
+from onetape.projections.found import Found, acts_on_found, is_dry_run
+from onetape.projections.once import Once, digest_of
+from onetape.projections.recovered_orders import RecoveredOrders
+from onetape.projections.robot_life import RobotLife
+from onetape.projections.robot_parts import RobotParts
+
+__all__ = ["GatewayState", "kill_reason"]
+
+
+def kill_reason(fields: Mapping[str, Any]) -> str:
+    """Returns the reason of a kill command, never empty: an empty one is no kill."""
+    return str(fields.get("reason", "")) or "by the operator"
+
+
+class GatewayState:
+    """orders, money: what the journal says of them."""
+
+    def __init__(self, orders: RecoveredOrders, money: KeptMoney) -> None:
+        self.orders, self.money = orders, money
+        self.account = ""  # whose it is
+        self.killed = ""  # why nothing new may leave
+        self.is_off_unsaid = False  # the kill switch has been put off, and no health record says so yet
+        self.halts = Halts()
+        self.once = Once()  # commands that stand
+        # Request keys, by the client ids of the orders that have them.
+        self.first: FirstRequests[str] = FirstRequests(lambda _: None)
+        # Orders that were made smaller so that a share of them may take, by client id: the size that they are to have,
+        # and by how much less that is.
+        self.shares: dict[str, tuple[int, int]] = {}
+        # Commands that have no reply, by id, with what they found; one that flattens the account is over with `unkill`.
+        self.begun: dict[str, Found] = {}
+        self.last_by_hand = 0  # the newest id of an order by hand
+        self.opened = 0  # epoch of the last writer that has noted that it goes on, 0: none has
+        self.since = 0  # frame after which the journal speaks of the exchange that there is now
+
+    def begin_anew(self, sequence: int) -> None:
+        """Forgets what was asked for: at another exchange nothing is yet. sequence: of the frame that says so."""
+        self.since = sequence
+        self.shares.clear()
+        self.begun.clear()
+        self.first.clear()
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    def next_by_hand(self, now: int) -> int:
+        """Returns the id that the next order by hand has. now: ns UTC."""
+        return next_by_hand(self.last_by_hand, now)
+
+    def take_by_hand(self, now: int) -> int:
+        """Gives an order by hand its id. now: ns UTC."""
+        self.last_by_hand = self.next_by_hand(now)
+        return self.last_by_hand
+
+    def note_order(self, order_id: int) -> None:
+        """Takes in that there is an order of that id; it may be one by hand."""
+        if is_by_hand(order_id) and not is_past_gateway(order_id):  # a guardian's follow each other on their own
+            self.last_by_hand = max(self.last_by_hand, order_id)
+
+    def amended(self, order: Managed, size: int, share: int) -> None:
+        """Takes in an amendment, before the order has that size. One of its robot's leaves a share to be taken only
+        where the order has been made smaller for it, and stays as large."""
+        name = order.client_id
+        if share:
+            self.shares[name] = size, share
+        elif name in self.shares and not self.shares[name][0] == size == order.size:
+            del self.shares[name]
+
+    def request(self, request: RequestFrame, payload: bytes) -> None:
+        """Takes in a request, before its order does."""
+        self.note_order(request.order_id)
+        if request.kind is RequestKind.AMEND and not request.is_reissue:
+            order = self.orders.find(request.robot, request.order_id)
+            if order is not None:
+                self.amended(order, request.spec.size_int, share_of(payload))
+
+    def claim(self, life: RobotLife, request: RequestFrame, time: int) -> None:
+        """Takes in whose a request key is."""
+        if (key := request.spec.once) is not None:
+            self.first.claim(key, life.slot, life.client_id(request.order_id), life.number, time)
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    def command(self, record: dict[str, Any], time: int, parts: RobotParts) -> None:
+        """Takes in a command. parts: of what is held."""
+        fields = record.get("fields")
+        if fields is None:  # of a tape that had them beside the name
+            fields, digest = record, b""
+        else:
+            digest = digest_of(record["actor"], record["command"], fields)
+        self.once.began(record["id"], digest, time)
+        refused = record.get("refused")
+        if refused is not None:
+            answer = {"id": record["id"], "status": "refused", "result": None, "error": refused}
+            self.once.ended(record["id"], answer)
+            return
+        if acts_on_found(record.get("command", ""), fields):
+            self.begun[record["id"]] = Found(list(self.orders.manager.open), parts.held(self.money.booking.positions))
+        match record.get("command"):
+            case "settle" if fields["as"] != "open":
+                self.orders.manager.resolved.add(fields["order"])
+            case "flatten" if fields.get("symbol") or is_dry_run(fields):
+                pass
+            case "kill" | "flatten" as name:
+                self.killed = kill_reason(fields)
+                if name == "flatten":
+                    self.begun[record["id"]] = Found([], {}, is_kill=True)
+            case "unkill":
+                self.killed = ""
+                self.end_flattens()
+                self.is_off_unsaid = True
+            case "halt":
+                self.halts.expire(time - DAY)  # by another clock than theirs
+                self.halts.begin(halt_of(fields, actor=record["actor"], account=self.account, time=time))
+            case "lift_halt":
+                self.halts.lift(fields["id"])
+            case "unprotected":
+                self.halts.protect(fields["symbol"], int(fields.get("since", 0)))
+            case "end_cycle":
+                key, name = RequestKey(str(fields.get("key", ""))), fields.get("subaccount")
+                if name is None:
+                    self.first.end(key, MAIN)
+                elif (slot := {"main": MAIN, **self.money.names}.get(str(name))) is not None:
+                    self.first.end(msgspec.structs.replace(key, within="subaccount"), slot)
+
+    def replied(self, record: dict[str, Any]) -> None:
+        self.begun.pop(record["id"], None)
+        self.once.ended(record["id"], record)
+
+    def end_flattens(self) -> None:
+        """What was to be flattened is over: `unkill` came."""
+        self.begun = {name: each for name, each in self.begun.items() if not each.is_kill}
+
+    def cycle(self, record: dict[str, Any]) -> None:
+        if "refused" not in record:
+            self.first.end(RequestKey(record["end"], record["within"]), record["slot"])
+
+    def said(self, record: dict[str, Any]) -> None:
+        """Takes in a health record."""
+        if record["kind"] == GUARDIAN and "epoch" in record:
+            self.halts.epoch = max(self.halts.epoch, record["epoch"])
+        elif record["kind"] == "kill switch":
+            self.is_off_unsaid = False
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def to_record(self, parts: RobotParts, currencies: Mapping[int, str]) -> TapeRecord:
+        """Makes the record of a checkpoint, but for orders and money. currencies: by number."""
+        return TapeRecord(
+            list(parts.robots.values()),
+            {name: number for number, name in currencies.items()},
+            self.killed,
+            self.halts.to_record(),
+            self.since,
+            self.once.to_record(),
+            self.first.to_record(),
+            parts.beyond,
+            parts.forced,
+            self.opened,
+            self.last_by_hand,
+            self.shares,
+            {name: each for name, each in self.begun.items() if self.once.find(name) is not None},
+        )
+
+    def restore(self, made: Checkpoint) -> None:
+        """Goes on from a checkpoint: before the first frame."""
+        self.orders.restore(made.orders)
+        self.money.restore(made.money)
+        record = made.tape
+        self.killed, self.since, self.opened = record.killed, record.since, record.opened
+        self.halts.restore(record.halts)
+        self.once.restore(record.once)
+        self.first.restore(record.first)
+        self.last_by_hand, self.shares, self.begun = record.last_by_hand, dict(record.shares), dict(record.begun)
