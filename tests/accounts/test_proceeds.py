@@ -281,7 +281,7 @@ def test_it_cannot_be_amended(account, both):
 
 def test_the_kill_switch_reaches_it(account, both):
     sale, purchase = both
-    account.gate.killed = "by the operator"
+    account.gate.halts.killed = "by the operator"
     account.fill(sale, 0.009)  # enough: the gate looks again
     assert account.news(purchase)[:2] == (OrderNews.DENIED, Killed.code)
     assert purchase.client_id not in account.placed()
@@ -289,7 +289,7 @@ def test_the_kill_switch_reaches_it(account, both):
 
 def test_a_kill_cancels_it(account, both):
     _, purchase = both
-    account.gate.killed = "by the operator"
+    account.gate.halts.killed = "by the operator"
     account.gate.hold_to_stops(account.now)
     account.write()
     assert purchase.state is OrderState.CANCELED

@@ -123,7 +123,7 @@ def stopped(account: Account, level: int) -> Gate:
     if level:
         gate.halts.begin(halt_of({"level": level}, actor="guardian", account="main", time=NOW))
     else:
-        gate.killed = "lunch"
+        gate.halts.killed = "lunch"
     return gate
 
 

@@ -69,7 +69,7 @@ class Desk(Funded):
         usual = rng.random() < 0.95
         match rng.randrange(14):
             case 0:
-                gate.killed = "" if usual else "lunch"
+                gate.halts.killed = "" if usual else "lunch"
             case 1:
                 gate.disk_full = not usual
             case 2:

@@ -240,11 +240,11 @@ def test_a_flatten_that_comes_again_after_a_kill_goes_on_and_leaves_the_switch_a
         monkeypatch.setattr(Life, "_check_point", lambda *_: None)  # it would make another one
         two_parts.keep()
         two_parts.restart()
-    assert (two_parts.core.gate.killed, two_parts.held()) == ("out", 20)
+    assert (two_parts.core.gate.halts.killed, two_parts.held()) == ("out", 20)
     assert two_parts.command("k1", "kill", {"reason": "lunch"})["status"] == "applied"
     assert two_parts.command("f1", *FLATTEN)["error"] is None
     two_parts.until(two_parts.now + SECOND)
-    assert (two_parts.core.gate.killed, two_parts.held()) == ("lunch", 0)
+    assert (two_parts.core.gate.halts.killed, two_parts.held()) == ("lunch", 0)
 
 
 @pytest.mark.parametrize("frames", [COMMAND, COMMAND + ORDER])
@@ -261,7 +261,7 @@ def test_a_flatten_that_comes_again_after_unkill_changes_nothing(two_parts, fram
         two_parts.until(two_parts.now + 20 * SECOND)
     repeated = two_parts.command("f1", *FLATTEN)
     two_parts.until(two_parts.now + SECOND)
-    assert (two_parts.core.gate.killed, two_parts.held()) == ("", 20 - closed)
+    assert (two_parts.core.gate.halts.killed, two_parts.held()) == ("", 20 - closed)
     assert two_parts.manager.orders[rests].is_open
     assert (repeated["status"], len(repeated["result"]["orders"])) == ("duplicate", frames - COMMAND)
     assert sum(Decimal(row["qty"]) for row in repeated["result"]["left"]) == Decimal(20 - closed).scaleb(-3)

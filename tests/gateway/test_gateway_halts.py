@@ -146,7 +146,9 @@ def test_a_level_that_takes_the_place_of_another_ends_what_was_said_of_it(tmp_pa
         options = options_of()
         stops = Stops(desk.gate, first_tape(writer, []), options, say=said.append, wall=lambda: NOW)
         for level in (1, 2, 2):
-            stops.begin(stops.wanted({"level": level}, actor="operator", time=NOW), NOW)
+            halt = stops.wanted({"level": level}, actor="operator", time=NOW)
+            stops.begin(halt, desk.gate.halts.find(halt.id), NOW)
+            desk.gate.halts.begin(halt)
     first, over, *seconds = said
     assert (over.subject, over.severity) == (first.subject, "info") and "takes its place" in over.state
     assert len(seconds) == 2 and {each.subject for each in seconds} != {first.subject}

@@ -261,14 +261,14 @@ def test_the_kill_switch_holds_over_a_restart(desk, commands, killed):
         fields = {"reason": "lunch"} if name == "kill" else {}
         record = {"id": f"c{number}", "actor": "operator", "command": name, "fields": fields}
         desk.tape.command(record, NOW)
-    assert desk.reopened().killed == killed
+    assert desk.reopened().halts.killed == killed
 
 
 def test_a_refused_kill_is_none(desk):
     record = {"id": "c", "actor": "operator", "command": "kill", "fields": {"reason": "x"}, "refused": {"name": "NO"}}
     desk.tape.command(record, NOW)
     made = desk.reopened()
-    assert made.killed == ""
+    assert made.halts.killed == ""
     assert b"refused" in made.once.find("c").answer
 
 

@@ -204,7 +204,7 @@ def test_a_kill_holds_though_its_gateway_is_killed_before_any_frame_of_it_and_th
         world.until(world.now + 15 * SECOND)
         world.robots[0].ask(spec, last)
         world.until(world.now + SECOND)
-        assert answers[-1] in ("applied", "duplicate") and world.gate.killed
+        assert answers[-1] in ("applied", "duplicate") and world.gate.halts.killed
         assert not world.account.open_orders and sum(covered(world)) == world.account.qty(0)
         world.end_guardian()
         deaths += world.seen["crash"]

@@ -143,7 +143,7 @@ class Invariants:
         if is_handed_over(order) or is_made_smaller(out):
             return
         worst = self.worst(spec.symbol, spec.side, spec.position_side)
-        if world.gate.killed:
+        if world.gate.halts.killed:
             check(worst <= 0, f"{out.kind} of {order.client_id} while killed: the account may come to {worst}")
             world.seen["reduced while killed"] += 1
         if out.kind is RequestKind.PLACE:

@@ -133,7 +133,7 @@ def reconciling_changes_nothing(world: World) -> None:
 def restarts_end_equal(world: World) -> None:
     """A gateway with its journal, and one without: what they believe after their first round."""
     before, slots = beliefs(world.manager), world.money_invariants.slots()
-    works = world.manager.open.values() if world.gate.killed else ()
+    works = world.manager.open.values() if world.gate.halts.killed else ()
     ends = {o.client_id for o in works if o.robot and not world.gate.reduces(o.spec, o)}  # before it knows what is held
     wanted = {name: each for name, each in before[0].items() if name not in ends}
     world.invariants.out = lambda out: None  # it judges one life

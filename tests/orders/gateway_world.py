@@ -400,7 +400,7 @@ class World:
         if self.stopping:
             return
         self.seen["kill switch"] += 1
-        is_on = bool(self.gate.killed)
+        is_on = bool(self.gate.halts.killed)
         wait = self.random.expovariate(1 / every) if is_on else self.random.uniform(2, 20)
         self.at(self.now + int(wait * SECOND), self.throw_switch, every)
         self.core.stamp(self.moment())
@@ -652,7 +652,7 @@ class World:
         found += [
             f"order {o.client_id} outlives the kill switch"
             for o in manager.open.values()
-            if self.gate.killed
+            if self.gate.halts.killed
             and o.robot
             and not self.gate.reduces(o.spec, o)
             and self.invariants.worst(o.spec.symbol, o.spec.side, o.spec.position_side) > 0

@@ -73,13 +73,16 @@ class StateInvariants:
         orders = {name: kept(order) for name, order in manager.open.items() if order.robot}
         same("orders", orders, {name: kept(order) for name, order in read.open.items()})
         names = {name: (order.venue_id, manager.open[name].venue_id) for name, order in read.open.items()}
-        # That of an order whose placing is unanswered is heard again.
+        # That of an order whose placing is unanswered is heard again; so is that an order has fired.
         same("the venue's ids", {name: of for name, of in names.items() if of[0] not in ("", of[1])}, {})
         same("positions", held(manager.positions), held(read.positions))
         same("orders of an operator's word", manager.resolved, read.resolved)
-        for (name, live), folded in zip(controls(world.core.tape.state).items(), controls(state).values(), strict=True):
-            if name not in ("kill switch", "halts", "commands that were begun"):
-                same(name, live, folded)
+        for (name, live), folded in zip(
+            controls(world.core.tape.state, world.now).items(), controls(state, world.now).values(), strict=True
+        ):
+            same(name, live, folded)
+        shares = world.core.tape.state.shares  # no frame says that one was answered for
+        same("shares", shares, {name: state.shares.get(name) for name in shares})
         same("what is to be handed over", handed(world.core.tape.parts), handed(account.parts))
         robots = {n: (r.name, r.epoch, r.slot, r.taken) for n, r in world.core.tape.robots.items()}
         same("robots", robots, {n: (r.name, r.epoch, r.slot, r.taken) for n, r in account.robots.items()})
@@ -120,16 +123,16 @@ def handed(parts: RobotParts) -> tuple:
 
 
 def kept(order: Managed) -> tuple:
-    return (*said(order), order.price, order.name, order.conditional, order.is_held, order.is_taken_off)
+    return (*said(order), order.price, order.name, order.is_held, order.is_taken_off)
 
 
-def controls(state: GatewayState) -> dict[str, Any]:
+def controls(state: GatewayState, now: int) -> dict[str, Any]:
     return {
-        "kill switch": state.killed,
-        "halts": state.halts.to_record(),
+        "kill switch": state.halts.killed,
+        "halts": [halt for halt in state.halts if halt.holds(now)],  # no frame says that one is over by time
+        "unprotected": (state.halts.unprotected, state.halts.epoch),
         "commands": [(name, done.digest, bool(done.answer)) for name, done in state.once.to_record()],
         "request keys": [scope for scope, _ in state.first.to_record()],
-        "shares": state.shares,
         "commands that were begun": state.begun.keys(),
         "newest id by hand": state.last_by_hand,
     }

@@ -36,7 +36,7 @@ from orders.gate_desk import NOW, PERP, SPOT, UNIT, Desk
 
 
 def killed(desk):
-    desk.gate.killed = "lunch"
+    desk.gate.halts.killed = "lunch"
 
 
 def not_ready(desk):

@@ -63,7 +63,7 @@ def test_what_only_takes_off_what_is_held_passes_and_what_may_open_does_not(befo
     desk = Desk()
     before(desk)
     if stop == "kill switch":
-        desk.gate.killed, error = "lunch", Killed
+        desk.gate.halts.killed, error = "lunch", Killed
     elif stop == "halt":
         desk.gate.halts.begin(halt(symbol=PERP))
         error = BannedSymbol
@@ -125,7 +125,7 @@ def test_what_adds_is_cancelled_once_nothing_is_held_any_more():
 
 
 def killed(desk: Desk) -> None:
-    desk.gate.killed = "lunch"
+    desk.gate.halts.killed = "lunch"
 
 
 def halted(desk: Desk) -> None:

@@ -136,7 +136,7 @@ ROWS = {
     "request key": Row(DuplicateCommand, None, None, terms={"once": KEY},
                        view={"keys": taken(), "slot": 1}, says=("order a-1, FILLED",)),
     "position side": Row(AccountMode, "both", "long or short", before=in_hedge_mode),
-    "kill switch": Row(Killed, "on: lunch", "off", before=on_gate(killed="lunch")),
+    "kill switch": Row(Killed, "on: lunch", "off", before=lambda d: setattr(d.gate.halts, "killed", "lunch")),
     "journal": Row(DiskFull, "full", "has room", before=on_gate(disk_full=True)),
     "danger": Row(BannedSymbol, "3", "2", order=("sell", 5), says=("danger 3",),
                   before=lambda d: (d.hold(10), halted(level=3)(d))),

@@ -118,7 +118,8 @@ class AccountMoney:
         away = kept.slots_away()
         slots.take_over(Slots(kept.names), lambda slot: slot in away or self._has_money(slot))
         if dict(slots) != kept.names:
-            record = {"slots": dict(slots)}
+            kept.names = dict(slots)
+            record = {"slots": kept.names}
             self._writer.append("params", msgspec.msgpack.encode(record), time=self._wall())
         self._table.name(dict(slots))
         self._changed.update(self.ledger.currencies())

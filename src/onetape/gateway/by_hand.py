@@ -46,7 +46,6 @@ from onetape.orders.filters import keeps_rules
 from onetape.orders.managed import Managed
 from onetape.projections.account import order_row
 from onetape.projections.found import part_key
-from onetape.projections.gateway_state import kill_reason
 from onetape.projections.robot_life import RobotLife
 
 __all__ = ["OrdersByHand", "key_by_hand"]
@@ -252,12 +251,10 @@ class OrdersByHand:
         is_dry = _flag(fields, "dry_run")
 
         def do() -> Any:
-            if not symbol and not is_dry:
-                if command.is_repeated and command.id not in self._tape.state.begun:
-                    before = self._placed_to_close(command, *self._gate.instruments)
-                    return Repeated(self._outcome(parts, before, [], nets=True))
-                if not command.is_repeated:
-                    self._gate.killed = kill_reason(fields)
+            is_all = not symbol and not is_dry
+            if is_all and command.is_repeated and command.id not in self._tape.state.begun:
+                before = self._placed_to_close(command, *self._gate.instruments)
+                return Repeated(self._outcome(parts, before, [], nets=True))
             open_ = self._works(command) if symbol else self._manager.open.values()
             works = [each for each in open_ if symbol in ("", each.spec.symbol) and _yields(each)]
             if not is_dry:
@@ -462,7 +459,7 @@ class OrdersByHand:
                 orders += yielding
             else:
                 self._cancel_all(yielding)
-            spec = self._closing(part, command, most, is_killed=is_killed or bool(self._gate.killed))
+            spec = self._closing(part, command, most, is_killed=is_killed or bool(self._gate.halts.killed))
             if spec is None:
                 continue
             if (placed := self._placed(spec.once, part.life.slot)) is not None:

@@ -136,15 +136,13 @@ class Commands:
     # --- orders -----------------------------------------------------------------------------------
 
     def _kill(self, command: Command) -> Do:
-        def do() -> dict[str, Any]:
-            core, reason = self._trading(), kill_reason(command.fields)
-            already = {"already": True} if core.gate.killed not in ("", reason) else {}
-            return {"canceled": core.kill(reason), **already}
-
-        return do
+        core = self._trading()
+        already = {"already": True} if core.gate.halts.killed not in ("", kill_reason(command.fields)) else {}
+        return lambda: {"canceled": core.cancel_all(), **already}
 
     def _unkill(self, command: Command) -> Do:
-        return lambda: self._trading().unkill()
+        self._trading()
+        return lambda: None
 
     def _cancel_all(self, command: Command) -> Do:
         def do() -> dict[str, Any]:
@@ -210,6 +208,7 @@ class Commands:
         core = self._trading()
         stops = core.stops
         halt = stops.wanted(command.fields, actor=command.actor, time=command.time)
+        before = core.gate.halts.find(halt.id)
         # Who errs in a name believes that it holds. What goes to several gateways, one of them trades.
         if "level" in command.fields or (command.actor != GUARDIAN and command.target in self.door.names[:1]):
             names = {
@@ -222,7 +221,7 @@ class Commands:
                 raise UsageError(f"no {halt.scope} {halt.subject[:80]!r} is traded here, but {others}")
 
         def do() -> dict[str, Any]:
-            return stops.begin(halt, self._now())
+            return stops.begin(halt, before, self._now())
 
         return do
 

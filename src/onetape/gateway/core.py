@@ -173,6 +173,7 @@ class GatewayCore:
         if is_other:
             tape.parts.begin_anew()
             state.begin_anew(state.since)
+        state.account = self.options.account
         state.first.status_of = tape.order_status_in(self.manager)
         self.manager.owner_of, self.manager.is_adopted = tape.parts.owner_of, is_past_gateway
         self.manager.is_by_hand = tape.parts.is_by_hand
@@ -207,7 +208,7 @@ class GatewayCore:
         manager, options, slot_of, market = self.manager, self.options, self.tape.parts.slot_of, self.market
         listed = {i.symbol: i for i in self.instruments}
         gate = self.gate = Gate(manager, listed, limits)
-        gate.killed, gate.halts, gate.is_guarded = self.tape.state.killed, self.tape.state.halts, options.is_guarded
+        gate.halts, gate.is_guarded = self.tape.state.halts, options.is_guarded
         gate.hedge = options.hedge
         names = {slot: name for name, slot in options.subaccounts.items()}
         gate.strategy_of = lambda robot: names.get(slot_of(robot), "main")
@@ -457,15 +458,6 @@ class GatewayCore:
 
     # --- events: the operator, the disk -----------------------------------------------------------
 
-    def kill(self, reason: str) -> int:
-        """Lets nothing new leave and cancels what works; returns how many. reason: not empty."""
-        self.gate.killed = reason
-        return self.manager.cancel_all(self.now)
-
-    def unkill(self) -> None:
-        self.gate.killed = ""
-        self.tape.state.end_flattens()
-
     def cancel_all(self, found: Found | None = None) -> int:
         """found: what works of that only."""
         return self.manager.cancel_all(self.now, among=None if found is None else found.orders)
@@ -583,7 +575,7 @@ class GatewayCore:
         return {
             "ready": self.gate.ready,
             "symbols": [i.symbol for i in self.instruments],
-            "killed": self.gate.killed,
+            "killed": self.gate.halts.killed,
             "halts": self.stops.rows(),
             "reconciling": self.reconciler.is_running or self.money.moves_wanted is not None,
             "money": self.money.status(),

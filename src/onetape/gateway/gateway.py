@@ -395,7 +395,7 @@ class Gateway:
             say=core.say,
             heard=self.watch.answer,
             tell=partial(tell_gateway, self.home),
-            killed=lambda: core.gate.killed,
+            killed=lambda: core.gate.halts.killed,
         )
         core.on_clock_set = self.transfers.restate
         if not options.is_new:

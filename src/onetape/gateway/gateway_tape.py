@@ -147,17 +147,20 @@ class GatewayTape:
 
     def guardian(self, account: str, epoch: int, now: int) -> None:
         """Writes which incarnation of a guardian watches the account from here on."""
-        state = f"watches, epoch {epoch}"
-        self._cold("health", {"kind": GUARDIAN, "subject": account, "state": state, "epoch": epoch}, now)
+        record = {"kind": GUARDIAN, "subject": account, "state": f"watches, epoch {epoch}", "epoch": epoch}
+        self._cold("health", record, now)
+        self.state.said(record)
 
     def command(self, record: dict[str, Any], now: int) -> None:
         """Writes a command before it is done: `id`, `actor`, `target`, `command`, `fields`, and
-        `refused` where it will not be."""
+        `refused` where it will not be. What it changes of the gateway's state is so from here on."""
         self._cold("command", record, now)
+        self.state.command(record, now, self.parts)
 
     def command_reply(self, record: dict[str, Any], now: int) -> None:
         """Writes the reply to a command: `id`, `status`, `result`, `error`."""
         self._cold("reply", record, now)
+        self.state.replied(record)
 
     def transfer(self, record: Mapping[str, Any], now: int) -> None:
         """Writes the state of a transfer, each time that it changes: the last one counts."""
@@ -292,6 +295,7 @@ class GatewayTape:
     def _health(self, out: HealthOut, now: int) -> None:
         record = {"kind": out.kind, "subject": out.subject, "state": out.state}
         append_health(self.writer, record, out.severity, now)
+        self.state.said(record)
 
     def _cold(self, event: str, record: dict[str, Any], now: int, stream: int = 0) -> None:
         self.writer.append(event, msgspec.msgpack.encode(record), stream=stream, time=now)

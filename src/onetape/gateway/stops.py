@@ -74,7 +74,7 @@ class Stops:
             self.end_lease("does not watch", now)
 
     def _look_at_switch(self) -> None:
-        if (killed := self._gate.killed) == self._killed:
+        if (killed := self._halts.killed) == self._killed:
             return
         self._killed = killed
         if killed:
@@ -98,17 +98,17 @@ class Stops:
             raise UsageError(f"no halt {id_[:80]!r} holds here", todo="onetape halts lists them")
         return halt
 
-    def begin(self, halt: Halt, now: int) -> dict[str, Any]:
-        """Begins a halt, and cancels what works and may open what it is about."""
-        if (old := self._halts.find(halt.id)) is not None and _about(old) != _about(halt):
-            self._say(HealthOut("halt", _about(old), f"over: {halt.rule} takes its place"))
-        self._halts.begin(halt)
+    def begin(self, halt: Halt, before: Halt | None, now: int) -> dict[str, Any]:
+        """Reports a halt that has begun, and cancels what works and may open what it is about. before: the one of its
+        id whose place it takes."""
+        if before is not None and _about(before) != _about(halt):
+            self._say(HealthOut("halt", _about(before), f"over: {halt.rule} takes its place"))
         self._say(_begun(halt))
         self._gate.hold_to_stops(now)
         return halt.as_json()
 
     def lift(self, halt: Halt, *, actor: str, reason: str) -> dict[str, Any]:
-        self._halts.lift(halt.id)
+        """Reports a halt that was lifted."""
         self._say(HealthOut("halt", _about(halt), f"lifted by {actor}: {reason}" if reason else f"lifted by {actor}"))
         return halt.as_json()
 
@@ -134,8 +134,9 @@ class Stops:
         halt = self.wanted(fields, actor=_GATEWAY, time=self._wall())
         id_ = f"executions {order.client_id} {trade_id}"
         record = {"id": id_, "actor": _GATEWAY, "command": "halt", "target": f"gateway:{self._account}"}
+        before = self._halts.find(halt.id)
         self._tape.command({**record, "fields": fields}, self._wall())
-        result = self.begin(halt, now)
+        result = self.begin(halt, before, now)
         self._tape.command_reply({"id": id_, "status": "applied", "result": result, "error": None}, self._wall())
 
     def rows(self) -> list[dict[str, Any]]:
@@ -144,8 +145,7 @@ class Stops:
     # --- a guardian -------------------------------------------------------------------------------
 
     def protect(self, symbol: str, since: int) -> dict[str, Any]:
-        """Notes since when a position has no verified stop, ns; 0: it has."""
-        self._halts.protect(symbol, since)
+        """Reports since when a position has no verified stop, ns; 0: it has."""
         self._say(_bare(symbol, since) if since else HealthOut("protection", symbol, "has a verified stop"))
         return {"unprotected": dict(self._halts.unprotected)}
 
@@ -180,7 +180,7 @@ class Stops:
             "halts": self.rows(),
             "unprotected": dict(self._halts.unprotected),
             "lease": lease,
-            "killed": self._gate.killed,
+            "killed": self._halts.killed,
         }
 
 

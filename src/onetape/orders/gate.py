@@ -83,7 +83,7 @@ class Gate(TradingState):
         """While killed, and of what is halted: cancels what robots still have working that could
         open a position. An order may appear late, or a cancel may not have left before the gateway
         itself died."""
-        for order in list(self.manager.open.values()) if self.killed or self.halts else ():
+        for order in list(self.manager.open.values()) if self.halts.killed or self.halts else ():
             if order.robot and not self.reduces(order.spec, order) and self._is_stopped(order, now):
                 self.manager.cancel_once(order, now)
 

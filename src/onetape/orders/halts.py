@@ -176,12 +176,14 @@ class HaltsRecord(msgspec.Struct, frozen=True):
 class Halts:
     """Keeps the halts and bans of one gateway.
 
+    killed: why nothing that may open may leave, "": it may.
     unprotected: symbol -> since when its position has no stop that was verified, ns.
     lease_until: until when a guardian watches, by the venue's clock, ns; 0: none does.
     epoch: of the guardian that the lease is of; an older one's counts no more.
     """
 
     def __init__(self) -> None:
+        self.killed = ""
         self.unprotected: dict[str, int] = {}
         self.lease_until = 0
         self.epoch = 0

@@ -97,8 +97,7 @@ class TradingState:
     instruments: Mapping[str, Instrument]
     limits: Limits = field(default_factory=Limits)
     ready: bool = False  # reconciled, and the account's stream is there
-    killed: str = ""  # why nothing that may open may leave
-    halts: Halts = field(default_factory=Halts)  # and of what not
+    halts: Halts = field(default_factory=Halts)  # with the kill switch
     is_guarded: bool = False  # nothing new may leave but while a guardian watches
     # The sub-account that a robot trades with, by name.
     strategy_of: Callable[[int], str] = lambda _: "main"

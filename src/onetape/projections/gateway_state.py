@@ -53,7 +53,6 @@ class GatewayState:
     def __init__(self, orders: RecoveredOrders, money: KeptMoney) -> None:
         self.orders, self.money = orders, money
         self.account = ""  # whose it is
-        self.killed = ""  # why nothing new may leave
         self.is_off_unsaid = False  # the kill switch has been put off, and no health record says so yet
         self.halts = Halts()
         self.once = Once()  # commands that stand
@@ -136,12 +135,12 @@ class GatewayState:
             case "flatten" if fields.get("symbol") or is_dry_run(fields):
                 pass
             case "kill" | "flatten" as name:
-                self.killed = kill_reason(fields)
+                self.halts.killed = kill_reason(fields)
                 if name == "flatten":
                     self.begun[record["id"]] = Found([], {}, is_kill=True)
             case "unkill":
-                self.killed = ""
-                self.end_flattens()
+                self.halts.killed = ""
+                self.begun = {name: each for name, each in self.begun.items() if not each.is_kill}
                 self.is_off_unsaid = True
             case "halt":
                 self.halts.expire(time - DAY)  # by another clock than theirs
@@ -161,10 +160,6 @@ class GatewayState:
         self.begun.pop(record["id"], None)
         self.once.ended(record["id"], record)
 
-    def end_flattens(self) -> None:
-        """What was to be flattened is over: `unkill` came."""
-        self.begun = {name: each for name, each in self.begun.items() if not each.is_kill}
-
     def cycle(self, record: dict[str, Any]) -> None:
         if "refused" not in record:
             self.first.end(RequestKey(record["end"], record["within"]), record["slot"])
@@ -183,7 +178,7 @@ class GatewayState:
         return TapeRecord(
             list(parts.robots.values()),
             {name: number for number, name in currencies.items()},
-            self.killed,
+            self.halts.killed,
             self.halts.to_record(),
             self.since,
             self.once.to_record(),
@@ -201,8 +196,9 @@ class GatewayState:
         self.orders.restore(made.orders)
         self.money.restore(made.money)
         record = made.tape
-        self.killed, self.since, self.opened = record.killed, record.since, record.opened
+        self.since, self.opened = record.since, record.opened
         self.halts.restore(record.halts)
+        self.halts.killed = record.killed
         self.once.restore(record.once)
         self.first.restore(record.first)
         self.last_by_hand, self.shares, self.begun = record.last_by_hand, dict(record.shares), dict(record.begun)

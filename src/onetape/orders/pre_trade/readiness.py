@@ -86,7 +86,7 @@ def position_side(view: View) -> Measure:
 def may_be_halted(view: View) -> bool:
     state, symbol = view.state, view.spec.symbol
     return bool(
-        state.killed
+        state.halts.killed
         or state.disk_full
         or state.halts
         or state.halts.unprotected
@@ -100,7 +100,7 @@ def may_be_halted(view: View) -> bool:
 
 
 def killed(view: View) -> Refusal | None:
-    killed = view.state.killed
+    killed = view.state.halts.killed
     if not killed or view.takes_off:
         return None
     until = "until it is off: onetape send gateway:ACCOUNT unkill"
@@ -108,7 +108,7 @@ def killed(view: View) -> Refusal | None:
 
 
 def kill_switch(view: View) -> Measure:
-    killed = view.state.killed
+    killed = view.state.halts.killed
     return (f"on: {killed}" if killed else "off"), "off"
 
 
