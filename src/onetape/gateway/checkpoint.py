@@ -12,6 +12,7 @@ of other instruments serves, too, and where none fits, the gateway does not star
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -90,9 +91,13 @@ def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *
         account.list_instruments(reader.instruments)
         if found is not None:
             account.restore(found)
-        for frame in reader.frames(READ_ALL, sequence_until=until):
-            state.orders.began(frame.time)
-            account.apply(frame)
+        gc.disable()  # nearly all that is made here stays: collections would look through it again and again
+        try:
+            for frame in reader.frames(READ_ALL, sequence_until=until):
+                state.orders.began(frame.time)
+                account.apply(frame)
+        finally:
+            gc.enable()
     # A writer that has opened it and not noted that may have been the first one after a loss of power.
     may_lack_end |= not until and state.opened not in (0, control.get("epoch", state.opened))
     state.shares = {name: each for name, each in state.shares.items() if name in manager.open}
