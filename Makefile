@@ -189,7 +189,7 @@ certify: setup ## clients that others wrote, each in an environment of its own, 
 bridge: setup ## an environment for ccxt in build/envs/bridge, and the long sessions through it
 	@test -x build/envs/bridge/bin/python || $(PYTHON) -m venv build/envs/bridge
 	@build/envs/bridge/bin/pip install -qq --disable-pip-version-check \
-		"ccxt==$$($(BIN)/python -c 'from onetape.gateway.bridge_options import CCXT_VERSION as v; print(v)')"
+		"ccxt==$$($(BIN)/python -c 'from onetape.options.bridge import CCXT_VERSION as v; print(v)')"
 	ONETAPE_BRIDGE=$(CURDIR)/build/envs/bridge/bin/python $(BIN)/python -m pytest --durations=8 -n 0 \
 		tests/bridge tests/certify/test_conformance_bridge.py tests/gateway/test_gateway_bridge.py \
 		tests/robot/test_run_bridge.py

@@ -27,11 +27,10 @@ import msgspec
 from guardian import ACCOUNT, ask, frames, guardian_process, put_away
 from onetape.exchange.flow import flow_market
 from onetape.exchange.options import VenueOptions
-from onetape.guardian.events import GuardianSettings, Rules
-from onetape.guardian.options import guardian_journal
 from onetape.model import catalogue
-from onetape.model.home import gateway_journal
+from onetape.model.home import gateway_journal, guardian_journal
 from onetape.model.time import SECOND
+from onetape.options.guardian_rules import GuardianSettings, Rules
 from onetape.robot.live import addressed, gateway_process
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader

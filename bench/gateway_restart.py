@@ -23,9 +23,9 @@ from order_inside import SYMBOL, Inside
 from reconcile import Exchange, gateway
 
 from onetape.gateway.checkpoint_process import make
-from onetape.gateway.options import GatewayOptions
 from onetape.model.catalogue import find
 from onetape.model.home import gateway_journal
+from onetape.options.gateway import GatewayOptions
 
 
 async def write_day(home: Path, orders: int, quotes: int) -> None:

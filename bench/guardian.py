@@ -25,11 +25,11 @@ from typing import Any
 
 import msgspec
 
-from onetape.gateway.options import GatewayOptions
-from onetape.guardian.events import GuardianSettings
-from onetape.guardian.options import AccountOptions, GuardianOptions, guardian_journal
 from onetape.ipc.operator import send_command
-from onetape.model.home import gateway_journal
+from onetape.model.home import gateway_journal, guardian_journal
+from onetape.options.gateway import GatewayOptions
+from onetape.options.guardian import AccountOptions, GuardianOptions
+from onetape.options.guardian_rules import GuardianSettings
 from onetape.orders.order_frames import fill_of
 from onetape.robot.live import addressed, gateway_process, simulated_exchange
 from onetape.security.tokens import make_token

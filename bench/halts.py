@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from onetape.gateway.client import GatewayClient
+from onetape.clients.gateway import GatewayClient
 from onetape.model import catalogue
 from onetape.model.enums import OrderType, RequestKind, Side, TimeInForce, TriggerBy
 from onetape.model.home import gateway_journal

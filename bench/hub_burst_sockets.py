@@ -24,11 +24,11 @@ from typing import NamedTuple
 from hub_burst import counted, own_mib, run
 from hub_failover import started
 
-from onetape.collector.options import VenueFeedOptions, collector_journal
 from onetape.exchange.server import VenueServer
 from onetape.exchange.venues import Crowd, open_venue
-from onetape.hub.options import HubOptions, SourceOptions
 from onetape.model.time import SECOND
+from onetape.options.collector import VenueFeedOptions, collector_journal
+from onetape.options.hub import HubOptions, SourceOptions
 
 SYMBOLS = ("BTC", "ETH", "SOL")
 SLICE_S = 0.01

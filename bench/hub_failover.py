@@ -22,11 +22,11 @@ from pathlib import Path
 
 import msgspec
 
-from onetape.collector.options import SHARE, SHARE_BESIDE, SHARE_URGENT, VenueFeedOptions, collector_journal
 from onetape.exchange.server import VenueServer
 from onetape.exchange.venues import Crowd, open_venue
-from onetape.hub.options import HubOptions, SourceOptions, hub_journal
 from onetape.model.time import SECOND
+from onetape.options.collector import SHARE, SHARE_BESIDE, SHARE_URGENT, VenueFeedOptions, collector_journal
+from onetape.options.hub import HubOptions, SourceOptions, hub_journal
 from onetape.tape.journal import JournalReader
 
 AFTER_S = 1.5

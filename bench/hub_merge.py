@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from journal_core import compiled
 
-from onetape.collector.options import collector_journal
-from onetape.hub.options import HubOptions, SourceOptions, hub_journal
 from onetape.model.instrument import from_symbol
+from onetape.options.collector import collector_journal
+from onetape.options.hub import HubOptions, SourceOptions, hub_journal
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.wait import Waiter
 

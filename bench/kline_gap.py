@@ -16,7 +16,6 @@ from pathlib import Path
 from aiohttp import web
 
 from onetape.collector.klines import Klines
-from onetape.collector.options import collector_journal
 from onetape.collector.venue_feed import KLINES_SHARE
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import AddressBudget, budget_file
@@ -24,6 +23,7 @@ from onetape.feeds.universe import Listing
 from onetape.feeds.venue_clock import VenueClock
 from onetape.model.instrument import from_symbol
 from onetape.model.time import MINUTE, SECOND
+from onetape.options.collector import collector_journal
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from up import ACCOUNTS, ROBOTS, STRATEGY, VENUES, config, onetape
 
-from onetape.gateway.client import GatewayClient
+from onetape.clients.gateway import GatewayClient
 from onetape.supervisor.client import status_of
 
 SCRAPED_EACH_S = 15.0

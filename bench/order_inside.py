@@ -37,12 +37,12 @@ from onetape.feeds.market_feed import MarketFeed
 from onetape.gateway.checkpoint import Recovered
 from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.gateway_tape import GatewayTape
-from onetape.gateway.options import GatewayOptions
 from onetape.gateway.robot_requests import Robots
 from onetape.model.catalogue import find
 from onetape.model.enums import RequestKind, Side
 from onetape.model.home import gateway_journal
 from onetape.model.order import OrderSpec
+from onetape.options.gateway import GatewayOptions
 from onetape.orders.calls import Call
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import Request

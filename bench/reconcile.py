@@ -27,15 +27,15 @@ from typing import Any
 import msgspec
 import uvloop
 
+from onetape.clients.gateway import GatewayClient
 from onetape.exchange import venues
 from onetape.exchange.binance import trading
 from onetape.exchange.faulty import Faulty
 from onetape.exchange.order_entry import NewOrder
 from onetape.exchange.server import VenueServer
-from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import GatewayOptions
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderType, RequestKind, Side, TimeInForce
+from onetape.options.gateway import GatewayOptions
 from onetape.orders.order_frames import REQUEST
 from onetape.tape.journal import JournalWriter
 

@@ -39,8 +39,8 @@ from onetape.model.enums import (
 )
 from onetape.model.time import DAY, SECOND
 from onetape.orders.reports import FillReport
-from onetape.recorder.read import ledger
 from onetape.recorder.recorder import Recorder
+from onetape.store.record_queries import ledger
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalWriter
 from onetape.tape.payloads import fields

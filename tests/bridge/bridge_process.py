@@ -17,9 +17,9 @@ from importlib import metadata
 
 import pytest
 
-from onetape.gateway.bridge_options import CCXT_VERSION, BridgeOptions
 from onetape.gateway.bridge_process import bridged
-from onetape.gateway.options import GatewayOptions
+from onetape.options.bridge import CCXT_VERSION, BridgeOptions
+from onetape.options.gateway import GatewayOptions
 
 OWN = os.environ.get("ONETAPE_BRIDGE", "")
 PYTHON = OWN or sys.executable

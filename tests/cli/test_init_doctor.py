@@ -4,9 +4,9 @@ import ast
 import socket
 import stat
 
-from onetape.control.options import has_control
 from onetape.exchange.venues import VENUES
-from onetape.guardian.options import has_guardian
+from onetape.options.control import has_control
+from onetape.options.guardian import has_guardian
 from onetape.store.config import load_config
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
+from onetape.options.collector import collector_options, collectors_of, venue_feed_options
 from waiting import wait_for
 from worlds.stream_feeds import ZeroMqFeed, frames
 from worlds.supervised import Home

@@ -15,7 +15,6 @@ import picows
 import pytest
 
 from onetape.bridge.opening import ANSWER_MAX, _bound_answers
-from onetape.collector.options import CollectorOptions
 from onetape.collector.polled import Past
 from onetape.collector.sources import line_of
 from onetape.feeds.query_line import VenueLine
@@ -24,6 +23,7 @@ from onetape.gateway.order_line import EntryLine
 from onetape.model.errors import VenueUnavailable
 from onetape.net.connection import connected
 from onetape.net.http_limits import BODY_MAX
+from onetape.options.collector import CollectorOptions
 from onetape.preflight.venue_access import VenueAccess
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue

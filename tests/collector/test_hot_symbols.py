@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from onetape.collector.options import venue_feed_options
 from onetape.collector.venue_feed import SILENT_FOR, HotSymbols
 from onetape.market.condition import parse_condition
 from onetape.model.errors import BadConfig
 from onetape.model.sections import CollectorConfig, Config, VenueConfig
+from onetape.options.collector import venue_feed_options
 from waiting import wait_for
 from worlds.supervised import Home
 from worlds.tapes import BTC, ETH, SECOND, START, Market

@@ -15,12 +15,12 @@ import pytest
 from exchange.venue_client import served
 from onetape._core import FLAG_CORRECTED, FLAG_LATE, FLAG_SNAPSHOT
 from onetape.collector.klines import GRACE, Klines
-from onetape.collector.options import collector_journal
 from onetape.exchange.reports import BarReport
 from onetape.exchange.venues import Crowd
 from onetape.feeds.universe import Listing
-from onetape.hub.options import hub_journal
 from onetape.model.time import MINUTE
+from onetape.options.collector import collector_journal
+from onetape.options.hub import hub_journal
 from onetape.tape.journal import JournalReader
 from onetape.venues.binance.past import BinanceUsdmPast
 from waiting import wait_for

@@ -17,12 +17,12 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from onetape.collector.options import CollectorOptions, collector_options
 from onetape.collector.polled import News, Past, Signatures
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.model.sections import CollectorConfig
 from onetape.model.time import MS, SECOND
+from onetape.options.collector import CollectorOptions, collector_options
 from onetape.supervisor.start import Child, Starter
 from waiting import wait_for, wait_in_loop
 from worlds.ports import free_port

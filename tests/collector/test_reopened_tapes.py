@@ -7,12 +7,12 @@ from decimal import Decimal
 import pytest
 
 from onetape.collector.feed_tape import StreamTape
-from onetape.collector.options import CollectorOptions, collector_journal
 from onetape.collector.venue_tape import VenueTape
 from onetape.feeds.universe import LISTED, Change, Listing
 from onetape.market.stream_feed import QuoteOut, StreamFeed, StreamRules
 from onetape.model.instrument import from_symbol
 from onetape.model.time import SECOND
+from onetape.options.collector import CollectorOptions, collector_journal
 from onetape.tape.journal import JournalReader
 
 A, B = "binance:A/USDT:USDT", "binance:B/USDT:USDT"

@@ -12,12 +12,12 @@ from itertools import pairwise
 import pytest
 
 from exchange.venue_client import served
-from onetape.collector.options import collector_journal
 from onetape.engine.tape_facts import streams_of
 from onetape.exchange.binance.limits import WEIGHT_A_MINUTE, weight_of
 from onetape.exchange.dialect import fields
 from onetape.exchange.faults import parse_faults
 from onetape.model.time import SECOND
+from onetape.options.collector import collector_journal
 from onetape.tape.verify import verify
 from waiting import wait_for
 from worlds.venue_collectors import alerts, assert_whole, collecting, frames, options_of, status, trades

@@ -10,13 +10,13 @@ import signal
 import pytest
 
 from exchange.venue_client import served
-from onetape.collector.options import collector_journal
 from onetape.collector.venue_feed import VenueFeed
 from onetape.collector.venue_tape import VenueTape
 from onetape.engine.tape_facts import streams_of
 from onetape.exchange.faults import parse_faults
 from onetape.model.time import SECOND
 from onetape.net.tasks import ended
+from onetape.options.collector import collector_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.verify import verify
 from onetape.venues.binance.gateway import BinanceUsdmVenue

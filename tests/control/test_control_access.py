@@ -11,15 +11,15 @@ import pytest
 from control_worlds import BODIES, CONTROL, Plane, path_of, plane
 
 from onetape.cli.hedging import as_operator
-from onetape.control.auth import Entrance
-from onetape.control.options import control_options
 from onetape.control.routes import ROUTES
-from onetape.control.tokens import SCOPES, TokenStore
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig, PermissionDenied
 from onetape.model.sections import OPERATOR, ControlConfig
+from onetape.options.control import control_options
 from onetape.security.tokens import make_token
 from onetape.supervisor.start_check import check_start
+from onetape.web.auth import Entrance
+from onetape.web.tokens import SCOPES, TokenStore
 
 TOKENS = ("none", "wrong", "expired", *SCOPES)
 ORIGINS = (None, "own", "https://evil.example", "null")

@@ -13,10 +13,10 @@ from onetape.control import server
 from onetape.control.call import Call
 from onetape.control.models import ErrorReply
 from onetape.control.openapi import REFUSALS, document
-from onetape.control.refusals import CHAPTER, error_reply, status_of
-from onetape.control.tokens import TokenStore
 from onetape.model import errors as e
 from onetape.net import listener
+from onetape.web.refusals import CHAPTER, error_reply, status_of
+from onetape.web.tokens import TokenStore
 
 CHAPTER_STATUS = [
     (e.InvalidAccount, 404, 1001),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from onetape.control.tokens import SCOPES, TokenStore
 from onetape.model.errors import BadConfig, PermissionDenied, UsageError
 from onetape.model.time import DAY
+from onetape.web.tokens import SCOPES, TokenStore
 
 
 def test_a_token_is_on_no_disk_and_is_found_by_whoever_looks(tmp_path: Path):

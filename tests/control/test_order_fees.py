@@ -13,12 +13,12 @@ from hedge.hedge_world import ZERO
 from hedge.test_saga import goal
 from onetape.control.order_tape import OrderTape, next_sequence
 from onetape.control.views import Views
-from onetape.gateway.by_hand import key_by_hand
 from onetape.hedge.saga import Fills, Saga
 from onetape.model.config import parse_config
 from onetape.model.enums import Liquidity, OrderType, PositionSide, RequestKind, Side, TimeInForce, TriggerBy
 from onetape.model.instrument import from_symbol
 from onetape.model.money import money_units
+from onetape.model.request_key import key_by_hand
 from worlds.frames import FILL, QUOTE, REQUEST
 
 SPOT = from_symbol("kraken:BTC/USDT", tick="0.1", lot="0.001", taker_fee="0.0005")

@@ -20,7 +20,6 @@ from onetape.accounts.table import AccountTable, Margin, PositionShown
 from onetape.control.accounts import state_of
 from onetape.control.call import Call
 from onetape.control.models import Alert, DeltaStatus
-from onetape.control.refusals import NotServed
 from onetape.control.risk import Risk
 from onetape.control.state import State
 from onetape.control.views import MARKS, Views
@@ -42,6 +41,7 @@ from onetape.model.time import MINUTE
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.store.records import Records, add
 from onetape.tape.journal import JournalWriter
+from onetape.web.refusals import NotServed
 from worlds.frames import FILL, QUOTE
 
 CONFIG = """

@@ -11,9 +11,9 @@ from control_worlds import CONTROL, Plane, plane
 from onetape.control import server
 from onetape.control.call import Call
 from onetape.control.operations import ControlTape, Operations
-from onetape.control.options import control_journal
-from onetape.control.tokens import TokenStore
 from onetape.net.call_limits import CallLimits
+from onetape.options.control import control_journal
+from onetape.web.tokens import TokenStore
 
 LONG = {**CONTROL, "dryRun": True, "accounts": [f"{'a' * 95}{number}" for number in range(90)]}
 

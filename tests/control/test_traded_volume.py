@@ -10,12 +10,12 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.collector.options import hub_journal
 from onetape.control.traded_volume import TradedVolume
 from onetape.control.views import Views
 from onetape.model.config import parse_config
 from onetape.model.home import gateway_journal
 from onetape.model.instrument import from_symbol
+from onetape.options.collector import hub_journal
 from onetape.tape.journal import JournalWriter
 
 FIRST = from_symbol("binance:BTC/USDT:USDT", tick="0.1", lot="0.001")

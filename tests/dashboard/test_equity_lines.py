@@ -16,7 +16,7 @@ from onetape.dashboard.book import Book
 from onetape.dashboard.equity_lines import EquityLines, thinned
 from onetape.dashboard.reader import _day
 from onetape.model.time import DAY, HOUR, MINUTE
-from onetape.recorder.read import equity
+from onetape.store.record_queries import equity
 from onetape.store.records import Records, add, metadata
 
 NOW = 20_000 * DAY

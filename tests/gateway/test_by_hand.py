@@ -16,12 +16,12 @@ import pytest
 import copied_process
 from exchange.venue_client import BinanceClient, Wire, served
 from onetape.cli.by_hand import answer
-from onetape.gateway.options import gateway_socket
 from onetape.ipc.operator import send_command
 from onetape.model.enums import RequestKind, Side
 from onetape.model.errors import InsufficientFunds, Killed, NotOwner, OrderInvalid, OrderUnknown, ProcessDown
 from onetape.model.home import gateway_journal
 from onetape.model.ids import parse_client_id
+from onetape.options.gateway import gateway_socket
 from onetape.tape.journal import JournalReader
 from onetape.venues.client_ids import short_id
 from waiting import PATIENCE_S

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.gateway.by_hand_prices import Market, interval_of, needs_market, orders_of
+from onetape.clients.by_hand_prices import Market, interval_of, needs_market, orders_of
 from onetape.model.errors import StaleData, UsageError
 from onetape.model.time import DAY, HOUR, MINUTE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from onetape.gateway.fence import Fence
+from onetape.ipc.fence import Fence
 from waiting import wait_for
 
 

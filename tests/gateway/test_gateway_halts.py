@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 import copied_process
-from onetape.gateway.halts_client import halts, lift, merged, past_halts, set_danger
+from onetape.clients.halts import halts, lift, merged, past_halts, set_danger
 from onetape.gateway.stops import Stops
 from onetape.ipc import operator
 from onetape.ipc.command_tape import CommandTape

@@ -13,11 +13,11 @@ import pytest
 import uvloop
 
 from exchange.venue_client import served
-from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import gateway_socket
+from onetape.clients.gateway import GatewayClient
 from onetape.ipc.local_socket import bound, connect
 from onetape.ipc.server import listen
 from onetape.model.errors import ProcessDown
+from onetape.options.gateway import gateway_socket
 from waiting import PATIENCE_S, wait_for
 from worlds.gateway_process import GatewayProcess
 

@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from onetape.gateway.guardian_pulse import SILENT_AFTER, GuardianPulse, guardian_journal
+from onetape.gateway.guardian_pulse import SILENT_AFTER, GuardianPulse
+from onetape.model.home import guardian_journal
 from onetape.model.time import SECOND
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

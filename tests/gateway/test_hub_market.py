@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from onetape._core import FLAG_SOURCE_SHIFT, FLAG_SYNTHETIC
-from onetape.gateway.hub_market import SILENT_MAX, HubMarket, HubOfGateway
+from onetape.feeds.hub_market import SILENT_MAX, HubMarket
 from onetape.model.instrument import from_symbol
 from onetape.model.time import SECOND
+from onetape.options.gateway import HubOfGateway
 from onetape.tape.journal import JournalWriter
 
 BTC, ETH = "binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT"

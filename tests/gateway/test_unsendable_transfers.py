@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from onetape.gateway.options import WithdrawalTarget
+from onetape.options.gateway import WithdrawalTarget
 from onetape.orders.calls import Call, Destination, Purpose
 from onetape.orders.outcome import Answer, Outcome
 from waiting import wait_in_loop

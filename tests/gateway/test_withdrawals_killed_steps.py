@@ -14,9 +14,9 @@ import pytest
 
 from long_form import long_form
 from onetape.accounts.entries import Outside
-from onetape.gateway.options import WithdrawalTarget
 from onetape.gateway.transfer_desk import Heard
 from onetape.model.money import money, money_units
+from onetape.options.gateway import WithdrawalTarget
 from onetape.orders.calls import Destination, OrderProtocol, TransferRoute
 from onetape.orders.outcome import Answer, Outcome
 from onetape.venues.contract import Addresses

@@ -11,22 +11,13 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from onetape.guardian.core import BACKOFF, GuardianCore
-from onetape.guardian.events import (
-    CancelStops,
-    Flatten,
-    GuardianSettings,
-    PlaceStops,
-    ReadBars,
-    ReadVenue,
-    Record,
-    StopRow,
-    Unprotected,
-)
+from onetape.guardian.events import CancelStops, Flatten, PlaceStops, ReadBars, ReadVenue, Record, StopRow, Unprotected
 from onetape.guardian.kept import Kept
 from onetape.market.confirmed_price import PriceKind
 from onetape.model import catalogue
 from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.model.time import SECOND
+from onetape.options.guardian_rules import GuardianSettings
 from onetape.orders.reports import PositionReport
 from onetape.risk.stop_ladder import distance_of
 

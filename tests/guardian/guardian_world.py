@@ -24,11 +24,9 @@ from onetape.guardian.events import (
     CloseSubAccount,
     Effect,
     Flatten,
-    GuardianSettings,
     PlaceStops,
     ReadVenue,
     Record,
-    Rules,
     Unprotected,
 )
 from onetape.guardian.guardian import close_fields, placed_of, stops_fields
@@ -39,6 +37,7 @@ from onetape.ipc.system import CommandResult
 from onetape.model.enums import PositionSide, Side, TriggerKind
 from onetape.model.ids import robot_tag
 from onetape.model.sections import GUARDIAN
+from onetape.options.guardian_rules import GuardianSettings, Rules
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import OrderStatusReport, PositionReport
 from onetape.projections.once import Once

@@ -18,12 +18,12 @@ from itertools import islice
 from typing import Any, Final
 
 from guardian.guardian_world import ACCOUNT, GuardianLife, GuardianWorld
-from onetape.gateway.fence import Fence
 from onetape.guardian.events import Record
 from onetape.guardian.guardian import LEASE_NS
 from onetape.guardian.past_gateway import NUMBERS, ORDER, PLACING, OrderNumbers, PastGateway
 from onetape.guardian.takeover import Takeover
 from onetape.guardian.venue_reader import FRESH
+from onetape.ipc.fence import Fence
 from onetape.model.enums import OrderState, PositionSide, RequestKind, Side
 from onetape.model.ids import is_past_gateway, robot_tag
 from onetape.model.sections import GUARDIAN

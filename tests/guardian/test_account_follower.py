@@ -11,10 +11,10 @@ import pytest
 from guardian.guardian_world import ACCOUNT, GuardianWorld
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import GuardianSettings
 from onetape.model.errors import TornTape
 from onetape.model.home import gateway_journal
 from onetape.model.sections import AccountConfig, Config
+from onetape.options.guardian_rules import GuardianSettings
 from onetape.projections.account_balances import balances
 from onetape.projections.account_views import orders, positions, summary
 from onetape.projections.checkpoint import checkpoint_file, read_checkpoint

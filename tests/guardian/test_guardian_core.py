@@ -12,23 +12,13 @@ import pytest
 from guardian.guarded_world import ACCOUNT, BOTH, BTC, MS, START, SYMBOL, Faults, GuardedWorld, tell
 from long_form import long_form
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import (
-    CancelStops,
-    Flatten,
-    GuardianSettings,
-    PlaceStops,
-    ReadBars,
-    ReadVenue,
-    Record,
-    Rules,
-    StopRow,
-    Unprotected,
-)
+from onetape.guardian.events import CancelStops, Flatten, PlaceStops, ReadBars, ReadVenue, Record, StopRow, Unprotected
 from onetape.guardian.kept import PositionNotes
 from onetape.market.confirmed_price import PriceKind
 from onetape.model import catalogue
 from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.model.time import SECOND
+from onetape.options.guardian_rules import GuardianSettings, Rules
 from onetape.orders.reports import PositionReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 

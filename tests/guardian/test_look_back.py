@@ -11,12 +11,13 @@ from test_guardian_under_up import CONFIG
 
 from exchange.venue_client import served
 from guardian.guarded_world import BTC, START, SYMBOL, GuardedWorld
-from onetape.guardian.events import GuardianSettings, PlaceStops, ReadBars, Rules
-from onetape.guardian.options import AccountOptions, guardian_options
+from onetape.guardian.events import PlaceStops, ReadBars
 from onetape.guardian.venue_reader import VenueReader
 from onetape.model.enums import Side
 from onetape.model.errors import BadConfig
 from onetape.model.time import DAY, HOUR, MINUTE
+from onetape.options.guardian import AccountOptions, guardian_options
+from onetape.options.guardian_rules import GuardianSettings, Rules
 from onetape.risk.look_back import look_back_level, period_of
 from onetape.store.config import parse_config
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 from urllib.parse import parse_qs
 
 from exchange.venue_client import served
+from onetape.clients.gateway import GatewayClient
 from onetape.exchange.faults import parse_faults
-from onetape.gateway.client import GatewayClient
 from waiting import wait_for
 from worlds.gateway_process import SYMBOL, configure
 from worlds.supervised import Home

@@ -11,15 +11,16 @@ from fractions import Fraction
 import pytest
 
 from guardian.guarded_world import ACCOUNT, BOTH, BTC, MS, START, SYMBOL
-from onetape.gateway.hub_market import HubOfGateway
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import CloseSubAccount, Flatten, GuardianSettings, PlaceStops, ReadVenue, Record, Rules
+from onetape.guardian.events import CloseSubAccount, Flatten, PlaceStops, ReadVenue, Record
 from onetape.market.confirmed_price import SETTLES, PriceKind
 from onetape.model import catalogue
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.home import gateway_journal
 from onetape.model.time import SECOND
+from onetape.options.gateway import HubOfGateway
+from onetape.options.guardian_rules import GuardianSettings, Rules
 from onetape.orders.reports import PositionReport
 from onetape.tape.journal import JournalWriter
 from onetape.tape.wait import Waiter

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import pytest
 
 from long_form import long_form
+from onetape.clients.gateway import GatewayClient
 from onetape.feeds.kept_nonces import keep_nonces
-from onetape.gateway.client import GatewayClient
-from onetape.gateway.fence import Fence
+from onetape.ipc.fence import Fence
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderType, Side
 from onetape.model.ids import parse_client_id

@@ -16,14 +16,15 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.guardian.core import SETTLES, GuardianCore
-from onetape.guardian.events import GuardianSettings, PlaceStops, StopRow
-from onetape.guardian.options import AccountOptions
+from onetape.guardian.events import PlaceStops, StopRow
 from onetape.guardian.past_gateway import ORDER, PLACING, OrderNumbers, PastGateway
 from onetape.guardian.venue_reader import VenueReader
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TriggerBy, TriggerKind
 from onetape.model.ids import client_id, robot_tag
 from onetape.model.order import OrderSpec
+from onetape.options.guardian import AccountOptions
+from onetape.options.guardian_rules import GuardianSettings
 from onetape.orders.calls import Purpose
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.queries import ABSENT_AFTER

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from guardian.past_world import PastWorld
-from onetape.guardian.events import GuardianSettings
 from onetape.model.time import MS, SECOND
+from onetape.options.guardian_rules import GuardianSettings
 from onetape.orders.calls import Purpose
 from orders.gateway_faults import Faults
 from orders.gateway_seeds import Seed

@@ -13,21 +13,21 @@ from test_guardian_under_up import CONFIG
 
 from exchange.venue_client import served
 from long_form import LONG
-from onetape.gateway.hub_market import HubOfGateway
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import CancelOrder, GuardianSettings, Record, TakeShare
+from onetape.guardian.events import CancelOrder, Record, TakeShare
 from onetape.guardian.guardian import share_fields, share_state
-from onetape.guardian.options import guardian_journal
-from onetape.guardian.stale_orders import StaleOrders, StaleRule, StaleRules, Top
+from onetape.guardian.stale_orders import StaleOrders, Top
 from onetape.ipc.operator import send_command
 from onetape.ipc.system import CommandResult
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderState, OrderType, PositionSide, RequestKind, Side, TriggerBy, TriggerKind
 from onetape.model.errors import BadConfig
-from onetape.model.home import gateway_journal
+from onetape.model.home import gateway_journal, guardian_journal
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
+from onetape.options.gateway import HubOfGateway
+from onetape.options.guardian_rules import GuardianSettings, StaleRule, StaleRules
 from onetape.orders.machine import OrderLife
 from onetape.orders.order import Order
 from onetape.projections.account import AccountState

@@ -15,12 +15,13 @@ import pytest
 from test_guardian_under_up import CONFIG, HOLD, SYMBOL, protected
 
 from long_form import LONG
-from onetape.guardian.events import GuardianSettings
-from onetape.guardian.options import GUARDIAN, STANDBY, GuardianOptions, guardian_journal
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
 from onetape.ipc.operator import send_command
 from onetape.model.errors import JournalLocked
+from onetape.model.home import guardian_journal
+from onetape.options.guardian import GUARDIAN, STANDBY, GuardianOptions
+from onetape.options.guardian_rules import GuardianSettings
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

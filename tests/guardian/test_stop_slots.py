@@ -11,11 +11,12 @@ import pytest
 from guardian.guarded_world import ACCOUNT, BOTH, BTC, MS, START, tell
 from onetape.guardian import stop_slots
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import CancelStops, GuardianSettings, PlaceStops, ReadVenue, Rules, StopRow
+from onetape.guardian.events import CancelStops, PlaceStops, ReadVenue, StopRow
 from onetape.guardian.kept import Kept
 from onetape.guardian.stop_slots import slots_of
 from onetape.model.enums import OrderState, Side
 from onetape.model.time import SECOND
+from onetape.options.guardian_rules import GuardianSettings, Rules
 from onetape.orders.calls import TriggerBounds
 from onetape.orders.reports import PositionReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol

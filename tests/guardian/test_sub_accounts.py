@@ -13,13 +13,14 @@ from guardian.guarded_world import tell
 from guardian.guardian_world import TIGHT, GuardianWorld, calm
 from onetape.accounts.holding import Holding, Terms
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import CloseSubAccount, Flatten, GuardianSettings, Record, Rules
+from onetape.guardian.events import CloseSubAccount, Flatten, Record
 from onetape.guardian.kept import Kept
 from onetape.model import catalogue
 from onetape.model.enums import OrderType, PositionSide, Side
 from onetape.model.money import money_units
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
+from onetape.options.guardian_rules import GuardianSettings, Rules
 from orders.gateway_faults import Faults
 
 BTC = catalogue.find("binance:BTC/USDT:USDT")

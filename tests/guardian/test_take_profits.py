@@ -11,10 +11,11 @@ import pytest
 
 from guardian.guarded_world import ACCOUNT, START, SYMBOL, Faults, GuardedWorld
 from guardian.guardian_world import GuardianWorld
-from onetape.guardian.events import CancelStops, GuardianSettings, PlaceStops, ReadVenue, Rules
-from onetape.guardian.options import guardian_options
+from onetape.guardian.events import CancelStops, PlaceStops, ReadVenue
 from onetape.model.errors import BadConfig
 from onetape.model.time import SECOND
+from onetape.options.guardian import guardian_options
+from onetape.options.guardian_rules import GuardianSettings, Rules
 from onetape.store.config import parse_config
 from orders.gateway_faults import Faults as Calm
 

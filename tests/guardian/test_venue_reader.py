@@ -10,12 +10,12 @@ from decimal import Decimal
 import pytest
 
 from exchange.venue_client import served
-from onetape.guardian.options import AccountOptions
 from onetape.guardian.venue_reader import VenueReader
 from onetape.model.catalogue import find
 from onetape.model.enums import OrderType, Side
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
+from onetape.options.guardian import AccountOptions
 from onetape.orders.malformed import check_reports
 from onetape.orders.reports import PositionReport
 from onetape.venues.contract import Addresses

@@ -16,15 +16,15 @@ import pytest
 
 from exchange.venue_client import served
 from onetape._core import FLAG_UNSYNCED, Book
-from onetape.collector.options import collector_journal
 from onetape.collector.venue_feed import VenueFeed
 from onetape.collector.venue_tape import VenueTape
 from onetape.engine.tape_facts import streams_of
 from onetape.feeds.hub_table import LEVELS, MarketReader
 from onetape.feeds.poll_plan import TICK
-from onetape.hub.options import hub_journal
 from onetape.model.enums import Side
 from onetape.net.tasks import ended
+from onetape.options.collector import collector_journal
+from onetape.options.hub import hub_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.verify import verify
 from onetape.venues.binance.polls import BinanceUsdmPolls

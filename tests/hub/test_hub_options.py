@@ -9,8 +9,8 @@ import pytest
 
 from onetape.feeds.hub_table import MarketReader
 from onetape.hub.hub import Hub
-from onetape.hub.options import has_hub, hub_options
 from onetape.model.sections import HubConfig
+from onetape.options.hub import has_hub, hub_options
 from onetape.store.config import parse_config
 from waiting import PATIENCE_S, wait_for
 from worlds.hub_process import BTC, MS, SourceJournal, hub

@@ -13,9 +13,9 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from onetape.control.listening import server_tls, trusts
 from onetape.net import listener
 from onetape.net.listener import Listener, prove
+from onetape.web.listening import server_tls, trusts
 from waiting import wait_in_loop
 from worlds.certificates import write_certificate
 

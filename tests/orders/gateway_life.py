@@ -15,9 +15,9 @@ from onetape.gateway.by_hand import OrdersByHand
 from onetape.gateway.checkpoint import Recovered, recover, write_checkpoint
 from onetape.gateway.command_handlers import Commands
 from onetape.gateway.core import GatewayCore
-from onetape.gateway.fence import Fence
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
+from onetape.ipc.fence import Fence
 from onetape.model.home import gateway_journal
 from onetape.model.sections import GUARDIAN
 from onetape.orders.managed import Out

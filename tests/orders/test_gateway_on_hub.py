@@ -35,7 +35,7 @@ def test_every_fault_of_a_hub_comes_up():
 
 
 def test_a_gateway_that_believes_any_market_is_found_out(monkeypatch):
-    monkeypatch.setattr("onetape.gateway.hub_market.HubMarket.silent_ns", lambda self, symbol: 0)
+    monkeypatch.setattr("onetape.feeds.hub_market.HubMarket.silent_ns", lambda self, symbol: 0)
     with pytest.raises(Broken, match=r"on a market that the hub calls stale|while the hub stands still"):
         for seed in range(20):
             HubWorld(seed, crashes=False).run(90)

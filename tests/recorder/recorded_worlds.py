@@ -12,8 +12,8 @@ import msgspec
 import sqlalchemy as sa
 
 from onetape.model.enums import EventType
-from onetape.recorder.read import ledger
 from onetape.recorder.recorder import Recorder
+from onetape.store.record_queries import ledger
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader, JournalWriter
 

@@ -20,8 +20,8 @@ from onetape.model.instrument import Instrument
 from onetape.model.sections import TRADE_TYPES
 from onetape.model.time import DAY, SECOND, TIME_MAX
 from onetape.recorder.notes import LATE, LINES_MAX, NOTES, Notes
-from onetape.recorder.read import EXTERNAL, ledger, slippage
 from onetape.recorder.recorder import Recorder
+from onetape.store.record_queries import EXTERNAL, ledger, slippage
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
 from orders.gateway_seeds import Seed, play

@@ -21,8 +21,8 @@ from long_form import long_form
 from onetape.model.config import parse_config
 from onetape.model.errors import ProcessDown
 from onetape.model.time import HOUR, MINUTE
+from onetape.options.recorder import recorder_journal, unrecorded_from
 from onetape.recorder.main import BEHIND_MAX
-from onetape.recorder.options import recorder_journal, unrecorded_from
 from onetape.recorder.recorder import FRAMES_MAX, Recorder, gateway_journals
 from onetape.store.records import HOME_ID, Records
 from onetape.tape.journal import JournalReader

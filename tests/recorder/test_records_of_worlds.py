@@ -19,8 +19,8 @@ from onetape.model.enums import EventType
 from onetape.model.money import money
 from onetape.model.time import format_time
 from onetape.recorder.projection import READ, Projection
-from onetape.recorder.read import activity, ledger
 from onetape.recorder.recorder import Recorder, gateway_journals
+from onetape.store.record_queries import activity, ledger
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import Frame, JournalReader, JournalWriter
 from orders.gateway_seeds import KINDS, Seed, play

@@ -16,7 +16,7 @@ from onetape.model import catalogue
 from onetape.model.enums import EventType
 from onetape.model.time import MINUTE
 from onetape.recorder.projection import Projection
-from onetape.recorder.read import _together
+from onetape.store.record_queries import _together
 from onetape.tape.journal import Frame
 
 UNIT = 10**18

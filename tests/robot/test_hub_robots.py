@@ -12,13 +12,12 @@ import msgspec
 import pytest
 
 from long_form import LONG
+from onetape.clients.gateway import GatewayClient
 from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.incarnations import incarnations_of
-from onetape.gateway.client import GatewayClient
-from onetape.hub.options import hub_journal
-from onetape.model.home import gateway_journal
+from onetape.model.home import gateway_journal, variants_file
+from onetape.options.hub import hub_journal
 from onetape.robot.options import run_journal
-from onetape.robot.variants import variants_file
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.command_lines import command_line

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import pytest
 
 from exchange.venue_client import served
-from onetape.gateway.options import gateway_socket
 from onetape.ipc.operator import send_command
 from onetape.model.home import gateway_journal
 from onetape.model.time import SECOND
+from onetape.options.gateway import gateway_socket
 from onetape.orders.order_frames import request_of
 from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.security.tokens import make_token

@@ -9,8 +9,8 @@ import pytest
 
 import copied_process
 from bridge.bridge_process import OWN, PYTHON
-from onetape.gateway.bridge_options import CCXT_VERSION
 from onetape.model.errors import BadConfig, NotAvailable
+from onetape.options.bridge import CCXT_VERSION
 from worlds.command_lines import CLEAN
 
 STRATEGY = Path(__file__).resolve().parents[2] / "strategies" / "market_maker.py"

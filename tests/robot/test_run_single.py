@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from onetape.gateway.options import gateway_socket
 from onetape.model.enums import EventType
 from onetape.model.home import gateway_journal
+from onetape.options.gateway import gateway_socket
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 from worlds.command_lines import answered, run_until

@@ -11,8 +11,8 @@ import pytest
 from onetape.engine.actions import first_difference, read_actions
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
+from onetape.model.home import variants_file
 from onetape.replay.parity import compare_orders
-from onetape.robot.variants import variants_file
 from worlds.supervised import CONFIG, Home
 
 QUOTER = """

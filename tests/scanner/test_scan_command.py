@@ -11,9 +11,9 @@ import pytest
 
 import copied_process
 import onetape.scanner.scanner as scanner_module
-from onetape.collector.options import collector_journal
 from onetape.market.condition import parse_condition
 from onetape.market.wanted import symbols_wanted
+from onetape.options.collector import collector_journal
 from onetape.scanner.scanner import Scanner
 from worlds.command_lines import CLEAN, command_line
 from worlds.hub_process import SourceJournal

@@ -20,17 +20,19 @@ import msgspec
 import pytest
 
 import copied_process
-from onetape.guardian.events import GuardianSettings, Record
+from onetape.guardian.events import Record
 from onetape.guardian.guardian import Guardian
-from onetape.guardian.options import GUARDIAN, STANDBY, GuardianOptions, guardian_journal
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
+from onetape.model.home import guardian_journal
 from onetape.model.sections import NotifyConfig, RouteConfig
 from onetape.notify import sink as sinks_module
 from onetape.notify.alert import Alert, Severity, Type
 from onetape.notify.past_alerts import past_alerts
 from onetape.notify.route import Route
 from onetape.notify.sink import WAITING_MAX, Service, Sink
+from onetape.options.guardian import GUARDIAN, STANDBY, GuardianOptions
+from onetape.options.guardian_rules import GuardianSettings
 from onetape.supervisor.alert_watch import STEP_NS, AlertWatch, routes_of
 from onetape.supervisor.alerts import alerts_of
 from onetape.supervisor.options import supervisor_journal

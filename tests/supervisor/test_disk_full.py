@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from onetape.gateway.client import GatewayClient
+from onetape.clients.gateway import GatewayClient
 from onetape.model.errors import DiskFull
 from onetape.model.home import gateway_journal
 from onetape.notify.alert import Severity, Type

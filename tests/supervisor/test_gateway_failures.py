@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from onetape import feeds, gateway, net
-from onetape.gateway.client import GatewayClient
+from onetape.clients.gateway import GatewayClient
 from onetape.notify.past_alerts import past_alerts
 from worlds.command_lines import CLEAN
 from worlds.supervised import ALLOCATE, Home

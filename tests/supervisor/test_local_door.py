@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from exchange.venue_client import served
-from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import gateway_socket
+from onetape.clients.gateway import GatewayClient
 from onetape.ipc import IPCCommandSystem
 from onetape.ipc.local_socket import connect
 from onetape.ipc.server import SENDERS_MAX
 from onetape.model.errors import ProcessDown
+from onetape.options.gateway import gateway_socket
 from onetape.security.tokens import grant_of, make_token, read_token
 from onetape.supervisor.options import supervisor_socket
 from waiting import PATIENCE_S

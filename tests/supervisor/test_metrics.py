@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from onetape.gateway.client import GatewayClient
+from onetape.clients.gateway import GatewayClient
 from onetape.model.config import parse_config
 from onetape.model.enums import EventType, Liquidity, OrderNews, RequestKind
 from onetape.model.errors import Killed, NotAvailable

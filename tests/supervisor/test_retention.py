@@ -12,7 +12,7 @@ import pytest
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.model.sections import Config, RetentionConfig
-from onetape.recorder.options import note_recorded, unrecorded_from
+from onetape.options.recorder import note_recorded, unrecorded_from
 from onetape.supervisor.retention import PLAIN_KEPT, keep_to, retain
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.prune import pin

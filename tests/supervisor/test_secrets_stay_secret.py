@@ -18,9 +18,9 @@ import pytest
 from exchange.venue_client import served
 from onetape.cli.main import run
 from onetape.exchange.faults import parse_faults
-from onetape.gateway.options import gateway_socket
 from onetape.ipc.local_socket import connect
 from onetape.model.home import gateway_journal
+from onetape.options.gateway import gateway_socket
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for
 from worlds.gateway_process import TRADED

@@ -18,9 +18,9 @@ from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.checkpoint import Recovered, recover
 from onetape.gateway.command_handlers import Commands
 from onetape.gateway.latency_spans import Spans
-from onetape.gateway.options import WithdrawalTarget
 from onetape.gateway.transfer_desk import TransferDesk
 from onetape.model.home import gateway_journal
+from onetape.options.gateway import WithdrawalTarget
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome

@@ -11,9 +11,9 @@ from typing import Any
 
 from onetape.control.call import Handler
 from onetape.control.operations import ControlTape, Operations
-from onetape.control.options import ControlOptions
 from onetape.control.server import ControlServer
 from onetape.model.sections import Config, ControlConfig
+from onetape.options.control import ControlOptions
 
 SECTION = ControlConfig(port=0, calls_per_second=0)
 

@@ -11,7 +11,7 @@ from onetape.accounts.kept_money import KeptMoney
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
-from onetape.gateway.options import GatewayOptions
+from onetape.options.gateway import GatewayOptions
 from onetape.orders.manager import OrderManager
 from onetape.tape.journal import JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol

@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from copied_process import Copied
-from onetape.gateway.options import gateway_socket
 from onetape.ipc.local_socket import connect
 from onetape.model import catalogue
 from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce, TriggerBy
@@ -21,6 +20,7 @@ from onetape.model.home import gateway_journal
 from onetape.model.order import REDUCE_ONLY
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import OPERATOR
+from onetape.options.gateway import gateway_socket
 from onetape.security.tokens import read_token
 from onetape.tape.journal import JournalReader, JournalWriter
 from waiting import wait_for

@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from copied_process import begun
-from onetape.collector.options import collector_journal
-from onetape.hub.options import HubOptions, SourceOptions, hub_journal
 from onetape.ipc.operator import send_command
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.sections import OPERATOR
+from onetape.options.collector import collector_journal
+from onetape.options.hub import HubOptions, SourceOptions, hub_journal
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter, Record
 from waiting import wait_for

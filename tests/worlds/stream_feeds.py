@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from copied_process import Copied, begun
-from onetape.collector.options import CollectorOptions, collector_journal
+from onetape.options.collector import CollectorOptions, collector_journal
 from onetape.tape.journal import JournalReader, Record
 from waiting import PATIENCE_S
 from worlds.databases import wait_for_server

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from copied_process import Copied, begun
-from onetape.collector.options import VenueFeedOptions, collector_journal
 from onetape.engine.tape_facts import streams_of
 from onetape.exchange.dialect import Dialect
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.time import SECOND
+from onetape.options.collector import VenueFeedOptions, collector_journal
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, Record
 from waiting import PATIENCE_S, wait_for

@@ -20,9 +20,7 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what it would do, a
 
 
 def by_hand(shell: Shell, id_: str) -> Any:
-    return load("onetape.gateway.by_hand_client", "ByHand", what="trading by hand")(
-        shell.home, shell.accounts_config, id_
-    )
+    return load("onetape.clients.by_hand", "ByHand", what="trading by hand")(shell.home, shell.accounts_config, id_)
 
 
 def answer(done: Any, *, dry_run: bool = False) -> Answer:

@@ -37,7 +37,7 @@ def command(shell: Shell, words: tuple[str, ...], id_: str) -> Answer:
             raise UsageError(f"no such words: {' '.join(words)[:80]}", location="onetape feeds", todo="see --help")
     (answer,) = send(shell.home, "hub", "status", {}, uuid.uuid4().hex)
     _check(answer)
-    ages = load("onetape.gateway.client", "decision_ages", what="feeds")(shell.home)
+    ages = load("onetape.clients.gateway", "decision_ages", what="feeds")(shell.home)
     rows: list[dict[str, Any]] = [
         {**row, "decision_age": {name: by[row["source"]] for name, by in ages.items() if row["source"] in by}}
         for row in answer["result"]["feeds"]

@@ -42,24 +42,22 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of
         if id_ or reason:
             raise UsageError("an ID and a reason go with lift", location="halts")
         if is_all:
-            past = load("onetape.gateway.halts_client", "past_halts", what="halts")(shell.home, shell.running_config)
+            past = load("onetape.clients.halts", "past_halts", what="halts")(shell.home, shell.running_config)
             shown = [{**row, "ts": moment(row["ts"]), "until": row["until"] and moment(row["until"])} for row in past]
             return Answer(past, listing(shown, PAST, nothing="nothing was halted"))
-        found = load("onetape.gateway.halts_client", "halts", what="halts")(shell.home, shell.running_config)
+        found = load("onetape.clients.halts", "halts", what="halts")(shell.home, shell.running_config)
     elif action == "level":
         if id_ not in ("0", "1", "2", "3") or not reason or is_all:
             raise UsageError("level takes 0, 1, 2 or 3 and --reason", location="halts level")
         if id_ == "0" and of["until"]:
             raise UsageError("level 0 lifts at once: --until goes with 1, 2 or 3", location="halts level")
         fields = {"reason": reason, **{name: text for name, text in of.items() if text and name != "account"}}
-        set_danger = load("onetape.gateway.halts_client", "set_danger", what="halts")
+        set_danger = load("onetape.clients.halts", "set_danger", what="halts")
         found = set_danger(shell.home, shell.running_config, int(id_), fields, of["account"])
     else:
         if not id_ or not reason or is_all:
             raise UsageError("lift takes an ID and --reason", location="halts lift")
-        found = load("onetape.gateway.halts_client", "lift", what="halts")(
-            shell.home, shell.running_config, id_, reason
-        )
+        found = load("onetape.clients.halts", "lift", what="halts")(shell.home, shell.running_config, id_, reason)
     rows, away = found
     cells = [
         [

@@ -106,7 +106,7 @@ def reached(shell: Shell, token_file: Path | None) -> dict[str, Any]:
     tls, section = None, shell.running_config.control
     if address.startswith("https"):
         # Of a name of [control] hosts, else of its host.
-        tls = load("onetape.control.listening", "trusts", what="TLS")(shell.config_folder / section.tls_cert)
+        tls = load("onetape.web.listening", "trusts", what="TLS")(shell.config_folder / section.tls_cert)
         for unspecified, loopback in (("//0.0.0.0:", "//127.0.0.1:"), ("//[::]:", "//[::1]:")):
             address = address.replace(unspecified, loopback)
     name = section.hosts[0] if tls is not None and section.hosts else ""

@@ -250,7 +250,7 @@ def prune(
 
 def _unrecorded_from(shell: Shell, tape: Path) -> int | None:
     """From which frame on the recorder of this configuration has yet to read a journal of this home."""
-    from onetape.recorder.options import unrecorded_from
+    from onetape.options.recorder import unrecorded_from
 
     is_ours = tape.absolute().parent == (shell.home / "journal").absolute()
     return unrecorded_from(tape, shell.config) if is_ours else None

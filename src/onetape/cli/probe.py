@@ -28,8 +28,8 @@ def command(shell: Shell, venue: str, seconds: float, symbols: str, exchange: st
     """
     probe = load("onetape.collector.probe", "probe", what="the probe")
     look = load("onetape.preflight.preflight", "look", what="the probe")
-    from onetape.collector.options import public_feed
     from onetape.market.wanted import symbols_wanted
+    from onetape.options.collector import public_feed
 
     wanted = symbols_wanted(symbols)
     target = market_venue(shell, venue, exchange)

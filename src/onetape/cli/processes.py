@@ -89,7 +89,7 @@ def _state(shell: Shell) -> dict[str, Any]:
     status_of = load("onetape.supervisor.client", "status_of", what="the supervisor")
     views = load("onetape.projections.account_views", "summary", what="accounts")
     robots_now = load("onetape.ipc.operator", "robots_now", what="robots")
-    stops_now = load("onetape.gateway.halts_client", "stops_now", what="halts")
+    stops_now = load("onetape.clients.halts", "stops_now", what="halts")
     state = status_of(shell.home)
     robots = robots_now(shell.home) if state["running"] else {}
     rows = [

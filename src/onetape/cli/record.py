@@ -51,8 +51,8 @@ def command(
         raise UsageError("--seconds has to be above 0", location="onetape record")
     record = load("onetape.collector.recording", "record", what="the recorder")
     look = load("onetape.preflight.preflight", "look", what="the recorder")
-    from onetape.collector.options import public_feed
     from onetape.market.wanted import symbols_wanted
+    from onetape.options.collector import public_feed
     from onetape.tape.prune import parse_keep
 
     wanted = symbols_wanted(symbols)

@@ -66,12 +66,12 @@ def _by(choices: list[str]) -> Callable[[Any], Any]:
 
 
 def _recorded(shell: Shell, what: str, **wanted: Any) -> list[dict[str, Any]]:
-    """Rows of `recorder.read`, with what the journals of the home have now."""
+    """Rows of `record_queries`, with what the journals of the home have now."""
     if "since" in wanted:
         wanted |= {"since": wanted["since"] or 0, "until": wanted["until"] or TIME_MAX}
         if wanted["since"] > wanted["until"]:
             raise UsageError("--since is after --until", location=f"onetape {what}", todo="swap them")
-    found: list[dict[str, Any]] = of_records(shell, "onetape.recorder.read", what, **wanted)
+    found: list[dict[str, Any]] = of_records(shell, "onetape.store.record_queries", what, **wanted)
     return found
 
 

@@ -100,7 +100,7 @@ def _live(
     if options.pop("data", None):
         raise UsageError("--data is a recorded market", location="--live", todo="use --paper")
     del options["speed"]  # of a recorded one
-    way = ("onetape.robot.live_single", "run_single") if options["single"] else ("onetape.robot.live", "run_live")
+    way = ("onetape.supervisor.live_single", "run_single") if options["single"] else ("onetape.robot.live", "run_live")
     run_live = load(*way, what="trading live")
     build = load("onetape.robot.live", "LiveOptions", what="trading live")
     config, path = shell.config, shell.config_path

@@ -36,7 +36,7 @@ def command(shell: Shell, action: str, name: str, scope: str, days: int | None, 
         raise UsageError("create and revoke take a NAME, ls takes none", location="onetape token")
     if action != "create" and (scope or days or out):
         raise UsageError("--scope, --days and --out go with create", location=f"onetape token {action}")
-    store = load("onetape.control.tokens", "TokenStore", what="tokens")(shell.home)
+    store = load("onetape.web.tokens", "TokenStore", what="tokens")(shell.home)
     if action == "ls":
         rows = [_shown(each) for each in store.grants() or ()]
         times = [{**each, **{key: _moment(each[key]) for key in ("created", "expires")}} for each in rows]

@@ -11,7 +11,7 @@ from onetape.cli.listing import aligned
 from onetape.cli.records import moment as when
 from onetape.cli.records import of_records
 from onetape.model.errors import UsageError
-from onetape.recorder.options import has_recorder
+from onetape.options.recorder import has_recorder
 
 _LEFT_OUT = ("ts_recv", "robot", "cause", "symbol", "order_id", "flags")
 _EMPTY = (None, "", 0, "0.0", "none", ())

@@ -31,7 +31,7 @@ def command(shell: Shell, robot: str) -> Answer:
     `twin` is the robot itself on paper: where its orders and fills differ, live and paper have
     parted. The others are compared with the twin.
     """
-    found = load("onetape.robot.variants_view", "variants_of", what="variants")(
+    found = load("onetape.replay.variants_view", "variants_of", what="variants")(
         shell.home, shell.running_config, robot.removeprefix("robot:")
     )
     text = listing(found, COLUMNS, nothing="no robot with variants runs")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape.collector.feed_tape import StreamTape
-from onetape.collector.options import OF_STREAMS, CollectorOptions
 from onetape.collector.sources import Line, line_of
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.names import process_socket
@@ -18,6 +17,7 @@ from onetape.ipc.server import Stream, listen
 from onetape.market.stream_feed import StreamFeed, StreamRules
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.net.tasks import ended
+from onetape.options.collector import OF_STREAMS, CollectorOptions
 from onetape.orders.managed import HealthOut as ProxyOut
 
 __all__ = ["Collector"]

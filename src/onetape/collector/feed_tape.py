@@ -14,7 +14,6 @@ from typing import Final
 
 import msgspec
 
-from onetape.collector.options import CollectorOptions, collector_journal
 from onetape.collector.polled import PAST_MAX, Past
 from onetape.data.instruments import find_instrument, read_instruments
 from onetape.ipc.command_tape import CommandTape, PastCommand, commands_in
@@ -24,6 +23,7 @@ from onetape.model.decimals import decimals_of, to_units
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.model.symbol import is_unified
+from onetape.options.collector import CollectorOptions, collector_journal
 from onetape.orders.managed import HealthOut as ProxyOut
 from onetape.projections.once import Once
 from onetape.tape.journal import JournalReader, JournalWriter

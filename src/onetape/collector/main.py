@@ -15,7 +15,6 @@ from typing import Final
 import uvloop
 
 from onetape.collector.collector import Collector
-from onetape.collector.options import CollectorOptions, VenueFeedOptions, collector_journal
 from onetape.collector.venue_feed import VenueFeed
 from onetape.collector.venue_tape import VenueTape
 from onetape.ipc.door import Door, Handler
@@ -24,6 +23,7 @@ from onetape.ipc.process import run_process, say, stop_on_signals
 from onetape.ipc.scheduling import take_short_slices
 from onetape.ipc.server import Stream, listen
 from onetape.net.tasks import ended
+from onetape.options.collector import CollectorOptions, VenueFeedOptions, collector_journal
 
 SHOWN_EVERY_S: Final = 1.0
 

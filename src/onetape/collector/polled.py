@@ -23,7 +23,6 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from onetape.collector.options import CollectorOptions
 from onetape.data.events import Row, read_events
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.model.time import MS, SECOND
@@ -32,6 +31,7 @@ from onetape.net.connection import back_off
 from onetape.net.egress import connector_of, egress_of
 from onetape.net.http_limits import ENCODING, body_of
 from onetape.net.listener import IDLE_S, Listener, prove
+from onetape.options.collector import CollectorOptions
 from onetape.orders.managed import HealthOut as ProxyOut
 
 __all__ = ["PAST_MAX", "News", "Past", "Polled", "Schedule", "Signatures", "Takes", "Webhook"]

@@ -16,13 +16,13 @@ import numpy as np
 import uvloop
 from numpy.typing import NDArray
 
-from onetape.collector.options import VenueFeedOptions
 from onetape.collector.venue_feed import VenueFeed
 from onetape.collector.venue_tape import VenueTape
 from onetape.engine.tape_facts import streams_of
 from onetape.model.errors import VenueUnavailable
 from onetape.model.time import MS
 from onetape.net.tasks import ended
+from onetape.options.collector import VenueFeedOptions
 from onetape.orders.calls import Call
 from onetape.tape.journal import JournalReader
 

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import uvloop
 
-from onetape.collector.options import VenueFeedOptions
 from onetape.collector.venue_feed import VenueFeed
 from onetape.collector.venue_tape import VenueTape
 from onetape.engine.tape_facts import contents_of, tape_span
@@ -23,6 +22,7 @@ from onetape.ipc.stop_signals import stop_signals
 from onetape.model.enums import EventType
 from onetape.model.errors import BadInput
 from onetape.net.tasks import ended
+from onetape.options.collector import VenueFeedOptions
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import Keep, PruneReport, prune
 from onetape.tape.segments import is_tape

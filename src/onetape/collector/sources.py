@@ -16,12 +16,12 @@ from typing import Any, Final, Protocol
 import aiohttp
 import msgspec
 
-from onetape.collector.options import CollectorOptions
 from onetape.collector.polled import News, Past, Polled, Schedule, Takes, Webhook
 from onetape.model.errors import NotAvailable
 from onetape.net.connection import back_off
 from onetape.net.egress import connector_of, egress_of
 from onetape.net.http_limits import no_redirects
+from onetape.options.collector import CollectorOptions
 
 __all__ = ["Line", "line_of"]
 

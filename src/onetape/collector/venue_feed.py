@@ -15,7 +15,6 @@ import aiohttp
 
 from onetape.collector.klines import Klines
 from onetape.collector.lost_streams import LostStreams
-from onetape.collector.options import VenueFeedOptions, hub_journal
 from onetape.collector.poller import Poller, leases_file
 from onetape.collector.venue_tape import VenueTape
 from onetape.feeds.connect_pace import ConnectPace, pace_file
@@ -38,6 +37,7 @@ from onetape.model.time import MINUTE, SECOND, parse_period
 from onetape.net.connection import back_off
 from onetape.net.egress import egress_of
 from onetape.net.tasks import ended
+from onetape.options.collector import VenueFeedOptions, hub_journal
 from onetape.orders.budget import BudgetRule
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from onetape.control.routes import Route
-from onetape.control.tokens import NOBODY, Grant
+from onetape.web.tokens import NOBODY, Grant
 
 __all__ = ["Call", "Handler"]
 

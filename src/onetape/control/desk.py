@@ -45,7 +45,6 @@ from onetape.control.models import (
     Worked,
 )
 from onetape.control.order_tape import next_sequence
-from onetape.control.refusals import NotServed
 from onetape.control.saga_run import SagaRun, order_fields
 from onetape.hedge.margin import Transfer
 from onetape.hedge.model import LegView, Resting
@@ -68,6 +67,7 @@ from onetape.model.errors import (
 )
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE, MS, SECOND
+from onetape.web.refusals import NotServed
 
 __all__ = ["Desk", "Gate", "LegSource", "Tape"]
 

@@ -16,14 +16,14 @@ from onetape.control.desk import Desk
 from onetape.control.desk_replies import shown_moves
 from onetape.control.models import Caller, OperationReply
 from onetape.control.operations import ControlTape, Operations, has_ended
-from onetape.control.options import ControlOptions
-from onetape.control.refusals import NotServed
 from onetape.control.server import ControlServer
 from onetape.control.state import State
 from onetape.control.system import System
 from onetape.ipc.process import run_process, serve
 from onetape.model.time import MS
+from onetape.options.control import ControlOptions
 from onetape.security.confine import confine
+from onetape.web.refusals import NotServed
 
 __all__ = ["ControlPlane", "main"]
 

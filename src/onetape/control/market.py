@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from onetape.control.models import Failover, FailoverReply, Feed, FeedsReply, FeedState
 from onetape.control.views import Views
-from onetape.hub.options import has_hub
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import BY_CODE, BadInput, MarketDataUnavailable, NotAvailable, OnetapeError
 from onetape.model.near import did_you_mean
 from onetape.model.sections import HUB
 from onetape.model.time import MS
+from onetape.options.hub import has_hub
 
 __all__ = ["Market", "feed_of_gateway"]
 

@@ -24,11 +24,11 @@ from mcp.server.stdio import stdio_server
 from onetape import __version__
 from onetape.control.client import AsyncControlClient, Refusal
 from onetape.control.models import Caller
-from onetape.control.refusals import error_reply
 from onetape.control.routes import ROUTES, Route
 from onetape.model.errors import BadInput, DuplicateCommand, OnetapeError, PermissionDenied, ServiceTimeout, UsageError
 from onetape.model.shown import json_shown
 from onetape.model.typed import from_builtins
+from onetape.web.refusals import error_reply
 
 __all__ = ["Tools", "routes_for", "serve"]
 

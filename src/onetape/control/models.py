@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from onetape.model.sections import AlertType
+from onetape.model.typed import Millis
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Amount = Annotated[float, Meta(gt=0)]
@@ -22,7 +23,6 @@ Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Account = Annotated[str, Meta(max_length=100)]  # a longer one would be kept, and there is none
 Accounts = Annotated[list[Account], Meta(min_length=1, max_length=100)]
 SomeAccounts = Annotated[list[Account], Meta(max_length=100)]
-Millis = Annotated[int, Meta(ge=0, le=2**63 // 10**6 - 1)]  # as ns it is an integer of 64 bits
 UTILIZATION_BAND = 0.1
 Direction = Literal["increase", "decrease", "maintain"]
 AlertKind = Annotated[str, Meta(pattern=f"^({'|'.join(get_args(AlertType))})-alert$")]  # else a slip reads as no alerts
@@ -540,18 +540,3 @@ class OperationReply(Reply, frozen=True):
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
-
-
-class ErrorReply(Reply, frozen=True):
-    """Says why a call was refused or failed. code: the control plane's number where it has one, else ours; causes: what
-    it came from, with our numbers."""
-
-    code: int
-    error: str
-    solution: str
-    name: str
-    success: Literal[False] = False
-    location: str | None = None
-    operation_id: str | None = None
-    retry_after: Millis | None = None
-    causes: list[dict[str, Any]] = []

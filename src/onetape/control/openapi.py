@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from onetape import __version__
-from onetape.control.models import ErrorReply
 from onetape.control.routes import BASE, ROUTES, Route
+from onetape.web.refusals import ErrorReply
 
 __all__ = ["DOCUMENT", "PAGE", "PAGE_POLICY", "document"]
 

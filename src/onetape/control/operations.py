@@ -19,15 +19,15 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from onetape.control.options import CONTROL, control_journal
-from onetape.control.tokens import AUTO
 from onetape.model.errors import DiskFull, DuplicateCommand
 from onetape.model.time import DAY, MS, SECOND
 from onetape.model.typed import from_json
+from onetape.options.control import CONTROL, control_journal
 from onetape.projections.once import Once, digest_of
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.prune import pin
 from onetape.tape.segments import is_tape
+from onetape.web.tokens import AUTO
 
 __all__ = ["ControlTape", "Ended", "Operations", "Saved", "Wanted", "has_ended"]
 

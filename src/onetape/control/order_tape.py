@@ -14,13 +14,13 @@ from typing import Final
 
 import msgspec
 
-from onetape.gateway.by_hand import key_by_hand
 from onetape.hedge.plan import base_of
 from onetape.hedge.saga import Fills
 from onetape.model.enums import EventType, RequestKind
 from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
+from onetape.model.request_key import key_by_hand
 from onetape.orders.order import Key, Order
 from onetape.orders.order_frames import FillFrame, fill_of, news_of, request_of
 from onetape.projections.checkpoint import checkpoint_file

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final, Literal, NamedTuple
 
 from onetape.control import models as m
+from onetape.web.tokens import Scope
 
-__all__ = ["BASE", "BY_NAME", "ROUTES", "Route", "Scope"]
+__all__ = ["BASE", "BY_NAME", "ROUTES", "Route"]
 
 BASE: Final = "/api/v1"
-Scope = Literal["read", "trade", "admin", "kill"]
 
 
 class Route(NamedTuple):

@@ -21,20 +21,20 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
-from onetape.control.auth import Entrance, check_scope
 from onetape.control.call import Call, Handler
-from onetape.control.listening import server_tls
 from onetape.control.openapi import DOCUMENT, PAGE, PAGE_POLICY
 from onetape.control.operations import Operations, Wanted, Work
-from onetape.control.options import ControlOptions
-from onetape.control.refusals import NotServed, answer_of, error_reply, status_of
 from onetape.control.routes import BASE, BY_NAME, ROUTES, Route
-from onetape.control.tokens import Grant, TokenStore
 from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, OnetapeError, ProcessDown, RateLimited
 from onetape.model.sections import ControlConfig
 from onetape.model.typed import from_builtins, from_json
 from onetape.net.call_limits import CallLimits
 from onetape.net.listener import IDLE_S, Connection, Listener, prove
+from onetape.options.control import ControlOptions
+from onetape.web.auth import Entrance, check_scope
+from onetape.web.listening import server_tls
+from onetape.web.refusals import NotServed, answer_of, error_reply, status_of
+from onetape.web.tokens import Grant, TokenStore
 
 __all__ = ["BODY_BYTES_MAX", "ControlServer"]
 

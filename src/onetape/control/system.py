@@ -19,7 +19,6 @@ import msgspec
 from onetape.control.call import Call
 from onetape.control.models import Alert, Performance, Service, SystemReply, SystemStatus
 from onetape.control.operations import Operations
-from onetape.control.options import CONTROL
 from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.names import process_socket
 from onetape.ipc.system import CommandResult, IPCCommandSystem
@@ -37,6 +36,7 @@ from onetape.model.errors import (
 from onetape.model.sections import Config
 from onetape.model.time import MS, SECOND
 from onetape.notify.alert import Type
+from onetape.options.control import CONTROL
 
 __all__ = ["System"]
 

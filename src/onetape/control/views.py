@@ -22,7 +22,6 @@ from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, TRADE, M
 from onetape.hedge.model import LegView, Level, Resting
 from onetape.hedge.moves import Booked
 from onetape.hedge.plan import base_of, worth
-from onetape.hub.options import brought_by_hub, hub_journal
 from onetape.market.confirmed_price import PriceKind
 from onetape.model.enums import Kind, OrderState, PositionSide, TimeInForce
 from onetape.model.errors import OnetapeError
@@ -32,6 +31,7 @@ from onetape.model.money import RATE_DECIMALS, money
 from onetape.model.sections import AccountConfig, Config
 from onetape.model.symbol import exchange_of
 from onetape.model.time import MINUTE, SECOND, parse_duration
+from onetape.options.hub import brought_by_hub, hub_journal
 from onetape.projections.account import AccountState
 from onetape.projections.account_balances import STALE_NS
 from onetape.projections.checkpoint import checkpoint_file

@@ -20,12 +20,12 @@ from typing import Final
 
 import msgspec
 
-from onetape.control.auth import Unauthenticated
 from onetape.dashboard.options import link_file
 from onetape.model.errors import BadConfig, PermissionDenied
 from onetape.model.time import DAY
 from onetape.model.typed import from_json
 from onetape.security.private import private_folder
+from onetape.web.auth import Unauthenticated
 
 __all__ = ["KEY_HEADER", "PROTOCOL", "Links", "Session", "Sessions"]
 

@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from onetape.clients.by_hand import ByHand
 from onetape.dashboard.hedging import ControlPlane
 from onetape.dashboard.trials import Trials
-from onetape.gateway.by_hand_client import ByHand
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import BadInput, OnetapeError, OrderError
 from onetape.model.sections import CONTROL

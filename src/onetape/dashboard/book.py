@@ -16,8 +16,8 @@ from onetape.model.errors import BadInput, NotAvailable
 from onetape.model.time import DAY, HOUR, MINUTE, MS, TIME_MAX
 from onetape.projections.account_balances import balances
 from onetape.projections.account_views import positions
-from onetape.recorder.read import ledger, result_of, slippage, trips
-from onetape.robot.variants_view import variants_of
+from onetape.replay.variants_view import variants_of
+from onetape.store.record_queries import ledger, result_of, slippage, trips
 from onetape.store.records import Records
 
 __all__ = ["Book"]

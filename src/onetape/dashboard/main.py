@@ -15,7 +15,7 @@ from typing import Any, Final
 import uvloop
 
 from onetape import __version__
-from onetape.control.options import has_control
+from onetape.clients.by_hand import ByHand
 from onetape.dashboard.access import Session
 from onetape.dashboard.actions import Doors
 from onetape.dashboard.book import Book
@@ -32,8 +32,8 @@ from onetape.dashboard.reader import Reader
 from onetape.dashboard.server import DashboardServer
 from onetape.dashboard.topic import Topic, Topics
 from onetape.dashboard.trials import Trials
-from onetape.gateway.by_hand_client import ByHand
 from onetape.ipc.process import run_process, serve
+from onetape.options.control import has_control
 from onetape.security.confine import confine
 from onetape.security.tokens import make_token
 

@@ -19,7 +19,6 @@ from onetape.dashboard.queue import QueueFollowed, Resting
 from onetape.dashboard.reader import Reader
 from onetape.dashboard.topic import Topic, Topics
 from onetape.engine.accounts import at_par
-from onetape.hub.options import hub_journal
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind
 from onetape.model.errors import BadInput, UnknownSymbol
@@ -27,6 +26,7 @@ from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.model.time import MINUTE, MS, SECOND, TIME_MAX
+from onetape.options.hub import hub_journal
 
 __all__ = ["BARS_MAX", "Market"]
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from onetape.control.listening import tls_files
 from onetape.model.sections import DASHBOARD, Config
+from onetape.web.listening import tls_files
 
 __all__ = ["DASHBOARD", "DashboardOptions", "dashboard_options", "has_dashboard", "link_file", "link_of"]
 

@@ -39,8 +39,8 @@ class AccountNow:
 @dataclass(slots=True)
 class DayOf:
     """Holds what records say of the UTC day. start: equity without deposits and withdrawals as the day began, capital:
-    what was paid in, both by account and currency; ledger: rows of `recorder.read.ledger` by strategy; minutes: equity
-    of all accounts by currency, (ns UTC, equity); limits: figures of accounts as `recorder.read.risk` has them."""
+    what was paid in, both by account and currency; ledger: rows of `record_queries.ledger` by strategy; minutes: equity
+    of all accounts by currency, (ns UTC, equity); limits: figures of accounts as `record_queries.risk` has them."""
 
     start: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     capital: dict[tuple[str, str], Decimal] = field(default_factory=dict)

@@ -12,10 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from onetape.clients.halts import merged
 from onetape.control.views import Views
 from onetape.dashboard.overview import AccountNow, DayOf, Look
-from onetape.gateway.halts_client import merged
-from onetape.guardian.options import GUARDIAN, has_guardian
 from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.names import process_socket
 from onetape.ipc.system import IPCCommandSystem
@@ -24,7 +23,8 @@ from onetape.model.errors import OnetapeError
 from onetape.model.sections import Config
 from onetape.model.time import DAY, MINUTE, SECOND
 from onetape.notify.past_alerts import PastAlerts, alert_rows
-from onetape.recorder.read import equity, equity_before, ledger, opened_flat, risk
+from onetape.options.guardian import GUARDIAN, has_guardian
+from onetape.store.record_queries import equity, equity_before, ledger, opened_flat, risk
 from onetape.store.records import Records
 
 __all__ = ["Reader"]

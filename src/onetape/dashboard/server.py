@@ -21,10 +21,6 @@ from typing import Any, Final
 import msgspec
 from aiohttp import WSMsgType, web
 
-from onetape.control.auth import Entrance, Unauthenticated
-from onetape.control.listening import server_tls
-from onetape.control.refusals import error_reply, status_of
-from onetape.control.tokens import TokenStore
 from onetape.dashboard.access import PROTOCOL, Links, Session, Sessions
 from onetape.dashboard.actions import Doors, carry_out
 from onetape.dashboard.broadcast import Broadcast, Page, ended
@@ -35,6 +31,10 @@ from onetape.model.sections import DashboardConfig
 from onetape.model.typed import from_json
 from onetape.net.call_limits import CallLimits
 from onetape.net.listener import IDLE_S, Listener, prove
+from onetape.web.auth import Entrance, Unauthenticated
+from onetape.web.listening import server_tls
+from onetape.web.refusals import error_reply, status_of
+from onetape.web.tokens import TokenStore
 
 __all__ = ["DashboardServer"]
 

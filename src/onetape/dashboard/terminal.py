@@ -23,7 +23,7 @@ from onetape.ipc.stop_signals import stop_signals
 from onetape.ipc.system import CommandResult
 from onetape.model.sections import OPERATOR, Config
 from onetape.model.shown import shown
-from onetape.recorder.options import has_recorder, recorder_options
+from onetape.options.recorder import has_recorder, recorder_options
 
 __all__ = ["Top", "watch"]
 

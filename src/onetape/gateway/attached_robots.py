@@ -12,7 +12,6 @@ from onetape.accounts.entries import MAIN
 from onetape.feeds.depth_feed import DepthFeed
 from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_market import GatewayMarket
-from onetape.gateway.options import GatewayOptions
 from onetape.gateway.robot_requests import Robots
 from onetape.model.enums import Kind
 from onetape.model.errors import NotOwner, UnknownSubaccount
@@ -20,6 +19,7 @@ from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_text
 from onetape.model.sections import OPERATOR
+from onetape.options.gateway import GatewayOptions
 from onetape.projections.robot_life import RobotLife
 from onetape.security.tokens import grant_of
 

@@ -22,9 +22,9 @@ from typing import Any, Final
 import msgspec
 
 import onetape
-from onetape.gateway.options import GatewayOptions
 from onetape.model.errors import NotAvailable, UnknownSymbol, VenueRejected, VenueUnavailable
 from onetape.net.tasks import watched
+from onetape.options.gateway import GatewayOptions
 from onetape.venues.ccxt.errors import row_of_names
 from onetape.venues.ccxt.facts import facts_of
 from onetape.venues.outcome import Outcome

@@ -12,7 +12,6 @@ so a command that comes again after a crash finds what it has placed.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -38,7 +37,7 @@ from onetape.model.errors import (
 from onetape.model.instrument import Instrument
 from onetape.model.near import did_you_mean
 from onetape.model.order import OrderSpec
-from onetape.model.request_key import RequestKey
+from onetape.model.request_key import BY_HAND_EXPIRES, RequestKey, key_by_hand
 from onetape.model.sections import GUARDIAN, OPERATOR
 from onetape.model.time import DAY, MINUTE
 from onetape.orders.backing import reducible
@@ -48,9 +47,8 @@ from onetape.projections.account import order_row
 from onetape.projections.found import part_key
 from onetape.projections.robot_life import RobotLife
 
-__all__ = ["OrdersByHand", "key_by_hand"]
+__all__ = ["OrdersByHand"]
 
-KEY_EXPIRES: Final = 30 * DAY  # far beyond what a sender waits for its answer
 # A guardian's ids are those of one of its lives, which waits for seconds: its keys must not fill the table.
 GUARDIAN_KEY_EXPIRES: Final = 10 * MINUTE
 SHARE_KEY_EXPIRES: Final = DAY
@@ -698,7 +696,7 @@ def _closes(order: Managed) -> bool:
 
 def _key(command: Command, part: str) -> RequestKey:
     """Makes the request key of one of a command's orders."""
-    return key_by_hand(command.id, part, GUARDIAN_KEY_EXPIRES if command.actor == GUARDIAN else KEY_EXPIRES)
+    return key_by_hand(command.id, part, GUARDIAN_KEY_EXPIRES if command.actor == GUARDIAN else BY_HAND_EXPIRES)
 
 
 def _part_key(part: Part) -> str:
@@ -708,12 +706,6 @@ def _part_key(part: Part) -> str:
 
 def _closing_key(command: Command, life: RobotLife, symbol: str, side: PositionSide) -> RequestKey:
     return _key(command, f"{life.name} {symbol} {side}")
-
-
-def key_by_hand(id_: str, part: str = "", expires: int = KEY_EXPIRES) -> RequestKey:
-    """Makes a key of any words, whatever letters they have. expires: ns."""
-    words = msgspec.json.encode([id_, part])
-    return RequestKey(f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=expires)
 
 
 def _word(fields: Mapping[str, Any], name: str, words: Mapping[str, Any], default: str = "") -> Any:

@@ -20,11 +20,11 @@ import msgspec
 
 from onetape.accounts.kept_money import KeptMoney
 from onetape.gateway.checkpoint import recover, write_checkpoint
-from onetape.gateway.options import GatewayOptions
 from onetape.model.errors import OnetapeError
 from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.typed import from_json
+from onetape.options.gateway import GatewayOptions
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.projections.checkpoint import checkpoint_file

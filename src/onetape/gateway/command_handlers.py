@@ -15,7 +15,6 @@ from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
 from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
-from onetape.gateway.options import GatewayOptions
 from onetape.ipc.door import OPERATOR, Command, Do, Door, Handler, Repeated
 from onetape.model.decimals import whole_number
 from onetape.model.errors import BadInput, NotAvailable, UsageError
@@ -24,6 +23,7 @@ from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN
 from onetape.model.symbol import exchange_of
 from onetape.model.time import MS
+from onetape.options.gateway import GatewayOptions
 from onetape.orders.halts import HALT_FIELDS, Scope
 from onetape.orders.resolve import resolution_of
 from onetape.projections.gateway_state import kill_reason

@@ -26,7 +26,6 @@ from onetape.gateway.admission import Admission
 from onetape.gateway.checkpoint import Recovered
 from onetape.gateway.gateway_tape import GatewayTape, is_risk
 from onetape.gateway.leverage import LeverageDesk
-from onetape.gateway.options import GatewayOptions
 from onetape.gateway.order_requests import OrderRequests
 from onetape.gateway.parts import Parts
 from onetape.gateway.silence_watch import Listening
@@ -38,6 +37,7 @@ from onetape.model.ids import is_past_gateway
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.model.time import SECOND
+from onetape.options.gateway import GatewayOptions
 from onetape.orders.budget import CLOCK_STEP
 from onetape.orders.calls import ORDER_PURPOSES, Call, Purpose
 from onetape.orders.filters import Refusal

@@ -16,12 +16,12 @@ from typing import Final
 
 from onetape.accounts.transfer_command import TRADING
 from onetape.accounts.transfer_words import State, Transfer
-from onetape.gateway.options import FeeAssetOptions
 from onetape.gateway.transfer_desk import TransferDesk, Wire
 from onetape.model.errors import OnetapeError
 from onetape.model.money import money, money_text, money_units
 from onetape.model.sections import OPERATOR
 from onetape.model.time import HOUR, SECOND, TIME_MAX
+from onetape.options.gateway import FeeAssetOptions
 from onetape.orders.calls import Converter
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Outcome

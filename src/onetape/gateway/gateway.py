@@ -21,6 +21,7 @@ from onetape.accounts.table import AccountTable
 from onetape.feeds.connect_pace import ConnectPace, pace_file
 from onetape.feeds.depth_feed import DepthFeed
 from onetape.feeds.drift_counts import DriftWatch
+from onetape.feeds.hub_market import HubMarket
 from onetape.feeds.instrument_list import learn_venue
 from onetape.feeds.kept_nonces import keep_nonces
 from onetape.feeds.malformed_counts import Rejects
@@ -38,13 +39,10 @@ from onetape.gateway.checkpoint_process import CheckpointProcess
 from onetape.gateway.command_handlers import Commands, venues_of
 from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.fee_asset import FeeAsset
-from onetape.gateway.fence import Fence
 from onetape.gateway.gateway_market import GatewayMarket
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.guardian_pulse import GuardianPulse
-from onetape.gateway.hub_market import HubMarket
 from onetape.gateway.latency_spans import Spans
-from onetape.gateway.options import GatewayOptions, gateway_socket
 from onetape.gateway.order_line import EntryLine
 from onetape.gateway.other_symbols import find_others
 from onetape.gateway.robot_lag import RobotLag
@@ -52,12 +50,14 @@ from onetape.gateway.robot_requests import Robots
 from onetape.gateway.transfer_desk import TransferDesk, tell_gateway
 from onetape.gateway.wallets import WalletDesk
 from onetape.ipc.door import OPERATOR
+from onetape.ipc.fence import Fence
 from onetape.ipc.server import listen
 from onetape.model.errors import IoFailed, JournalLocked, UnknownSymbol, VenueRateLimit, VenueUnavailable
 from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
 from onetape.net.egress import egress_of
+from onetape.options.gateway import GatewayOptions, gateway_socket
 from onetape.orders.calls import Call, Converter
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager

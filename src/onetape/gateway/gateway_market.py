@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from onetape.feeds.depth_feed import DepthFeed
+from onetape.feeds.hub_market import HubMarket
 from onetape.feeds.market_feed import MarketFeed
-from onetape.gateway.hub_market import HubMarket
 from onetape.gateway.latency_spans import Histogram
 from onetape.market.in_front import in_front
 from onetape.model.enums import Side

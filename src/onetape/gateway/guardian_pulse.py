@@ -11,19 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from onetape.model.errors import OnetapeError
-from onetape.model.sections import GUARDIAN
+from onetape.model.home import guardian_journal
 from onetape.model.time import SECOND
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["GuardianPulse", "guardian_journal"]
+__all__ = ["GuardianPulse"]
 
 # Written each 100 ms; on two cores with 18 processes that want them it was 140 ms old at most (2026-11).
 SILENT_AFTER: Final = SECOND * 4 // 5
-
-
-def guardian_journal(home: Path) -> Path:
-    return home / "journal" / GUARDIAN
 
 
 class GuardianPulse:

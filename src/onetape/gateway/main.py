@@ -14,9 +14,9 @@ import uvloop
 
 from onetape.gateway.bridge_process import bridged
 from onetape.gateway.gateway import Gateway
-from onetape.gateway.options import GatewayOptions
 from onetape.ipc.process import run_process, say, stop_on_signals
 from onetape.ipc.scheduling import take_short_slices
+from onetape.options.gateway import GatewayOptions
 from onetape.security.confine import confine
 
 

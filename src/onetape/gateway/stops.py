@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from onetape.gateway.gateway_tape import GatewayTape
-from onetape.gateway.options import GatewayOptions
 from onetape.model.errors import NotOwner, RateLimited, UsageError
 from onetape.model.time import SECOND, format_time
+from onetape.options.gateway import GatewayOptions
 from onetape.orders.gate import Gate
 from onetape.orders.halts import Halt, Level, Scope, halt_of
 from onetape.orders.managed import HealthOut, Managed

@@ -29,11 +29,11 @@ from onetape.accounts.transfers import (
 )
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.arrivals import Arrivals
-from onetape.gateway.options import GatewayOptions
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import InvalidAmount, Killed, NotAvailable, PermissionDenied, VenueUnavailable
 from onetape.model.money import money, money_text
 from onetape.model.sections import CONTROL, OPERATOR
+from onetape.options.gateway import GatewayOptions
 from onetape.orders.calls import Call, Destination, OrderProtocol, TransferRoute
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer

@@ -14,7 +14,7 @@ import msgspec
 
 from onetape._core import TICK_RULES, TickFilter
 from onetape.accounts.entries import MAIN
-from onetape.gateway.hub_market import HubMarket, HubOfGateway
+from onetape.feeds.hub_market import HubMarket
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import FIRED, WITHDRAWN, StopRow
 from onetape.guardian.hub_prices import HubPrices
@@ -25,6 +25,7 @@ from onetape.model.errors import OnetapeError
 from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
+from onetape.options.gateway import HubOfGateway
 from onetape.orders.order import Key, Order
 from onetape.orders.order_frames import fill_of, request_of
 from onetape.projections.account import READ_PARTS, AccountState, At

@@ -24,7 +24,6 @@ from onetape.guardian.events import (
     CloseSubAccount,
     Effect,
     Flatten,
-    GuardianSettings,
     PlaceStops,
     ReadBars,
     ReadVenue,
@@ -41,6 +40,7 @@ from onetape.model.enums import PositionSide
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.model.time import MS, SECOND
+from onetape.options.guardian_rules import GuardianSettings
 from onetape.orders.calls import TriggerBounds
 from onetape.orders.reports import PositionReport
 from onetape.risk.halts import Unrealized

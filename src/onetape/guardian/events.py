@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
-from onetape.market.confirmed_price import SETTLES
-from onetape.model.enums import OrderState, PositionSide, Side, TriggerBy
+from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.risk.stop_ladder import Rung
 
 __all__ = [
@@ -18,12 +14,10 @@ __all__ = [
     "CloseSubAccount",
     "Effect",
     "Flatten",
-    "GuardianSettings",
     "PlaceStops",
     "ReadBars",
     "ReadVenue",
     "Record",
-    "Rules",
     "StopRow",
     "TakeShare",
     "Unprotected",
@@ -31,35 +25,6 @@ __all__ = [
 
 FIRED: Final = frozenset({OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED})
 WITHDRAWN: Final = frozenset({OrderState.CANCELED, OrderState.EXPIRED})  # as a stop ends that takes nothing off
-DISTANCES: Final = tuple(map(Decimal, ("0.05", "0.055", "0.06", "0.065", "0.07")))
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """The protective levels of one symbol. distances: of the levels, as shares of the entry price, ascending.
-    hard_stop: at which the position is closed, 0: there is none. look_back: ns before a position is seen, whose low no
-    level is farther than, of a short the high, and `beyond` that, a share of it; 0: there is none. targets: distances
-    of take-profits, ascending; with look_back none is farther than the high, of a short the low."""
-
-    distances: tuple[Decimal, ...] = DISTANCES
-    hard_stop: Decimal = Decimal("0.07")
-    look_back: int = 0
-    beyond: Decimal = Decimal(0)
-    targets: tuple[Decimal, ...] = ()
-
-
-class GuardianSettings(msgspec.Struct, frozen=True):
-    """The settings of the guardian. total_loss: of all that is unrealised, by settle currency; at which all is closed.
-    symbols: those that have rules of their own. confirm: ns for which one kind of message has to tell a price before
-    it counts: as of `ConfirmedPrice`."""
-
-    rules: Rules = Rules()
-    symbols: dict[str, Rules] = {}
-    total_loss: dict[str, Decimal] = {}
-    trigger_by: TriggerBy = TriggerBy.LAST
-    confirm: int = SETTLES
-
-    def of(self, symbol: str) -> Rules:
-        return self.symbols.get(symbol, self.rules)
 
 
 class StopRow(NamedTuple):

@@ -29,7 +29,6 @@ from onetape.guardian.events import (
 )
 from onetape.guardian.halt_watch import HaltWatch
 from onetape.guardian.kept import EVERY, checkpoint_file, recover, write_checkpoint
-from onetape.guardian.options import GUARDIAN, GuardianOptions, guardian_journal
 from onetape.guardian.past_gateway import NUMBERS, OrderNumbers, PastGateway
 from onetape.guardian.stale_orders import StaleOrders
 from onetape.guardian.takeover import Takeover
@@ -41,10 +40,12 @@ from onetape.ipc.server import listen
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.enums import OrderState, TriggerBy, TriggerKind
 from onetape.model.errors import OnetapeError, UnknownSymbol, UsageError
+from onetape.model.home import guardian_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_text
 from onetape.model.time import SECOND
 from onetape.net.tasks import ended
+from onetape.options.guardian import GUARDIAN, GuardianOptions
 from onetape.orders.managed import HealthOut
 from onetape.projections.once import Once
 from onetape.risk.halts import Effect as HaltEffect

@@ -14,10 +14,10 @@ from typing import Final
 import uvloop
 
 from onetape.guardian.guardian import Guardian
-from onetape.guardian.options import GuardianOptions
 from onetape.ipc.scheduling import take_short_slices
 from onetape.model.errors import JournalLocked, OnetapeError
 from onetape.model.typed import from_json
+from onetape.options.guardian import GuardianOptions
 from onetape.security.confine import confine
 
 LOOK_S: Final = 0.05  # at whether the other one has ended

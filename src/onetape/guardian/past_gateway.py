@@ -12,12 +12,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from onetape.gateway.fence import Fence
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import SETTLES, GuardianCore
 from onetape.guardian.events import WITHDRAWN, PlaceStops, Record, StopRow
 from onetape.guardian.position_guard import PositionGuard
 from onetape.guardian.venue_reader import VenueReader
+from onetape.ipc.fence import Fence
 from onetape.model.enums import OrderType, PositionSide, RequestKind, Side, TriggerBy, TriggerKind
 from onetape.model.ids import client_id_of_order, is_past_gateway, next_by_hand, parse_client_id, robot_tag
 from onetape.model.order import OrderSpec

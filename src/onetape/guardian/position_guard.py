@@ -8,13 +8,14 @@ from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 from onetape.accounts.holding import Holding, Terms
-from onetape.guardian.events import Rules, StopRow
+from onetape.guardian.events import StopRow
 from onetape.guardian.market_close import MarketClose
 from onetape.guardian.sub_accounts import SubAccountStop
 from onetape.market.confirmed_price import ConfirmedPrice, PriceKind
 from onetape.model.enums import Kind, OrderState, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
+from onetape.options.guardian_rules import Rules
 from onetape.orders.reports import PositionReport
 from onetape.risk.halts import Unrealized
 from onetape.risk.stop_ladder import LevelShares, Rung, distance_of, drawn_in, levels_of, protectable

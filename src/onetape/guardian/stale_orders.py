@@ -7,21 +7,18 @@ What people have placed by hand and what other hands have placed is left alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Final, NamedTuple
-
-import msgspec
 
 from onetape.guardian.events import CancelOrder, Record, TakeShare
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TriggerBy
 from onetape.model.sections import GUARDIAN
 from onetape.model.time import SECOND, format_duration
+from onetape.options.guardian_rules import StaleRules
 from onetape.orders.order import Key, Order
 from onetape.projections.account import AccountState
 
-__all__ = ["StaleOrders", "StaleRule", "StaleRules", "Top"]
+__all__ = ["StaleOrders", "Top"]
 
-ANY: Final = "*"  # the rule of tags that have none of their own
 RETRY: Final = 2 * SECOND  # what was asked for and has not come, doubled each time
 RETRY_MAX: Final = 60 * SECOND
 REDUCING: Final = SECOND // 2
@@ -30,28 +27,6 @@ PACE: Final = SECOND // 3
 AHEAD: Final = SECOND  # so much of it at once
 FRESH: Final = 10 * SECOND  # a price that is older says nothing
 _WORKS: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
-
-
-class StaleRule(msgspec.Struct, frozen=True):
-    """When orders of one tag are stale, and what is done then. cancel_after, take_after: ns since the order was placed,
-    0: never. share: of what is left of it; within: how far beyond the best price of its own side it may take: a buyer
-    above the best bid, a seller below the best ask."""
-
-    cancel_after: int = 0
-    take_after: int = 0
-    share: Decimal = Decimal("0.3")
-    within: Decimal = Decimal("0.002")
-
-
-class StaleRules(msgspec.Struct, frozen=True):
-    """The rules of orders that worked too long, by tag. orphans_after: ns for which an order with a trigger has nothing
-    to close, 0: it may for ever."""
-
-    tags: dict[str, StaleRule] = {}
-    orphans_after: int = 0
-
-    def of(self, tag: str) -> StaleRule:
-        return self.tags.get(tag) or self.tags.get(ANY, StaleRule())
 
 
 class Top(NamedTuple):

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
-from onetape.guardian.events import GuardianSettings, Record
+from onetape.guardian.events import Record
 from onetape.guardian.position_guard import PositionGuard
+from onetape.options.guardian_rules import GuardianSettings
 from onetape.orders.calls import TriggerBounds
 
 __all__ = ["NO_BOUND", "SharedSlots", "Slots", "slots_of"]

@@ -10,12 +10,12 @@ from typing import Any
 
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import GuardianSettings
-from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
 from onetape.ipc.names import process_socket
 from onetape.ipc.operator import send_command
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import Config
+from onetape.options.guardian import GUARDIAN, guardian_options, has_guardian
+from onetape.options.guardian_rules import GuardianSettings
 from onetape.tape.wait import Waiter
 
 __all__ = ["is_guarded", "stops"]

@@ -17,11 +17,11 @@ from onetape.feeds.kept_nonces import keep_nonces
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import AddressBudget, BudgetError, budget_file
 from onetape.feeds.venue_clock import VenueClock, keep_clock
-from onetape.guardian.options import AccountOptions
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.net.egress import egress_of
 from onetape.net.tasks import ended, watched
+from onetape.options.guardian import AccountOptions
 from onetape.orders.calls import Call, Traits
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut

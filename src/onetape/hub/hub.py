@@ -18,7 +18,6 @@ from onetape.feeds.hub_table import LEVELS
 from onetape.hub.hub_tape import CURSORS_EVERY, HubTape
 from onetape.hub.listings import Listing, Listings, Placed
 from onetape.hub.market_table import MarketTable
-from onetape.hub.options import HUB, HubOptions, hub_journal
 from onetape.hub.source_health import FeedState, SourceHealth
 from onetape.hub.sources import Source, Sources
 from onetape.ipc.door import Command, Do, Door, Handler
@@ -30,6 +29,7 @@ from onetape.model.errors import MarketDataUnavailable, OnetapeError, UnknownSym
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.net.tasks import ended
+from onetape.options.hub import HUB, HubOptions, hub_journal
 from onetape.tape.journal import type_id
 from onetape.tape.wait import JournalWatch
 

@@ -10,9 +10,9 @@ from functools import partial
 import uvloop
 
 from onetape.hub.hub import Hub
-from onetape.hub.options import HubOptions
 from onetape.ipc.process import run_process, say, stop_on_signals
 from onetape.ipc.scheduling import take_short_slices
+from onetape.options.hub import HubOptions
 
 
 def main() -> int:

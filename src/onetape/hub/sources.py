@@ -13,10 +13,10 @@ import msgspec
 
 from onetape._core import Merge
 from onetape.hub.hub_tape import Cursor
-from onetape.hub.options import SourceOptions
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
+from onetape.options.hub import SourceOptions
 from onetape.tape.incarnation import Incarnation
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape

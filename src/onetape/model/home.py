@@ -15,10 +15,12 @@ __all__ = [
     "decoded",
     "encoded",
     "gateway_journal",
+    "guardian_journal",
     "home_of",
     "state_of",
     "supervisor_journal",
     "user_cache",
+    "variants_file",
 ]
 
 BYTES_MAX: Final = 200  # of 255: kind, `-` and `.sock` come with it
@@ -92,3 +94,12 @@ def user_cache(environ: Mapping[str, str]) -> Path | None:
         except RuntimeError:
             return None
     return Path(base) / "onetape"
+
+
+def guardian_journal(home: Path) -> Path:
+    return home / "journal" / "guardian"
+
+
+def variants_file(home: Path, robot: str) -> Path:
+    """Returns the file that says where the runs are: {"live": run, "variants": {name: {"run": .., "params": ..}}}."""
+    return home / "run" / f"variants-{robot}.json"

@@ -20,6 +20,7 @@ MONEY_DECIMALS: Final = 18
 RATE_DECIMALS: Final = 12  # fees, funding and maintenance rates on tape: 1e-12
 INT128_MAX: Final = 2**127 - 1
 _HALF: Final = 2**64
+_UNIT: Final = 10**MONEY_DECIMALS
 
 _AMOUNT = re.compile(r"\s*(?P<value>\S+?)\s*(?P<currency>[A-Za-z][A-Za-z0-9._-]{0,19})\s*\Z", re.ASCII)
 _GROUPED = re.compile(r"(?<![\w.])[0-9]{1,3}(,[0-9]{3})+(?![0-9])", re.ASCII)
@@ -53,7 +54,17 @@ def money(units: int) -> Decimal:
 
 def money_text(units: int) -> str:
     """Units of 1e-18 as exact decimal text."""
-    return decimal_text(money(units))
+    if not units:
+        return "0"
+    whole, rest = divmod(abs(units), _UNIT)
+    text = f"{whole}.{rest:0{MONEY_DECIMALS}d}".rstrip("0") if rest else str(whole)
+    return f"-{text}" if units < 0 else text
+
+
+def text_units(text: str) -> int:
+    """Units of 1e-18 of what `money_text` has written, without a sign other than -."""
+    whole, _, rest = text.partition(".")
+    return int(whole + rest.ljust(MONEY_DECIMALS, "0"))
 
 
 def split_units(units: int) -> tuple[int, int]:

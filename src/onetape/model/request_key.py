@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Final, Literal
 
 import msgspec
 
 from onetape.model.time import DAY, parse_duration
 
-__all__ = ["KEY_BYTES_MAX", "RequestKey", "request_key"]
+__all__ = ["BY_HAND_EXPIRES", "KEY_BYTES_MAX", "RequestKey", "key_by_hand", "request_key"]
 
 KEY_BYTES_MAX: Final = 64
 EXPIRES: Final = DAY  # of a key whose cycle nobody ends
+BY_HAND_EXPIRES: Final = 30 * DAY  # of a command's: far beyond what a sender waits for its answer
 
 
 class RequestKey(msgspec.Struct, frozen=True):
@@ -49,3 +51,9 @@ def request_key(key: str | RequestKey) -> RequestKey:
     if made.broken_rule:
         raise ValueError(made.broken_rule)
     return made
+
+
+def key_by_hand(id_: str, part: str = "", expires: int = BY_HAND_EXPIRES) -> RequestKey:
+    """Makes the key of a command by hand of any words, whatever letters they have. expires: ns."""
+    words = msgspec.json.encode([id_, part])
+    return RequestKey(f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=expires)

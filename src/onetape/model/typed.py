@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Annotated, Any, TypeVar, overload
 
 import msgspec
 
-__all__ = ["from_builtins", "from_json", "from_msgpack"]
+__all__ = ["Millis", "from_builtins", "from_json", "from_msgpack"]
 
+Millis = Annotated[int, msgspec.Meta(ge=0, le=2**63 // 10**6 - 1)]  # as ns it is an integer of 64 bits
 T = TypeVar("T")
 Decode = Callable[[Any], Any]
 

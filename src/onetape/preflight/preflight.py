@@ -15,13 +15,13 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.gateway.bridge_options import CCXT
 from onetape.model.errors import BadConfig, OnetapeError, ProxyFailed, UnknownSymbol, VenueClosed, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, VenueConfig
 from onetape.model.time import clock_offset
+from onetape.options.bridge import CCXT
 from onetape.orders.calls import Call
 from onetape.orders.reports import AccountModeReport
 from onetape.preflight.venue_access import VenueAccess

@@ -17,12 +17,12 @@ from typing import Final
 
 import msgspec
 
-from onetape.gateway.bridge_options import CCXT
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
 from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, CollectorConfig, Config, VenueConfig
 from onetape.model.symbol import exchange_of
 from onetape.model.time import SECOND, format_time
+from onetape.options.bridge import CCXT
 from onetape.preflight.configured import proxy_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import (
@@ -253,7 +253,7 @@ def _unfit_keys(name: str, venue: VenueConfig, subject: str, keys: dict[str, str
 
 def _running(home: Path, name: str) -> Finding | None:
     """Returns what a gateway that runs says of itself; None where none runs."""
-    from onetape.gateway.client import GatewayClient
+    from onetape.clients.gateway import GatewayClient
 
     try:
         client = GatewayClient(home, name)

@@ -21,12 +21,12 @@ from onetape.accounts.holding import Terms
 from onetape.data.staging import staged
 from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
+from onetape.model.money import money_text, text_units
 from onetape.model.shown import sheet_text
 from onetape.model.time import SECOND, format_time
 from onetape.model.typed import from_json
 from onetape.recorder.lots import LOT_COLUMNS, OPEN_COLUMNS, Change, Lots
-from onetape.recorder.read import EXTERNAL
-from onetape.recorder.worth import exact, units_of
+from onetape.store.record_queries import EXTERNAL
 from onetape.store.records import Records, metadata
 
 __all__ = ["accounting"]
@@ -118,7 +118,7 @@ def _income(records: Records, since: int, until: int) -> Iterator[tuple[str, dic
     parts: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(_KINDS.values(), 0))
     wanted = sa.select(table).where(table.c.ts < until, table.c.kind.in_(_KINDS))
     for row in records.each(wanted.order_by(table.c.ts, table.c.journal, table.c.seq, table.c.part)):
-        key, name, amount = (row["account"], row["asset"]), _KINDS[row["kind"]], units_of(row["amount_exact"])
+        key, name, amount = (row["account"], row["asset"]), _KINDS[row["kind"]], text_units(row["amount_exact"])
         part = parts[key]  # it has a row of sums, if it is only of the years before
         if row["ts"] < since:
             begin[key] += amount
@@ -127,8 +127,13 @@ def _income(records: Records, since: int, until: int) -> Iterator[tuple[str, dic
             yield name, {**row, "amount": row["amount_exact"]}
     for (account, asset), part in sorted(parts.items()):
         before = begin[account, asset]
-        sums = {"account": account, "asset": asset, "begin": exact(before), "end": exact(before + sum(part.values()))}
-        yield "sums", sums | {name: exact(amount) for name, amount in part.items()}
+        sums = {
+            "account": account,
+            "asset": asset,
+            "begin": money_text(before),
+            "end": money_text(before + sum(part.values())),
+        }
+        yield "sums", sums | {name: money_text(amount) for name, amount in part.items()}
 
 
 def _closed(records: Records, since: int, until: int) -> Iterator[dict[str, Any]]:
@@ -211,7 +216,7 @@ class _Journal:
                 (row["ts"], _FEE if row["kind"] == "fee" else _FLOW),
                 (
                     (self._markets[row["asset"]], str(PositionSide.BOTH)),
-                    Change(row["ts"], units_of(row["amount_exact"]), 0, "", row["kind"]),
+                    Change(row["ts"], text_units(row["amount_exact"]), 0, "", row["kind"]),
                 ),
             )
             for row in self._rows("record_income", *which, *which_time, order=("ts", "seq", "part"))

@@ -22,8 +22,8 @@ from onetape.model.errors import BadInput, OnetapeError
 from onetape.model.ids import EPOCH_BITS, client_id_of_order, is_by_hand, parse_client_id, robot_tag
 from onetape.model.money import money_text
 from onetape.model.time import SECOND
+from onetape.options.recorder import GATEWAYS
 from onetape.orders.order_frames import DENIED_FLAG, REQUEST
-from onetape.recorder.options import GATEWAYS
 from onetape.store.frame_words import FrameWords
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import Frame, JournalReader, Record

@@ -6,33 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-import msgspec
-
 from onetape.notify.alert import UPDATE_NS
+from onetape.options.recorder import Limits
 
-__all__ = ["Limits", "Watch"]
+__all__ = ["Watch"]
 
 RELEASE: Final = Decimal("0.95")  # of a limit: below it the alert ends, and at the limit it begins but once
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """The limits of one account. delta: currency -> decimal text; shares of 1, 0: none."""
-
-    delta: dict[str, str] = {}
-    utilization: float = 0.0
-    drawdown: float = 0.0
-
-    def of(self, row: Mapping[str, Any]) -> Iterator[tuple[str, Decimal, Decimal]]:
-        """(kind, figure, limit) of a row of `record_risk`."""
-        if most := self.delta.get(row["currency"]):
-            yield "delta", abs(Decimal(row["delta"])), Decimal(most)
-        if self.utilization:
-            used = row["utilization"]
-            if used is None:  # there is nothing to cover it, or nothing at all
-                used = "Infinity" if Decimal(row["equity"]) < 0 else 0
-            yield "utilization", Decimal(str(used)), Decimal(str(self.utilization))
-        if self.drawdown:
-            yield "drawdown", Decimal(str(row["drawdown"])), Decimal(str(self.drawdown))
 
 
 class Watch:

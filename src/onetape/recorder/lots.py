@@ -14,8 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from onetape.accounts.holding import Terms
 from onetape.model.enums import Kind
-from onetape.model.money import divide_half_even
-from onetape.recorder.worth import exact
+from onetape.model.money import divide_half_even, money_text
 
 __all__ = ["LOT_COLUMNS", "OPEN_COLUMNS", "Change", "Lots"]
 
@@ -94,8 +93,8 @@ class Lots:
         return row | {
             "ts_close": change.ts,
             "price_close": change.price,
-            "proceeds": exact(value),
-            "gain": exact(gain),
+            "proceeds": money_text(value),
+            "gain": money_text(gain),
             "reason": change.reason,
         }
 
@@ -104,10 +103,10 @@ class Lots:
         return {
             **self._names,
             "side": "long" if is_long else "short",
-            "qty": exact(lot.size) if terms.is_spot else terms.instrument.size_text(lot.size),
+            "qty": money_text(lot.size) if terms.is_spot else terms.instrument.size_text(lot.size),
             "ts_open": lot.ts,
             "price_open": lot.price,
-            "cost": exact(lot.cost),
+            "cost": money_text(lot.cost),
             "currency": terms.settle,
         }
 

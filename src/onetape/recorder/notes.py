@@ -18,10 +18,10 @@ import sqlalchemy as sa
 
 from onetape.accounts.entries import MAIN
 from onetape.model.decimals import decimal_text
+from onetape.model.money import money_text, text_units
 from onetape.model.time import DAY, MINUTE, format_duration, format_time
 from onetape.model.typed import from_json
-from onetape.recorder.read import EXTERNAL, ledger, result_of, risk
-from onetape.recorder.worth import exact, units_of
+from onetape.store.record_queries import EXTERNAL, ledger, result_of, risk
 from onetape.store.records import Records, metadata
 from onetape.tape.durable import write_durably
 
@@ -135,8 +135,8 @@ def _fills(rows: Iterable[Row]) -> Iterator[str]:
         worth = sum((size * Decimal(each["price_exact"]) for size, each in zip(sizes, fills, strict=True)), Decimal(0))
         fees: dict[str, int] = {}
         for each in fills:
-            fees[each["fee_currency"]] = fees.get(each["fee_currency"], 0) + units_of(each["fee_exact"])
-        paid = ", ".join(f"{exact(fee)} {asset}" for asset, fee in sorted(fees.items()))
+            fees[each["fee_currency"]] = fees.get(each["fee_currency"], 0) + text_units(each["fee_exact"])
+        paid = ", ".join(f"{money_text(fee)} {asset}" for asset, fee in sorted(fees.items()))
         times = f" in {len(fills)} fills" if len(fills) > 1 else ""
         price = decimal_text(round(worth / qty, 12))
         who, did = strategy or EXTERNAL, "bought" if side == "buy" else "sold"

@@ -19,8 +19,8 @@ from onetape.model.errors import ProcessDown
 from onetape.model.time import TIME_MAX
 from onetape.model.typed import from_json
 from onetape.net.http_send import http_send
+from onetape.options.recorder import GATEWAYS
 from onetape.recorder.chains import LOOK_FRAMES, READ, Chain, Chains, Home, Tape, shown_chain
-from onetape.recorder.options import GATEWAYS
 
 __all__ = ["send_traces", "trace_of"]
 

@@ -19,7 +19,7 @@ from onetape.accounts.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.model.enums import EventType, Kind, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import parse_client_id, robot_tag
 from onetape.model.instrument import DECIMALS_MAX, Instrument
-from onetape.model.money import MONEY_DECIMALS, divide_half_even
+from onetape.model.money import MONEY_DECIMALS, divide_half_even, money_text
 from onetape.model.sections import OPERATOR
 from onetape.model.time import DAY, HOUR, MINUTE
 from onetape.model.typed import from_json
@@ -29,11 +29,12 @@ from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.recorder.batch import Batch, FillKey, Row
 from onetape.recorder.income import income_of
 from onetape.recorder.kept import ProjectionRecord, RecordedOrder, Robot, Trip, Waiting, order_of
-from onetape.recorder.worth import CAPITAL, Figures, Worth, exact
+from onetape.recorder.worth import CAPITAL, Figures, Worth
+from onetape.store.record_queries import ONE
 from onetape.tape.journal import Frame
 from onetape.tape.payloads import fields
 
-__all__ = ["ENDED", "ONE", "READ", "Projection"]
+__all__ = ["ENDED", "READ", "Projection"]
 
 READ: Final = (
     "instrument",
@@ -63,7 +64,6 @@ _LAST: Final = {
 NOT_FOUND: Final = "its journal was lost, and it did not work at the venue any more"
 
 _SCALES: Final[tuple[int, ...]] = tuple(10**decimals for decimals in range(max(DECIMALS_MAX, MONEY_DECIMALS) + 1))
-ONE: Final = 10**MONEY_DECIMALS  # of what is counted
 _BID_AND_ASK: Final = fields("quote", "bid", "ask")
 
 
@@ -74,7 +74,7 @@ def _number(units: int, decimals: int) -> float:
 
 def _average(value: int, size: int, instrument: Instrument) -> str:
     """Returns the average price, 12 decimals of it, of what was worth so much at prices of the instrument."""
-    return exact(divide_half_even(value * 10**12, size * _SCALES[instrument.price_decimals]) * 10**6)
+    return money_text(divide_half_even(value * 10**12, size * _SCALES[instrument.price_decimals]) * 10**6)
 
 
 def _signed(value: int) -> int:
@@ -411,7 +411,7 @@ class Projection:
                 "liquidity": str(fill.liquidity),
                 "price_exact": instrument.price_text(fill.price),
                 "qty_exact": instrument.size_text(fill.size),
-                "fee_exact": exact(fill.fee),
+                "fee_exact": money_text(fill.fee),
             }
         )
         self._traded(fill, frame.time)
@@ -504,7 +504,7 @@ class Projection:
                 "currency": currency,
                 "asset": leg.currency,
                 "amount": _number(leg.amount, MONEY_DECIMALS),
-                "amount_exact": exact(leg.amount),
+                "amount_exact": money_text(leg.amount),
                 "fill": entry.of,
                 "reference": entry.reference[:200],
             }
@@ -560,7 +560,7 @@ class Projection:
             "qty": _number(held.qty, instrument.size_decimals),
             "qty_exact": instrument.size_text(held.qty),
             "entry_price": float(held.average) if held.qty else None,
-            "realized_exact": exact(held.realized),
+            "realized_exact": money_text(held.realized),
         }
 
     def _slot(self, robot: int) -> int:
@@ -614,7 +614,7 @@ class Projection:
                 "ask": instrument.price_text(ask) if ask else None,
                 "order": waiting.order_id,
                 "robot": waiting.robot,
-                "equity": exact(self._worth.equity(self._booking, instrument.settle)),
+                "equity": money_text(self._worth.equity(self._booking, instrument.settle)),
             }
             trip = self._trips[key] = Trip(fill.time, self.strategy(waiting.robot), 1 if after > 0 else -1, context)
         trip.opened += opens
@@ -654,13 +654,13 @@ class Projection:
                 "qty": instrument.size_text(trip.qty_max),
                 "entry_price": _average(trip.opened_value, trip.opened, instrument) if trip.opened else None,
                 "exit_price": _average(trip.closed_value, trip.closed, instrument),
-                "cost": exact(trip.cost_max),
-                "peak": exact(trip.profit_max),
-                "trough": exact(trip.profit_min),
-                "realized": exact(trip.realized),
-                "funding": exact(trip.funding),
-                "fees": msgspec.json.encode({asset: exact(fee) for asset, fee in trip.fees.items()}).decode(),
-                "net": exact(net),
+                "cost": money_text(trip.cost_max),
+                "peak": money_text(trip.profit_max),
+                "trough": money_text(trip.profit_min),
+                "realized": money_text(trip.realized),
+                "funding": money_text(trip.funding),
+                "fees": msgspec.json.encode({asset: money_text(fee) for asset, fee in trip.fees.items()}).decode(),
+                "net": money_text(net),
                 "currency": settle,
                 "context": msgspec.json.encode(trip.context).decode(),
             }

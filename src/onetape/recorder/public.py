@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.model.money import money_text, text_units
 from onetape.model.time import DAY, MINUTE, SECOND, format_time
-from onetape.recorder.read import equity, ledger, result_of
-from onetape.recorder.worth import exact, units_of
+from onetape.store.record_queries import equity, ledger, result_of
 from onetape.store.records import Records
 
 __all__ = ["file_writer", "public"]
@@ -55,7 +55,7 @@ def _equity(records: Records, until: int) -> dict[str, Any]:
     equity without transfers]."""
     found: dict[str, Any] = {}
     for row in equity(records, by="all", until=until):
-        made = exact(units_of(row["equity"]) - units_of(row["capital"]))
+        made = money_text(text_units(row["equity"]) - text_units(row["capital"]))
         point = [row["ts"] // SECOND, row["equity"], round(row["drawdown"], 6), made]
         of = found.setdefault(row["currency"], {"days": {}, "minutes": []})
         of["days"][row["ts"] // DAY] = point

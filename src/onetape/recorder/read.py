@@ -1,50 +1,26 @@
-"""Records as people and programs ask for them. Sums are exact: they are made of amounts of 1e-18, never
-of the doubles beside them."""
+"""Records of a home as of now."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from decimal import Decimal
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import sqlalchemy as sa
 
-from onetape.accounts.entries import TOTAL
-from onetape.model.decimals import to_units
-from onetape.model.instrument import Instrument
 from onetape.model.sections import Config
-from onetape.model.time import DAY, HOUR, TIME_MAX
-from onetape.recorder.options import recorder_options
-from onetape.recorder.projection import ONE, READ
+from onetape.options.recorder import recorder_options
+from onetape.recorder.projection import READ
 from onetape.recorder.recorder import Recorder, gateway_journals, is_begun
-from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
 
-__all__ = [
-    "EXTERNAL",
-    "activity",
-    "equity",
-    "equity_before",
-    "ledger",
-    "records_of",
-    "result_of",
-    "risk",
-    "slippage",
-    "trips",
-]
+__all__ = ["records_of"]
 
-EXTERNAL: Final = "external"  # strategy of what no robot of ours has done
 CURRENT_WITHIN_S: Final = 3.0  # that a recorder which runs is waited for
 BOOKED: Final = tuple(name for name in READ if name != "quote")
-_PARTS: Final = ("realized", "traded", "funding", "transfer", "interest", "correction", "fee")
 
 
 @contextmanager
@@ -87,222 +63,3 @@ def _unread(home: Path, cursors: Mapping[str, int]) -> Iterator[tuple[str, int]]
             last = max((frame.sequence for frame in reader.frames(BOOKED)), default=0)
             if last:
                 yield journal, last
-
-
-def ledger(records: Records, *, by: str, since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
-    """Rows by key and currency: what came and went from `since` until before `until`, ns UTC by the venue's clock.
-
-    currency: what realized, funding, transfers ... and net are in. fees: by asset, of what was traded
-    in that currency. traded: of spot, what purchases and sales moved, coins at what they had cost; it is in no
-    net. An asset's balance has moved by its rows' realized, traded, funding, transfers, interest and
-    corrections, less all rows' fees in it.
-    """
-    sums: dict[tuple[str, str], dict[str, int]] = {}
-    fees: dict[tuple[str, str], dict[str, int]] = {}
-    for row in _parts(records, since, until):
-        if row["kind"] not in _PARTS:
-            continue
-        key = _key(row, by), row["currency"]
-        amount = units_of(row["amount_exact"])
-        part = sums.setdefault(key, {})
-        if row["kind"] == "fee":
-            paid = fees.setdefault(key, {})
-            paid[row["asset"]] = paid.get(row["asset"], 0) - amount
-        else:
-            part[row["kind"]] = part.get(row["kind"], 0) + amount
-    return [
-        {
-            "key": key,
-            "realized": exact(part.get("realized", 0)),
-            "traded": exact(traded := part.get("traded", 0)),
-            "fees": {asset: exact(fee) for asset, fee in sorted(fees.get((key, currency), {}).items())},
-            "funding": exact(part.get("funding", 0)),
-            "transfers": exact(part.get("transfer", 0)),
-            "interest": exact(part.get("interest", 0)),
-            "corrections": exact(part.get("correction", 0)),
-            "net": exact(sum(part.values()) - traded - fees.get((key, currency), {}).get(currency, 0)),
-            "currency": currency,
-        }
-        for (key, currency), part in sorted(sums.items())
-    ]
-
-
-def result_of(row: Mapping[str, Any]) -> str:
-    """Returns what trading has made of a ledger row's `net`: without transfers and corrections, after the fees in its
-    own currency. Fees in other assets stand in the row's `fees` alone."""
-    return exact(units_of(row["net"]) - units_of(row["transfers"]) - units_of(row["corrections"]))
-
-
-def slippage(
-    records: Records, facts: Mapping[tuple[str, str], Instrument], *, by: str, since: int, fills_max: int
-) -> dict[str, Any]:
-    """Returns rows by key and currency of what fills cost beyond the middle of the market as their orders came to the
-    gateway: a part of what trades realize and have open, below zero where they were better. notional: at that middle.
-
-    facts: by account and symbol. fills_max: the newest so many are read; `is_cut`: there are more. unpriced: fills
-    whose order found no market, or was none of ours."""
-    fills, orders = metadata.tables["record_fills"].c, metadata.tables["record_orders"]
-    its_order = sa.and_(*(fills[name] == orders.c[name] for name in ("journal", "robot", "order_id")))
-    names = ("account", "strategy", "symbol", "side", "ts_event", "price_exact", "qty_exact")
-    wanted = sa.select(*(fills[name] for name in names), orders.c.bid, orders.c.ask)
-    wanted = wanted.select_from(
-        metadata.tables["record_fills"].outerjoin(metadata.tables["record_orders"], its_order)
-    ).where(fills.ts_event >= since)
-    found = records.rows(wanted.order_by(fills.ts.desc()).limit(fills_max + 1))
-    sums: dict[tuple[str, str], list[int]] = {}
-    unpriced = 0
-    for row in found[:fills_max]:
-        instrument = facts.get((row["account"], row["symbol"]))
-        if instrument is None or row["bid"] is None or row["ask"] is None:
-            unpriced += 1
-            continue
-        middle = sum(to_units(Decimal(repr(row[side])), instrument.price_decimals) for side in ("bid", "ask"))
-        price = 2 * to_units(Decimal(row["price_exact"]), instrument.price_decimals)
-        size = to_units(Decimal(row["qty_exact"]), instrument.size_decimals)
-        key = _key({**row, "day": row["ts_event"] // DAY}, by), instrument.settle
-        cost, notional = sums.setdefault(key, [0, 0])
-        base = instrument.cost_units(row["side"], middle, size)
-        sums[key] = [cost + instrument.cost_units(row["side"], price, size) - base, notional + abs(base)]
-    rows = [
-        {"key": key, "currency": currency, "slippage": exact(cost), "notional": exact(notional)}
-        for (key, currency), (cost, notional) in sorted(sums.items())
-    ]
-    return {"rows": rows, "unpriced": unpriced, "is_cut": len(found) > fills_max}
-
-
-def _key(row: Mapping[str, Any], by: str) -> str:
-    match by:
-        case "day":
-            return datetime.fromtimestamp(row["day"] * 86400, tz=UTC).date().isoformat()
-        case "hour":
-            return datetime.fromtimestamp(row["hour"] * 3600, tz=UTC).isoformat().removesuffix("+00:00") + "Z"
-        case "strategy":
-            return str(row["strategy"]) or EXTERNAL
-        case _:
-            return str(row[by])
-
-
-def _parts(records: Records, since: int, until: int) -> Iterator[Mapping[str, Any]]:
-    """Whole days from their sums, days that begin or end within from their rows."""
-    days, income = metadata.tables["record_days"], metadata.tables["record_income"]
-    first, last = -(-since // DAY), until // DAY  # the first whole day, and the one after the last
-    if first < last:
-        yield from records.rows(sa.select(days).where(days.c.day >= first, days.c.day < last))
-        spans = [(since, first * DAY), (last * DAY, until)]
-    else:
-        spans = [(since, until)]
-    for begin, end in spans:
-        if begin < end:
-            wanted = sa.select(income).where(income.c.ts >= begin, income.c.ts < end)
-            for row in records.rows(wanted):
-                yield {**row, "day": row["ts"] // DAY}
-
-
-def activity(records: Records, *, by: str, since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
-    """Rows by key of the whole hours that hold what is from `since` until before `until`, ns UTC by the tape's clock.
-
-    Orders count for the hour in which they were made: sent, denied before they were; of those sent filled (be it in
-    part) and canceled, and ratio: filled to sent. volume: what was traded at the venue, by the currency it settles in.
-    """
-    table = metadata.tables["record_activity"]
-    wanted = sa.select(table).where(table.c.hour >= since // HOUR, table.c.hour < -(-until // HOUR))
-    counts: dict[str, dict[str, int]] = {}
-    volumes: dict[str, dict[str, int]] = {}
-    for row in records.rows(wanted):
-        key, amount = _key({**row, "day": row["hour"] // 24}, by), units_of(row["amount_exact"])
-        part, name = (volumes, row["asset"]) if row["kind"] == "volume" else (counts, row["kind"])
-        sums = part.setdefault(key, {})
-        sums[name] = sums.get(name, 0) + amount
-    return [
-        {
-            "key": key,
-            "sent": (sent := (count.get("made", 0) - count.get("denied", 0)) // ONE),
-            **{kind: count.get(kind, 0) // ONE for kind in ("denied", "filled", "canceled", "fills")},
-            "ratio": count.get("filled", 0) // ONE / sent if sent else None,
-            "volume": {asset: exact(value) for asset, value in sorted(volumes.get(key, {}).items())},
-        }
-        for key, count in sorted(counts.items())
-    ]
-
-
-def trips(records: Records, *, since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
-    """Round trips that were closed then, the oldest first: amounts as exact text, times ns UTC."""
-    table = metadata.tables["record_trips"]
-    found = records.rows(
-        sa.select(table).where(table.c.ts_close >= since, table.c.ts_close < until).order_by(table.c.ts_close)
-    )
-    for row in found:
-        row["fees"], row["context"] = msgspec.json.decode(row["fees"]), msgspec.json.decode(row["context"])
-    return found
-
-
-def equity(records: Records, *, by: str = "account", since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
-    """Rows at each full minute by currency, and what they are now, by time. by: "account"; "strategy", which is a
-    sub-account and its robots; "all", the sum of all accounts."""
-    minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
-    found: list[dict[str, Any]] = []
-    for table in (minutes, now):
-        wanted = sa.select(table).where(table.c.slot != TOTAL if by == "strategy" else table.c.slot == TOTAL)
-        # Of all together the peak may lie before the window.
-        wanted = wanted.where(table.c.ts < until, *(() if by == "all" else (table.c.ts >= since,)))
-        found += map(_shown, records.rows(wanted.order_by(table.c.ts, table.c.account, table.c.slot, table.c.currency)))
-    found.sort(key=itemgetter("ts"))  # an account that runs no more was "now" before the minutes of others
-    return [row for row in _together(found) if row["ts"] >= since] if by == "all" else found
-
-
-def equity_before(records: Records, moment: int) -> list[dict[str, Any]]:
-    """Returns the last full minute's row of each account and currency in the week before a moment, ns UTC."""
-    minutes = metadata.tables["record_equity"]
-    c = minutes.c
-    is_meant = sa.and_(c.slot == TOTAL, c.ts >= moment - 7 * DAY, c.ts < moment)
-    newest = sa.select(c.account, c.currency, sa.func.max(c.ts).label("ts")).where(is_meant)
-    last = newest.group_by(c.account, c.currency).subquery()
-    joined = sa.and_(c.account == last.c.account, c.currency == last.c.currency, c.ts == last.c.ts)
-    return [_shown(row) for row in records.rows(sa.select(minutes).join(last, joined).where(c.slot == TOTAL))]
-
-
-def opened_flat(records: Records, since: int) -> set[str]:
-    """Returns the accounts whose books began since then, and with no position: until then they made nothing."""
-    c = metadata.tables["record_openings"].c
-    first = sa.select(c.account, sa.func.min(c.ts).label("ts"), sa.func.max(c.symbol).label("symbol"))
-    rows = records.rows(first.group_by(c.account))
-    return {row["account"] for row in rows if row["ts"] >= since and not row["symbol"]}
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """Returns a row of figures: an account has no strategy."""
-    if row["slot"] == TOTAL:
-        del row["slot"], row["subaccount"], row["strategy"]
-    return row
-
-
-def _together(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The sums of accounts at each moment, with an account's last figures where it has none. rows: by time."""
-    last: dict[str, dict[str, tuple[int, int, int]]] = {}  # currency -> account -> equity, capital, unrealized
-    best: dict[str, int] = {}
-    for ts, group in groupby(rows, key=itemgetter("ts")):
-        for row in group:
-            if row["capital"] is not None:  # of a release that did not record it
-                figures = (units_of(row["equity"]), units_of(row["capital"]), units_of(row["unrealized"]))
-                last.setdefault(row["currency"], {})[row["account"]] = figures
-        for currency, accounts in sorted(last.items()):
-            worth, capital, unrealized = map(sum, zip(*accounts.values(), strict=True))
-            best[currency] = max(best.get(currency, worth - capital), worth - capital)
-            peak = best[currency] + capital
-            yield {
-                "ts": ts,
-                "currency": currency,
-                "equity": exact(worth),
-                "capital": exact(capital),
-                "unrealized": exact(unrealized),
-                "drawdown": (peak - worth) / peak if peak > 0 else 0.0,
-            }
-
-
-def risk(records: Records) -> list[dict[str, Any]]:
-    """Returns a row by account and currency that something settles in, as it is now. delta: signed notional of all
-    positions, and the worth of coins; utilization: margin at the account's leverage over equity; drawdown: from the
-    highest equity of a full minute, deposits and withdrawals apart. Shares are of 1; None: equity is not above 0."""
-    table = metadata.tables["record_risk"]
-    wanted = sa.select(table).where(table.c.slot == TOTAL).order_by(table.c.account, table.c.currency)
-    return [_shown(row) for row in records.rows(wanted)]

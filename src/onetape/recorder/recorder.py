@@ -18,13 +18,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from onetape.accounts.entries import TOTAL
-from onetape.hub.options import hub_journal
+from onetape.model.money import money_text, text_units
 from onetape.model.time import DAY
+from onetape.options.hub import hub_journal
+from onetape.options.recorder import GATEWAYS, note_recorded
 from onetape.recorder.batch import DayKey, FillKey, HourKey, Row
 from onetape.recorder.hub_quotes import HubQuotes
-from onetape.recorder.options import GATEWAYS, note_recorded
 from onetape.recorder.projection import ENDED, READ, Projection
-from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, add, metadata, replace
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.segments import is_tape
@@ -217,8 +217,8 @@ def _add_sums(
         if key not in cached:
             wanted = sa.select(table.c.amount_exact).where(*(c == v for c, v in zip(keys, key, strict=True)))
             found = connection.execute(wanted).scalar()
-            cached[key] = 0 if found is None else units_of(str(found))
+            cached[key] = 0 if found is None else text_units(str(found))
         cached[key] += amount
         values = dict(zip((c.name for c in keys), key, strict=True))
-        rows[key] = {**values, "amount_exact": exact(cached[key])}
+        rows[key] = {**values, "amount_exact": money_text(cached[key])}
     replace(connection, name, rows)

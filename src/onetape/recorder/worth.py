@@ -16,28 +16,12 @@ from onetape.accounts.booking import Booking
 from onetape.accounts.entries import MAIN, TOTAL, Outside
 from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
-from onetape.model.money import MONEY_DECIMALS, divide_half_even
+from onetape.model.money import divide_half_even, money_text
 
-__all__ = ["CAPITAL", "Figures", "Worth", "WorthRecord", "exact", "units_of"]
+__all__ = ["CAPITAL", "Figures", "Worth", "WorthRecord"]
 
 CAPITAL: Final = ("opening", "transfer", "allocation")  # kinds of income that are no result
-_UNIT: Final = 10**MONEY_DECIMALS
 Key = tuple[int, str]  # slot (TOTAL: the account), asset or currency
-
-
-def exact(units: int) -> str:
-    """Amount of 1e-18 as exact decimal text."""
-    if not units:
-        return "0"
-    whole, rest = divmod(abs(units), _UNIT)
-    text = f"{whole}.{rest:0{MONEY_DECIMALS}d}".rstrip("0") if rest else str(whole)
-    return f"-{text}" if units < 0 else text
-
-
-def units_of(text: str) -> int:
-    """Units of 1e-18 of what `exact` has written."""
-    whole, _, rest = text.partition(".")
-    return int(whole + rest.ljust(MONEY_DECIMALS, "0"))
 
 
 class WorthRecord(msgspec.Struct):
@@ -174,12 +158,12 @@ class Worth:
                 slot,
                 {
                     "currency": currency,
-                    "equity": exact(equity),
-                    "balance": exact(each.balance),
-                    "coins": exact(each.coins),
-                    "capital": exact(capital),
-                    "unrealized": exact(each.unrealized),
-                    "delta": exact(each.net),
+                    "equity": money_text(equity),
+                    "balance": money_text(each.balance),
+                    "coins": money_text(each.coins),
+                    "capital": money_text(capital),
+                    "unrealized": money_text(each.unrealized),
+                    "delta": money_text(each.net),
                     "utilization": None if leverage is None else leverage / self._leverage,
                     "leverage": leverage,
                     "drawdown": (peak - equity) / peak if peak > 0 else 0.0,

@@ -20,17 +20,14 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.clients.gateway import GatewayClient
+from onetape.clients.shared_gateway import check_followed, starting, wait_for_others
 from onetape.engine.incarnations import REPLAY, actions_of
 from onetape.engine.parameters import coerced, parameters_of
 from onetape.engine.plan import History
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.exchange.options import VenueOptions, simulated_account
-from onetape.gateway.bridge_options import bridge_of, simulated_kind
-from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import FeeAssetOptions, GatewayOptions, WithdrawalTarget
-from onetape.gateway.shared_gateway import check_followed, starting, wait_for_others
-from onetape.guardian.options import GUARDIAN, guarded_account, guardian_options, has_guardian
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
 from onetape.ipc.process_ids import noted_child
@@ -50,6 +47,9 @@ from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, Config, VenueConfig
 from onetape.model.symbol import at_exchange, exchange_of, parse_symbol
 from onetape.model.time import parse_duration
+from onetape.options.bridge import bridge_of, simulated_kind
+from onetape.options.gateway import FeeAssetOptions, GatewayOptions, WithdrawalTarget
+from onetape.options.guardian import GUARDIAN, guarded_account, guardian_options, has_guardian
 from onetape.orders.calls import MASTER, Destination
 from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.preflight import CHECKED, check_open, keys_of, look, preflight, target_of

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from onetape.collector.options import collector_journal
 from onetape.engine.parameters import coerced, parameters_of
 from onetape.engine.plan import LiveRobot
 from onetape.model.home import gateway_journal
 from onetape.model.symbol import is_unified
+from onetape.options.collector import collector_journal
 
 __all__ = ["hub_of", "live_inputs", "with_market"]
 

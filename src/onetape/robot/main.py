@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape import _core
+from onetape.clients.gateway import GatewayClient
+from onetape.clients.shared_gateway import check_followed
 from onetape.engine.parameters import coerced
-from onetape.gateway.client import GatewayClient
-from onetape.gateway.shared_gateway import check_followed
 from onetape.ipc.process import run_process
 from onetape.ipc.scheduling import take_short_slices
 from onetape.model.errors import BadConfig, StrategyError

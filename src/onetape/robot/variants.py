@@ -27,6 +27,7 @@ from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import READ_AT_START, Session
 from onetape.model.enums import EventType
 from onetape.model.errors import BadConfig, ProcessDown
+from onetape.model.home import variants_file
 from onetape.model.sections import TWIN
 from onetape.replay.repeating import instrument_overrides, strategy_of
 from onetape.robot.options import run_journal
@@ -36,18 +37,13 @@ from onetape.runs.recording import begin_run, run_folder, run_uuid
 from onetape.tape.journal import JournalReader
 from onetape.tape.payloads import fields
 
-__all__ = ["Variants", "params_of_variant", "variants_file"]
+__all__ = ["Variants", "params_of_variant"]
 
 RUN_WITHIN_S: Final = 30.0  # for the robot's run to be there
 FRAMES_AT_ONCE: Final = 20_000  # of one variant, before the others and the signals have their turn
 PART_MAX: Final = 10_000  # frames of the other tapes
 _TAKEN: Final = fields("input", "source", "first_sequence", "count")
 _COMMAND, _INPUT, _PARAMS = EventType.COMMAND.id, EventType.INPUT.id, EventType.PARAMS.id
-
-
-def variants_file(home: Path, robot: str) -> Path:
-    """Returns the file that says where the runs are: {"live": run, "variants": {name: {"run": .., "params": ..}}}."""
-    return home / "run" / f"variants-{robot}.json"
 
 
 def params_of_variant(strategy: type[Any], live: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

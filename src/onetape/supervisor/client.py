@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.collector.options import collectors_of
 from onetape.ipc.local_socket import connect
 from onetape.ipc.process_ids import LeftProcess, left_by_commands, start_time
 from onetape.model.errors import (
@@ -30,6 +29,7 @@ from onetape.model.errors import (
     rebuilt,
 )
 from onetape.model.sections import OPERATOR, Config
+from onetape.options.collector import collectors_of
 from onetape.preflight.configured import secret_places
 from onetape.security.private import private_folder
 from onetape.security.tokens import make_token

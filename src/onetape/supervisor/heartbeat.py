@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from onetape.collector.options import collector_journal
-from onetape.control.options import control_journal
-from onetape.guardian.options import guardian_journal
-from onetape.hub.options import hub_journal
 from onetape.model.errors import OnetapeError
-from onetape.model.home import gateway_journal
-from onetape.recorder.options import recorder_journal
+from onetape.model.home import gateway_journal, guardian_journal
+from onetape.options.collector import collector_journal
+from onetape.options.control import control_journal
+from onetape.options.hub import hub_journal
+from onetape.options.recorder import recorder_journal
 from onetape.robot.options import run_journal
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.start import process_journal

@@ -14,14 +14,14 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.control.options import CONTROL, has_control
 from onetape.dashboard.options import DASHBOARD, has_dashboard
-from onetape.guardian.options import GUARDIAN, STANDBY, has_guardian
-from onetape.hub.options import HUB, has_hub
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.model.sections import TELEGRAM, Config
 from onetape.model.time import format_time, parse_time
-from onetape.recorder.options import RECORDER, has_recorder
+from onetape.options.control import CONTROL, has_control
+from onetape.options.guardian import GUARDIAN, STANDBY, has_guardian
+from onetape.options.hub import HUB, has_hub
+from onetape.options.recorder import RECORDER, has_recorder
 from onetape.supervisor.log import ON_TAPE, SYSTEM_LOG, log_files
 from onetape.tape.inspect import look_back
 from onetape.tape.journal import JournalReader

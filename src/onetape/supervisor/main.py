@@ -10,16 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onetape.control.options import CONTROL, has_control
 from onetape.dashboard.options import DASHBOARD, has_dashboard
-from onetape.guardian.options import has_guardian
-from onetape.hub.options import has_hub
 from onetape.ipc.process import raise_file_limit
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import TELEGRAM, Config
 from onetape.model.typed import from_json
+from onetape.options.control import CONTROL, has_control
+from onetape.options.guardian import has_guardian
+from onetape.options.hub import has_hub
+from onetape.options.recorder import has_recorder
 from onetape.preflight.configured import clean_environ, is_simulated
-from onetape.recorder.options import has_recorder
 from onetape.security.confine import confine
 from onetape.security.private import private_folder
 from onetape.store.config import load_config

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from onetape.control.auth import Source
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
 from onetape.model.enums import EventType, Liquidity, OrderNews, RequestKind
@@ -29,6 +28,7 @@ from onetape.security.tokens import make_token
 from onetape.supervisor.heartbeat import journal_of
 from onetape.tape.journal import Frame
 from onetape.tape.payloads import fields
+from onetape.web.auth import Source
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -7,11 +7,11 @@ from typing import Final
 
 import msgspec
 
-from onetape.control.options import CONTROL
 from onetape.dashboard.options import DASHBOARD
-from onetape.guardian.options import GUARDIAN
 from onetape.model.home import supervisor_journal
 from onetape.model.sections import TELEGRAM, Config, RetentionConfig
+from onetape.options.control import CONTROL
+from onetape.options.guardian import GUARDIAN
 from onetape.supervisor.parts import SINGLE
 
 __all__ = [

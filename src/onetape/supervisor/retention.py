@@ -15,7 +15,7 @@ from typing import Final
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import CONTROL, Config, RetentionConfig
 from onetape.model.time import SECOND, parse_duration
-from onetape.recorder.options import forget_recorded, has_recorder, unrecorded_from
+from onetape.options.recorder import forget_recorded, has_recorder, unrecorded_from
 from onetape.tape.prune import compress, prune
 from onetape.tape.segments import is_tape
 

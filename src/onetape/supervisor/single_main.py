@@ -26,20 +26,20 @@ from onetape.exchange.options import VenueOptions
 from onetape.exchange.server import LOOPBACK, VenueServer, opened, ready_line
 from onetape.gateway.bridge_process import bridged
 from onetape.gateway.gateway import Gateway
-from onetape.gateway.options import GatewayOptions
 from onetape.ipc.process import run_process
 from onetape.ipc.scheduling import take_short_slices
 from onetape.model.errors import OnetapeError, VenueUnavailable
 from onetape.model.typed import from_json
+from onetape.options.gateway import GatewayOptions
 from onetape.robot.control import RobotControl
 from onetape.robot.control_tape import RobotTape
 from onetape.robot.live import still_working, working_text
-from onetape.robot.live_single import LocalGateway, Single, drained
 from onetape.robot.main import begun, halted_words, live_options, section_of
 from onetape.robot.options import RobotOptions
 from onetape.robot.robot_run import RobotRun
 from onetape.security.confine import confine
 from onetape.supervisor.child import ChildFiles
+from onetape.supervisor.live_single import LocalGateway, Single, drained
 from onetape.supervisor.options import SingleOptions
 from onetape.supervisor.parts import FAILED, RUNNING, STARTING, STOPPED, Parts
 from onetape.supervisor.restart_rules import Child

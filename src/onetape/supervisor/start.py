@@ -15,14 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.collector.options import collector_options, collectors_of, venue_feed_options
-from onetape.control.options import CONTROL, ControlOptions, control_options, has_control
 from onetape.dashboard.options import DASHBOARD, DashboardOptions, dashboard_options, has_dashboard
 from onetape.exchange.options import VenueOptions, simulated_account
-from onetape.gateway.hub_market import HubOfGateway
-from onetape.gateway.options import GatewayOptions
-from onetape.guardian.options import GUARDIAN, STANDBY, GuardianOptions, guarded_account, guardian_options, has_guardian
-from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_journal, hub_options
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS
 from onetape.model.errors import BadInput, OnetapeError
@@ -32,9 +26,14 @@ from onetape.model.sections import TELEGRAM, Config
 from onetape.model.symbol import exchange_of
 from onetape.model.time import HOUR, SECOND, parse_duration
 from onetape.model.typed import from_json
+from onetape.options.collector import collector_options, collectors_of, venue_feed_options
+from onetape.options.control import CONTROL, ControlOptions, control_options, has_control
+from onetape.options.gateway import GatewayOptions, HubOfGateway
+from onetape.options.guardian import GUARDIAN, STANDBY, GuardianOptions, guarded_account, guardian_options, has_guardian
+from onetape.options.hub import HUB, brought_by_hub, has_hub, hub_journal, hub_options
+from onetape.options.recorder import RECORDER, has_recorder, recorder_options
 from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.preflight import market_of
-from onetape.recorder.options import RECORDER, has_recorder, recorder_options
 from onetape.robot.options import RobotOptions, VariantsOptions, robot_options, symbols_at, traded_venues
 from onetape.security.secrets import read_secret
 from onetape.security.tokens import grant_of
@@ -210,7 +209,7 @@ class Starter:
     # --- venues -----------------------------------------------------------------------------------
 
     def _venue(self, name: str, *, is_first: bool) -> VenueOptions:
-        from onetape.gateway.bridge_options import simulated_kind
+        from onetape.options.bridge import simulated_kind
 
         venue = self.config.venues[name]
         accounts = {of: each for of, each in self.config.accounts.items() if each.venue == name}
@@ -361,7 +360,7 @@ class Starter:
             venue = self.config.venues[self.config.accounts[account].venue]
             if not wanted and is_simulated(venue):
                 from onetape.exchange.venues import VENUES
-                from onetape.gateway.bridge_options import simulated_kind
+                from onetape.options.bridge import simulated_kind
 
                 wanted = dict.fromkeys(VENUES[simulated_kind(venue.kind)].symbols)
             wanted |= dict.fromkeys(self._common(self.config.accounts[account].venue))

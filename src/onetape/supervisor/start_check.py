@@ -20,12 +20,7 @@ from typing import Final
 
 import msgspec
 
-from onetape.collector.options import collector_options, collectors_of, venue_feed_options
-from onetape.control.options import CONTROL, control_options, has_control
-from onetape.control.tokens import TokenStore
 from onetape.dashboard.options import DASHBOARD, dashboard_options, has_dashboard
-from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
-from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_options
 from onetape.ipc.names import process_socket
 from onetape.model.enums import Kind
 from onetape.model.errors import (
@@ -43,12 +38,16 @@ from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config, Co
 from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
 from onetape.model.typed import from_json
 from onetape.model.unbuilt import unbuilt
+from onetape.options.collector import collector_options, collectors_of, venue_feed_options
+from onetape.options.control import CONTROL, control_options, has_control
+from onetape.options.guardian import GUARDIAN, guardian_options, has_guardian
+from onetape.options.hub import HUB, brought_by_hub, has_hub, hub_options
+from onetape.options.recorder import RECORDER, has_recorder, recorder_options
 from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
 from onetape.preflight.rails import check_rails
 from onetape.projections.once import Once
-from onetape.recorder.options import RECORDER, has_recorder, recorder_options
 from onetape.robot.options import (
     LOAD_WITHIN_S,
     Checked,
@@ -64,6 +63,7 @@ from onetape.supervisor.added_robots import added_at
 from onetape.supervisor.fork_server import is_readable
 from onetape.supervisor.options import has_metrics
 from onetape.telegram.options import check_telegram
+from onetape.web.tokens import TokenStore
 
 __all__ = ["check_clock", "check_home", "check_ports", "check_process", "check_start", "refuse"]
 
@@ -449,7 +449,7 @@ def _unlisted(config: Config, account: AccountConfig, symbols: list[str], folder
     venue = config.venues[account.venue]
     if is_simulated(venue):
         from onetape.exchange.venues import VENUES
-        from onetape.gateway.bridge_options import simulated_kind
+        from onetape.options.bridge import simulated_kind
 
         facts = VENUES.get(simulated_kind(venue.kind))
         return set(symbols) - set(facts.symbols) if facts is not None else ()

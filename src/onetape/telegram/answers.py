@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from onetape.gateway.client import GatewayClient
-from onetape.gateway.halts_client import halts
+from onetape.clients.gateway import GatewayClient
+from onetape.clients.halts import halts
 from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.names import process_socket
 from onetape.ipc.operator import robots_now
@@ -18,7 +18,7 @@ from onetape.model.sections import Config
 from onetape.model.time import DAY, SECOND
 from onetape.notify.past_alerts import ALERTS_MAX, alert_rows, past_alerts
 from onetape.projections.account_views import positions, summary
-from onetape.recorder.read import ledger, result_of
+from onetape.store.record_queries import ledger, result_of
 from onetape.store.records import Records
 from onetape.telegram.options import TelegramOptions
 

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from onetape.gateway.by_hand_client import ByHand
+from onetape.clients.by_hand import ByHand
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import DiskFull, OnetapeError, ServiceTimeout
 from onetape.model.shown import shown

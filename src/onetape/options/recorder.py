@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -12,13 +13,13 @@ from onetape.model.config import SECRET_FORMS, parse_share
 from onetape.model.money import money, money_units
 from onetape.model.sections import AccountAlertsConfig, Config, NotifyConfig
 from onetape.model.time import parse_duration
-from onetape.recorder.limits import Limits
 from onetape.security.secrets import read_secret
 from onetape.tape.prune import pin, pins, unpin
 
 __all__ = [
     "GATEWAYS",
     "RECORDER",
+    "Limits",
     "RecorderOptions",
     "forget_recorded",
     "has_recorder",
@@ -32,6 +33,26 @@ RECORDER: Final = "recorder"  # the process, its kind and its journal
 GATEWAYS: Final = "gateway-"  # how names of the journals begin that it reads
 _PIN: Final = "process:recorder"  # of what it has not read yet
 DEFAULT_URL: Final = "sqlite:///store.db"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The limits of one account. delta: currency -> decimal text; shares of 1, 0: none."""
+
+    delta: dict[str, str] = {}
+    utilization: float = 0.0
+    drawdown: float = 0.0
+
+    def of(self, row: Mapping[str, Any]) -> Iterator[tuple[str, Decimal, Decimal]]:
+        """(kind, figure, limit) of a row of `record_risk`."""
+        if most := self.delta.get(row["currency"]):
+            yield "delta", abs(Decimal(row["delta"])), Decimal(most)
+        if self.utilization:
+            used = row["utilization"]
+            if used is None:  # there is nothing to cover it, or nothing at all
+                used = "Infinity" if Decimal(row["equity"]) < 0 else 0
+            yield "utilization", Decimal(str(used)), Decimal(str(self.utilization))
+        if self.drawdown:
+            yield "drawdown", Decimal(str(row["drawdown"])), Decimal(str(self.drawdown))
 
 
 class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):

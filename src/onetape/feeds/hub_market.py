@@ -25,26 +25,18 @@ from onetape._core import FLAG_SOURCE_SHIFT, FLAG_SYNTHETIC
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE, SECOND
+from onetape.options.gateway import HubOfGateway
 from onetape.orders.managed import HealthOut
 from onetape.tape.incarnation import Incarnation
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 from onetape.venues.live_market import NO_TOP, Top
 
-__all__ = ["HubMarket", "HubOfGateway"]
+__all__ = ["HubMarket"]
 
 LOOK_BACK: Final = MINUTE  # at its first look: the newest values of what trades, and who is who
 SILENT_MAX: Final = SECOND // 2  # attended, without a sign of the hub's life
 SYNTHETIC: Final = "synthetic"
-
-
-class HubOfGateway(msgspec.Struct, frozen=True, kw_only=True):
-    """Says how a gateway reads the hub. journal: the hub's. symbols: whose market it is to bring. stale_ns: how late
-    what it writes may be read."""
-
-    journal: str
-    symbols: list[str]
-    stale_ns: int = 2 * SECOND
 
 
 @dataclass(slots=True)

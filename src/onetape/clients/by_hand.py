@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.gateway.by_hand_prices import Extreme, Market, interval_of, needs_market, orders_of
-from onetape.gateway.client import GatewayClient
+from onetape.clients.by_hand_prices import Extreme, Market, interval_of, needs_market, orders_of
+from onetape.clients.gateway import GatewayClient
 from onetape.ipc.operator import send_command
 from onetape.model.decimals import scaled
 from onetape.model.enums import EventType

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from onetape.control.listening import tls_files
-from onetape.control.tokens import TokenStore
 from onetape.model.errors import BadConfig
 from onetape.model.sections import CONTROL, Config
+from onetape.web.listening import tls_files
+from onetape.web.tokens import TokenStore
 
 __all__ = ["CONTROL", "ControlOptions", "control_journal", "control_options", "has_control"]
 

@@ -21,13 +21,13 @@ from typing import Any, Final
 import uvloop
 
 from onetape import _core
+from onetape.clients.gateway import GatewayClient, checked
 from onetape.gateway.bridge_process import bridged
-from onetape.gateway.client import GatewayClient, checked
 from onetape.gateway.gateway import Gateway
-from onetape.gateway.options import GatewayOptions
 from onetape.ipc.scheduling import take_short_slices
 from onetape.ipc.stop_signals import stop_signals
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown, VenueUnavailable
+from onetape.options.gateway import GatewayOptions
 from onetape.robot.live import (
     DRAIN_S,
     LiveOptions,

@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
-from onetape.collector.options import collector_journal, hub_journal
 from onetape.model.errors import BadConfig
 from onetape.model.sections import HUB, Config
 from onetape.model.time import parse_duration
+from onetape.options.collector import collector_journal, hub_journal
 
 __all__ = ["HUB", "HubOptions", "SourceOptions", "brought_by_hub", "has_hub", "hub_journal", "hub_options"]
 

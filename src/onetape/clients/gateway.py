@@ -7,11 +7,11 @@ import socket
 from pathlib import Path
 from typing import Any, Final
 
-from onetape.gateway.options import gateway_socket
 from onetape.ipc.local_socket import connect
 from onetape.model.errors import BY_CODE, ProcessDown
 from onetape.model.home import decoded, gateway_journal
 from onetape.model.sections import OPERATOR
+from onetape.options.gateway import gateway_socket
 from onetape.security.tokens import make_token, read_token
 
 __all__ = ["GatewayClient", "checked", "decision_ages"]

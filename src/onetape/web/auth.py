@@ -8,11 +8,10 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from onetape.control.routes import Scope
-from onetape.control.tokens import ANONYMOUS, PAGES, Grant, TokenStore
 from onetape.model.errors import PermissionDenied
 from onetape.model.sections import ControlConfig, DashboardConfig
 from onetape.venues.hosts import is_loopback
+from onetape.web.tokens import ANONYMOUS, PAGES, Grant, Scope, TokenStore
 
 __all__ = ["Entrance", "Source", "Unauthenticated", "check_scope"]
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import msgspec
 
 from onetape.accounts.transfers import SETTLED_AFTER
-from onetape.gateway.bridge_options import BridgeOptions
-from onetape.gateway.hub_market import HubOfGateway
 from onetape.ipc.names import process_socket
 from onetape.model.proxy import Proxy
 from onetape.model.time import SECOND
+from onetape.options.bridge import BridgeOptions
 from onetape.orders.calls import Destination
 
-__all__ = ["GatewayOptions", "WithdrawalTarget", "gateway_socket"]
+__all__ = ["GatewayOptions", "HubOfGateway", "WithdrawalTarget", "gateway_socket"]
 
 
 def gateway_socket(home: Path, account: str) -> Path:
@@ -36,6 +35,15 @@ class WithdrawalTarget(msgspec.Struct, frozen=True, kw_only=True):
     venue: str
     wallet: str
     to: dict[str, Destination]
+
+
+class HubOfGateway(msgspec.Struct, frozen=True, kw_only=True):
+    """Says how a gateway reads the hub. journal: the hub's. symbols: whose market it is to bring. stale_ns: how late
+    what it writes may be read."""
+
+    journal: str
+    symbols: list[str]
+    stale_ns: int = 2 * SECOND
 
 
 class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from onetape.gateway.options import gateway_socket
 from onetape.model.errors import BadConfig, ProcessDown
+from onetape.options.gateway import gateway_socket
 from onetape.security.private import private_folder
 
 __all__ = ["check_followed", "starting", "wait_for_others"]

@@ -15,11 +15,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 import msgspec
 
-from onetape.control.routes import Scope
 from onetape.ipc.token_cache import TokenCache
 from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, UsageError
 from onetape.model.sections import CONTROL, DASHBOARD, OPERATOR
@@ -27,7 +26,9 @@ from onetape.model.time import DAY
 from onetape.model.typed import from_json
 from onetape.security.private import private_folder
 
-__all__ = ["ANONYMOUS", "AUTO", "NOBODY", "SCOPES", "Grant", "TokenStore"]
+__all__ = ["ANONYMOUS", "AUTO", "NOBODY", "SCOPES", "Grant", "Scope", "TokenStore"]
+
+Scope = Literal["read", "trade", "admin", "kill"]
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 PREFIX: Final = "ot_"  # so that who scans for secrets finds one

@@ -9,17 +9,14 @@ from typing import Final
 
 import msgspec
 
-from onetape.gateway.guardian_pulse import guardian_journal
-from onetape.gateway.hub_market import HubOfGateway
-from onetape.gateway.options import GatewayOptions
-from onetape.guardian.events import GuardianSettings, Rules
-from onetape.guardian.stale_orders import StaleRule, StaleRules
 from onetape.model.config import parse_amount, parse_share
 from onetape.model.enums import TriggerBy
 from onetape.model.errors import BadConfig
 from onetape.model.proxy import Proxy
 from onetape.model.sections import GUARDIAN, Config, GuardedSymbolConfig, GuardianConfig, HaltsConfig
 from onetape.model.time import parse_duration
+from onetape.options.gateway import GatewayOptions, HubOfGateway
+from onetape.options.guardian_rules import GuardianSettings, Rules, StaleRule, StaleRules
 from onetape.security.secrets import read_secret
 
 __all__ = [
@@ -28,7 +25,6 @@ __all__ = [
     "AccountOptions",
     "GuardianOptions",
     "guarded_account",
-    "guardian_journal",
     "guardian_options",
     "has_guardian",
 ]

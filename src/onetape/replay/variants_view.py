@@ -12,9 +12,9 @@ import msgspec
 from onetape.engine.actions import read_actions
 from onetape.model.enums import EventType
 from onetape.model.errors import BadConfig
+from onetape.model.home import variants_file
 from onetape.model.sections import TWIN, Config
 from onetape.replay.parity import compare_orders
-from onetape.robot.variants import variants_file
 from onetape.tape.journal import JournalReader
 
 __all__ = ["variants_of"]

@@ -1,0 +1,1 @@
+"""Clients of processes: who asks one for something imports none."""

@@ -1,0 +1,66 @@
+"""The rules by which a guardian protects positions and ends stale orders, as its configuration gives them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from onetape.market.confirmed_price import SETTLES
+from onetape.model.enums import TriggerBy
+
+__all__ = ["GuardianSettings", "Rules", "StaleRule", "StaleRules"]
+
+DISTANCES: Final = tuple(map(Decimal, ("0.05", "0.055", "0.06", "0.065", "0.07")))
+ANY: Final = "*"  # the rule of tags that have none of their own
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """The protective levels of one symbol. distances: of the levels, as shares of the entry price, ascending.
+    hard_stop: at which the position is closed, 0: there is none. look_back: ns before a position is seen, whose low no
+    level is farther than, of a short the high, and `beyond` that, a share of it; 0: there is none. targets: distances
+    of take-profits, ascending; with look_back none is farther than the high, of a short the low."""
+
+    distances: tuple[Decimal, ...] = DISTANCES
+    hard_stop: Decimal = Decimal("0.07")
+    look_back: int = 0
+    beyond: Decimal = Decimal(0)
+    targets: tuple[Decimal, ...] = ()
+
+
+class GuardianSettings(msgspec.Struct, frozen=True):
+    """The settings of the guardian. total_loss: of all that is unrealised, by settle currency; at which all is closed.
+    symbols: those that have rules of their own. confirm: ns for which one kind of message has to tell a price before
+    it counts: as of `ConfirmedPrice`."""
+
+    rules: Rules = Rules()
+    symbols: dict[str, Rules] = {}
+    total_loss: dict[str, Decimal] = {}
+    trigger_by: TriggerBy = TriggerBy.LAST
+    confirm: int = SETTLES
+
+    def of(self, symbol: str) -> Rules:
+        return self.symbols.get(symbol, self.rules)
+
+
+class StaleRule(msgspec.Struct, frozen=True):
+    """When orders of one tag are stale, and what is done then. cancel_after, take_after: ns since the order was placed,
+    0: never. share: of what is left of it; within: how far beyond the best price of its own side it may take: a buyer
+    above the best bid, a seller below the best ask."""
+
+    cancel_after: int = 0
+    take_after: int = 0
+    share: Decimal = Decimal("0.3")
+    within: Decimal = Decimal("0.002")
+
+
+class StaleRules(msgspec.Struct, frozen=True):
+    """The rules of orders that worked too long, by tag. orphans_after: ns for which an order with a trigger has nothing
+    to close, 0: it may for ever."""
+
+    tags: dict[str, StaleRule] = {}
+    orphans_after: int = 0
+
+    def of(self, tag: str) -> StaleRule:
+        return self.tags.get(tag) or self.tags.get(ANY, StaleRule())
