@@ -16,9 +16,11 @@ from onetape.model.catalogue import find
 from onetape.model.enums import RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.gate import Gate, Limits
+from onetape.orders.halts import Halts
 from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.trading_state import Surroundings
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -37,7 +39,17 @@ class Desk:
         self.manager = OrderManager(protocol)
         self.manager.references[SYMBOL] = MIDDLE
         limits = Limits(position_max={SYMBOL: 10**9})
-        self.gate = Gate(self.manager, {SYMBOL: instrument}, limits, ready=True)
+        around = Surroundings(
+            strategy_of=lambda robot: "main",
+            takes_off_own=lambda *_: True,
+            adds_to_own=lambda *_: True,
+            silent_ns=lambda symbol: 0,
+            silent_max_ns=lambda symbol: 0,
+            decision_max_ns=0,
+            in_front=lambda *_: 0,
+            is_guarded=False,
+        )
+        self.gate = Gate(self.manager, {SYMBOL: instrument}, limits, Halts(), around, ready=True)
         now = time.time_ns()
         for number in range(count):
             side = (Side.BUY, Side.SELL)[number % 2]

@@ -21,13 +21,16 @@ from onetape.model.ids import client_id
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.gate import Gate
+from onetape.orders.halts import Halts
 from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.reports import BalanceReport, FillReport, OrderStatusReport
+from onetape.orders.trading_state import Limits
 from onetape.tape.journal import JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.trading import KrakenSpotProtocol
+from orders.surroundings import OPEN
 from orders.test_working import PAIRS
 from worlds.gateway_money import options_of
 
@@ -90,7 +93,7 @@ class Funded(AbstractContextManager):
             wall=lambda: self.now,
         )
         self.money.recover()
-        self.gate = Gate(self.manager, self.instruments, ready=True)
+        self.gate = Gate(self.manager, self.instruments, Limits(), Halts(), OPEN, ready=True)
         self.crossing: Crossing | None = None
         if crosses:
             self.crossing = Crossing(

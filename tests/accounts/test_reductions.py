@@ -4,6 +4,7 @@ position of its own sub-account over, whatever is filled, amended, refused or be
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -18,8 +19,10 @@ from onetape.model.order import OWN_REDUCING, REDUCE_ONLY
 from onetape.orders.calls import Purpose
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate
-from onetape.orders.halts import halt_of
+from onetape.orders.halts import Halts, halt_of
 from onetape.orders.outcome import Outcome
+from onetape.orders.trading_state import Limits
+from orders.surroundings import OPEN
 
 STOP = {"trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
 REDUCING = REDUCE_ONLY | OWN_REDUCING  # of the flags, beside which the kind of a trigger stands
@@ -117,8 +120,8 @@ def test_the_mark_stays_through_restarts_amendments_and_fills():
 
 def stopped(account: Account, level: int) -> Gate:
     """level: of a halt; 0: by the kill switch."""
-    gate = Gate(account.manager, {PERP: account.instrument}, ready=True)
-    gate.takes_off_own, gate.adds_to_own = account.reductions.takes_off, account.reductions.adds
+    around = replace(OPEN, takes_off_own=account.reductions.takes_off, adds_to_own=account.reductions.adds)
+    gate = Gate(account.manager, {PERP: account.instrument}, Limits(), Halts(), around, ready=True)
     account.manager.references[PERP] = 600_000
     if level:
         gate.halts.begin(halt_of({"level": level}, actor="guardian", account="main", time=NOW))

@@ -11,11 +11,10 @@ from control_worlds import CONTROL, Plane, plane
 
 from onetape.control import server
 from onetape.control.call import Call
-from onetape.control.models import ErrorReply
 from onetape.control.openapi import REFUSALS, document
 from onetape.model import errors as e
 from onetape.net import listener
-from onetape.web.refusals import CHAPTER, error_reply, status_of
+from onetape.web.refusals import CHAPTER, ErrorReply, error_reply, status_of
 from onetape.web.tokens import TokenStore
 
 CHAPTER_STATUS = [

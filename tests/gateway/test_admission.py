@@ -27,6 +27,7 @@ from onetape.orders.pre_trade.rules import RULES
 from onetape.orders.reports import AccountModeReport, BalanceReport
 from onetape.projections.robot_life import RobotLife
 from onetape.tape.journal import JournalWriter
+from orders.surroundings import surround
 from worlds.gateway_tapes import first_tape
 
 STEPS = 500
@@ -78,7 +79,7 @@ class Desk(Funded):
                 gate.is_deaf = not usual
             case 4:
                 silent = 0 if usual else rng.randrange(5 * SECOND)
-                gate.silent_ns = lambda _: silent
+                surround(gate, silent_ns=lambda _: silent)
             case 5:
                 self.manager.hear([AccountModeReport(not usual, False, rng.random() < 0.9, False)], self.now)
             case 6:
@@ -106,7 +107,7 @@ class Desk(Funded):
                     subject |= rng.choice(({}, {"level": 1}, {"level": 3}))
                     gate.halts.begin(halt_of(subject, actor="guardian", account="main", time=self.now))
             case 10:
-                gate.is_guarded = not usual
+                surround(gate, is_guarded=not usual)
             case 11:
                 gate.halts.protect(next(iter(self.symbols.values())), 0 if usual else self.now)
             case _:

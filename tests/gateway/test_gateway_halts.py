@@ -24,6 +24,7 @@ from onetape.model.time import SECOND
 from onetape.security.tokens import make_token, read_token
 from onetape.tape.journal import JournalReader, JournalWriter
 from orders.gate_desk import NOW, Desk
+from orders.surroundings import surround
 from waiting import wait_for
 from worlds.gateway_money import options_of
 from worlds.gateway_process import SYMBOL, configure, news_of
@@ -126,7 +127,7 @@ def test_without_a_guardian_that_watches_nothing_is_opened(world, tmp_path):
 @pytest.mark.parametrize("taken_after_s", [None, 9])
 def test_a_guardian_has_ten_seconds_to_come_before_its_absence_is_an_alert(taken_after_s, tmp_path):
     desk, said = Desk(), []
-    desk.gate.is_guarded = True
+    surround(desk.gate, is_guarded=True)
     with JournalWriter(tmp_path / "tape", durable=False) as writer:
         options = options_of()
         stops = Stops(desk.gate, first_tape(writer, []), options, say=said.append, wall=lambda: NOW)
@@ -178,7 +179,7 @@ def test_a_position_without_protection_is_not_added_to(world, tmp_path):
 @pytest.mark.parametrize("is_guarded", [False, True])
 def test_a_gateway_that_has_no_guardian_any_more_holds_nothing_back_for_its_word(is_guarded, tmp_path):
     desk, said = Desk(), []
-    desk.gate.is_guarded = is_guarded
+    surround(desk.gate, is_guarded=is_guarded)
     desk.gate.halts.protect(SYMBOL, NOW)
     with JournalWriter(tmp_path / "tape", durable=False) as writer:
         stops = Stops(desk.gate, first_tape(writer, []), options_of(), say=said.append, wall=lambda: NOW)

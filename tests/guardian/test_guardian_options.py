@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from exchange.venue_client import served
-from onetape.guardian.events import DISTANCES, Record
+from onetape.guardian.events import Record
 from onetape.guardian.guardian import Guardian
 from onetape.guardian.past_gateway import OrderNumbers
 from onetape.guardian.venue_reader import can_watch
@@ -20,7 +20,7 @@ from onetape.model.home import guardian_journal
 from onetape.model.time import SECOND
 from onetape.options.gateway import GatewayOptions
 from onetape.options.guardian import AccountOptions, GuardianOptions, guarded_account, guardian_options
-from onetape.options.guardian_rules import GuardianSettings
+from onetape.options.guardian_rules import DISTANCES, GuardianSettings
 from onetape.preflight.configured import clean_environ
 from onetape.store.config import parse_config
 from onetape.tape.journal import JournalReader

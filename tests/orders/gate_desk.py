@@ -9,6 +9,7 @@ from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderType, PositionSide, RequestKind, Side, TriggerBy, TriggerKind
 from onetape.model.order import OrderSpec
 from onetape.orders.gate import Gate, Limits
+from onetape.orders.halts import Halts
 from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
@@ -18,6 +19,7 @@ from onetape.orders.reports import BalanceReport, FillReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.trading import KrakenSpotProtocol
+from orders.surroundings import OPEN, surround
 
 PERP, SPOT = "binance:BTC/USDT:USDT", "kraken:BTC/USD"
 NOW = 1_795_000_000_000_000_000
@@ -47,7 +49,7 @@ class Desk:
             protocol.set_pairs(Pairs({"XXBTZUSD": PAIR}))
         self.manager = OrderManager(protocol)
         self.manager.references[symbol] = self.price(60_000)
-        self.gate = Gate(self.manager, {symbol: self.instrument}, Limits(**limits), ready=True)
+        self.gate = Gate(self.manager, {symbol: self.instrument}, Limits(**limits), Halts(), OPEN, ready=True)
         self.symbol, self.count = symbol, 0
 
     def price(self, price) -> int:
@@ -98,7 +100,7 @@ class Desk:
     def book(self, bid, size: int) -> None:
         """A quote of which only the bids are known."""
         best = self.price(bid), size
-        self.gate.in_front = lambda _, side, price: in_front(side, price, best=best, levels=())
+        surround(self.gate, in_front=lambda _, side, price: in_front(side, price, best=best, levels=()))
 
     def code(self, *words, **terms) -> int:
         """Of what is refused, 0 of what leaves."""

@@ -33,6 +33,7 @@ from onetape.orders.managed import NewsOut, Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import AccountModeReport, OrderStatusReport, StreamReport
 from orders.gate_desk import NOW, PERP, SPOT, UNIT, Desk
+from orders.surroundings import surround
 
 
 def killed(desk):
@@ -48,7 +49,7 @@ def deaf(desk):
 
 
 def silent(desk, seconds: float = 3):
-    desk.gate.silent_ns = lambda symbol: int(seconds * SECOND) * (symbol == desk.symbol)
+    surround(desk.gate, silent_ns=lambda symbol: int(seconds * SECOND) * (symbol == desk.symbol))
 
 
 def silent_and_long(desk, seconds: float = 3):
@@ -70,7 +71,7 @@ ROWS = {
     "a silent market": ({}, silent, ("buy", 10, 59_000), {}, StaleData),
     "a silent market, at any price": ({}, silent, ("buy", 10), {}, StaleData),
     "another market's silence": (
-        {}, lambda d: setattr(d.gate, "silent_ns", lambda s: SECOND * (s == SPOT)),
+        {}, lambda d: surround(d.gate, silent_ns=lambda s: SECOND * (s == SPOT)),
         ("buy", 10, 59_000), {}, 0),
     "a reduction while the account is not told": (
         {}, lambda d: (deaf(d), d.hold(10)), ("sell", 10, 59_000), {"reduce_only": True}, 0),
@@ -497,7 +498,7 @@ def test_a_purchase_reduces_nothing_on_spot():
     desk = Desk(SPOT)
     desk.own("USD", "100000")
     desk.hold(-10 * BTC)  # by our fills; coins of before are not known here
-    desk.gate.is_guarded = True
+    surround(desk.gate, is_guarded=True)
     assert desk.code("buy", BTC // 100, 60_000) == NoGuardian.code
     killed(desk)
     assert desk.code("buy", BTC // 100, 60_000) == Killed.code

@@ -9,6 +9,7 @@ from onetape.model.time import DAY, HOUR, SECOND
 from onetape.orders.calls import Purpose
 from onetape.orders.halts import Halts, Scope, halt_of
 from orders.gate_desk import NOW, PERP, SPOT, Desk
+from orders.surroundings import surround
 
 LOSS = {"rule": "4h 150 USDT", "loss": "150.00 USDT", "limit": "150 USDT"}
 
@@ -31,7 +32,7 @@ def halt(time: int = NOW, **fields):
 )
 def test_a_halt_stops_what_it_is_about_and_says_rule_figure_and_limit(fields, error):
     desk = Desk()
-    desk.gate.strategy_of = lambda robot: "a"
+    surround(desk.gate, strategy_of=lambda robot: "a")
     desk.gate.halts.begin(halt(**fields, **LOSS))
     refusal = desk.gate.refusal(desk.spec("buy", 10, 59_000), NOW, robot=1)
     assert (refusal.code if refusal else None) == (error.code if error else None)
@@ -68,7 +69,8 @@ def test_what_only_takes_off_what_is_held_passes_and_what_may_open_does_not(befo
         desk.gate.halts.begin(halt(symbol=PERP))
         error = BannedSymbol
     elif stop == "guardian":
-        desk.gate.is_guarded, error = True, NoGuardian
+        surround(desk.gate, is_guarded=True)
+        error = NoGuardian
     else:
         desk.gate.halts.protect(PERP, NOW)
         error = NotProtected
@@ -157,11 +159,12 @@ def test_a_halt_ends_at_its_nanosecond_whoever_looks():
 
 def test_a_lease_ends_at_its_nanosecond():
     desk = Desk()
-    desk.gate.is_guarded, desk.gate.halts.lease_until = True, NOW + SECOND
+    surround(desk.gate, is_guarded=True)
+    desk.gate.halts.lease_until = NOW + SECOND
     spec = desk.spec("buy", 10, 59_000)
     assert desk.gate.refusal(spec, NOW + SECOND - 1) is None
     assert desk.gate.refusal(spec, NOW + SECOND).code == NoGuardian.code
-    desk.gate.is_guarded = False
+    surround(desk.gate, is_guarded=False)
     assert desk.gate.refusal(spec, NOW + SECOND) is None
 
 

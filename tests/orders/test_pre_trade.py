@@ -48,6 +48,7 @@ from onetape.orders.pre_trade.rules import RULES, checks, refusal_of
 from onetape.orders.pre_trade.view import View
 from onetape.orders.reports import AccountModeReport
 from orders.gate_desk import NOW, PERP, SPOT, UNIT, Desk
+from orders.surroundings import surround
 
 DOCS = Path(__file__).parents[2] / "docs/concepts/live.md"
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -77,6 +78,10 @@ def on_gate(**values):
             setattr(desk.gate, name, value)
 
     return change
+
+
+def around_gate(**values):
+    return lambda desk: surround(desk.gate, **values)
 
 
 def leave(count: int, rate: int = 0):
@@ -122,7 +127,8 @@ def halted(**fields):
 
 
 def unguarded(desk):
-    desk.gate.is_guarded, desk.gate.halts.lease_until = True, NOW - 3 * SECOND
+    surround(desk.gate, is_guarded=True)
+    desk.gate.halts.lease_until = NOW - 3 * SECOND
 
 
 # What only takes off what is held passes these, though it does not say so.
@@ -147,9 +153,9 @@ ROWS = {
                       before=on_gate(ready=False)),
     "account stream": Row(StaleData, "silent", "tells", before=on_gate(is_deaf=True)),
     "market data": Row(StaleData, "silent for 3.0 s", "2.0 s",
-                       before=on_gate(silent_ns=lambda _: 3 * SECOND, silent_max_ns=lambda _: 2 * SECOND)),
+                       before=around_gate(silent_ns=lambda _: 3 * SECOND, silent_max_ns=lambda _: 2 * SECOND)),
     "decision age": Row(StaleData, "1.5 s", "1.0 s", view={"behind_ns": 3 * SECOND // 2},
-                        before=on_gate(decision_max_ns=SECOND)),
+                        before=around_gate(decision_max_ns=SECOND)),
     "unknown orders": Row(OrderOutcomeUnknown, "1", "0",
                           before=lambda d: d.lose("buy", 10, 59_000)),
     "order": Row(OrderInvalid, None, None, terms={"post_only": True, "type": OrderType.MARKET}),
@@ -285,7 +291,7 @@ def test_what_passes_shows_its_figures_too():
 def test_on_a_silent_market_the_venues_band_is_wider_for_a_reduction_alone(reduces, limit):
     desk = Desk()
     desk.hold(10)
-    desk.gate.silent_ns = lambda _: 3 * SECOND
+    surround(desk.gate, silent_ns=lambda _: 3 * SECOND)
     spec = desk.spec("sell", 10, 45_000, reduce_only=reduces)
     found = {each.rule: each for each in checks(View(desk.gate, spec, NOW))}
     assert (found["venue price band"].figure, found["venue price band"].limit) == ("25 %", limit)

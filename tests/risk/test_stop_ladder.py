@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.guardian.events import DISTANCES
 from onetape.model import catalogue
 from onetape.model.enums import OrderType, Side, TriggerBy, TriggerKind
 from onetape.model.order import OrderSpec
+from onetape.options.guardian_rules import DISTANCES
 from onetape.orders.filters import keeps_rules
 from onetape.risk.stop_ladder import LevelShares, distance_of, ladder_of, needs_ladder, protectable
 

@@ -48,6 +48,7 @@ from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.reports import BalanceReport, MoveReport, OrderStatusReport, VenueReport
+from onetape.orders.trading_state import Surroundings
 from onetape.projections.found import Found
 from onetape.projections.robot_life import RobotLife
 from onetape.venues.contract import TradingVenue
@@ -207,17 +208,21 @@ class GatewayCore:
         """Makes what a robot's order passes before it leaves."""
         manager, options, slot_of, market = self.manager, self.options, self.tape.parts.slot_of, self.market
         listed = {i.symbol: i for i in self.instruments}
-        gate = self.gate = Gate(manager, listed, limits)
-        gate.halts, gate.is_guarded = self.tape.state.halts, options.is_guarded
-        gate.hedge = options.hedge
         names = {slot: name for name, slot in options.subaccounts.items()}
-        gate.strategy_of = lambda robot: names.get(slot_of(robot), "main")
         reductions = self.money.reductions
-        gate.takes_off_own, gate.adds_to_own = reductions.takes_off, reductions.adds
+        around = Surroundings(
+            strategy_of=lambda robot: names.get(slot_of(robot), "main"),
+            takes_off_own=reductions.takes_off,
+            adds_to_own=reductions.adds,
+            silent_ns=market.silent_ns,
+            silent_max_ns=market.silent_max_ns,
+            decision_max_ns=options.stale_ns,
+            in_front=market.in_front,
+            is_guarded=options.is_guarded,
+        )
+        gate = self.gate = Gate(manager, listed, limits, self.tape.state.halts, around, hedge=options.hedge)
         self.stops = Stops(gate, self.tape, options, say=self.say, wall=lambda: self.wall)
         self.stops.open(self.now)
-        gate.silent_ns, gate.silent_max_ns = market.silent_ns, market.silent_max_ns
-        gate.in_front, gate.decision_max_ns = market.in_front, options.stale_ns
         self.listening = Listening(
             options.account, manager, gate, probe=int(self._venue.probe_s * SECOND), cut=self._shell.cut_stream
         )

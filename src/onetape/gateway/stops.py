@@ -52,11 +52,11 @@ class Stops:
         self._halts.expire(now)
         for halt in self._halts:
             self._say(_begun(halt))
-        if not self._gate.is_guarded:  # the guardian that has said so is gone, and nobody says when it is over
+        if not self._gate.around.is_guarded:  # the guardian that has said so is gone, and nobody says when it is over
             self._halts.unprotected.clear()
         for symbol, since in self._halts.unprotected.items():
             self._say(_bare(symbol, since))
-        self._lease_due = now + FIRST_LEASE_MAX if self._gate.is_guarded else 0
+        self._lease_due = now + FIRST_LEASE_MAX if self._gate.around.is_guarded else 0
 
     def restate(self, step: int) -> None:
         """Takes in that the clock was set by `step`, ns. Halts end at times that were given; a lease lasts as long."""
@@ -118,7 +118,7 @@ class Stops:
         most, within = self._executions
         if not most or not order.robot:
             return
-        strategy = self._gate.strategy_of(order.robot)
+        strategy = self._gate.around.strategy_of(order.robot)
         times = self._executed.setdefault(strategy, deque())
         times.append(now)
         while times[0] <= now - within:
@@ -171,11 +171,15 @@ class Stops:
         """Ends the lease: whoever held it does not watch; one that does takes it anew. now: the venue's time."""
         self._halts.lease_until = min(self._halts.lease_until, now)
         self._is_watched, self._lease_due = False, 0
-        if self._gate.is_guarded:
+        if self._gate.around.is_guarded:
             self._say(HealthOut("guardian", self._account, f"{why}: nothing new is opened", "critical"))
 
     def status(self) -> dict[str, Any]:
-        lease = {"until_ns": self._halts.lease_until, "epoch": self._halts.epoch, "wanted": self._gate.is_guarded}
+        lease = {
+            "until_ns": self._halts.lease_until,
+            "epoch": self._halts.epoch,
+            "wanted": self._gate.around.is_guarded,
+        }
         return {
             "halts": self.rows(),
             "unprotected": dict(self._halts.unprotected),

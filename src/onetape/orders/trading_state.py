@@ -19,7 +19,7 @@ from onetape.orders.halts import Halt, Halts, Level
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 
-__all__ = ["BURST_S", "Limits", "Rates", "TradingState"]
+__all__ = ["BURST_S", "Limits", "Rates", "Surroundings", "TradingState"]
 
 BURST_S: Final = 10  # over which a robot's rate is meant: what it did not use it may send at once
 
@@ -89,30 +89,41 @@ class Rates:
             self._due[robot] = max(self._due.get(robot, 0), now) + SECOND // rate
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Answers what the rules ask of others. Nothing has a default: what was forgotten would let orders through.
+
+    strategy_of: the sub-account that a robot trades with, by name.
+    takes_off_own, adds_to_own: whether a robot's order takes off, or adds to, its sub-account's own part of what the
+        account holds; the first with what can be filled of it and the order that it takes the place of.
+    silent_ns: for how long a symbol's market has been silent, ns, 0: it speaks. silent_max_ns: for how long it may be.
+    decision_max_ns: how old the market may be that an order was decided on, 0: as old as it likes.
+    in_front: what the book has at better prices than one, by symbol and side, 0: none is known.
+    is_guarded: nothing new may leave but while a guardian watches.
+    """
+
+    strategy_of: Callable[[int], str]
+    takes_off_own: Callable[[int, OrderSpec, int, Managed | None], bool]
+    adds_to_own: Callable[[int, OrderSpec], bool]
+    silent_ns: Callable[[str], int]
+    silent_max_ns: Callable[[str], int]
+    decision_max_ns: int
+    in_front: Callable[[str, Side, int], int]
+    is_guarded: bool
+
+
 @dataclass(slots=True)
 class TradingState:
-    """Holds what the rules of one account look at: limits, rates, the kill switch and the halt."""
+    """Holds what the rules of one account look at: limits, rates, and halts with the kill switch."""
 
     manager: OrderManager
     instruments: Mapping[str, Instrument]
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits
+    halts: Halts
+    around: Surroundings
     ready: bool = False  # reconciled, and the account's stream is there
-    halts: Halts = field(default_factory=Halts)  # with the kill switch
-    is_guarded: bool = False  # nothing new may leave but while a guardian watches
-    # The sub-account that a robot trades with, by name.
-    strategy_of: Callable[[int], str] = lambda _: "main"
-    # Whether a robot's order takes off, or adds to, its sub-account's own part of what the account holds.
-    takes_off_own: Callable[[int, OrderSpec, int, Managed | None], bool] = lambda *_: True
-    adds_to_own: Callable[[int, OrderSpec], bool] = lambda *_: True
     disk_full: bool = False  # the journal's next segment has no room
     is_deaf: bool = False  # the account's stream does not tell what happens, though it is connected
-    # For how long a symbol's market has been silent, ns; 0: it speaks.
-    silent_ns: Callable[[str], int] = lambda _: 0
-    # For how long it may be, ns.
-    silent_max_ns: Callable[[str], int] = lambda _: 0
-    decision_max_ns: int = 0  # how old the market may be that an order was decided on; 0: as old as it likes
-    # What the book has at better prices than one, by symbol and side; 0: none is known.
-    in_front: Callable[[str, Side, int], int] = lambda *_: 0
     rates: Rates = field(default_factory=Rates)
     hedge: bool | None = None  # the mode that the account has to be in; None: that in which it is found
 
@@ -130,7 +141,9 @@ class TradingState:
         hand is. On spot a purchase takes off nothing."""
         if not self.ready or spec.trigger_by is not TriggerBy.NONE:
             return False
-        return self._takes_off_account(spec, left, old) and (not owner or self.takes_off_own(owner, spec, left, old))
+        return self._takes_off_account(spec, left, old) and (
+            not owner or self.around.takes_off_own(owner, spec, left, old)
+        )
 
     def _takes_off_account(self, spec: OrderSpec, left: int, old: Managed | None) -> bool:
         if spec.side is Side.BUY and not self.manager.venue.traits.positions:
@@ -147,7 +160,9 @@ class TradingState:
         held = self.manager.positions.get((spec.symbol, spec.position_side), 0)
         if held * spec.side.sign <= 0 and not self._takes_off_account(spec, left, old):
             return True
-        return bool(owner) and not (self.adds_to_own(owner, spec) or self.takes_off_own(owner, spec, left, old))
+        return bool(owner) and not (
+            self.around.adds_to_own(owner, spec) or self.around.takes_off_own(owner, spec, left, old)
+        )
 
     def hedge_wanted(self, found: bool) -> bool:
         """Tells whether the account is to be in hedge mode: as configured, else as it was when its mode was first

@@ -36,7 +36,7 @@ def meets(view: View) -> Refusal | None:
         return None
     text = f"it would meet {other.client_id}"
     if spec.type is OrderType.MARKET:
-        front = view.state.in_front(spec.symbol, other.spec.side, nearest(other))
+        front = view.state.around.in_front(spec.symbol, other.spec.side, nearest(other))
         wanted = spec.size_int + _taking(view)
         if wanted <= front:
             return None

@@ -90,11 +90,11 @@ def may_be_halted(view: View) -> bool:
         or state.disk_full
         or state.halts
         or state.halts.unprotected
-        or (state.is_guarded and view.now >= state.halts.lease_until)
+        or (state.around.is_guarded and view.now >= state.halts.lease_until)
         or not state.ready
         or state.is_deaf
         or view.behind_ns
-        or state.silent_ns(symbol)
+        or state.around.silent_ns(symbol)
         or any(state.manager.index.working.unknown(symbol))
     )
 
@@ -167,12 +167,12 @@ def danger(view: View) -> Measure:
 
 def _halt(view: View) -> Halt | None:
     state = view.state
-    return state.halts.of(view.spec.symbol, state.strategy_of(view.robot), view.now) if state.halts else None
+    return state.halts.of(view.spec.symbol, state.around.strategy_of(view.robot), view.now) if state.halts else None
 
 
 def unguarded(view: View) -> Refusal | None:
     state = view.state
-    if not state.is_guarded or view.now < state.halts.lease_until or view.takes_off:
+    if not state.around.is_guarded or view.now < state.halts.lease_until or view.takes_off:
         return None
     late, limit = lease(view)
     return Refusal.of(NoGuardian, f"none watches this account, its lease has {late}, at most {limit}")
@@ -180,7 +180,7 @@ def unguarded(view: View) -> Refusal | None:
 
 def lease(view: View) -> Measure:
     state = view.state
-    if not state.is_guarded:
+    if not state.around.is_guarded:
         return NOT_MEASURED
     until = state.halts.lease_until
     if not until:
@@ -222,27 +222,27 @@ def account_stream(view: View) -> Measure:
 
 
 def silent(view: View) -> Refusal | None:
-    silent = view.state.silent_ns(view.spec.symbol)
+    silent = view.state.around.silent_ns(view.spec.symbol)
     if not silent:
         return None
-    bound = _seconds(view.state.silent_max_ns(view.spec.symbol))
+    bound = _seconds(view.state.around.silent_max_ns(view.spec.symbol))
     return Refusal.of(StaleData, f"that of {view.spec.symbol} has been silent for {_seconds(silent)}, at most {bound}")
 
 
 def silence(view: View) -> Measure:
     state, symbol = view.state, view.spec.symbol
-    return f"silent for {_seconds(state.silent_ns(symbol))}", _seconds(state.silent_max_ns(symbol))
+    return f"silent for {_seconds(state.around.silent_ns(symbol))}", _seconds(state.around.silent_max_ns(symbol))
 
 
 def late(view: View) -> Refusal | None:
     if not view.behind_ns:
         return None
     text = f"it was decided on an old market, {_seconds(view.behind_ns)} of it had not been read"
-    return Refusal.of(StaleData, f"{text}, at most {_seconds(view.state.decision_max_ns)}")
+    return Refusal.of(StaleData, f"{text}, at most {_seconds(view.state.around.decision_max_ns)}")
 
 
 def lateness(view: View) -> Measure:
-    bound = view.state.decision_max_ns
+    bound = view.state.around.decision_max_ns
     return _seconds(view.behind_ns), _seconds(bound) if bound else None
 
 

@@ -89,5 +89,5 @@ class View:
     @property
     def widened(self) -> int:
         """Returns how many times the venue's band counts."""
-        silent = self.state.silent_ns(self.spec.symbol) if self.reduces else 0
+        silent = self.state.around.silent_ns(self.spec.symbol) if self.reduces else 0
         return 1 + silent // WIDENS if silent else 1
