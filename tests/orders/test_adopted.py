@@ -27,7 +27,7 @@ def manager(family: Family = BINANCE) -> OrderManager:
         parsed = parse_client_id(name)
         return None if parsed is None else (3, parsed.order_id)
 
-    made.owner_of, made.is_adopted = owner_of, is_past_gateway
+    made.owner_of = owner_of
     return made
 
 

@@ -33,7 +33,6 @@ from onetape.gateway.stops import Stops
 from onetape.market.reference_prices import ReferencePrices
 from onetape.model.enums import Side
 from onetape.model.errors import BadConfig
-from onetape.model.ids import is_past_gateway
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.model.time import SECOND
@@ -176,8 +175,7 @@ class GatewayCore:
             state.begin_anew(state.since)
         state.account = self.options.account
         state.first.status_of = tape.order_status_in(self.manager)
-        self.manager.owner_of, self.manager.is_adopted = tape.parts.owner_of, is_past_gateway
-        self.manager.is_by_hand = tape.parts.is_by_hand
+        self.manager.owner_of, self.manager.is_by_hand = tape.parts.owner_of, tape.parts.is_by_hand
         self.money = self._open_money(state.money, table, limits)
         self.parts = Parts(self.manager, tape, self.options.subaccounts, lambda: self.wall)
         tape.open(self.wall)

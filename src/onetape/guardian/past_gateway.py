@@ -96,7 +96,6 @@ class PastGateway:
         self._stops.clear()
         self._manager = OrderManager(self._protocol)
         self._manager.owner_of = self._owner_of
-        self._manager.is_adopted = is_past_gateway
         self._closings: dict[str, tuple[int, int]] = {}  # when each was sent, ns of a steady clock, and what it filled
         self._unsure: dict[PositionGuard, tuple[int, int]] = {}  # filled as a listing was on its way: when known, size
         self._flattening.clear()

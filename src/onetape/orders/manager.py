@@ -29,6 +29,7 @@ from onetape.model.errors import (
     VenueRateLimit,
     VenueRejected,
 )
+from onetape.model.ids import is_past_gateway
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.books import Books
@@ -105,8 +106,6 @@ class OrderManager:
         self.trades_inside = INTERNAL_TRADES  # the newest id of a trade that no venue knows
         # The robot's number and its order of a client id that no tape has.
         self.owner_of: Callable[[str], tuple[int, int] | None] = lambda _: None
-        # Whether a guardian placed an order of that id while no gateway ran: it is taken over.
-        self.is_adopted: Callable[[int], bool] = lambda _: False
         self.is_by_hand: Callable[[int, int], bool] = lambda *_: False
         # It has ended at the venue, its fills are booked, nobody has been told. Goes it on?
         self.before_end: Callable[[Managed, OrderNews, int], bool] = lambda *_: False
@@ -595,7 +594,7 @@ class OrderManager:
     def _adopted(self, client_id: str) -> tuple[int, int] | None:
         """Returns whose an order is that a guardian has placed while no gateway ran: robot and order id."""
         owner = self.owner_of(client_id)
-        return owner if owner is not None and self.is_adopted(owner[1]) else None
+        return owner if owner is not None and is_past_gateway(owner[1]) else None
 
     def _adopt(self, owner: tuple[int, int], report: OrderStatusReport, now: int) -> None:
         """Makes it an order of this journal, which the next listing finds at the venue."""
