@@ -42,6 +42,7 @@ def tables(title: str) -> list[list[Hop]]:
 
 OUT, BACK = tables(TITLE)
 MARKET = tables("## The path of a market message, hop by hop")
+(DOORS,) = tables("## Five doors to an order, and where they meet")
 
 
 def body(hop: Hop) -> ast.AST:
@@ -59,7 +60,7 @@ def called(scope: ast.AST) -> set[str]:
     return {each.attr if isinstance(each, ast.Attribute) else getattr(each, "id", "") for each in calls}
 
 
-@pytest.mark.parametrize("hop", [*OUT, *BACK, *MARKET[0], *MARKET[1]], ids=lambda hop: hop.function)
+@pytest.mark.parametrize("hop", [*OUT, *BACK, *MARKET[0], *MARKET[1], *DOORS], ids=lambda hop: hop.function)
 def test_each_function_is_there_and_calls_what_it_says(hop):
     assert set(hop.calls) <= called(body(hop))
 
