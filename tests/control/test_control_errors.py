@@ -14,7 +14,8 @@ from onetape.control.call import Call
 from onetape.control.openapi import REFUSALS, document
 from onetape.model import errors as e
 from onetape.net import listener
-from onetape.web.refusals import CHAPTER, ErrorReply, error_reply, status_of
+from onetape.web.refusals import CHAPTER, error_reply, status_of
+from onetape.web.replies import ErrorReply
 from onetape.web.tokens import TokenStore
 
 CHAPTER_STATUS = [

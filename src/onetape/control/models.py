@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from onetape.model.sections import AlertType
 from onetape.model.typed import Millis
+from onetape.web.replies import ErrorReply as ErrorReply
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Amount = Annotated[float, Meta(gt=0)]

@@ -12,7 +12,7 @@ import msgspec
 
 from onetape import __version__
 from onetape.control.routes import BASE, ROUTES, Route
-from onetape.web.refusals import ErrorReply
+from onetape.web.replies import ErrorReply
 
 __all__ = ["DOCUMENT", "PAGE", "PAGE_POLICY", "document"]
 

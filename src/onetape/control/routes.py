@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal, NamedTuple
 
 from onetape.control import models as m
-from onetape.web.tokens import Scope
+from onetape.web.replies import Scope
 
 __all__ = ["BASE", "BY_NAME", "ROUTES", "Route"]
 

@@ -11,7 +11,8 @@ from typing import Final
 from onetape.model.errors import PermissionDenied
 from onetape.model.sections import ControlConfig, DashboardConfig
 from onetape.venues.hosts import is_loopback
-from onetape.web.tokens import ANONYMOUS, PAGES, Grant, Scope, TokenStore
+from onetape.web.replies import Scope
+from onetape.web.tokens import ANONYMOUS, PAGES, Grant, TokenStore
 
 __all__ = ["Entrance", "Source", "Unauthenticated", "check_scope"]
 

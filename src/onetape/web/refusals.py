@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from onetape.model import errors as e
-from onetape.model.typed import Millis
 from onetape.web.auth import Unauthenticated
+from onetape.web.replies import ErrorReply
 
-__all__ = ["CHAPTER", "SOLUTIONS", "STATUSES", "ErrorReply", "NotServed", "answer_of", "error_reply", "status_of"]
-
-
-class ErrorReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Says why a call was refused or failed. code: the control plane's number where it has one, else ours; causes: what
-    it came from, with our numbers."""
-
-    code: int
-    error: str
-    solution: str
-    name: str
-    success: Literal[False] = False
-    location: str | None = None
-    operation_id: str | None = None
-    retry_after: Millis | None = None
-    causes: list[dict[str, Any]] = []
-
+__all__ = ["CHAPTER", "SOLUTIONS", "STATUSES", "NotServed", "answer_of", "error_reply", "status_of"]
 
 # Of the first that an error is.
 STATUSES: Final[tuple[tuple[type[e.OnetapeError], int], ...]] = (

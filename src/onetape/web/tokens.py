@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 import msgspec
 
@@ -25,10 +25,10 @@ from onetape.model.sections import CONTROL, DASHBOARD, OPERATOR
 from onetape.model.time import DAY
 from onetape.model.typed import from_json
 from onetape.security.private import private_folder
+from onetape.web.replies import Scope
 
-__all__ = ["ANONYMOUS", "AUTO", "NOBODY", "SCOPES", "Grant", "Scope", "TokenStore"]
+__all__ = ["ANONYMOUS", "AUTO", "NOBODY", "SCOPES", "Grant", "TokenStore"]
 
-Scope = Literal["read", "trade", "admin", "kill"]
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 PREFIX: Final = "ot_"  # so that who scans for secrets finds one
