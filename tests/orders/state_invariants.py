@@ -72,15 +72,20 @@ class StateInvariants:
         manager, read = world.manager, state.orders.manager
         orders = {name: kept(order) for name, order in manager.open.items() if order.robot}
         same("orders", orders, {name: kept(order) for name, order in read.open.items()})
-        names = {name: (order.venue_id, manager.open[name].venue_id) for name, order in read.open.items()}
-        # That of an order whose placing is unanswered is heard again; so is that an order has fired.
-        same("the venue's ids", {name: of for name, of in names.items() if of[0] not in ("", of[1])}, {})
+        # That of an order whose placing is unanswered, or which has fired, is heard again.
+        names = {name: (order.spec.symbol, order.venue_id) for name, order in read.open.items() if order.venue_id}
+        other = {name: at for name, at in names.items() if manager.by_venue_id.get(at) is not manager.open[name]}
+        same("the venue's ids", {}, other)
         same("positions", held(manager.positions), held(read.positions))
         same("orders of an operator's word", manager.resolved, read.resolved)
         for (name, live), folded in zip(
             controls(world.core.tape.state, world.now).items(), controls(state, world.now).values(), strict=True
         ):
             same(name, live, folded)
+        bare, read_bare = world.gate.halts.unprotected, state.halts.unprotected
+        if not world.is_guarded:  # then a start forgets them, which no frame says
+            read_bare = {symbol: read_bare.get(symbol) for symbol in bare}
+        same("positions without protection", bare, read_bare)
         shares = world.core.tape.state.shares  # no frame says that one was answered for
         same("shares", shares, {name: state.shares.get(name) for name in shares})
         same("what is to be handed over", handed(world.core.tape.parts), handed(account.parts))
@@ -130,7 +135,7 @@ def controls(state: GatewayState, now: int) -> dict[str, Any]:
     return {
         "kill switch": state.halts.killed,
         "halts": [halt for halt in state.halts if halt.holds(now)],  # no frame says that one is over by time
-        "unprotected": (state.halts.unprotected, state.halts.epoch),
+        "epoch of the guardian": state.halts.epoch,
         "commands": [(name, done.digest, bool(done.answer)) for name, done in state.once.to_record()],
         "request keys": [scope for scope, _ in state.first.to_record()],
         "commands that were begun": state.begun.keys(),

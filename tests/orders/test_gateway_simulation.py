@@ -154,10 +154,10 @@ def touching_others(monkeypatch):
     monkeypatch.setattr("onetape.orders.managed.Managed.is_foreign", property(lambda self: False))
     cancel_all = OrderManager.cancel_all
 
-    def all_of_them(self, now, robot=0):
+    def all_of_them(self, now, robot=0, **among):
         for order in list(self.open.values()):
             self.cancel(order, now)
-        return cancel_all(self, now, robot)
+        return cancel_all(self, now, robot, **among)
 
     monkeypatch.setattr(OrderManager, "cancel_all", all_of_them)
 
