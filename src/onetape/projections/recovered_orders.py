@@ -17,8 +17,7 @@ from onetape.model.ids import EPOCH_BITS, EPOCH_MAX
 from onetape.orders.books import BooksRecord
 from onetape.orders.index import OrderIndexRecord
 from onetape.orders.internal import end_held, trade_inside
-from onetape.orders.machine import OrderLife
-from onetape.orders.managed import Managed
+from onetape.orders.managed import Managed, Request, requested_order
 from onetape.orders.manager import OrderManager
 from onetape.orders.order_frames import FillFrame, NewsFrame, RequestFrame
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
@@ -74,16 +73,9 @@ class RecoveredOrders(Orders):
         self.records += 1
         kind, spec = request.kind, request.spec
         if kind is RequestKind.PLACE:
-            order = Managed(
-                client_id=life.client_id(request.order_id),
-                robot=request.robot,
-                order_id=request.order_id,
-                spec=spec,
-                life=OrderLife(spec.size_int),
-                created=time,
-                price=spec.price_int,
-                conditional=self.manager.waits_apart(spec),
-            )
+            of = Request(request.robot, kind, request.order_id, spec)
+            order = requested_order(life.client_id(request.order_id), of, time)
+            order.conditional = self.manager.waits_apart(spec)
             order.take_request(kind, is_held=request.is_held)
             self.manager.index.add(order)
             return
