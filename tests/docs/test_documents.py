@@ -13,6 +13,7 @@ import pytest
 from onetape.cli.main import group
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"```(\w+)\n(.*?)```", re.S)
 
@@ -96,3 +97,12 @@ def test_decisions_are_one_page_with_their_parts():
         for part in ("context", "decision", "alternatives", "consequences", "status"):
             assert part in text, f"{name(page)} lacks {part}"
         assert len(text.splitlines()) <= 120, f"{name(page)} is no page"
+
+
+def test_each_decision_is_listed_by_a_room_that_there_is():
+    index = (DOCS / "adr" / "index.md").read_text()
+    listed = re.findall(r"\[(\d{4})\]\((\d{4}-[\w-]+\.md)\)", index)
+    assert {file for _, file in listed} == {each.name for each in (DOCS / "adr").glob("[0-9]*.md")}
+    assert all(file.startswith(number) for number, file in listed)
+    rooms = re.findall(r"`([\w/]+)`", index)
+    assert rooms and all((ROOT / ("" if "/" in room else "src/onetape") / room).is_dir() for room in rooms)
