@@ -115,6 +115,11 @@ class Dialect(Protocol):
     exchange: SimExchange
     skew: int  # ns, how far the venue's clock, as it is shown and checked, is ahead of the time
 
+    @property
+    def vocabulary(self) -> Callable[[str, Dialect], Any]:
+        """Makes, of a kind and this, what reads its requests and messages for faults: a `VenueWords`."""
+        ...
+
     def http(self, request: Request, now: int) -> Reply | Pending:
         """Answers one request; the exchange stands at `now`."""
         ...

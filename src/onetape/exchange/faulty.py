@@ -90,7 +90,8 @@ class Faulty:
         self.inner = inner
         self.kind = kind
         self.exchange: SimExchange = inner.exchange
-        self.words = VenueWords(kind, inner)
+        self.vocabulary = inner.vocabulary
+        self.words: VenueWords = self.vocabulary(kind, inner)
         self.seed = seed
         self.active_rules: list[ActiveRule] = []  # all that are in force, and
         self.rules: list[ActiveRule] = []  # those about requests and messages
@@ -150,7 +151,7 @@ class Faulty:
                 raise BadConfig(f"no account {rule.account!r}", location=f"fault {rule.title}")
             if rule.action == "error":
                 self.words.error(active)
-            if rule.action == "expire_listen_key" and self.kind not in ("aster", "binance-usdm"):
+            if rule.action == "expire_listen_key" and not self.words.has_listen_keys:
                 raise BadConfig(f"{self.kind} has no listen keys", location=f"fault {rule.title}")
             by_hand(self.exchange, self.words, active, now, only_check=True)
             made.append(active)

@@ -11,7 +11,6 @@ import pytest
 from exchange.kraken_client import KrakenClient
 from exchange.venue_client import BinanceClient, Virtual, heard
 from onetape.exchange.dialect import ABORT, Close
-from onetape.exchange.fault_facts import VenueWords
 from onetape.exchange.venues import VENUES, open_venue
 
 ORDER = "/fapi/v1/order"
@@ -96,7 +95,8 @@ def test_duplicate_carries_a_request_out_twice():
 
 @pytest.mark.parametrize("kind", list(VENUES))
 def test_every_ambiguous_error_can_be_named(kind):
-    words = VenueWords(kind, open_venue(kind, seed=1, now=1_795_000_000_000_000_000))
+    dialect = open_venue(kind, seed=1, now=1_795_000_000_000_000_000)
+    words = dialect.vocabulary(kind, dialect)
     assert words.ambiguous()
     for name in words.ambiguous():
         there = Virtual(kind, faults=fault("error", purpose="place", error=name), limits=False)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from onetape.exchange.account import SimAccount, since
 from onetape.exchange.aster.access import DONE, WalletAccess
+from onetape.exchange.aster.words import AsterWords
 from onetape.exchange.binance.account import AccountData
 from onetape.exchange.binance.limits import Limits
 from onetape.exchange.binance.public import INTEREST_RATE, PublicData
@@ -68,6 +69,7 @@ SPOT: Final = ("/api/v1/", "/api/v3/")
 class Aster(Streamed):
     """Implements `Dialect`. limits: refuse who asks too much, as the venue does. balances: of a new wallet."""
 
+    vocabulary = AsterWords
     streams: Streams
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True, balances: dict[str, str]) -> None:

@@ -25,6 +25,7 @@ from onetape.exchange.binance.streams import Streams
 from onetape.exchange.binance.terms import OrderTerms
 from onetape.exchange.binance.trading import Trading
 from onetape.exchange.binance.wire import Refused, ms
+from onetape.exchange.binance.words import BinanceWords
 from onetape.exchange.dialect import Connection, Reply, Request
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import Report
@@ -46,6 +47,8 @@ Signed = Callable[[SimAccount, Params, int], Any]
 
 class BinanceUsdm:
     """Implements `Dialect`. limits: refuse who asks too much, as the venue does."""
+
+    vocabulary = BinanceWords
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
         self.exchange = exchange

@@ -20,6 +20,7 @@ from onetape.exchange.bitmex.rows import Params
 from onetape.exchange.bitmex.streams import LOCKED, Streams, Subscriber
 from onetape.exchange.bitmex.trading import Trading
 from onetape.exchange.bitmex.wire import Refused, iso
+from onetape.exchange.bitmex.words import BitmexWords
 from onetape.exchange.dialect import Connection, Reply, Request, Streamed, fields
 from onetape.exchange.exchange import SimExchange
 from onetape.model.json_text import read_json
@@ -39,6 +40,7 @@ Signed = Callable[[SimAccount, Params, int], Any]
 class Bitmex(Streamed):
     """Implements `Dialect`. limits: refuse who asks too much, as the venue does."""
 
+    vocabulary = BitmexWords
     streams: Streams
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:

@@ -23,6 +23,7 @@ from onetape.exchange.kraken.terms import Params, check_deadline, text_of
 from onetape.exchange.kraken.tokens import Tokens
 from onetape.exchange.kraken.trading import Trading
 from onetape.exchange.kraken.wire import Refused, parse_json, stamp
+from onetape.exchange.kraken.words import KrakenWords
 from onetape.venues.kraken.signing import api_sign
 
 __all__ = ["KrakenSpot"]
@@ -37,6 +38,8 @@ Private = Callable[[SimAccount, Params, int], Any]
 
 class KrakenSpot(Streamed):
     """Implements `Dialect`. limits: refuse who asks too much, as the venue does."""
+
+    vocabulary = KrakenWords
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
         self.exchange = exchange

@@ -23,6 +23,7 @@ from onetape.exchange.pacifica.public import PublicData, Query
 from onetape.exchange.pacifica.streams import Streams, Subscriber
 from onetape.exchange.pacifica.trading import ACTIONS, BATCH_MAX, Trading
 from onetape.exchange.pacifica.wire import Refused, envelope, meant, ms
+from onetape.exchange.pacifica.words import PacificaWords
 from onetape.model.json_text import read_json
 from onetape.model.time import MS, SECOND
 
@@ -47,6 +48,7 @@ Owned = Callable[[SimAccount, Query, int], Any]
 class Pacifica(Streamed):
     """Implements `Dialect`. limits: refuse who asks too much, as the venue does. balances: of a new wallet."""
 
+    vocabulary = PacificaWords
     streams: Streams
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True, balances: dict[str, str]) -> None:
