@@ -6,6 +6,7 @@ Purposes are those of `onetape.orders.calls.Purpose`, and `other`. What differs 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -18,7 +19,7 @@ from onetape.model.json_text import read_json
 from onetape.orders.calls import Purpose
 from onetape.orders.outcome import Outcome
 
-__all__ = ["Facts", "Said", "StreamMessage", "VenueWords", "Ways", "is_number", "object_of", "ways"]
+__all__ = ["Facts", "Said", "StreamMessage", "VenueWords", "is_number", "object_of", "ways"]
 
 READS: Final = frozenset(
     {Purpose.QUERY, Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS, Purpose.FILLS, Purpose.BALANCES, Purpose.POSITIONS}
@@ -62,7 +63,7 @@ class StreamMessage(NamedTuple):
     is_private: bool
 
 
-class VenueWords:
+class VenueWords(ABC):
     """Reads and writes the words of one kind of exchange.
 
     ways: purposes of its calls. root: of its paths, "": the last part of a path names the call. key: the header that
@@ -119,19 +120,14 @@ class VenueWords:
         return found.value if found else "other"
 
     def call(self, connection: Connection, data: bytes) -> Facts:
-        request = object_of(data)
-        params = request.get("params")
-        name, named = self.called(request, params if isinstance(params, dict) else {})
-        account = self.caller_of(connection, named)
+        name, named, account = self.socket_query(connection, object_of(data))
         return Facts("WS", name, self._purpose("WS", name), account, _symbols(named))
 
-    def called(self, request: Mapping[str, Any], params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Returns name and parameters of what a socket's message asks for."""
-        return str(request.get("method") or request.get("op") or ""), params
-
-    def caller_of(self, connection: Connection, named: Mapping[str, Any]) -> str:
-        """Returns the account that a socket's message is for, "" if none."""
-        return self.account_of(connection)
+    def socket_query(self, connection: Connection, request: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
+        """Returns name and parameters of what a socket's message asks for, and the account that it is for, "" if
+        none."""
+        name, params = str(request.get("method") or request.get("op") or ""), request.get("params")
+        return name, params if isinstance(params, dict) else {}, self.account_of(connection)
 
     # --- streams ----------------------------------------------------------------------------------
 
@@ -183,9 +179,9 @@ class VenueWords:
             )
         return found
 
+    @abstractmethod
     def named_error(self, name: str, status: int) -> Said | None:
         """Says an error by its code or text; None: the venue has none of it. status: of HTTP, 0: the usual one."""
-        raise NotImplementedError
 
     def socket_error(self, reply: Reply, request: bytes) -> bytes | None:
         """Returns the answer to a message that asked for something, out of what HTTP would have said; None where the
@@ -205,8 +201,9 @@ class VenueWords:
         """Returns the errors after which nobody knows whether a request was carried out."""
         return [str(row.code) for row in self.errors.values() if row.outcome is Outcome.AMBIGUOUS]
 
+    @abstractmethod
     def maintenance(self) -> Reply:
-        raise NotImplementedError
+        """Says that the venue is closed for a while."""
 
 
 def object_of(data: bytes) -> dict[str, Any]:

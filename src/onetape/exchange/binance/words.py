@@ -40,9 +40,10 @@ class BinanceWords(VenueWords):
     key = "x-mbx-apikey"
     has_listen_keys = True
 
-    def caller_of(self, connection: Connection, named: Mapping[str, Any]) -> str:
+    def socket_query(self, connection: Connection, request: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
+        name, named, account = super().socket_query(connection, request)
         key = named.get("apiKey") or getattr(connection.state, "api_key", "")
-        return self.account_of(connection) or self.name_of(key)
+        return name, named, account or self.name_of(key)
 
     def account_of(self, connection: Connection) -> str:
         streams: Any = getattr(self.dialect, "streams")  # noqa: B009

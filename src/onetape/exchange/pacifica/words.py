@@ -36,15 +36,13 @@ class PacificaWords(VenueWords):
     def caller_key(self, request: Request) -> str:
         return str(fields(request.query).get("account") or object_of(request.body).get("account", ""))
 
-    def called(self, request: Mapping[str, Any], params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        name, named = super().called(request, params)
-        if not name:  # the operation is the only parameter
-            name, body = next(iter(params.items()), ("", {}))
-            named = {**body, "account": str(body.get("account"))} if isinstance(body, dict) else {}
-        return name, named
-
-    def caller_of(self, connection: Connection, named: Mapping[str, Any]) -> str:
-        return self.name_of(named["account"]) if "account" in named else self.account_of(connection)
+    def socket_query(self, connection: Connection, request: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
+        name, named, account = super().socket_query(connection, request)
+        if name:
+            return name, named, account
+        name, body = next(iter(named.items()), ("", {}))  # the operation is the only parameter
+        named = body if isinstance(body, dict) else {}
+        return name, named, self.name_of(named.get("account"))
 
     def named_error(self, name: str, status: int) -> Said | None:
         row = ERRORS.get(int(name) if is_number(name) else name)
