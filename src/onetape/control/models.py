@@ -538,6 +538,3 @@ class OperationReply(Reply, frozen=True):
     request: dict[str, Any]
     answer: dict[str, Any] | None = None
     records: list[dict[str, Any]] = []
-
-
-# --- errors -----------------------------------------------------------------------------------------------------------

@@ -65,13 +65,13 @@ class Admission:
                 order = manager.submit(name, request, now)
             money.reductions.order(order)
             self.unheld.append(order)
-            self.claim(life, spec, name, now)
+            self._tape.state.claim(life, order_id, spec, now)
             return order
         if cause is not None:
             waiting = self._proceeds.hold(name, request, refusal, now, cause=cause)
             if waiting is not None:
                 money.reductions.order(waiting)
-                self.claim(life, spec, name, now)
+                self._tape.state.claim(life, order_id, spec, now)
                 return waiting
         return manager.deny(name, request, now, refusal.code, refusal.reason)
 
@@ -80,11 +80,6 @@ class Admission:
         nothing counted."""
         view, _ = self._view(life, order_id, spec, now)
         return checks(view)
-
-    def claim(self, life: RobotLife, spec: OrderSpec, name: str, now: int) -> None:
-        """Gives the request key to an order that was taken in."""
-        if spec.once is not None:
-            self._tape.state.first.claim(spec.once, life.slot, name, life.number, now)
 
     def hold_placed(self) -> None:
         """Counts what new orders hold, before anybody asks what is free."""

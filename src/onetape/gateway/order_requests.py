@@ -195,7 +195,7 @@ class OrderRequests:
             whole = self._money.reductions.uncertain(spec)
             request = Request(life.number, RequestKind.PLACE, order_id, whole)
             self._money.order(manager.place_uncertain(name, request, now))
-            self._admission.claim(life, spec, name, now)
+            self._tape.state.claim(life, order_id, spec, now)
         return True
 
     def _amend(self, order: Managed, spec: OrderSpec, now: int, *, behind_ns: int, rate: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from onetape.model.enums import EventType
-from onetape.projections.once import Once, digest_of
+from onetape.projections.once import Once
 from onetape.tape.journal import Frame, JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 
@@ -67,13 +67,10 @@ def commands_in(path: Path, once: Once) -> list[PastCommand]:
 
 def note_command(once: Once, frame: Frame, record: dict[str, Any]) -> None:
     """Takes in a frame of a command, or of its answer."""
-    id_ = str(record["id"])
-    if frame.type != _COMMAND:
-        once.ended(id_, record)
-        return
-    once.began(id_, digest_of(record["actor"], record["command"], record["fields"]), frame.time)
-    if (refused := record.get("refused")) is not None:
-        once.ended(id_, {"id": id_, "status": "refused", "result": None, "error": refused})
+    if frame.type == _COMMAND:
+        once.commanded(record, frame.time)
+    else:
+        once.ended(record["id"], record)
 
 
 def _records(path: Path) -> Iterator[tuple[Frame, dict[str, Any]]]:

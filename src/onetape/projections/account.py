@@ -222,11 +222,8 @@ class AccountState:
                 return self._entry(frame.payload)
             case EventType.INPUT.id:
                 self._input(*_INPUT.unpack(frame.payload))
-            case EventType.COMMAND.id | EventType.CYCLE.id | EventType.TRANSFER.id:
-                assert self.gateway is not None
-                self._own(self.gateway, frame.type, msgspec.msgpack.decode(frame.payload), frame.time)
             case _:
-                self._record(frame.type, msgspec.msgpack.decode(frame.payload), frame.sequence)
+                self._record(frame, msgspec.msgpack.decode(frame.payload))
         return NOTHING
 
     def _request(self, frame: Frame, symbol: str) -> None:
@@ -236,7 +233,7 @@ class AccountState:
             gateway.request(request, frame.payload)
         self.placed.request(request, frame.time, life)
         if gateway is not None and life is not None:
-            gateway.claim(life, request, frame.time)
+            gateway.claim(life, request.order_id, request.spec, frame.time)
 
     def _news(self, news: NewsFrame) -> None:
         if self.gateway is not None and (life := self.robots.get(news.robot)) is not None:
@@ -250,14 +247,6 @@ class AccountState:
         if (life := self.robots.get(robot)) is not None:
             life.taken = first + count - 1
             life.denied.clear()
-
-    def _own(self, gateway: GatewayState, kind: int, record: dict[str, Any], time: int) -> None:
-        if kind == EventType.COMMAND.id:
-            gateway.command(record, time, self.parts)
-        elif kind == EventType.CYCLE.id:
-            gateway.cycle(record)
-        else:
-            gateway.money.transfer(record)
 
     def _fill(self, symbol: str, row: FillFrame, frame: Frame) -> None:
         if self.keeps_fills:
@@ -312,26 +301,33 @@ class AccountState:
         booked = self.subaccounts.entry(entry.of, is_forced=entry.note == FORCED)
         return {(fill.symbol, fill.position_side) for fill in booked}
 
-    def _record(self, kind: int, record: dict[str, Any], sequence: int) -> None:
+    def _record(self, frame: Frame, record: dict[str, Any]) -> None:
         """Takes a record that is a map; orders, fills and entries have layouts."""
-        match kind:
+        gateway = self.gateway
+        match frame.type:
             case EventType.PARAMS.id:
                 self._params(record)
             case EventType.BALANCE.id if "currency" in record:
                 time = max(record["ts_event"], self.balances.get(record["currency"], (0, 0))[1])
                 self.balances[record["currency"]] = (int(record["total"]), time)
             case EventType.POSITION.id:
-                self._position(record, sequence)
+                self._position(record, frame.sequence)
             case EventType.REPLY.id if "order" in record:
                 self.placed.reply(record)
-            case EventType.REPLY.id if self.gateway is not None:
-                self.gateway.replied(record)
+            case EventType.REPLY.id if gateway is not None:
+                gateway.replied(record)
             case EventType.HEALTH.id if record["kind"] == "exchange" and record["state"] == "new":
-                self._begin_anew(sequence)
+                self._begin_anew(frame.sequence)
             case EventType.HEALTH.id if record["kind"] == "reconciled":
                 self.placed.reconciled()
-            case EventType.HEALTH.id if self.gateway is not None:
-                self.gateway.said(record)
+            case EventType.HEALTH.id if gateway is not None:
+                gateway.said(record)
+            case EventType.COMMAND.id if gateway is not None:
+                gateway.command(record, frame.time, self.parts)
+            case EventType.CYCLE.id if gateway is not None:
+                gateway.cycle(record)
+            case EventType.TRANSFER.id if gateway is not None:
+                gateway.money.transfer(record)
 
     def _begin_anew(self, sequence: int) -> None:
         """Takes in that the account is at another exchange, which knows nothing of what was before."""

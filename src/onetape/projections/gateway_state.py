@@ -25,6 +25,7 @@ from onetape.accounts.entries import MAIN
 from onetape.accounts.kept_money import KeptMoney
 from onetape.model.enums import RequestKind
 from onetape.model.ids import is_by_hand, is_past_gateway, next_by_hand
+from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN
 from onetape.model.time import DAY
@@ -34,7 +35,7 @@ from onetape.orders.managed import Managed
 from onetape.orders.order_frames import RequestFrame, share_of
 from onetape.projections.checkpoint import Checkpoint, TapeRecord
 from onetape.projections.found import Found, acts_on_found, is_dry_run
-from onetape.projections.once import Once, digest_of
+from onetape.projections.once import Once
 from onetape.projections.recovered_orders import RecoveredOrders
 from onetape.projections.robot_life import RobotLife
 from onetape.projections.robot_parts import RobotParts
@@ -107,26 +108,19 @@ class GatewayState:
             if order is not None:
                 self.amended(order, request.spec.size_int, share_of(payload))
 
-    def claim(self, life: RobotLife, request: RequestFrame, time: int) -> None:
-        """Takes in whose a request key is."""
-        if (key := request.spec.once) is not None:
-            self.first.claim(key, life.slot, life.client_id(request.order_id), life.number, time)
+    def claim(self, life: RobotLife, order_id: int, spec: OrderSpec, time: int) -> None:
+        """Gives the request key to a robot's order that was taken in."""
+        if spec.once is not None:
+            self.first.claim(spec.once, life.slot, life.client_id(order_id), life.number, time)
 
     # --- commands ---------------------------------------------------------------------------------
 
     def command(self, record: dict[str, Any], time: int, parts: RobotParts) -> None:
         """Takes in a command. parts: of what is held."""
-        fields = record.get("fields")
-        if fields is None:  # of a tape that had them beside the name
-            fields, digest = record, b""
-        else:
-            digest = digest_of(record["actor"], record["command"], fields)
-        self.once.began(record["id"], digest, time)
-        refused = record.get("refused")
-        if refused is not None:
-            answer = {"id": record["id"], "status": "refused", "result": None, "error": refused}
-            self.once.ended(record["id"], answer)
+        self.once.commanded(record, time)
+        if record.get("refused") is not None:
             return
+        fields = record if record.get("fields") is None else record["fields"]  # beside the name, on a tape of old
         if acts_on_found(record.get("command", ""), fields):
             self.begun[record["id"]] = Found(list(self.orders.manager.open), parts.held(self.money.booking.positions))
         match record.get("command"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -58,6 +59,14 @@ class Once:
         self._forget(now)
         done = self._done[id_] = Done(digest, now)
         return done
+
+    def commanded(self, record: Mapping[str, Any], now: int) -> None:
+        """Takes in a command as its frame has it; one that was refused is over. now: when it was written."""
+        fields = record.get("fields")  # a tape of old had them beside the name
+        digest = digest_of(record["actor"], record["command"], fields) if fields is not None else b""
+        self.began(record["id"], digest, now)
+        if (refused := record.get("refused")) is not None:
+            self.ended(record["id"], {"id": record["id"], "status": "refused", "result": None, "error": refused})
 
     def ended(self, id_: str, answer: dict[str, Any]) -> None:
         """What was answered, as a tape tells it."""
