@@ -327,7 +327,7 @@ class Turns(Strategy):
             return
         wanted = 0.05 if turn % 2 else -0.05
         both = (self.symbol, self.symbol.replace(":", "@second:", 1))
-        if round(sum(self.position(each).qty for each in both), 3) == wanted:  # 0.014 + 0.036 is not 0.05
+        if abs(sum(self.position(each).qty for each in both) - wanted) < 0.0016:  # the least notional is 100 USDT
             self.memory["turn"] = turn + 1
             self.turned += self.resumed
         else:  # what is on its way counts
@@ -356,7 +356,8 @@ def test_two_accounts_of_one_exchange_trade_through_a_kill_and_add_up(tmp_path):
                 found[fill["account"]] += Decimal(fill["qty"]) * (1 if fill["side"] == "buy" else -1)
             return found
 
-        home.wait_for(lambda: sum(held().values()) == Decimal("0.05") and not home.run("orders"))
+        reached = (Decimal("0.049"), Decimal("0.05"))  # a market order may leave a rest too small for another order
+        home.wait_for(lambda: sum(held().values()) in reached and not home.run("orders"))
         (run,) = (home.home / "runs").iterdir()
         home.run("down")
         assert held().keys() == {"main", "second"} and all(held().values())
