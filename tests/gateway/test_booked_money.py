@@ -86,7 +86,7 @@ def test_a_slot_with_money_is_nobody_else_s_after_a_start(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("reference", "entry", "price"), [(1000, None, 1000), (1000, "90", 1000), (0, "99.96", 1000), (0, None, 0)]
+    ("reference", "entry", "price"), [(1000, None, 1000), (1000, "90", 900), (0, "99.96", 1000), (0, None, 0)]
 )
 def test_a_position_of_before_the_books_is_the_pool_s_and_they_begin_with_its_price(tmp_path, reference, entry, price):
     with Life(tmp_path) as life:

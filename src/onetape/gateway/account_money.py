@@ -27,6 +27,7 @@ from onetape.accounts.unexplained import moved
 from onetape.gateway.account_table import AccountTableWriter
 from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.errors import InsufficientFunds, VenueUnavailable
+from onetape.model.instrument import Instrument
 from onetape.model.money import money_text
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
@@ -134,8 +135,9 @@ class AccountMoney:
     def adopt(
         self, positions: Positions, entries: Mapping[tuple[str, PositionSide], Decimal], *, is_other: bool
     ) -> bool:
-        """Takes in what the account held before the books: the pool's, at a recent price, else at the venue's entry.
-        False: a price is lacking; nothing has begun, and it is to be tried again. is_other: as `begin`'s."""
+        """Takes in what the account held before the books: the pool's, at the venue's entry, by which it pays when that
+        is closed, else at a recent price. False: a price is lacking; nothing has begun, and it is to be tried again.
+        is_other: as `begin`'s."""
         if self._has_begun or (self._kept.opened and not is_other):
             return True
         found: list[tuple[str, PositionSide, int, int]] = []
@@ -145,8 +147,7 @@ class AccountMoney:
             left = qty if is_other else qty - self.booking.own(MAIN, symbol, side)
             if instrument is None or instrument.kind is Kind.SPOT or not left:
                 continue
-            entry = entries.get((symbol, side), Decimal(0))
-            price = self._references.get(symbol) or int(entry.scaleb(instrument.price_decimals).to_integral_value())
+            price = self._price_before(instrument, entries.get((symbol, side)))
             if not price:
                 if symbol != self.lacks_price:
                     self._say(HealthOut("ledger", symbol, "no price of a position: waits for a quote", "warning"))
@@ -164,18 +165,21 @@ class AccountMoney:
 
     def adopt_later(self, positions: Positions, entries: Mapping[tuple[str, PositionSide], Decimal]) -> None:
         """Takes in what the account held, in symbols that are followed for the first time, before its books followed
-        them: the pool's, at the venue's entry, else at a recent price."""
+        them, likewise."""
         for (symbol, side), qty in positions.items():
             instrument = self._instruments[symbol]
-            entry = int(entries.get((symbol, side), Decimal(0)).scaleb(instrument.price_decimals).to_integral_value())
-            price = entry or self._references.get(symbol, 0)
             if instrument.kind is Kind.SPOT:
                 continue
+            price = self._price_before(instrument, entries.get((symbol, side)))
             if not price:
                 words = "no price of a position that was there before it was followed: its profit is not counted"
                 self._say(HealthOut("ledger", symbol, words, "warning"))
                 continue
             self._adopt(symbol, side, qty, price)
+
+    def _price_before(self, instrument: Instrument, entry: Decimal | None) -> int:
+        price = int(entry.scaleb(instrument.price_decimals).to_integral_value()) if entry is not None else 0
+        return price or self._references.get(instrument.symbol, 0)
 
     def _adopt(self, symbol: str, side: PositionSide, qty: int, price: int) -> None:
         self._kept.fills.adopt(symbol, side, qty, price)
