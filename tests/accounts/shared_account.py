@@ -72,7 +72,7 @@ class Account:
         """As the gate says."""
         if self.refusal is not None:
             return self.refusal
-        met = self.manager.index.working.meets(order.spec)
+        met = self.manager.account.working.meets(order.spec)
         return Refusal.of(SelfTrade, "as the gate says") if met else None
 
     def restart(self) -> None:
@@ -122,7 +122,7 @@ class Account:
         matches = self.crossing.matches(robot, found) if self.crossing else []
         if matches:
             order = self.crossing.hold(name, request, matches, self.now)
-        elif self.crosses and self.manager.index.working.meets(found):
+        elif self.crosses and self.manager.account.working.meets(found):
             return Refusal.of(SelfTrade, "as the gate says")
         else:
             order = self.manager.submit(name, request, self.now)

@@ -281,7 +281,7 @@ def test_the_checkpoint_before_is_looked_at_and_not_read(long_tape, monkeypatch)
     assert read.count(Checkpoint) == 1  # that it goes on from
 
 
-SHAPES = {16: "475d3ad9fdbf8ce8"}
+SHAPES = {17: "fbf0867e5ccba543"}
 
 
 def shape_of(part: Any, named: dict[str, Any]) -> Any:

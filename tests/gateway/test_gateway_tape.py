@@ -285,7 +285,7 @@ def test_an_operator_s_word_on_an_order_is_known(desk, said, settled):
     record = {"id": "c1", "actor": "operator", "command": "settle", "fields": fields}
     desk.tape.command(record, NOW)
     desk.reopened()
-    assert desk.orders.manager.resolved == settled
+    assert desk.orders.manager.account.resolved == settled
 
 
 def test_other_hands_trade_with_the_pool(desk):

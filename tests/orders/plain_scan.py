@@ -85,7 +85,7 @@ def taken(manager: OrderManager, instruments, currency: str, without=None) -> Fr
 
 def check_sums(manager: OrderManager, specs: list[OrderSpec], without=(None,)) -> None:
     """The sums say what the walk says, whatever is asked and whoever is left out."""
-    working = manager.index.working
+    working = manager.account.working
     for spec in specs:
         for order in without:
             received = working.opening(spec, order), working.reducing(spec, order)

@@ -77,7 +77,7 @@ class StateInvariants:
         other = {name: at for name, at in names.items() if manager.by_venue_id.get(at) is not manager.open[name]}
         same("the venue's ids", {}, other)
         same("positions", held(manager.positions), held(read.positions))
-        same("orders of an operator's word", manager.resolved, read.resolved)
+        same("orders of an operator's word", manager.account.resolved, read.account.resolved)
         for (name, live), folded in zip(
             controls(world.core.tape.state, world.now).items(), controls(state, world.now).values(), strict=True
         ):

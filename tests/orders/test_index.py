@@ -14,7 +14,7 @@ def desk() -> Desk:
 
 
 def test_an_order_is_found_by_its_name_by_its_robot_s_number_and_by_the_venue_s_id(desk):
-    order, found = desk.place(), desk.manager.index
+    order, found = desk.place(), desk.manager.account
     assert found.find("id-1", SYMBOL, "") is order
     assert found.find("", SYMBOL, "77") is order
     assert found.by_robot[1, order.order_id] is order
@@ -22,13 +22,13 @@ def test_an_order_is_found_by_its_name_by_its_robot_s_number_and_by_the_venue_s_
 
 
 def test_late_words_use_the_id_from_before_the_trigger_fired(desk):
-    order, found = desk.place(), desk.manager.index
+    order, found = desk.place(), desk.manager.account
     found.name(order, "88")
     assert found.find("", SYMBOL, "77") is found.find("", SYMBOL, "88") is order
 
 
 def test_what_was_renamed_is_found_by_both_names_and_knows_the_former_ones(desk):
-    order, found = desk.place(), desk.manager.index
+    order, found = desk.place(), desk.manager.account
     found.rename(order, "id-1r1")
     assert found.find("id-1r1", SYMBOL, "") is found.find("id-1", SYMBOL, "") is order
     assert (order.former, order.venue_id, order.name) == (("id-1", "77"), "", "id-1r1")
@@ -36,7 +36,7 @@ def test_what_was_renamed_is_found_by_both_names_and_knows_the_former_ones(desk)
 
 def test_an_ended_order_is_found_until_so_many_later_ones_have_ended(desk, monkeypatch):
     monkeypatch.setattr(module, "CLOSED_KEPT", 1)
-    found = desk.manager.index
+    found = desk.manager.account
     first, second = desk.place("id-1"), desk.place("id-2")
     found.rename(first, "id-1r1")
     found.name(first, "78")
@@ -52,7 +52,7 @@ def test_an_ended_order_is_found_until_so_many_later_ones_have_ended(desk, monke
 def test_what_was_taken_and_not_changed_is_due_still():
     desk = Desk()
     order = desk.place(accepted=False)
-    due = desk.manager.index.due
+    due = desk.manager.account.due
     late = NOW + 5 * SECOND
     assert due.next == late
     for _ in range(2):
@@ -63,8 +63,8 @@ def test_what_was_taken_and_not_changed_is_due_still():
 def test_what_is_due_at_another_time_now_is_so():
     desk = Desk()
     order = desk.place()
-    due = desk.manager.index.due
+    due = desk.manager.account.due
     for at in (NOW + 9, NOW + 3, NOW + 6):
         order.ask_at = at
-        desk.manager.index.mark(order)
+        desk.manager.account.mark(order)
         assert due.next == at

@@ -9,7 +9,7 @@ import pytest
 from onetape.model.enums import OrderState, RequestKind, Side
 from onetape.model.ids import ATTEMPT_MAX, client_id, robot_tag
 from onetape.orders.calls import Purpose
-from onetape.orders.internal import end_held, release, take_in, take_off, trade_inside
+from onetape.orders.internal import end_held, release, take_off, trade_inside
 from onetape.orders.managed import IntentOut
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import INTERNAL_TRADES
@@ -31,7 +31,7 @@ def held(desk: Desk, *, accepted: bool = True, filled: int = 0):
     if accepted:
         take_off(desk.manager, order, desk.now)
         desk.take()
-    take_in(desk.manager, order)
+    desk.manager.account.keep(order)
     return order
 
 
@@ -49,7 +49,7 @@ def test_nothing_is_asked_about_what_waits_here(desk):
     take_off(desk.manager, order, desk.now)
     desk.take()
     order.ask_at = order.lost_at = desk.now
-    take_in(desk.manager, order)
+    desk.manager.account.keep(order)
     assert (order.pending, order.ask_at, order.lost_at) == ({}, 0, 0)
     assert (order.is_held, order.life.cancel_open) == (True, False)
     desk.wait(60 * SECOND)
@@ -202,5 +202,5 @@ def test_one_that_nobody_finds_is_proven_absent_and_one_that_was_filled_is_not(d
 
 def test_a_name_that_it_has_already_is_begun_once(desk):
     order = recovered(desk)
-    desk.manager.index.reissue(order, order.name, NOW)
+    desk.manager.account.reissue(order, order.name, NOW)
     assert (order.reissues, order.price) == (1, PRICE)

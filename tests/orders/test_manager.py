@@ -151,7 +151,7 @@ def test_what_is_asked_for_has_its_deadline_at_once(desk):
         order.pending.clear()
         order.life.cancel_open = order.life.update_open = False
         order.life.state = ACCEPTED
-        desk.manager.index.mark(order)
+        desk.manager.account.mark(order)
         assert desk.manager.next_due > desk.now + 3600 * SECOND
         change()
         assert desk.manager.next_due == desk.now + 5 * SECOND
@@ -427,7 +427,7 @@ def test_not_found_by_another_name_proves_nothing(desk):
         desk.wait(30 * SECOND)
         desk.take()
         key = OrderKey(SYMBOL, "id-1r1")
-        desk.manager.index.orders["id-1r1"] = order
+        desk.manager.account.orders["id-1r1"] = order
         desk.manager.answered(
             _query(desk, order)._replace(subject=key), Answer(Outcome.AMBIGUOUS, not_found=True), desk.now
         )
@@ -495,7 +495,7 @@ def test_a_question_that_is_due_is_no_lost_answer(desk):
     order = desk.place()
     desk.manager.cancel(order, desk.now)
     desk.take()
-    desk.manager.index.mark(order)
+    desk.manager.account.mark(order)
     order.ask_at = desk.now + SECOND
     desk.wait(SECOND)
     assert desk.sent() == [Purpose.QUERY]
@@ -521,7 +521,7 @@ def test_what_is_to_be_sent_again_waits_although_a_question_is_due(desk):
     order = desk.place()
     desk.manager.cancel(order, desk.now)
     desk.answer(**LATER)
-    desk.manager.index.mark(order)
+    desk.manager.account.mark(order)
     order.ask_at = desk.now + SECOND
     desk.wait(SECOND)
     assert desk.sent() == [Purpose.QUERY]

@@ -69,7 +69,7 @@ def test_an_amendment_to_less_than_is_filled_is_an_old_one(desk):
 
 def test_a_word_about_the_venue_s_former_order_is_not_about_the_present_one(desk):
     order = desk.place()
-    desk.manager.index.rename(order, "id-1r1")
+    desk.manager.account.rename(order, "id-1r1")
     desk.hear(desk.row("id-1", CANCELED, news=OrderNews.CANCELED))
     assert order.is_open
     desk.hear(desk.row("id-1r1", CANCELED, news=OrderNews.CANCELED, venue_id="78"))

@@ -218,10 +218,10 @@ def test_one_side_of_an_internal_trade_brings_the_other(tape):
     tape.intent(name=OTHER, side=Side.SELL)
     half = tape.fill(4, name=NAME, trade=INTERNAL_TRADES + 5, venue_id=OTHER)
     tape.recovery.fill(None, half)
-    assert tape.manager.trades_inside == INTERNAL_TRADES + 5
+    assert tape.manager.account.trades_inside == INTERNAL_TRADES + 5
     tape.recovery.fill(None, replace_trade(half, INTERNAL_TRADES + 3))
     tape.recovery.fill(None, replace_trade(half, INTERNAL_TRADES + 3).other_side)
-    assert tape.manager.trades_inside == INTERNAL_TRADES + 5
+    assert tape.manager.account.trades_inside == INTERNAL_TRADES + 5
     tape.finish()
     filled = [tape.manager.orders[name].life.filled for name in (NAME, OTHER)]
     assert filled == [8, 8]

@@ -68,7 +68,7 @@ def test_open_is_found_under_the_venue_s_id(world):
     world.fill(4)
     assert world.order.life.filled == 4
     assert world.order.state is OrderState.PARTIALLY_FILLED
-    assert world.manager.resolved == set()
+    assert world.manager.account.resolved == set()
 
 
 def test_what_works_may_be_filled_in_part(world):

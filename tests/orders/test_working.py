@@ -237,8 +237,8 @@ def test_an_order_that_has_ended_leaves_nothing_behind():
         manager.hear([life.report(order, OrderNews.CANCELED)._replace(filled=0)], life.now + SECOND)
     assert not manager.open and not manager.unknown
     assert manager.next_due > life.now + 10**6 * SECOND
-    assert [manager.index.working.opening(spec) for spec in life.specs()] == [0] * 15
-    assert not any(manager.index.working.meets(spec) for spec in life.specs())
+    assert [manager.account.working.opening(spec) for spec in life.specs()] == [0] * 15
+    assert not any(manager.account.working.meets(spec) for spec in life.specs())
 
 
 def test_what_is_marked_does_not_pile_up_where_nobody_asks():
@@ -246,7 +246,7 @@ def test_what_is_marked_does_not_pile_up_where_nobody_asks():
     life = Life(PERPS, 2)
     for _ in range(50):
         life.foreign()
-    assert life.manager.index.working.marked
+    assert life.manager.account.working.marked
     life.manager.tick(life.now)
-    assert not life.manager.index.working.marked
-    assert not life.manager.index.due.marked
+    assert not life.manager.account.working.marked
+    assert not life.manager.account.due.marked

@@ -23,7 +23,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
-from onetape.orders.internal import HELD_MAX, end_held, release, take_in, take_off, trade_inside
+from onetape.orders.internal import HELD_MAX, end_held, release, take_off, trade_inside
 from onetape.orders.managed import Managed, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.working import waits
@@ -73,7 +73,7 @@ class Crossing:
 
     def matches(self, robot: int, spec: OrderSpec) -> list[Match]:
         """Returns what a new order would trade inside; none: it goes the way of all orders."""
-        meeting = self._manager.index.working.meeting(spec)
+        meeting = self._manager.account.working.meeting(spec)
         return self._matches(robot, spec, [each for each in meeting if self._is_free(each)])
 
     def _matches(self, robot: int, spec: OrderSpec, others: Iterable[Managed]) -> list[Match]:
@@ -131,7 +131,7 @@ class Crossing:
             self._trade(meeting.order, other, meeting.matches.pop(other.client_id), now)
         goes_on = other.is_taken_off and other.is_open and news is OrderNews.CANCELED
         if goes_on:
-            take_in(self._manager, other)
+            self._manager.account.keep(other)
             self._left[other.client_id] = other, now + LEFT_MAX
         if meeting is not None and not meeting.matches:
             self._finish(meeting, now)
@@ -143,9 +143,8 @@ class Crossing:
         size = min(match.size, order.life.remaining, other.life.remaining) // lot * lot
         if size > 0:
             manager = self._manager
-            manager.trades_inside += 1
             of = match._replace(size=size)
-            mine, _ = traded(order.spec, order.client_id, of, time=now, trade_id=manager.trades_inside)
+            mine, _ = traded(order.spec, order.client_id, of, time=now, trade_id=manager.account.trades_inside + 1)
             trade_inside(manager, mine, now)
 
     def restate(self, step: int) -> None:
@@ -196,9 +195,8 @@ class Crossing:
     def _meet_left(self, order: Managed, now: int) -> None:
         """What waits here for its way back need not be taken off."""
         spec = structs.replace(order.spec, size_int=order.life.remaining)
-        left = [
-            each for each in self._manager.index.working.meeting(spec) if each.client_id in self._left and each.is_held
-        ]
+        meeting = self._manager.account.working.meeting(spec)
+        left = [each for each in meeting if each.client_id in self._left and each.is_held]
         for match in self._matches(order.robot, spec, left):
             self._trade(order, self._manager.orders[match.client_id], match, now)
 

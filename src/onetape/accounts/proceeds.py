@@ -135,7 +135,7 @@ class Proceeds:
         matches = crossing.matches(order.robot, order.spec) if crossing is not None else []
         refusal = self._judge(order, now, bool(matches))
         if refusal is None:
-            self._manager.index.mark(order)
+            self._manager.account.mark(order)
             order.is_unfunded = False
             if crossing is not None and matches:
                 crossing.meet(order, matches, now)

@@ -90,7 +90,7 @@ class Reductions:
             return self._too_much(spec.symbol, spec.size_int, free) if too_much else spec
         if not knows:
             return spec
-        working, sign = self._manager.index.working, spec.side.sign
+        working, sign = self._manager.account.working, spec.side.sign
         found = plain_reduction(
             spec,
             own=self._own(key[0], spec.symbol, _BOTH),

@@ -115,9 +115,9 @@ class Parts:
         """to: whose the fill is."""
         owner = to if to.number else self.operator(to.slot)
         mine, other = self._order(life, fill, fill.side.opposite, now), self._order(owner, fill, fill.side, now)
-        self._manager.trades_inside += 1
+        trade_id = self._manager.account.trades_inside + 1
         handed = fill._replace(
-            client_id=mine, venue_id=other, trade_id=self._manager.trades_inside, side=fill.side.opposite, fee=-fill.fee
+            client_id=mine, venue_id=other, trade_id=trade_id, side=fill.side.opposite, fee=-fill.fee
         )
         trade_inside(self._manager, handed, now)
 

@@ -306,7 +306,7 @@ class PastGateway:
         for order in self._manager.open.values():
             if not order.is_protective and not order.pending and not order.asking and not order.ask_at:
                 order.ask_at = now + ASK_AFTER
-                self._manager.index.mark(order)
+                self._manager.account.mark(order)
         self._manager.tick(now)
         self._carry_out()
         self._look_for_openers()

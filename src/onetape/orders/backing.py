@@ -37,14 +37,14 @@ def reducible(manager: OrderManager, spec: OrderSpec, *, without: Managed | None
     usual, and the venue cuts the second one when the first has closed it.
     """
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * -spec.side.sign
-    return max(held, 0) - manager.index.working.reducing(spec, without)
+    return max(held, 0) - manager.account.working.reducing(spec, without)
 
 
 def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Managed | None = None) -> int:
     """Returns the position in the order's direction if all that works that way is filled, without the order itself.
     What takes the other direction off may be filled before what opens."""
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * spec.side.sign
-    working = manager.index.working
+    working = manager.account.working
     if held < 0 and manager.venue.traits.positions:
         held += min(-held, working.reducing(spec, without))
     return held + working.opening(spec, without)
@@ -72,7 +72,7 @@ def free_funds(
     included: on spot they hold their money back. Of each the dearest price that it may have counts, and of all that is
     charged one rate the fee is cut off once."""
     free = manager.books.holding(currency)
-    for symbol, side, spent in manager.index.working.spent(without):
+    for symbol, side, spent in manager.account.working.spent(without):
         instrument = instruments.get(symbol)
         if instrument is None or instrument.kind is not Kind.SPOT:
             continue

@@ -7,27 +7,15 @@ from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-import msgspec
-
-from onetape.model.enums import RequestKind
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.managed import Managed
 from onetape.orders.working import Working
 
-__all__ = ["NEVER", "DueOrders", "OrderIndex", "OrderIndexRecord", "due_at"]
+__all__ = ["NEVER", "DueOrders", "OrderIndex", "due_at"]
 
 CLOSED_KEPT: Final = 10_000  # orders that have ended, for late words
 NEVER: Final = 2**62
 STALE_KEPT: Final = 1000  # entries of what is due that count no more; then the queue is made anew
-
-
-class OrderIndexRecord(msgspec.Struct, frozen=True):
-    """Keeps all orders in a checkpoint; the ended ones in the order in which they ended."""
-
-    open: list[Managed]
-    ended: list[Managed]
-    former: dict[str, list[tuple[str, str]]]
-    aliases: dict[str, list[str]]
 
 
 class OrderIndex:
@@ -73,43 +61,6 @@ class OrderIndex:
             self.mark(order)
         return order
 
-    def name(self, order: Managed, venue_id: str) -> None:
-        """Enters an order's venue id; one that has fired has another than while it waited, and late words may still use
-        that one."""
-        symbol = order.spec.symbol
-        if order.venue_id:
-            self._former.setdefault(order.client_id, []).append((symbol, order.venue_id))
-        order.venue_id = venue_id
-        self.by_venue_id[symbol, venue_id] = order
-
-    def rename(self, order: Managed, name: str) -> None:
-        """Gives the order another client id at the venue; its venue id will be another one, too."""
-        self._aliases.setdefault(order.client_id, []).append(name)
-        self.orders[name] = order
-        order.former = (*order.former, *filter(None, (order.name, order.venue_id)))
-        if order.venue_id:
-            former = self._former.setdefault(order.client_id, [])
-            former.append((order.spec.symbol, order.venue_id))
-        order.sent_as, order.venue_id = name, ""
-
-    def reissue(self, order: Managed, name: str, now: int) -> None:
-        """Turns what is left of an order into a new order at the venue, of that client id, which is being placed. It
-        stays the same order of its robot.
-
-        What was filled before, there or inside, the new one knows nothing of: it is smaller by
-        that. It has a client id of its own, so that no late word of the one before is taken for it.
-        """
-        self.mark(order)
-        if name != order.name:
-            order.reissues += 1
-            self.rename(order, name)
-            order.conditional = False  # else it was never there: it goes where its words say
-        order.take_request(RequestKind.AMEND, is_reissue=True)
-        order.away = order.filled_outside = order.reported_filled = order.life.filled
-        order.reported_time = order.asks = order.not_found = 0
-        order.sent_at = now
-        order.amended_at = 0  # what was asked of the one before does not arrive at this one
-
     def end(self, order: Managed) -> None:
         """Moves an order from the open to the ended ones, and drops the oldest of these."""
         del self.open[order.client_id]
@@ -132,25 +83,6 @@ class OrderIndex:
             self.mark(order)
         for each in (self.orders, self.open, self.by_robot, self.by_venue_id, self._ended, self._former, self._aliases):
             each.clear()
-
-    # --- checkpoints ------------------------------------------------------------------------------
-
-    def to_record(self) -> OrderIndexRecord:
-        return OrderIndexRecord(
-            list(self.open.values()), [self.orders[name] for name in self._ended], self._former, self._aliases
-        )
-
-    def restore(self, record: OrderIndexRecord) -> None:
-        """Fills an empty index from a checkpoint's record."""
-        self._former.update(record.former)
-        self._aliases.update(record.aliases)
-        for order in record.ended:
-            self._file(order)
-            self._ended.append(order.client_id)
-        for order in record.open:
-            self._file(order)
-            self.open[order.client_id] = order
-            self.mark(order)
 
     def _file(self, order: Managed) -> None:
         """Enters an order under all its ids."""

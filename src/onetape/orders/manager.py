@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
+from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
 from onetape.model.errors import (
     AccountMode,
     OrderOutcomeUnknown,
@@ -30,11 +30,9 @@ from onetape.model.errors import (
     VenueRejected,
 )
 from onetape.model.ids import is_past_gateway
-from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.books import Books
+from onetape.orders.account_orders import AccountOrders
 from onetape.orders.calls import REQUEST_KINDS, Call, OrderKey, OrderProtocol, Purpose
-from onetape.orders.index import OrderIndex
 from onetape.orders.machine import ENDS, Effect, OrderEvent
 from onetape.orders.managed import (
     FillOut,
@@ -52,7 +50,6 @@ from onetape.orders.managed import (
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.queries import QUERY_AFTER, is_absent, next_query, queries, query_amended, request
 from onetape.orders.reports import (
-    INTERNAL_TRADES,
     AccountModeReport,
     BalanceReport,
     FillReport,
@@ -73,7 +70,6 @@ SENDS_MAX: Final = 4  # of one request that the venue refuses for now, or of a c
 
 # Named once: a member looked up at its class costs as much as a call.
 _PLACE: Final = RequestKind.PLACE
-_NO_TRIGGER: Final = TriggerBy.NONE
 
 
 class OrderManager:
@@ -88,22 +84,20 @@ class OrderManager:
         self.venue = venue
         self.outs: list[Out] = []
         self.calls: list[Call] = []
-        self.index = OrderIndex(venue)
-        self.orders = self.index.orders
-        self.open = self.index.open
-        self.by_robot = self.index.by_robot
-        self.by_venue_id = self.index.by_venue_id
-        self.books = Books(venue)
+        self.account = AccountOrders(venue)
+        self.orders = self.account.orders
+        self.open = self.account.open
+        self.by_robot = self.account.by_robot
+        self.by_venue_id = self.account.by_venue_id
+        self.books = self.account.books
         self.positions = self.books.positions
         self.venue_positions = self.books.venue_positions
         self.balances = self.books.balances
         self.references: dict[str, int] = {}  # a recent price of each symbol
         self.mode: AccountModeReport | None = None
         self.unmatched: dict[tuple[str, int, Side], FillReport] = {}  # fills of orders not yet known
-        self.resolved: set[str] = set()  # ended by an operator's word, by client id
         self.counts: dict[str, int] = {}  # what was odd, by name
         self.touched: set[str] = set()  # symbols of which something was heard since a round ended
-        self.trades_inside = INTERNAL_TRADES  # the newest id of a trade that no venue knows
         # The robot's number and its order of a client id that no tape has.
         self.owner_of: Callable[[str], tuple[int, int] | None] = lambda _: None
         self.is_by_hand: Callable[[int, int], bool] = lambda *_: False
@@ -117,10 +111,8 @@ class OrderManager:
     def submit(self, client_id: str, request: Request, now: int, *, held: bool = False) -> Managed:
         """Takes a new order that the gate has let through, and sends it. held: it is not sent yet."""
         order = requested_order(client_id, request, now)
-        order.take_request(_PLACE, is_held=held)
-        spec, order.conditional = order.spec, self.waits_apart(order.spec)
-        self.index.add(order)
-        self.outs.append(IntentOut(order, _PLACE, spec.price_int, spec.size_int))
+        self.account.place(order, is_held=held)
+        self.outs.append(IntentOut(order, _PLACE, order.price, order.life.size))
         if not held:
             self.send(order, _PLACE, now)
         return order
@@ -128,19 +120,17 @@ class OrderManager:
     def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Managed:
         """Takes a new order that is denied and never sent."""
         order = requested_order(client_id, request, now)
-        order.take_request(_PLACE)
-        self.index.add(order)
-        self._news(order, OrderNews.DENIED, now, code, reason)
+        self.account.place(order)
+        self.report(order, OrderNews.DENIED, now, code, reason)
         return order
 
     def cancel(self, order: Managed, now: int) -> None:
         """Cancels an order at the venue; while its placing is unanswered, as soon as it is answered."""
-        self.index.mark(order)
         if order.is_foreign or not order.is_open:
             self.refuse(order, OrderNews.CANCEL_REJECTED, now)
             return
         if order.is_held:
-            self._news(order, OrderNews.CANCELED, now)
+            self.report(order, OrderNews.CANCELED, now)
             return
         if RequestKind.PLACE in order.pending and (order.reissue_open or not order.life.accepted):
             if order.cancel_wanted:
@@ -151,23 +141,36 @@ class OrderManager:
                 self._refused(order, now, waiting.code, _left_unsent(waiting, now))
                 return
             order.cancel_wanted = True
-            self._intend_cancel(order)  # now: it holds, whoever dies before it can leave
+            self.intend(order, RequestKind.CANCEL, now)  # now: it holds, whoever dies before it can leave
             return
         if RequestKind.CANCEL in order.pending:
             if order.is_taken_off:  # now it is over when it has gone
-                self._intend_cancel(order)
+                self.intend(order, RequestKind.CANCEL, now)
             return
         order.cancel_retries = 0
         self.send_cancel(order, now)
 
     def send_cancel(self, order: Managed, now: int, *, is_reissue: bool = False) -> None:
         """Sends a cancel of an order that has no other request under way. is_reissue: as an intent has it."""
-        self._intend_cancel(order, is_reissue=is_reissue)
+        self.intend(order, RequestKind.CANCEL, now, is_reissue=is_reissue)
         self.send(order, RequestKind.CANCEL, now)
 
-    def _intend_cancel(self, order: Managed, *, is_reissue: bool = False) -> None:
-        order.take_request(RequestKind.CANCEL, is_reissue=is_reissue)
-        self.outs.append(IntentOut(order, RequestKind.CANCEL, order.price, order.life.size, is_reissue))
+    def intend(
+        self,
+        order: Managed,
+        kind: RequestKind,
+        now: int,
+        price: int = 0,
+        size: int = 0,
+        *,
+        is_reissue: bool = False,
+        share: int = 0,
+    ) -> None:
+        """Asks for the end or the amendment of an order: the intent of what is sent next. price, size: 0: as they are;
+        is_reissue, share: as an intent has them."""
+        price, size = price or order.price, size or order.life.size
+        self.account.request(order, kind, price, size, now, is_reissue=is_reissue)
+        self.outs.append(IntentOut(order, kind, price, size, is_reissue, share))
 
     def cancel_once(self, order: Managed, now: int) -> None:
         """Cancels an order unless that is under way: for callers that repeat it until it is gone."""
@@ -190,13 +193,11 @@ class OrderManager:
 
     def amend(self, order: Managed, now: int, *, price: int, size: int, share: int = 0) -> None:
         """Changes an order at the venue. share: as an intent has it."""
-        self.index.mark(order)
         sent = order.is_open and not order.is_foreign and not order.conditional
         if not sent or order.is_held or not order.life.is_sent(OrderEvent.AMEND_REQUEST):
             self.refuse(order, OrderNews.UPDATE_REJECTED, now)
             return
-        order.take_request(RequestKind.AMEND, price or order.price, size or order.life.size)
-        self.outs.append(IntentOut(order, RequestKind.AMEND, *order.amend_to, share=share))
+        self.intend(order, RequestKind.AMEND, now, price, size, share=share)
         self.send(order, RequestKind.AMEND, now)
 
     def refuse(
@@ -220,26 +221,21 @@ class OrderManager:
         before, so that absence is believed rather later than earlier.
         """
         order = requested_order(client_id, request, now)
-        order.take_request(_PLACE)
-        order.conditional = self.waits_apart(order.spec)
-        self.index.add(order)
-        self._reply_lost(order, _PLACE, order.spec.price_int, order.spec.size_int, now)
+        self.account.place(order)
+        self.outs.append(IntentOut(order, _PLACE, order.price, order.life.size))
+        self._reply_lost(order, now)
         return order
 
     def amend_uncertain(self, order: Managed, now: int, *, price: int, size: int) -> None:
         """Enters an amendment likewise: the order has the old terms or the new ones."""
-        self.index.mark(order)
         if not order.life.is_sent(OrderEvent.AMEND_REQUEST):
             return
-        order.amended_at = now
-        order.take_request(RequestKind.AMEND, price or order.price, size or order.life.size)
-        self._reply_lost(order, RequestKind.AMEND, *order.amend_to, now)
+        self.intend(order, RequestKind.AMEND, now, price, size)
+        self._reply_lost(order, now)
 
-    def _reply_lost(self, order: Managed, kind: RequestKind, price: int, size: int, now: int) -> None:
-        self.outs.append(IntentOut(order, kind, price, size))
-        order.take_news(OrderNews.LOST, 0)
+    def _reply_lost(self, order: Managed, now: int) -> None:
+        self.report(order, OrderNews.LOST, now, OrderOutcomeUnknown.code)
         order.lost_at = order.ask_at = now
-        self.outs.append(NewsOut(order, OrderNews.LOST, order.state, now, OrderOutcomeUnknown.code))
         self.outs.append(HealthOut("order", order.client_id, "unknown"))
 
     # --- the wire ---------------------------------------------------------------------------------
@@ -248,7 +244,7 @@ class OrderManager:
         """Takes an answer of the venue, or that there will be none (AMBIGUOUS)."""
         kind = REQUEST_KINDS.get(call.purpose)
         if kind is not None and call.subject is not None:
-            order = self.index.get(call.subject.client_id)
+            order = self.account.get(call.subject.client_id)
             if order is not None:
                 self._request_answered(order, kind, call.number, answer, now)
             return
@@ -307,8 +303,7 @@ class OrderManager:
                     self._end(order, OrderNews.CANCELED, row, now)
             case _:
                 price, size = order.amend_to
-                order.price = price
-                self._news(order, OrderNews.UPDATED, now, size=size)
+                self.report(order, OrderNews.UPDATED, now, price=price, size=size)
         # Its end may be no cancel (BitMEX answers for what had ended), and an amendment's (it would take what rests).
         if kind is not RequestKind.PLACE and row is not None and row.state in ENDS:
             self._end(order, ENDS[row.state], row, now)
@@ -329,11 +324,11 @@ class OrderManager:
             self._refused(order, now, code, reason)
             return
         news = OrderNews.CANCEL_REJECTED if is_cancel else OrderNews.UPDATE_REJECTED
-        self._news(order, news, now, code, reason)
+        self.report(order, news, now, code, reason)
 
     def _query_answered(self, key: OrderKey, answer: Answer, now: int) -> None:
         row = next((t for t in answer.reports if isinstance(t, OrderStatusReport)), None)
-        order = self.index.get(row.client_id if row is not None else key.client_id)
+        order = self.account.get(row.client_id if row is not None else key.client_id)
         # Where a fill still waits, its next word asks again, and so does the next look of a round.
         self._queried_venue_ids.discard((key.symbol, key.venue_id))
         if order is None:
@@ -357,19 +352,15 @@ class OrderManager:
             order.ask_other, order.ask_at = True, now
             return True
         order.not_found += 1
-        has_trigger = self.waits_apart(order.spec)
+        has_trigger = self.account.waits_apart(order.spec)
         # It may have fired: then it is an order of the book, under the same client id.
         order.ask_other = has_trigger and key.conditional
         if order.life.accepted and not (order.reissue_open and order.life.filled == order.filled_outside):
             # It was there: that nobody finds it proves nothing.
             self._lost(order, now)
         elif is_absent(order, key, now, has_trigger=has_trigger):
-            self._news(order, OrderNews.ABSENT, now, OrderUnknown.code)
+            self.report(order, OrderNews.ABSENT, now, OrderUnknown.code)
         return False
-
-    def waits_apart(self, spec: OrderSpec) -> bool:
-        """Tells whether an order has a trigger at a venue where these have a service of their own."""
-        return spec.trigger_by is not _NO_TRIGGER and self.venue.traits.conditionals
 
     def send(self, order: Managed, kind: RequestKind, now: int) -> None:
         """Sends a request whose intent is on the journal."""
@@ -394,8 +385,8 @@ class OrderManager:
 
     def tick(self, now: int) -> None:
         """Does what is due: sends requests again, gives up lost answers, asks queries."""
-        for order in self.index.due.take(now):
-            self.index.mark(order)
+        for order in self.account.due.take(now):
+            self.account.mark(order)
             for kind, pending in list(order.pending.items()):
                 if pending.resend_at:
                     if now >= pending.resend_at:
@@ -405,25 +396,25 @@ class OrderManager:
                     self._lost(order, now)
             if order.ask_at and now >= order.ask_at and not order.asking:
                 self.calls += queries(order, self.venue, now)
-        self.index.working.look()
+        self.account.working.look()
 
     def ask_unknown(self, now: int) -> None:
         """Asks at once for all orders whose state is unknown: the venue can be reached again."""
         for order in self.unknown:
             if not order.asking:
-                self.index.mark(order)
+                self.account.mark(order)
                 order.ask_at = now
 
     def restate(self, step: int) -> None:
         """Takes in that the clock was set by `step`, ns: what was noted by it is due as much later or earlier."""
         for order in self.open.values():
-            self.index.mark(order)
+            self.account.mark(order)
             order.restate(step)
 
     @property
     def next_due(self) -> int:
         """Returns when `tick` has something to do, ns; a large number without."""
-        return self.index.due.next
+        return self.account.due.next
 
     # --- what the venue says ----------------------------------------------------------------------
 
@@ -454,7 +445,7 @@ class OrderManager:
         """Takes an operator's resolution of an order (`resolve.resolution_of`) as the venue's, once it is on the
         journal. It never makes a fill: where it says that more was filled than is booked, the fills are asked for, and
         the order ends when they are here."""
-        self.index.mark(order)
+        self.account.mark(order)
         # What was told before is not held against it.
         order.reported_filled, order.reported_end, order.reported_time = order.life.filled, None, 0
         order.asking = False
@@ -462,10 +453,10 @@ class OrderManager:
         if order.reported_end is not None:  # no stream is about to tell its fills
             order.ask_at = now
         if not order.is_open:
-            self.resolved.add(order.client_id)
+            self.account.resolved.add(order.client_id)
 
     def _order(self, word: OrderStatusReport, now: int) -> None:
-        order = self.index.find(word.client_id, word.symbol, word.venue_id)
+        order = self.account.find(word.client_id, word.symbol, word.venue_id)
         if order is None:
             self._meet(word, now)
             return
@@ -487,12 +478,11 @@ class OrderManager:
             is_it = is_it and report.size >= order.life.filled
             if is_it and report.time >= order.reported_time:
                 order.pending.pop(RequestKind.AMEND, None)
-                order.price = report.price
-                self._news(order, report.news, now, size=report.size)
+                self.report(order, report.news, now, price=report.price, size=report.size)
         elif report.news is OrderNews.ACCEPTED:
             self._accepted(order, now)
         else:
-            self._news(order, report.news, now)
+            self.report(order, report.news, now)
         self._compare(order, report, now)
 
     def _snapshot(self, order: Managed, report: OrderStatusReport, now: int) -> None:
@@ -509,7 +499,7 @@ class OrderManager:
             if order.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
                 self._found(order, report, now)
             elif order.state is OrderState.PENDING_CANCEL and not order.pending:
-                self._news(order, OrderNews.CANCEL_REJECTED, now, VenueRejected.code)
+                self.report(order, OrderNews.CANCEL_REJECTED, now, VenueRejected.code)
         self._compare(order, report, now)
 
     def _found(self, order: Managed, report: OrderStatusReport, now: int) -> None:
@@ -522,8 +512,7 @@ class OrderManager:
         if order.ask_at:  # its terms are not known yet
             self._accepted(order, now)
         else:
-            order.price = report.price or order.price
-            self._news(order, OrderNews.FOUND, now, size=report.size)
+            self.report(order, OrderNews.FOUND, now, price=report.price, size=report.size)
             order.lost_at = 0
         if not is_requested:
             return
@@ -538,7 +527,7 @@ class OrderManager:
         key = fill.key
         if self.books.has(fill):
             return
-        order = self.index.find(fill.client_id, fill.symbol, fill.venue_id)
+        order = self.account.find(fill.client_id, fill.symbol, fill.venue_id)
         if order is None and (not fill.client_id or self.owner_of(fill.client_id) is not None):
             # Known by the venue's id only, or not yet taken over: the order has to be asked for first.
             self.unmatched[key] = fill
@@ -574,20 +563,20 @@ class OrderManager:
         robot, order_id = self.owner_of(report.client_id) or (0, 0)
         former = self.by_robot.get((robot, order_id))
         if former is not None and former.is_open:  # placed again, and no tape says so
-            self.index.reissue(former, report.client_id, now)
+            self.account.reissue(former, report.client_id, now)
             self._order(report, now)
             return
         if report.waits and self.is_by_hand(robot, order_id):  # a guardian's, whose intent the power has taken
             self._adopt((robot, order_id), report, now)
             return
         order = met(report, robot, order_id)
-        self.index.add(order)
+        self.account.add(order)
         self._note_ids(order, report)
         if report.state not in ENDS and not report.client_id.startswith(self.venue.traits.forced):  # its fills are told
             word = "attributed" if robot else "foreign"
             self.outs.append(HealthOut("order", report.client_id, word, "warning"))
         if report.state in ENDS:
-            self.close(order)
+            self.account.close(order)
         else:
             self._compare(order, report, now)
 
@@ -607,21 +596,16 @@ class OrderManager:
     def book(self, fill: FillReport, order: Managed | None, now: int) -> None:
         key = fill.key
         self.unmatched.pop(key, None)
-        self.books.book(fill)
+        if order is not None and not order.venue_id and fill.venue_id and not (fill.is_internal or order.is_met):
+            self.note_venue_id(order, fill.venue_id)
+        before = order.state if order is not None else None
+        cell = self.account.fill(fill, order)
         if order is None or order.is_met:
             # A list of trades may not have the name, which the order has that was asked for.
             name = fill.client_id or (order.client_id if order is not None else "")
             is_foreign = order is None or order.is_foreign
             self.outs.append(FillOut(order, fill, is_foreign and name.startswith(self.venue.traits.forced)))
             return
-        if not order.venue_id and fill.venue_id and not fill.is_internal:
-            self.note_venue_id(order, fill.venue_id)
-        if fill.is_internal:
-            order.filled_outside += fill.size
-        before = order.state
-        if order.is_open:  # what was refused before it is no reason of how it stands
-            order.code, order.reason = 0, ""
-        cell = order.take_fill(fill.trade_id, fill.price, fill.size)
         if cell is Effect.IMPOSSIBLE:
             self._count("fill of an order that cannot have one")
         self.outs.append(FillOut(order, fill))
@@ -629,7 +613,7 @@ class OrderManager:
             order.lost_at = 0
         if order.reported_end is not None and order.life.filled >= order.reported_filled:
             self._end(order, order.reported_end, None, now)
-        self.close(order)
+        self.account.close(order)
 
     def _end(self, order: Managed, news: OrderNews, report: OrderStatusReport | None, now: int) -> None:
         """Takes in that an order has ended at the venue. Its fills come first: until they are here it is not over."""
@@ -649,7 +633,7 @@ class OrderManager:
             code = report.code if report is not None else 0
             reason = report.reason if report is not None else ""
             order.pending.clear()
-            self._news(order, news, now, code, reason, size=order.life.filled)
+            self.report(order, news, now, code, reason, size=order.life.filled)
 
     def _compare(self, order: Managed, report: OrderStatusReport, now: int) -> None:
         """Compares quantities: the venue may have filled more than was reported, or cut a reduction to the position."""
@@ -657,7 +641,7 @@ class OrderManager:
         is_cut = reduces and 0 < report.size < order.life.size
         is_certain = order.life.accepted and order.is_open and not order.is_unknown
         if is_cut and is_certain and report.time >= order.reported_time and not order.life.update_open:
-            self._news(order, OrderNews.UPDATED, now, size=report.size)
+            self.report(order, OrderNews.UPDATED, now, size=report.size)
         if report.state is not OrderState.TRIGGERED:
             # Else it is the trigger's time, of a service of its own: Binance dates it when what it
             # sent has ended, later than the end itself.
@@ -671,16 +655,16 @@ class OrderManager:
 
     def _accepted(self, order: Managed, now: int) -> None:
         news = OrderNews.UPDATED if order.reissue_open else OrderNews.ACCEPTED
-        self._news(order, news, now, size=order.life.size if order.reissue_open else 0)
+        self.report(order, news, now, size=order.life.size if order.reissue_open else 0)
 
     def _refused(self, order: Managed, now: int, code: int, reason: str) -> None:
         """Takes in that the venue refused to place an order: it is not there, or what was left of it is gone."""
         news = OrderNews.CANCELED if order.reissue_open else OrderNews.REJECTED
-        self._news(order, news, now, code, reason)
+        self.report(order, news, now, code, reason)
 
     def _lost(self, order: Managed, now: int) -> None:
         if order.state is not OrderState.UNKNOWN:
-            self._news(order, OrderNews.LOST, now, OrderOutcomeUnknown.code)
+            self.report(order, OrderNews.LOST, now, OrderOutcomeUnknown.code)
             if order.is_unknown:
                 order.lost_at = now
                 self.outs.append(HealthOut("order", order.client_id, "unknown"))
@@ -694,7 +678,7 @@ class OrderManager:
 
     def note_venue_id(self, order: Managed, venue_id: str) -> None:
         """Enters the venue's id of an order in the index."""
-        self.index.name(order, venue_id)
+        self.account.name(order, venue_id)
         for fill in [f for f in self.unmatched.values() if (f.symbol, f.venue_id) == (order.spec.symbol, venue_id)]:
             self.book(fill, order, fill.time)
 
@@ -702,38 +686,34 @@ class OrderManager:
         if report.venue_id and report.venue_id != order.venue_id:
             self.note_venue_id(order, report.venue_id)
         if order.conditional and not report.conditional:
-            order.conditional = False  # it fired: from here on it is an order of the book
+            self.account.fire(order)
 
-    def _news(
-        self, order: Managed, news: OrderNews, now: int, code: int = 0, reason: str = "", *, size: int = 0
+    def report(
+        self,
+        order: Managed,
+        news: OrderNews,
+        now: int,
+        code: int = 0,
+        reason: str = "",
+        *,
+        size: int = 0,
+        price: int = 0,
     ) -> None:
-        """Feeds the order's state machine, and reports it where that changed anything."""
-        life = order.life
-        before = life.state, life.accepted, life.cancel_open, life.update_open
-        if order.take_news(news, size) is Effect.IMPOSSIBLE:
-            self._count(f"{news} in {before[0]}")
-            return
-        state = life.state
+        """Takes in what became of an order, and says it where that changed anything."""
+        is_new = self.account.news(order, news, size=size, price=price, code=code, reason=reason)
+        state = order.life.state
         if state is not OrderState.UNKNOWN and not state.is_final:
             order.lost_at = 0
-        if (state, life.accepted, life.cancel_open, life.update_open) != before or news is OrderNews.UPDATED:
-            order.code, order.reason = code, reason
+        if is_new:
             self.outs.append(NewsOut(order, news, state, now, code, reason))
-        self.close(order)
+        elif is_new is None:
+            self._count(f"{news} in {state}")
+        self.account.close(order)
 
     def begin_anew(self) -> None:
         """Forgets all orders and what was held: the account is at another exchange."""
-        self.index.begin_anew()
-        self.books.begin_anew()
+        self.account.begin_anew()
         self.unmatched.clear()
-
-    def close(self, order: Managed) -> None:
-        """Takes an order that has ended from the open ones."""
-        if order.is_open or order.client_id not in self.open:
-            return
-        order.pending.clear()
-        order.ask_at = order.lost_at = 0
-        self.index.end(order)
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
@@ -746,7 +726,7 @@ class OrderManager:
     @property
     def unknown(self) -> list[Managed]:
         """Returns the orders whose state is unknown."""
-        return self.index.working.all_unknown()
+        return self.account.working.all_unknown()
 
 
 def _words(answer: Answer) -> str:

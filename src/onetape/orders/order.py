@@ -12,7 +12,7 @@ import msgspec
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind
 from onetape.model.order import OrderSpec
-from onetape.orders.machine import NEWS_EVENTS, Cell, OrderEvent, OrderLife
+from onetape.orders.machine import NEWS_EVENTS, Cell, Effect, OrderEvent, OrderLife
 from onetape.orders.order_frames import FillFrame, NewsFrame, RequestFrame
 from onetape.orders.reports import INTERNAL_TRADES
 
@@ -117,10 +117,12 @@ class Order(msgspec.Struct, eq=False, rename={"reissue_open": "is_again"}):
         if not self.is_held:
             self.life.on_incarnation()
 
-    def take_news(self, news: OrderNews, size: int) -> Cell:
-        """Takes in a report. size: of the order after it, 0: as it was."""
+    def take_news(self, news: OrderNews, size: int, price: int = 0) -> Cell:
+        """Takes in a report. size, price: of the order after it, 0: as they were."""
         life = self.life
         cell = life.on_event(NEWS_EVENTS[news], size=size)
+        if price and cell is not Effect.IMPOSSIBLE:
+            self.price = price
         if self.reissue_open:
             self.reissue_open = life.update_open
         if self.is_taken_off and not self.is_held:
@@ -128,8 +130,10 @@ class Order(msgspec.Struct, eq=False, rename={"reissue_open": "is_again"}):
         return cell
 
     def take_fill(self, trade_id: int, price: int, size: int) -> Cell:
-        """Books a fill once."""
+        """Books a fill once. What was refused before it is no reason of how an order stands that works."""
         life = self.life
+        if not life.state.is_final:
+            self.code, self.reason = 0, ""
         before = life.filled
         cell = life.on_fill(str(trade_id), size)
         self.spent += price * (life.filled - before)
@@ -149,12 +153,10 @@ class Order(msgspec.Struct, eq=False, rename={"reissue_open": "is_again"}):
             self.reason = ""
         if news.venue_id:
             self.venue_id = str(news.venue_id)
-        self.price = news.price or self.price
         if not news.is_local:
-            self.take_news(news.news, news.size)
+            self.take_news(news.news, news.size, news.price)
 
     def take_fill_frame(self, fill: FillFrame) -> None:
         self.take_fill(fill.trade_id, fill.price, fill.size)
         if fill.venue and fill.trade_id < INTERNAL_TRADES:  # else it is the number of the other order
             self.venue_id = str(fill.venue)
-        self.code, self.reason = 0, ""

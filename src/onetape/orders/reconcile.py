@@ -341,7 +341,7 @@ class Reconciler:
                 continue
             order.ask_at = order.ask_at or now
             current.missing.add(order.client_id)
-            self.manager.index.mark(order)
+            self.manager.account.mark(order)
 
     def _note_flat(self, answer: Answer, queried_at: int) -> None:
         """Notes as flat each position that the venue does not list, as of the query: what was said since is newer."""
@@ -390,7 +390,7 @@ class Reconciler:
                 venue = str(order.reported_end or NOT_LISTED)
                 found.append(Difference(f"order {order.client_id}", str(order.state), venue))
         for order in ended:
-            by = ", by an operator" if order.client_id in manager.resolved else ""
+            by = ", by an operator" if order.client_id in manager.account.resolved else ""
             found.append(Difference(f"order {order.client_id}", f"{order.state}{by}", "works"))
         return found + self._unmatched()
 
@@ -418,7 +418,7 @@ class Reconciler:
         assert self._round is not None
         self.differences = differences
         for order in ended:
-            if order.client_id not in self.manager.resolved:  # else an operator looks into it
+            if order.client_id not in self.manager.account.resolved:  # else an operator looks into it
                 self.manager.cancel_ended(order, now)
         queried = self.symbols if self._round.is_of_all else self._round.queried
         self.fills.done(None if self._round.is_of_all else queried)

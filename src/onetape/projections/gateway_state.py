@@ -125,7 +125,7 @@ class GatewayState:
             self.begun[record["id"]] = Found(list(self.orders.manager.open), parts.held(self.money.booking.positions))
         match record.get("command"):
             case "settle" if fields["as"] != "open":
-                self.orders.manager.resolved.add(fields["order"])
+                self.orders.manager.account.resolved.add(fields["order"])
             case "flatten" if fields.get("symbol") or is_dry_run(fields):
                 pass
             case "kill" | "flatten" as name:

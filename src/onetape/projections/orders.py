@@ -56,7 +56,7 @@ class Orders:
             order.take_request_frame(request)
 
     def reply(self, record: Mapping[str, Any]) -> None:
-        order = self.working.get((record["robot"], record["order"])) if "order" in record else None
+        order = self.find(record["robot"], record["order"]) if "order" in record else None
         if order is not None:
             order.reason = record["reason"]
 

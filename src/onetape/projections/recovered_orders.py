@@ -6,16 +6,15 @@ may or may not have arrived. Its order is UNKNOWN and is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
+from onetape.model.enums import OrderState, PositionSide, RequestKind
 from onetape.model.errors import VenueUnavailable
 from onetape.model.ids import EPOCH_BITS, EPOCH_MAX
+from onetape.orders.account_orders import OrdersRecord
 from onetape.orders.books import BooksRecord
-from onetape.orders.index import OrderIndexRecord
 from onetape.orders.internal import end_held, trade_inside
 from onetape.orders.managed import Managed, Request, requested_order
 from onetape.orders.manager import OrderManager
@@ -32,11 +31,9 @@ ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's rob
 class RecoveryRecord(msgspec.Struct, frozen=True):
     """Keeps in a checkpoint what a journal's frames up to one of them come to."""
 
-    orders: OrderIndexRecord
+    orders: OrdersRecord
     books: BooksRecord
-    unmatched: list[FillReport]
     settled: list[str]
-    counts: dict[str, int]
     newest_fill: int
     newest_read: int
     trades_inside: int
@@ -50,7 +47,7 @@ class RecoveredOrders(Orders):
     """Rebuilds orders and books from the journal's records, fed in order; `finish` when there are no more."""
 
     def __init__(self, manager: OrderManager) -> None:
-        self.manager = manager
+        self.manager, self.account = manager, manager.account
         self.newest_fill = 0  # ns, by the venue's clock: up to here none is missing
         self._heard = 0  # the newest of all
         self._halves: dict[tuple[str, int], FillReport] = {}  # such trades of which one side is here
@@ -75,55 +72,39 @@ class RecoveredOrders(Orders):
         if kind is RequestKind.PLACE:
             of = Request(request.robot, kind, request.order_id, spec)
             order = requested_order(life.client_id(request.order_id), of, time)
-            order.conditional = self.manager.waits_apart(spec)
-            order.take_request(kind, is_held=request.is_held)
-            self.manager.index.add(order)
+            self.account.place(order, is_held=request.is_held)
             return
         former = self.find(request.robot, request.order_id)
-        if former is None or not former.is_open:
-            return
-        self.manager.index.mark(former)
-        if kind is RequestKind.AMEND and request.is_reissue:
-            chars = self.manager.venue.client_id_chars
-            name = former.client_id if former.is_held else former.next_name(chars)
-            self.manager.index.reissue(former, name, time)
-            return
-        former.take_request_frame(request)
-        if kind is RequestKind.AMEND:
-            former.amended_at = time
-
-    def reply(self, record: Mapping[str, Any]) -> None:
-        """Passes over why an order was refused: whoever asked has been told."""
+        if former is not None and former.is_open:
+            price, size = spec.price_int, spec.size_int
+            self.account.request(former, kind, price, size, time, is_reissue=request.is_reissue)
 
     def news(self, heard: NewsFrame) -> None:
         self.records += 1
         order = self.find(heard.robot, heard.order_id)
         if order is None:
             return
-        self.manager.index.mark(order)
+        self.account.mark(order)
         if heard.venue_id:
-            self.manager.note_venue_id(order, str(heard.venue_id))
-        if heard.is_local:
-            return
-        news = heard.news
-        order.take_news(news, heard.size)
-        if news in _PRICED:
-            order.price = heard.price
-        if news is OrderNews.TRIGGERED:
-            order.conditional = False  # from here on it is an order of the book
-        self.manager.close(order)
+            self.account.name(order, str(heard.venue_id))
+        if not heard.is_local:
+            reason = order.reason if heard.code else ""
+            self.account.news(order, heard.news, size=heard.size, price=heard.price, code=heard.code, reason=reason)
+            self.account.close(order)
 
     def fill(self, row: FillFrame, fill: FillReport | None) -> None:
         assert fill is not None
         self.records += 1
-        manager = self.manager
-        former = manager.index.find(fill.client_id, fill.symbol, fill.venue_id)
-        manager.book(fill, former, fill.time)
-        manager.outs.clear()  # nobody is told again
+        account = self.account
+        order = account.find(fill.client_id, fill.symbol, fill.venue_id)
+        if order is not None and not order.venue_id and fill.venue_id and not fill.is_internal:
+            account.name(order, fill.venue_id)
+        account.fill(fill, order)
+        if order is not None:
+            self.account.close(order)
         if not fill.is_internal:
             self._heard = max(self._heard, fill.time)
             return
-        manager.trades_inside = max(manager.trades_inside, fill.trade_id)
         at = (fill.symbol, fill.trade_id)
         if self._halves.pop(at, None) is None:
             self._halves[at] = fill
@@ -133,8 +114,7 @@ class RecoveredOrders(Orders):
         self.newest_fill = self.newest_fill or time
 
     def incarnation(self) -> None:
-        for order in self.manager.open.values():
-            order.take_incarnation()
+        self.account.incarnation()
 
     def begin_anew(self) -> None:
         self.manager.begin_anew()
@@ -157,7 +137,7 @@ class RecoveredOrders(Orders):
         for half in self._halves.values():
             trade_inside(self.manager, half, now)
         for order in list(self.manager.open.values()):
-            self.manager.index.mark(order)
+            self.account.mark(order)
             if order.is_held:
                 end_held(self.manager, order, now, VenueUnavailable.code, "its gateway ended")
                 continue
@@ -171,16 +151,14 @@ class RecoveredOrders(Orders):
     def to_record(self, opened: dict[str, int]) -> RecoveryRecord:
         """Makes the record of a checkpoint from the frames read so far. To be called before `finish`. opened: which
         frames have opened the positions."""
-        manager = self.manager
+        account = self.account
         return RecoveryRecord(
-            orders=manager.index.to_record(),
-            books=manager.books.to_record(),
-            unmatched=list(manager.unmatched.values()),
-            settled=sorted(manager.resolved),
-            counts=manager.counts,
+            orders=account.to_record(),
+            books=account.books.to_record(),
+            settled=sorted(account.resolved),
             newest_fill=self.newest_fill,
             newest_read=self._heard,
-            trades_inside=manager.trades_inside,
+            trades_inside=account.trades_inside,
             halves=list(self._halves.values()),
             has_begun=self.has_begun,
             records=self.records,
@@ -189,17 +167,11 @@ class RecoveredOrders(Orders):
 
     def restore(self, record: RecoveryRecord) -> None:
         """Goes on from a checkpoint: before the first frame, with a new manager."""
-        manager = self.manager
-        manager.index.restore(record.orders)
-        manager.books.restore(record.books)
-        manager.unmatched.update({fill.key: fill for fill in record.unmatched})
-        manager.resolved.update(record.settled)
-        manager.counts.update(record.counts)
+        account = self.account
+        account.restore(record.orders)
+        account.books.restore(record.books)
+        account.resolved.update(record.settled)
         self.newest_fill, self._heard = record.newest_fill, record.newest_read
-        manager.trades_inside = record.trades_inside
+        account.trades_inside = record.trades_inside
         self._halves = {(fill.symbol, fill.trade_id): fill for fill in record.halves}
         self.has_begun, self.records = record.has_begun, record.records
-
-
-# The price that they tell is the order's from then on.
-_PRICED = frozenset({OrderNews.UPDATED, OrderNews.FOUND})

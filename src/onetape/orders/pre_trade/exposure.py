@@ -31,7 +31,7 @@ def meets(view: View) -> Refusal | None:
     spec = view.spec
     if view.is_inside or spec.post_only or spec.trigger_by is not _NO_TRIGGER:
         return None
-    other = view.state.manager.index.working.meets(spec)
+    other = view.state.manager.account.working.meets(spec)
     if other is None:
         return None
     text = f"it would meet {other.client_id}"
@@ -46,7 +46,7 @@ def meets(view: View) -> Refusal | None:
 
 
 def own_orders(view: View) -> Measure:
-    other = view.state.manager.index.working.meets(view.spec)
+    other = view.state.manager.account.working.meets(view.spec)
     return (None if other is None else f"meet {other.client_id}"), None
 
 

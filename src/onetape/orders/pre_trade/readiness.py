@@ -95,7 +95,7 @@ def may_be_halted(view: View) -> bool:
         or state.is_deaf
         or view.behind_ns
         or state.around.silent_ns(symbol)
-        or any(state.manager.index.working.unknown(symbol))
+        or any(state.manager.account.working.unknown(symbol))
     )
 
 
@@ -251,7 +251,7 @@ def _seconds(ns: int) -> str:
 
 
 def unknown(view: View) -> Refusal | None:
-    unknown = next(view.state.manager.index.working.unknown(view.spec.symbol), None)
+    unknown = next(view.state.manager.account.working.unknown(view.spec.symbol), None)
     if unknown is None:
         return None
     text = f"nobody knows yet what became of {_unknown_count(view)}, {unknown.client_id} for one"
@@ -263,7 +263,7 @@ def unknown_orders(view: View) -> Measure:
 
 
 def _unknown_count(view: View) -> int:
-    return sum(1 for _ in view.state.manager.index.working.unknown(view.spec.symbol))
+    return sum(1 for _ in view.state.manager.account.working.unknown(view.spec.symbol))
 
 
 def other_mode(view: View) -> Refusal | None:
