@@ -14,10 +14,10 @@ import aiohttp
 
 from onetape.control.call import Call, Handler
 from onetape.control.operations import ControlTape, Operations
-from onetape.control.routes import BASE, ROUTES
 from onetape.control.server import ControlServer
 from onetape.model.config import parse_config
 from onetape.options.control import control_options
+from onetape.web.control_routes import BASE, ROUTES
 
 CONTROL = {"targetDelta": 0, "accounts": ["a"], "maxDeviation": 0.1, "symbol": "BTC-USD"}
 BODIES: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onetape.control.desk import Desk
 from onetape.control.operations import ControlTape
-from onetape.control.views import Views
+from onetape.figures.views import Views
 from onetape.hedge.model import LegView
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import OnetapeError

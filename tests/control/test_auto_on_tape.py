@@ -20,10 +20,10 @@ import pytest
 from hedge.leg_views import view
 from onetape.control.auto import LATE, Automatic, settings_of
 from onetape.control.call import Call
-from onetape.control.models import AutoState, DeltaAuto, ExecutedOrder, HedgeReply
 from onetape.control.operations import ControlTape, Operations
 from onetape.hedge.model import LegView
 from onetape.model.errors import BadInput, BlockedByRiskAlert, HedgeFailed
+from onetape.web.control_models import AutoState, DeltaAuto, ExecutedOrder, HedgeReply
 from waiting import PATIENCE_S
 
 ON = DeltaAuto(symbol="BTC-USD", accounts=["aster-a", "binance-b"], band=0.05, interval=100, cooldown=0)

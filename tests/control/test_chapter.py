@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from onetape.control.client import ControlClient
-from onetape.control.routes import BASE
+from onetape.web.control_routes import BASE
 from waiting import wait_for
 from worlds.chromium_pipe import CHROMIUM
 from worlds.command_lines import command_line

@@ -16,9 +16,7 @@ from urllib.request import urlopen
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from onetape.control import models as m
 from onetape.control.client import AsyncControlClient, ControlClient, Refusal
-from onetape.control.routes import BASE, ROUTES
 from onetape.model.errors import (
     BlockedByRiskAlert,
     InvalidAccount,
@@ -30,6 +28,8 @@ from onetape.model.errors import (
     UsageError,
 )
 from onetape.model.sections import ControlConfig
+from onetape.web import control_models as m
+from onetape.web.control_routes import BASE, ROUTES
 from worlds.certificates import write_certificate
 from worlds.control_server import control_server
 

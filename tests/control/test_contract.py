@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from long_form import LONG
-from onetape.control import models as m
 from onetape.control.call import Call, Handler
 from onetape.control.client import ControlClient
 from onetape.control.openapi import document
-from onetape.control.routes import BASE, ROUTES, Route
+from onetape.web import control_models as m
+from onetape.web.control_routes import BASE, ROUTES, Route
 from worlds.control_server import Plane, control_server
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")

@@ -11,7 +11,6 @@ import pytest
 from control_worlds import BODIES, CONTROL, Plane, path_of, plane
 
 from onetape.cli.hedging import as_operator
-from onetape.control.routes import ROUTES
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig, PermissionDenied
 from onetape.model.sections import OPERATOR, ControlConfig
@@ -19,6 +18,7 @@ from onetape.options.control import control_options
 from onetape.security.tokens import make_token
 from onetape.supervisor.start_check import check_start
 from onetape.web.auth import Entrance
+from onetape.web.control_routes import ROUTES
 from onetape.web.tokens import SCOPES, TokenStore
 
 TOKENS = ("none", "wrong", "expired", *SCOPES)

@@ -22,7 +22,6 @@ from onetape.control import saga_run
 from onetape.control.call import Call
 from onetape.control.desk import Desk
 from onetape.control.desk_replies import Asking, Came, hedge_reply
-from onetape.control.models import DeltaControl, HedgeExecute, SystemCommand, UtilizationRebalance
 from onetape.control.operations import ControlTape
 from onetape.control.saga_run import SagaRun
 from onetape.hedge.model import Resting
@@ -32,6 +31,7 @@ from onetape.hedge.working import Work
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import BadInput, BlockedByRiskAlert, PriceBand, ProxyFailed
 from onetape.model.sections import CONTROL
+from onetape.web.control_models import DeltaControl, HedgeExecute, SystemCommand, UtilizationRebalance
 from waiting import PATIENCE_S
 
 CONTROLLED = DeltaControl(target_delta=1.0, accounts=["a", "b"], symbol="BTC-USD", max_deviation=0.1)

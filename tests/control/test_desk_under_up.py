@@ -16,7 +16,6 @@ from msgspec import structs
 from control.desk_home import ACCOUNTS, CONFIG, DeskOf
 from onetape.control.desk import CONTROL_SLIPPAGE
 from onetape.control.desk_replies import Asking
-from onetape.control.models import DeltaControl, HedgeExecute, UtilizationRebalance
 from onetape.hedge.plan import Terms, legs_plan
 from onetape.hedge.working import Work
 from onetape.model.errors import BlockedByRiskAlert, DuplicateCommand, HedgeFailed, SelfTrade
@@ -25,6 +24,7 @@ from onetape.model.time import SECOND
 from onetape.projections.account_views import positions
 from onetape.store.config import load_config
 from onetape.tape.journal import JournalReader
+from onetape.web.control_models import DeltaControl, HedgeExecute, UtilizationRebalance
 from waiting import wait_for, wait_in_loop
 from worlds.supervised import Home
 
@@ -40,7 +40,7 @@ import asyncio, os, signal, sys
 sys.path[:0] = [sys.argv[1]]
 from pathlib import Path
 from control.desk_home import ACCOUNTS, DeskOf
-from onetape.control.models import UtilizationRebalance
+from onetape.web.control_models import UtilizationRebalance
 
 async def work():
     made = DeskOf(Path(sys.argv[2]))

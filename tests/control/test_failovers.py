@@ -6,8 +6,8 @@ import errno
 import time
 from types import SimpleNamespace
 
-from onetape.control import market as markets
-from onetape.control.market import Market
+from onetape.figures import market as markets
+from onetape.figures.market import Market
 
 
 def test_of_a_source_that_flaps_few_records_are_kept_and_the_last_one(monkeypatch):

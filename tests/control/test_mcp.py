@@ -20,12 +20,12 @@ from mcp.client.client import Client
 from mcp.client.stdio import stdio_client
 
 from onetape.control import mcp_server
-from onetape.control import models as m
 from onetape.control.call import Call
 from onetape.control.client import AsyncControlClient
 from onetape.control.mcp_server import Tools, routes_for
-from onetape.control.routes import BASE, BY_NAME, ROUTES
 from onetape.model.errors import BadInput, DuplicateCommand, OnetapeError, PermissionDenied, UsageError
+from onetape.web import control_models as m
+from onetape.web.control_routes import BASE, BY_NAME, ROUTES
 from onetape.web.tokens import TokenStore
 from worlds.control_server import Plane, control_server
 

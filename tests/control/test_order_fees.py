@@ -12,7 +12,7 @@ from control.test_risk import Gateway
 from hedge.hedge_world import ZERO
 from hedge.test_saga import goal
 from onetape.control.order_tape import OrderTape, next_sequence
-from onetape.control.views import Views
+from onetape.figures.views import Views
 from onetape.hedge.saga import Fills, Saga
 from onetape.model.config import parse_config
 from onetape.model.enums import Liquidity, OrderType, PositionSide, RequestKind, Side, TimeInForce, TriggerBy

@@ -8,10 +8,10 @@ from fractions import Fraction
 
 from hedge.leg_views import view
 from onetape.control.desk_replies import Asking, Came, rebalance_reply
-from onetape.control.models import RebalanceReply, UtilizationRebalance
 from onetape.hedge.plan import Plan
 from onetape.hedge.saga import Goal, Outcome, Saga
 from onetape.hedge.utilization import Target, rebalance
+from onetape.web.control_models import RebalanceReply, UtilizationRebalance
 
 ACCOUNTS = ("aster-a", "binance-b")
 REQUEST = UtilizationRebalance(target_utilization=0.5, accounts=list(ACCOUNTS), symbol="BTC-USD")

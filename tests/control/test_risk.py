@@ -19,10 +19,9 @@ from onetape.accounts.entries import TOTAL
 from onetape.accounts.table import AccountTable, Margin, PositionShown
 from onetape.control.accounts import state_of
 from onetape.control.call import Call
-from onetape.control.models import Alert, DeltaStatus
 from onetape.control.risk import Risk
 from onetape.control.state import State
-from onetape.control.views import MARKS, Views
+from onetape.figures.views import MARKS, Views
 from onetape.model.config import parse_config
 from onetape.model.enums import Liquidity, PositionSide, Side
 from onetape.model.errors import (
@@ -41,6 +40,7 @@ from onetape.model.time import MINUTE
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.store.records import Records, add
 from onetape.tape.journal import JournalWriter
+from onetape.web.control_models import Alert, DeltaStatus
 from onetape.web.refusals import NotServed
 from worlds.frames import FILL, QUOTE
 

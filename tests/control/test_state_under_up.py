@@ -15,8 +15,7 @@ import msgspec
 import pytest
 
 from onetape.control.accounts import sync
-from onetape.control.models import AccountSync, SyncReply
-from onetape.control.views import Views
+from onetape.figures.views import Views
 from onetape.ipc.operator import send_command
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.enums import PositionSide
@@ -24,6 +23,7 @@ from onetape.model.home import gateway_journal
 from onetape.model.sections import CONTROL
 from onetape.projections.followed_account import read_account
 from onetape.store.config import load_config
+from onetape.web.control_models import AccountSync, SyncReply
 from waiting import wait_for
 from worlds.supervised import Home
 

@@ -12,12 +12,12 @@ import pytest
 
 from onetape.control import system
 from onetape.control.call import Call
-from onetape.control.models import SystemCommand
 from onetape.control.operations import ControlTape, Operations
 from onetape.control.system import System
 from onetape.ipc.system import CommandResult
 from onetape.model.config import parse_config
 from onetape.model.errors import BlockedByRiskAlert, OnetapeError, RateLimited
+from onetape.web.control_models import SystemCommand
 from waiting import wait_in_loop
 
 CONFIG = """

@@ -14,7 +14,6 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from onetape.control.models import Caller
 from onetape.dashboard import access
 from onetape.dashboard import server as pages_server
 from onetape.dashboard.access import KEY_HEADER, Sessions
@@ -24,6 +23,7 @@ from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig, PermissionDenied, ProcessDown
 from onetape.model.sections import ControlConfig
 from onetape.store.config import load_config
+from onetape.web.control_models import Caller
 from onetape.web.listening import tls_files, trusts
 from worlds.certificates import write_certificate
 from worlds.chromium_pipe import CHROMIUM, Chromium

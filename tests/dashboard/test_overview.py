@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from onetape.control.views import Views
 from onetape.dashboard.overview import AccountNow, DayOf, Look, first_look
 from onetape.dashboard.reader import Reader
+from onetape.figures.views import Views
 from onetape.model.config import parse_config
 from onetape.model.time import DAY
 

@@ -11,9 +11,9 @@ import pytest
 
 from hedge.venues_world import SECOND, Faults, House
 from long_form import LONG
-from onetape.control.models import DeltaControl, HedgeExecute, HedgeReply, UtilizationRebalance
 from onetape.hedge.saga import EMERGENCY
 from onetape.model.errors import HedgeFailed, MarketDataUnavailable, OnetapeError
+from onetape.web.control_models import DeltaControl, HedgeExecute, HedgeReply, UtilizationRebalance
 
 OPERATIONS = 8
 SYMBOL = "BTC-USD"

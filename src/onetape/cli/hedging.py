@@ -11,14 +11,14 @@ import click
 
 from onetape.cli.frame import Answer, Shell, load, rows
 from onetape.cli.listing import aligned
-from onetape.control.models import HedgeAlgorithm
 from onetape.model.errors import BY_CODE, HedgeFailed, OnetapeError, ProcessDown, UnknownSymbol
 from onetape.model.near import did_you_mean
 from onetape.model.time import parse_duration
+from onetape.web.control_models import HedgeAlgorithm
 
 if TYPE_CHECKING:
     from onetape.control.client import ControlClient
-    from onetape.control.models import Reply
+    from onetape.web.control_models import Reply
 
 TOKEN = "ONETAPE_TOKEN"  # noqa: S105 - the name of a variable
 ALGORITHMS = list(get_args(HedgeAlgorithm))

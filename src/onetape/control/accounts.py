@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from onetape.control.models import AccountState, AccountSync, SyncReply
-from onetape.control.views import Views, main_coin
+from onetape.figures.views import Views, main_coin
 from onetape.hedge.model import LegView
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import ServiceTimeout
 from onetape.model.symbol import exchange_of
+from onetape.web.control_models import AccountState, AccountSync, SyncReply
 
 __all__ = ["state_of", "sync"]
 

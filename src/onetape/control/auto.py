@@ -21,7 +21,6 @@ import msgspec
 from onetape.control.call import Call, Handler
 from onetape.control.desk import Desk, Gate, LegSource
 from onetape.control.desk_replies import number
-from onetape.control.models import UTILIZATION_BAND, AutoDecision, AutoReply, AutoState, DeltaAuto
 from onetape.control.operations import Operations, Wanted
 from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits, UtilizationBand
 from onetape.hedge.carry import Carry
@@ -29,6 +28,7 @@ from onetape.hedge.margin import Route
 from onetape.model.errors import BadInput, BlockedByRiskAlert, HedgeFailed, OnetapeError, ServiceTimeout
 from onetape.model.time import MS, SECOND
 from onetape.model.typed import from_builtins
+from onetape.web.control_models import UTILIZATION_BAND, AutoDecision, AutoReply, AutoState, DeltaAuto
 from onetape.web.refusals import answer_of, error_reply, status_of
 from onetape.web.tokens import AUTO
 

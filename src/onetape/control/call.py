@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from onetape.control.routes import Route
+from onetape.web.control_routes import Route
 from onetape.web.tokens import NOBODY, Grant
 
 __all__ = ["Call", "Handler"]

@@ -27,8 +27,6 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from onetape.control import models as m
-from onetape.control.routes import BASE, BY_NAME, Route
 from onetape.model.errors import (
     BY_CODE,
     InvariantViolation,
@@ -39,6 +37,8 @@ from onetape.model.errors import (
     UsageError,
 )
 from onetape.model.typed import from_json
+from onetape.web import control_models as m
+from onetape.web.control_routes import BASE, BY_NAME, Route
 
 if TYPE_CHECKING:
     import aiohttp

@@ -34,16 +34,6 @@ from onetape.control.desk_replies import (
     rebalance_reply,
 )
 from onetape.control.margin_moves import MarginMoves
-from onetape.control.models import (
-    DeltaControl,
-    DeltaControlReply,
-    HedgeExecute,
-    HedgeReply,
-    MarginMove,
-    RebalanceReply,
-    UtilizationRebalance,
-    Worked,
-)
 from onetape.control.order_tape import next_sequence
 from onetape.control.saga_run import SagaRun, order_fields
 from onetape.hedge.margin import Transfer
@@ -67,6 +57,16 @@ from onetape.model.errors import (
 )
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE, MS, SECOND
+from onetape.web.control_models import (
+    DeltaControl,
+    DeltaControlReply,
+    HedgeExecute,
+    HedgeReply,
+    MarginMove,
+    RebalanceReply,
+    UtilizationRebalance,
+    Worked,
+)
 from onetape.web.refusals import NotServed
 
 __all__ = ["Desk", "Gate", "LegSource", "Tape"]

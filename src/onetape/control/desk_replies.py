@@ -10,7 +10,15 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.control.models import (
+from onetape.hedge.moves import Move
+from onetape.hedge.plan import Leg, Plan
+from onetape.hedge.saga import Outcome, Saga
+from onetape.hedge.utilization import Action, Rebalance
+from onetape.hedge.working import Work
+from onetape.model.errors import DeltaDeviationExceeded, HedgeFailed, OnetapeError, ProxyFailed
+from onetape.model.money import MONEY_DECIMALS
+from onetape.model.time import MS
+from onetape.web.control_models import (
     DeltaControl,
     DeltaControlReply,
     Direction,
@@ -26,15 +34,7 @@ from onetape.control.models import (
     UtilizationMetrics,
     UtilizationRebalance,
 )
-from onetape.control.models import Plan as ShownPlan
-from onetape.hedge.moves import Move
-from onetape.hedge.plan import Leg, Plan
-from onetape.hedge.saga import Outcome, Saga
-from onetape.hedge.utilization import Action, Rebalance
-from onetape.hedge.working import Work
-from onetape.model.errors import DeltaDeviationExceeded, HedgeFailed, OnetapeError, ProxyFailed
-from onetape.model.money import MONEY_DECIMALS
-from onetape.model.time import MS
+from onetape.web.control_models import Plan as ShownPlan
 
 __all__ = [
     "Asking",

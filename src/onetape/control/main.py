@@ -14,7 +14,6 @@ from onetape.control.auto import Automatic
 from onetape.control.call import Call, Handler
 from onetape.control.desk import Desk
 from onetape.control.desk_replies import shown_moves
-from onetape.control.models import Caller, OperationReply
 from onetape.control.operations import ControlTape, Operations, has_ended
 from onetape.control.server import ControlServer
 from onetape.control.state import State
@@ -23,6 +22,7 @@ from onetape.ipc.process import run_process, serve
 from onetape.model.time import MS
 from onetape.options.control import ControlOptions
 from onetape.security.confine import confine
+from onetape.web.control_models import Caller, OperationReply
 from onetape.web.refusals import NotServed
 
 __all__ = ["ControlPlane", "main"]

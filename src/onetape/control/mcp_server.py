@@ -23,11 +23,11 @@ from mcp.server.stdio import stdio_server
 
 from onetape import __version__
 from onetape.control.client import AsyncControlClient, Refusal
-from onetape.control.models import Caller
-from onetape.control.routes import ROUTES, Route
 from onetape.model.errors import BadInput, DuplicateCommand, OnetapeError, PermissionDenied, ServiceTimeout, UsageError
 from onetape.model.shown import json_shown
 from onetape.model.typed import from_builtins
+from onetape.web.control_models import Caller
+from onetape.web.control_routes import ROUTES, Route
 from onetape.web.refusals import error_reply
 
 __all__ = ["Tools", "routes_for", "serve"]

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape import __version__
-from onetape.control.routes import BASE, ROUTES, Route
+from onetape.web.control_routes import BASE, ROUTES, Route
 from onetape.web.replies import ErrorReply
 
 __all__ = ["DOCUMENT", "PAGE", "PAGE_POLICY", "document"]

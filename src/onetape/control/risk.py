@@ -11,8 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from onetape.accounts.entries import TOTAL
-from onetape.control.models import Alert, RiskMetrics
-from onetape.control.views import Views, main_coin
+from onetape.figures.views import Views, main_coin
 from onetape.hedge.model import LegView
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import (
@@ -29,6 +28,7 @@ from onetape.model.time import MS
 from onetape.notify.alert import Type, is_about_sinks
 from onetape.notify.past_alerts import PastAlerts, alert_rows
 from onetape.store.records import Records, metadata
+from onetape.web.control_models import Alert, RiskMetrics
 from onetape.web.refusals import NotServed
 
 __all__ = ["HISTORY_MAX", "Risk"]

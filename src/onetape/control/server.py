@@ -24,7 +24,6 @@ from aiohttp.web_protocol import RequestHandler
 from onetape.control.call import Call, Handler
 from onetape.control.openapi import DOCUMENT, PAGE, PAGE_POLICY
 from onetape.control.operations import Operations, Wanted, Work
-from onetape.control.routes import BASE, BY_NAME, ROUTES, Route
 from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, OnetapeError, ProcessDown, RateLimited
 from onetape.model.sections import ControlConfig
 from onetape.model.typed import from_builtins, from_json
@@ -32,6 +31,7 @@ from onetape.net.call_limits import CallLimits
 from onetape.net.listener import IDLE_S, Connection, Listener, prove
 from onetape.options.control import ControlOptions
 from onetape.web.auth import Entrance, check_scope
+from onetape.web.control_routes import BASE, BY_NAME, ROUTES, Route
 from onetape.web.listening import server_tls
 from onetape.web.refusals import NotServed, answer_of, error_reply, status_of
 from onetape.web.tokens import Grant, TokenStore

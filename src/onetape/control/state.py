@@ -11,8 +11,15 @@ from typing import Final, ParamSpec, TypeVar
 
 from onetape.control import accounts
 from onetape.control.call import Call, Handler
-from onetape.control.market import Market
-from onetape.control.models import (
+from onetape.control.risk import Risk
+from onetape.figures.market import Market
+from onetape.figures.views import Views
+from onetape.hedge.model import LegView
+from onetape.ipc.system import IPCCommandSystem
+from onetape.model.sections import CONTROL, Config
+from onetape.model.time import MS
+from onetape.security.tokens import make_token
+from onetape.web.control_models import (
     Alert,
     DeltaLeg,
     DeltaState,
@@ -24,13 +31,6 @@ from onetape.control.models import (
     SymbolsReply,
     SyncReply,
 )
-from onetape.control.risk import Risk
-from onetape.control.views import Views
-from onetape.hedge.model import LegView
-from onetape.ipc.system import IPCCommandSystem
-from onetape.model.sections import CONTROL, Config
-from onetape.model.time import MS
-from onetape.security.tokens import make_token
 
 __all__ = ["State"]
 

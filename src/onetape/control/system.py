@@ -17,7 +17,6 @@ from typing import Any, Final
 import msgspec
 
 from onetape.control.call import Call
-from onetape.control.models import Alert, Performance, Service, SystemReply, SystemStatus
 from onetape.control.operations import Operations
 from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.names import process_socket
@@ -37,6 +36,7 @@ from onetape.model.sections import Config
 from onetape.model.time import MS, SECOND
 from onetape.notify.alert import Type
 from onetape.options.control import CONTROL
+from onetape.web.control_models import Alert, Performance, Service, SystemReply, SystemStatus
 
 __all__ = ["System"]
 

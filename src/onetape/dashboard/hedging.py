@@ -12,13 +12,13 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
-from onetape.control.routes import BASE, BY_NAME
 from onetape.dashboard.reader import Reader
 from onetape.dashboard.topic import Topic, Topics
 from onetape.ipc.token_cache import TokenCache
 from onetape.model.errors import BY_CODE, NotAvailable, PermissionDenied, ProcessDown
 from onetape.model.sections import DASHBOARD
 from onetape.options.control import has_control
+from onetape.web.control_routes import BASE, BY_NAME
 from onetape.web.listening import trusts
 
 __all__ = ["ControlPlane"]

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape import __version__
-from onetape.control.market import Market as Feeds
 from onetape.dashboard.reader import Reader
 from onetape.dashboard.topic import Topic, Topics
+from onetape.figures.market import Market as Feeds
 from onetape.model.errors import OnetapeError
 from onetape.model.time import HOUR, MS, SECOND
 

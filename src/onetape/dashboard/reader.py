@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from onetape.clients.halts import merged
-from onetape.control.views import Views
 from onetape.dashboard.overview import AccountNow, DayOf, Look
+from onetape.figures.views import Views
 from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.names import process_socket
 from onetape.ipc.system import IPCCommandSystem

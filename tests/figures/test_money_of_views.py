@@ -9,7 +9,7 @@ from control.test_order_fees import SPOT
 from control.test_risk import CONFIG, LINEAR, Gateway
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
-from onetape.control.views import Views
+from onetape.figures.views import Views
 from onetape.hedge.moves import Books
 from onetape.model.config import parse_config
 from onetape.model.money import money_units

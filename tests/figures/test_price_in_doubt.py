@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from onetape.control.market_tape import UNCERTAIN
-from onetape.control.views import Views
+from onetape.figures.market_tape import UNCERTAIN
+from onetape.figures.views import Views
 from onetape.model import catalogue
 from onetape.model.home import gateway_journal
 from onetape.model.time import SECOND

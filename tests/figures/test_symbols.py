@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from onetape.control.symbols import NeutralSymbols
+from onetape.figures.symbols import NeutralSymbols
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig, InvalidAccount, UnknownSymbol
 from onetape.model.instrument import from_symbol

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, NamedTuple
 
-from onetape.control import models as m
+from onetape.web import control_models as m
 from onetape.web.replies import Scope
 
 __all__ = ["BASE", "BY_NAME", "ROUTES", "Route"]

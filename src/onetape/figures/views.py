@@ -15,10 +15,10 @@ from typing import Final
 
 from onetape.accounts.entries import TOTAL
 from onetape.accounts.table import AccountReader, Margin, PositionShown, gateway_of
-from onetape.control.market_tape import DoubtedPrice, GatewayTape, Seen
-from onetape.control.symbols import USD, NeutralSymbols
-from onetape.control.traded_volume import TradedVolume
 from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, TRADE, MarketReader
+from onetape.figures.market_tape import DoubtedPrice, GatewayTape, Seen
+from onetape.figures.symbols import USD, NeutralSymbols
+from onetape.figures.traded_volume import TradedVolume
 from onetape.hedge.model import LegView, Level, Resting
 from onetape.hedge.moves import Booked
 from onetape.hedge.plan import base_of, worth

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from onetape.control.models import AccountInstrument, NeutralSymbol
 from onetape.model.enums import Kind
 from onetape.model.errors import InvalidAccount, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.near import did_you_mean
+from onetape.web.control_models import AccountInstrument, NeutralSymbol
 
 __all__ = ["USD", "NeutralSymbols"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.control.traded_volume import TradedVolume
-from onetape.control.views import Views
+from onetape.figures.traded_volume import TradedVolume
+from onetape.figures.views import Views
 from onetape.model.config import parse_config
 from onetape.model.home import gateway_journal
 from onetape.model.instrument import from_symbol

@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from onetape.control.models import Failover, FailoverReply, Feed, FeedsReply, FeedState
-from onetape.control.views import Views
+from onetape.figures.views import Views
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import BY_CODE, BadInput, MarketDataUnavailable, NotAvailable, OnetapeError
 from onetape.model.near import did_you_mean
 from onetape.model.sections import HUB
 from onetape.model.time import MS
 from onetape.options.hub import has_hub
+from onetape.web.control_models import Failover, FailoverReply, Feed, FeedsReply, FeedState
 
 __all__ = ["Market", "feed_of_gateway"]
 
