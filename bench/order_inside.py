@@ -113,7 +113,7 @@ class Inside:
         )
         table = AccountTable(home, venue="x", account="main", kind=self.kind, names={"a": 2})
         self.best, self.silent_ns, self.silent_max_ns = self.market.best, self.market.silent_ns, lambda _: 0
-        begun = Recovered.nothing(self.manager, self.core.kept_money([instrument]))
+        begun = Recovered.nothing(self.manager.account, self.core.kept_money([instrument]))
         account = begun.account
         tape = GatewayTape(self.writer, [instrument], account.parts, begun.state, account.currencies)
         self.core.open([instrument], self, table, begun, tape, moment())

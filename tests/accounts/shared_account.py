@@ -78,7 +78,7 @@ class Account:
     def restart(self) -> None:
         """A new life, from what the tape keeps of the old one."""
         self.begin()
-        recovery = RecoveredOrders(self.manager)
+        recovery = RecoveredOrders(self.manager.account)
         for what, words in self.tape:
             if what == "intent":
                 name, request, at = words
@@ -88,7 +88,7 @@ class Account:
             else:
                 recovery.fill(None, *words)
                 self.booking.fill(words[0], int(parse_client_id(words[0].client_id).tag) + 1)
-        recovery.finish(self.now)
+        recovery.finish(self.manager, self.now)
         if self.crosses:
             self.crossing = self.cross()
         for order in self.manager.open.values():

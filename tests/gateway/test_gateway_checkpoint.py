@@ -21,7 +21,7 @@ from onetape.gateway.checkpoint import hold_all, recover, write_checkpoint
 from onetape.model.errors import TornTape
 from onetape.model.home import gateway_journal
 from onetape.model.typed import from_json
-from onetape.orders.manager import OrderManager
+from onetape.orders.account_orders import AccountOrders
 from onetape.projections.account_balances import balances
 from onetape.projections.checkpoint import FORMAT, Checkpoint, checkpoint_file
 from onetape.projections.followed_account import read_account
@@ -51,7 +51,6 @@ class Reading:
     def state(self, file: Path, *, until: int = 0, write: bool = False):
         """(what is known by that frame, the checkpoint's, why one was refused)."""
         self.world.open_venue()
-        manager = OrderManager(self.world.protocol)
         kept = KeptMoney(
             self.world.life.options,
             {i.symbol: i for i in self.world.instruments},
@@ -59,7 +58,7 @@ class Reading:
             self.world.protocol.slack,
             on_reference=self.world.protocol.note_move,
         )
-        found = recover(self.journal, file, manager, kept, until=until)
+        found = recover(self.journal, file, AccountOrders(self.world.protocol), kept, until=until)
         if write:
             write_checkpoint(self.journal, self.file, found, sequence=until - 1)
         record = found.account.to_records()

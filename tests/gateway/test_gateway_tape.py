@@ -79,7 +79,7 @@ class Desk:
     def reopened(self) -> GatewayState:
         self.writer.close()
         kept = KeptMoney(options_of(self.home), {**INSTRUMENTS, SYMBOL: BTC}, {}, lambda currency: 0)
-        self.read = recover(self.home / "tape", self.home / "none", manager_of(BTC), kept)
+        self.read = recover(self.home / "tape", self.home / "none", manager_of(BTC).account, kept)
         return self.read.state
 
     @property
@@ -87,7 +87,7 @@ class Desk:
         return self.read.state.orders
 
     def recovered(self, order):
-        return self.orders.manager.orders[order.client_id]
+        return self.orders.account.orders[order.client_id]
 
     def waiting(self) -> FillReport:
         """The newest fill that the next life read, as it is to be booked."""
@@ -223,7 +223,7 @@ def test_a_fill_inside_names_the_other_order(desk, epoch):
     desk.say(FillOut(order, reported))
     desk.reopened()
     assert desk.waiting().venue_id == other.client_id
-    desk.orders.manager.by_robot.clear()
+    desk.orders.account.by_robot.clear()
     assert desk.waiting().venue_id == "foreign"
 
 
@@ -238,7 +238,7 @@ def test_a_round_that_ended_and_what_the_books_began_with_are_known(desk):
     desk.say(HealthOut("reconciled", "start", "0 differences"))
     desk.reopened()
     assert desk.orders.has_begun
-    assert desk.orders.manager.positions == {(SYMBOL, BOTH): 7}
+    assert desk.orders.account.books.positions == {(SYMBOL, BOTH): 7}
     assert desk.orders.newest_fill > 0
 
 
@@ -249,8 +249,8 @@ def test_at_another_exchange_nothing_is_held_and_no_trade_has_been_seen(desk):
     desk.say(FillOut(order, desk.fill(order)), HealthOut("exchange", "main", "new"))
     desk.reopened()
     assert not desk.orders.has_begun
-    assert not desk.orders.manager.positions and not desk.orders.manager.open
-    assert not desk.orders.manager.books.has(desk.fill(order))  # its trades are numbered anew
+    assert not desk.orders.account.books.positions and not desk.orders.account.open
+    assert not desk.orders.account.books.has(desk.fill(order))  # its trades are numbered anew
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_an_operator_s_word_on_an_order_is_known(desk, said, settled):
     record = {"id": "c1", "actor": "operator", "command": "settle", "fields": fields}
     desk.tape.command(record, NOW)
     desk.reopened()
-    assert desk.orders.manager.account.resolved == settled
+    assert desk.orders.account.resolved == settled
 
 
 def test_other_hands_trade_with_the_pool(desk):
@@ -319,4 +319,4 @@ def test_a_request_that_an_earlier_life_lost_is_over_once_the_next_one_found_its
     desk.reopened()
     life = desk.recovered(order).life
     assert (life.state, life.cancel_open, life.update_open) == (OrderState.ACCEPTED, False, False)
-    assert desk.orders.finish(NOW) == 0
+    assert desk.orders.finish(manager_of(BTC), NOW) == 0

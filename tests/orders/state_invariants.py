@@ -8,8 +8,8 @@ from typing import Any
 from onetape.accounts.kept_money import KeptMoney
 from onetape.gateway.checkpoint import Recovered
 from onetape.model.home import gateway_journal
+from onetape.orders.account_orders import AccountOrders
 from onetape.orders.managed import Managed
-from onetape.orders.manager import OrderManager
 from onetape.orders.order import Order
 from onetape.projections.account import READ_ALL, READ_PARTS, AccountState
 from onetape.projections.gateway_state import GatewayState
@@ -32,7 +32,7 @@ class StateInvariants:
         self.state = AccountState(keeps_fills=False, keeps_parts=True)
         options, by_symbol = self.world.life.options, {i.symbol: i for i in self.world.instruments}
         kept = KeptMoney(options, by_symbol, {}, self.world.protocol.slack)
-        self.next = Recovered.nothing(OrderManager(self.world.protocol), kept)
+        self.next = Recovered.nothing(AccountOrders(self.world.protocol), kept)
         self.next.state.account = "main"
 
     def check(self) -> None:
@@ -69,15 +69,15 @@ class StateInvariants:
     def check_next(self) -> None:
         """What its successor would know."""
         world, account, state = self.world, self.next.account, self.next.state
-        manager, read = world.manager, state.orders.manager
+        manager, read = world.manager, state.orders.account
         orders = {name: kept(order) for name, order in manager.open.items() if order.robot}
         same("orders", orders, {name: kept(order) for name, order in read.open.items()})
         # That of an order whose placing is unanswered, or which has fired, is heard again.
         names = {name: (order.spec.symbol, order.venue_id) for name, order in read.open.items() if order.venue_id}
         other = {name: at for name, at in names.items() if manager.by_venue_id.get(at) is not manager.open[name]}
         same("the venue's ids", {}, other)
-        same("positions", held(manager.positions), held(read.positions))
-        same("orders of an operator's word", manager.account.resolved, read.account.resolved)
+        same("positions", held(manager.positions), held(read.books.positions))
+        same("orders of an operator's word", manager.account.resolved, read.resolved)
         for (name, live), folded in zip(
             controls(world.core.tape.state, world.now).items(), controls(state, world.now).values(), strict=True
         ):

@@ -29,7 +29,7 @@ class Tape(Desk):
 
     def __init__(self) -> None:
         super().__init__()
-        self.recovery = RecoveredOrders(self.manager)
+        self.recovery = RecoveredOrders(self.manager.account)
 
     def intent(self, kind=RequestKind.PLACE, name: str = NAME, **more: Any) -> None:
         marks = {k: more.pop(k) for k in ("is_held", "is_reissue") if k in more}
@@ -52,7 +52,7 @@ class Tape(Desk):
         return self.manager.orders[NAME]
 
     def finish(self) -> int:
-        return self.recovery.finish(LATER)
+        return self.recovery.finish(self.manager, LATER)
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_an_amended_order_has_its_new_terms(tape):
 def test_an_amendment_that_was_asked_for_shortly_before_the_end_may_still_arrive(tape):
     order = tape.working()
     tape.intent(RequestKind.AMEND, size_int=12, price_int=PRICE + 10)
-    tape.recovery.finish(NOW + SECOND)
+    tape.recovery.finish(tape.manager, NOW + SECOND)
     tape.now = NOW + SECOND
     tape.hear(tape.row(order))
     assert (order.state, order.worst_left) == (OrderState.UNKNOWN, 12)

@@ -65,11 +65,11 @@ def opened(path: Path, read: Recovered | None = None) -> GatewayTape:
 def read(path: Path, monkeypatch) -> tuple[Recovered, list[FillReport]]:
     """Returns what a next life reads, and the fills in it."""
     fills = []
-    manager = manager_of(PERPETUAL, SPOT)
-    book = manager.book
-    monkeypatch.setattr(manager, "book", lambda fill, *of: (fills.append(fill), book(fill, *of)))
+    orders = manager_of(PERPETUAL, SPOT).account
+    book = orders.fill
+    monkeypatch.setattr(orders, "fill", lambda fill, of: (fills.append(fill), book(fill, of)))
     kept = KeptMoney(options_of(path.parent), {}, {}, lambda currency: 0)
-    return recover(path, path.parent / "none", manager, kept), fills
+    return recover(path, path.parent / "none", orders, kept), fills
 
 
 @pytest.mark.parametrize(

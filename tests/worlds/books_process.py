@@ -21,6 +21,7 @@ from onetape.gateway.latency_spans import Spans
 from onetape.gateway.transfer_desk import TransferDesk
 from onetape.model.home import gateway_journal
 from onetape.options.gateway import WithdrawalTarget
+from onetape.orders.account_orders import AccountOrders
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
@@ -94,9 +95,9 @@ class Books:
         path = gateway_journal(home, account)
         protocol = open_trading_venue(kind, key, secret, Addresses("", "", "")).protocol
         kept = KeptMoney(options, {}, {}, lambda _: 0)
-        recovered = Recovered.nothing(OrderManager(protocol), kept)
+        recovered = Recovered.nothing(AccountOrders(protocol), kept)
         if path.exists():
-            recovered = recover(path, home / "none", OrderManager(protocol), kept)
+            recovered = recover(path, home / "none", AccountOrders(protocol), kept)
         self.writer = JournalWriter(path, process=f"gateway:{account}")
         tape = tape_after(recovered, self.writer, ())
         table = AccountTable(home, venue=venue, account=account, kind=kind)

@@ -29,4 +29,4 @@ def tape_after(recovered: Recovered, writer: JournalWriter, instruments: Sequenc
 def first_tape(writer: JournalWriter, instruments: Sequence[Instrument]) -> GatewayTape:
     """Begins a journal."""
     kept = KeptMoney(options_of(), {}, {}, lambda currency: 0)
-    return tape_after(Recovered.nothing(manager_of(), kept), writer, instruments)
+    return tape_after(Recovered.nothing(manager_of().account, kept), writer, instruments)

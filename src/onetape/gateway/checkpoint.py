@@ -24,7 +24,7 @@ import onetape
 from onetape.accounts.kept_money import KeptMoney
 from onetape.model.errors import TornTape
 from onetape.model.instrument import Instrument
-from onetape.orders.manager import OrderManager
+from onetape.orders.account_orders import AccountOrders
 from onetape.projections.account import READ_ALL, AccountState
 from onetape.projections.checkpoint import FORMAT, Checkpoint, is_ours
 from onetape.projections.gateway_state import GatewayState
@@ -54,9 +54,9 @@ class Recovered(msgspec.Struct, frozen=True):
     may_lack_end: bool = False
 
     @classmethod
-    def nothing(cls, manager: OrderManager, kept: KeptMoney) -> Recovered:
+    def nothing(cls, orders: AccountOrders, kept: KeptMoney) -> Recovered:
         """Stands for a journal that is not there, or that counts for nothing."""
-        state = GatewayState(RecoveredOrders(manager), kept)
+        state = GatewayState(RecoveredOrders(orders), kept)
         return cls(AccountState(keeps_fills=False, keeps_parts=True, gateway=state), state)
 
 
@@ -65,11 +65,11 @@ def hold_all(journal: Path) -> None:
     pin(journal, _PIN, 1)
 
 
-def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *, until: int = 0) -> Recovered:
+def recover(journal: Path, file: Path, orders: AccountOrders, kept: KeptMoney, *, until: int = 0) -> Recovered:
     """Reads a gateway's journal, from the checkpoint on where there is one that fits. until: the first frame that is
     not read, 0: none. Raises what a damaged journal raises, and TornTape where its beginning has been pruned and no
     checkpoint fits."""
-    bare = Recovered.nothing(manager, kept)
+    bare = Recovered.nothing(orders, kept)
     account, state = bare.account, bare.state
     segments = list_segments(journal)
     is_whole = not segments or segments[0].first_seq == 1
@@ -100,7 +100,7 @@ def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *
             gc.enable()
     # A writer that has opened it and not noted that may have been the first one after a loss of power.
     may_lack_end |= not until and state.opened not in (0, control.get("epoch", state.opened))
-    state.shares = {name: each for name, each in state.shares.items() if name in manager.open}
+    state.shares = {name: each for name, each in state.shares.items() if name in orders.open}
     return Recovered(account, state, sequence, refused, may_lack_end)
 
 

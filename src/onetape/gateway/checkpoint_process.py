@@ -25,8 +25,8 @@ from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.typed import from_json
 from onetape.options.gateway import GatewayOptions
+from onetape.orders.account_orders import AccountOrders
 from onetape.orders.managed import HealthOut
-from onetape.orders.manager import OrderManager
 from onetape.projections.checkpoint import checkpoint_file
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.contract import Addresses
@@ -52,12 +52,11 @@ def make(options: GatewayOptions, instruments: Sequence[Instrument], slack: Mapp
     venue.protocol.set_instruments(instruments)
     home = Path(options.home)
     journal, file = gateway_journal(home, options.account), checkpoint_file(home, options.account)
-    manager = OrderManager(venue.protocol)
     kept = KeptMoney(options, {i.symbol: i for i in instruments}, {}, lambda currency: slack.get(currency, 0))
     with JournalReader(journal) as reader:
         sequence = reader.last_sequence
     if sequence:
-        recovered = recover(journal, file, manager, kept, until=sequence + 1)
+        recovered = recover(journal, file, AccountOrders(venue.protocol), kept, until=sequence + 1)
         write_checkpoint(journal, file, recovered, sequence=sequence)
     return sequence
 

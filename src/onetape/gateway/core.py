@@ -181,7 +181,7 @@ class GatewayCore:
         tape.open(self.wall)
         if recovered.may_lack_end:
             tape.ensure("disk")  # from where on ids go, before one of them is used
-        unknown = 0 if is_other else state.orders.finish(self.wall)
+        unknown = 0 if is_other else state.orders.finish(self.manager, self.wall)
         for order in self.manager.open.values():
             self.money.order(order)
         self.reconciler = Reconciler(

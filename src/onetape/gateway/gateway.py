@@ -58,9 +58,9 @@ from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
 from onetape.net.egress import egress_of
 from onetape.options.gateway import GatewayOptions, gateway_socket
+from onetape.orders.account_orders import AccountOrders
 from onetape.orders.calls import Call, Converter
 from onetape.orders.managed import HealthOut
-from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
 from onetape.orders.reports import VenueReport
 from onetape.projections.checkpoint import checkpoint_file
@@ -266,12 +266,12 @@ class Gateway:
         private_folder(path.parent)
         is_begun = path.exists()
         # An exchange that began anew knows nothing of what this journal says of orders and money.
-        manager = OrderManager(self.protocol) if options.is_new else core.manager
+        orders = AccountOrders(self.protocol) if options.is_new else core.manager.account
         kept = core.kept_money(self.instruments)
-        recovered = Recovered.nothing(manager, kept)
+        recovered = Recovered.nothing(orders, kept)
         if is_begun:
             file = checkpoint_file(self.home, options.account)
-            recovered = recover(path, file, manager, kept)
+            recovered = recover(path, file, orders, kept)
         self.started_from = recovered.sequence
         process = f"gateway:{options.account}"
         recovered_list = recovered_instruments(path, process)

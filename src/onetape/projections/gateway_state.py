@@ -122,10 +122,10 @@ class GatewayState:
             return
         fields = record if record.get("fields") is None else record["fields"]  # beside the name, on a tape of old
         if acts_on_found(record.get("command", ""), fields):
-            self.begun[record["id"]] = Found(list(self.orders.manager.open), parts.held(self.money.booking.positions))
+            self.begun[record["id"]] = Found(list(self.orders.account.open), parts.held(self.money.booking.positions))
         match record.get("command"):
             case "settle" if fields["as"] != "open":
-                self.orders.manager.account.resolved.add(fields["order"])
+                self.orders.account.resolved.add(fields["order"])
             case "flatten" if fields.get("symbol") or is_dry_run(fields):
                 pass
             case "kill" | "flatten" as name:

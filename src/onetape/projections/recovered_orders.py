@@ -1,4 +1,4 @@
-"""A gateway's order manager from its own journal: what was intended, said and filled before.
+"""The orders of an account from its gateway's own journal: what was intended, said and filled before.
 
 The same books as before the end, with one difference: a request whose answer is not on the tape
 may or may not have arrived. Its order is UNKNOWN and is asked for.
@@ -13,7 +13,7 @@ import msgspec
 from onetape.model.enums import OrderState, PositionSide, RequestKind
 from onetape.model.errors import VenueUnavailable
 from onetape.model.ids import EPOCH_BITS, EPOCH_MAX
-from onetape.orders.account_orders import OrdersRecord
+from onetape.orders.account_orders import AccountOrders, OrdersRecord
 from onetape.orders.books import BooksRecord
 from onetape.orders.internal import end_held, trade_inside
 from onetape.orders.managed import Managed, Request, requested_order
@@ -46,8 +46,8 @@ class RecoveryRecord(msgspec.Struct, frozen=True):
 class RecoveredOrders(Orders):
     """Rebuilds orders and books from the journal's records, fed in order; `finish` when there are no more."""
 
-    def __init__(self, manager: OrderManager) -> None:
-        self.manager, self.account = manager, manager.account
+    def __init__(self, account: AccountOrders) -> None:
+        self.account = account
         self.newest_fill = 0  # ns, by the venue's clock: up to here none is missing
         self._heard = 0  # the newest of all
         self._halves: dict[tuple[str, int], FillReport] = {}  # such trades of which one side is here
@@ -55,7 +55,7 @@ class RecoveredOrders(Orders):
         self.records = 0
 
     def find(self, robot: int, order_id: int) -> Managed | None:
-        return self.manager.by_robot.get((robot, order_id))
+        return self.account.by_robot.get((robot, order_id))
 
     def venue_name(self, row: FillFrame) -> str:
         if row.trade_id < INTERNAL_TRADES:
@@ -117,7 +117,7 @@ class RecoveredOrders(Orders):
         self.account.incarnation()
 
     def begin_anew(self) -> None:
-        self.manager.begin_anew()
+        self.account.begin_anew()
         self.has_begun = False
 
     def reconciled(self) -> None:
@@ -127,19 +127,19 @@ class RecoveredOrders(Orders):
         self.newest_fill = max(self.newest_fill, self._heard)
 
     def opening(self, symbol: str, side: PositionSide, size: int) -> None:
-        self.manager.positions[symbol, side] = size
+        self.account.books.positions[symbol, side] = size
 
-    def finish(self, now: int) -> int:
+    def finish(self, manager: OrderManager, now: int) -> int:
         """Ends recovery and returns how many orders are unknown. What the tape says of one side of an internal trade is
-        true of the other; what was held is over."""
+        true of the other; what was held is over. manager: of these orders, which says so."""
         unknown = 0
         self.incarnation()
         for half in self._halves.values():
-            trade_inside(self.manager, half, now)
-        for order in list(self.manager.open.values()):
+            trade_inside(manager, half, now)
+        for order in list(self.account.open.values()):
             self.account.mark(order)
             if order.is_held:
-                end_held(self.manager, order, now, VenueUnavailable.code, "its gateway ended")
+                end_held(manager, order, now, VenueUnavailable.code, "its gateway ended")
                 continue
             if order.state is OrderState.UNKNOWN:
                 order.lost_at = order.ask_at = order.placed_at = now  # it may have been sent until this life began
@@ -166,7 +166,7 @@ class RecoveredOrders(Orders):
         )
 
     def restore(self, record: RecoveryRecord) -> None:
-        """Goes on from a checkpoint: before the first frame, with a new manager."""
+        """Goes on from a checkpoint: before the first frame."""
         account = self.account
         account.restore(record.orders)
         account.books.restore(record.books)
