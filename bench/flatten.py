@@ -40,7 +40,8 @@ EXCHANGE = """
 import sys
 from dataclasses import replace
 from onetape.exchange import main, server, venues
-venues.VENUES["binance-usdm"] = replace(venues.VENUES["binance-usdm"], symbols=tuple(sys.argv[1].split(",")))
+from onetape.exchange.binance import facts
+facts.FACTS = replace(facts.FACTS, symbols=tuple(sys.argv[1].split(",")))
 server.Crowd = lambda: venues.Crowd(rate=0.1, history=30 * 10**9)
 sys.exit(main.main())
 """

@@ -279,6 +279,39 @@ def test_an_order_changes_by_what_stands_on_the_journal_alone():
     assert found == []
 
 
+# Tables of many exchanges, by the names that others give them, and a choice: what the demo trades at.
+NAMING_VENUES = {
+    SOURCE / f"{module}.py"
+    for module in (
+        "model/venue_kinds",
+        "model/symbol",
+        "bridge/opening",
+        "compat/hft",
+        "data/venue_klines",
+        "data/vision",
+        "supervisor/demo",
+        "venues/recorded",
+        "venues/ccxt/errors",
+        "venues/ccxt/facts",
+    )
+}
+
+
+def test_a_venue_is_its_folders_and_its_row_of_the_registry():
+    """Who asks which venue it is has a rule of his own for it, and the next venue is forgotten there."""
+    from onetape.model.venue_kinds import VENUE_KINDS
+
+    names = {*VENUE_KINDS, *(each.folder for each in VENUE_KINDS.values())}
+    found = [
+        f"{name(path)}:{node.lineno}: {node.value}"
+        for path in OURS
+        if path not in NAMING_VENUES and path.parent.name not in names and path.parent != SOURCE / "cli"
+        for node in nodes(path)
+        if isinstance(node, ast.Constant) and node.value in names
+    ]
+    assert found == []
+
+
 def test_names_of_tests_are_rules():
     """The tests are the specification: a name states a rule. A table's rows or a docstring may."""
     short = [

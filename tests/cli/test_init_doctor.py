@@ -4,7 +4,7 @@ import ast
 import socket
 import stat
 
-from onetape.exchange.venues import VENUES
+from onetape.exchange.venues import facts_of
 from onetape.options.control import has_control
 from onetape.options.guardian import has_guardian
 from onetape.store.config import load_config
@@ -127,5 +127,5 @@ def test_init_delta_neutral_writes_three_exchanges_that_doctor_finds_healthy(one
     assert list(config.accounts) == ["pacifica-main", "aster-hedge", "binance-backup"]
     assert (config.control.port, has_control(config), has_guardian(config)) == (3000, True, True)
     for listed in config.symbols.values():
-        simulated = {symbol for venue in config.venues.values() for symbol in VENUES[venue.kind].symbols}
+        simulated = {symbol for venue in config.venues.values() for symbol in facts_of(venue.kind).symbols}
         assert len(listed) == 3 and set(listed) <= simulated

@@ -8,7 +8,7 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.exchange.flow import GeneratedMarket, RandomWalk, flow_market
-from onetape.exchange.venues import VENUES
+from onetape.exchange.venues import facts_of
 from onetape.model.time import SECOND
 from worlds.command_lines import begin, command_line, ended
 
@@ -17,7 +17,7 @@ MS = 10**6
 
 def walk(kind: str, step_ms: int) -> GeneratedMarket:
     """Every symbol moves at each step."""
-    markets = [flow_market(symbol) for symbol in VENUES[kind].symbols]
+    markets = [flow_market(symbol) for symbol in facts_of(kind).symbols]
     return GeneratedMarket(markets, seed=7, start=time.time_ns(), rate=SECOND / (step_ms * MS), walk=RandomWalk())
 
 

@@ -7,12 +7,13 @@ import pytest
 from exchange.venue_client import served
 from onetape.exchange.keys import AGENT
 from onetape.model.errors import PermissionDenied, VenueUnavailable
+from onetape.model.venue_kinds import VENUE_KINDS
 from onetape.preflight.preflight import Target, preflight
+from onetape.venues.adapter import adapter_of
 from onetape.venues.aster.signing import WalletSigner
 from onetape.venues.contract import Addresses
-from onetape.venues.hosts import OWN_HOSTS, unfit_address
+from onetape.venues.hosts import unfit_address
 from onetape.venues.key_check import Wanted, other_account
-from onetape.venues.open import HOSTS
 
 
 @pytest.fixture(scope="module", params=["binance-usdm", "kraken", "aster"])
@@ -51,17 +52,21 @@ def test_a_venue_that_does_not_say_whose_key_it_is_trades_nothing():
 
 
 def test_our_own_addresses_are_on_the_list_and_no_host_is_on_two():
-    for (kind, mode), addresses in HOSTS.items():
-        for address in filter(None, addresses):
-            assert unfit_address(kind, mode, address) is None, address
-            assert unfit_address(kind, "sim", address) is not None
-    hosts = [host for each in OWN_HOSTS.values() for host in each]
+    hosts: list[str] = []
+    for kind in VENUE_KINDS:
+        adapter = adapter_of(kind)
+        for mode, addresses in adapter.addresses.items():
+            own = adapter.hosts(mode)
+            hosts += own
+            for address in filter(None, addresses):
+                assert unfit_address(kind, mode, address, own) is None, address
+                assert unfit_address(kind, "sim", address, own) is not None
     assert len(hosts) == len(set(hosts))
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://localhost:1", "ws://[::1]:9/x", "https://127.9.9.9"])
 def test_sim_is_any_port_of_this_machine(address):
-    assert unfit_address("kraken", "sim", address) is None
+    assert unfit_address("kraken", "sim", address, ()) is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,7 @@ def test_sim_is_any_port_of_this_machine(address):
     ],
 )
 def test_sim_is_nothing_else(address):
-    assert unfit_address("kraken", "sim", address) is not None
+    assert unfit_address("kraken", "sim", address, ()) is not None
 
 
 SECRET = "3" * 64

@@ -29,8 +29,9 @@ from onetape.orders.outcome import Outcome
 from onetape.orders.reports import AccountModeReport, BalanceReport, MoveKind, OrderStatusReport, StreamReport
 from onetape.venues.client_ids import client_id_of, uuid_of
 from onetape.venues.contract import Addresses
-from onetape.venues.open import HOSTS, open_trading_venue, ws_address
+from onetape.venues.open import open_trading_venue, ws_address
 from onetape.venues.order_entry import EntrySession
+from onetape.venues.pacifica.adapter import ADAPTER
 from onetape.venues.pacifica.errors import ERRORS
 from onetape.venues.pacifica.signing import base58, is_signed, message_of
 from onetape.venues.pacifica.words import named
@@ -669,8 +670,8 @@ def test_the_main_wallets_key_is_refused_where_it_is_real():
     open_trading_venue("pacifica", ACCOUNT, SECRET, sim)
     for mode in ("live", "demo"):
         with pytest.raises(BadConfig, match="key of the main wallet"):
-            open_trading_venue("pacifica", ACCOUNT, SECRET, HOSTS["pacifica", mode])
-        open_trading_venue("pacifica", OTHER, SECRET, HOSTS["pacifica", mode])
+            open_trading_venue("pacifica", ACCOUNT, SECRET, ADAPTER.addresses[mode])
+        open_trading_venue("pacifica", OTHER, SECRET, ADAPTER.addresses[mode])
 
 
 def test_what_is_public_needs_no_key():

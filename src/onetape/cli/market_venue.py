@@ -15,6 +15,7 @@ def market_venue(shell: Shell, venue: str, exchange: str | None) -> Any:
     """A `preflight.Target`. exchange: the REST address of a simulated exchange that runs. Raises UsageError,
     NotAvailable, BadConfig, ProcessDown."""
     from onetape.model.sections import VenueConfig
+    from onetape.model.venue_kinds import VENUE_KINDS
     from onetape.preflight.configured import is_simulated
     from onetape.preflight.preflight import CHECKED, market_of
     from onetape.supervisor.child import ChildFiles
@@ -23,7 +24,7 @@ def market_venue(shell: Shell, venue: str, exchange: str | None) -> Any:
     kind = configured.kind if configured is not None else venue
     kind = next((each for each in CHECKED if each.partition("-")[0] == kind), kind)
     if kind not in CHECKED:
-        if configured is None and not kind.startswith("ccxt:") and kind != "bitmex":
+        if configured is None and not kind.startswith("ccxt:") and kind not in VENUE_KINDS:
             raise UsageError(f"no venue {venue!r}", location="VENUE", todo=f"one of {', '.join(CHECKED)}")
         raise NotAvailable(f"the market of {kind}", location="VENUE", todo=f"its kind is one of {', '.join(CHECKED)}")
     if exchange is not None:

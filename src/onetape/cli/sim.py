@@ -15,6 +15,7 @@ from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.output import write_line
 from onetape.exchange.options import VenueOptions
 from onetape.model.shown import shown
+from onetape.model.venue_kinds import VENUE_KINDS
 
 
 def _for_people(shell: Shell, line: str) -> None:
@@ -41,7 +42,7 @@ def _for_people(shell: Shell, line: str) -> None:
 
 
 @verb("sim", example="onetape sim binance-usdm --port 9001 --seed 7")
-@click.argument("venue", shell_complete=words("binance-usdm", "aster", "pacifica", "kraken", "bitmex"))
+@click.argument("venue", shell_complete=words(*VENUE_KINDS))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, hidden=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the market and the keys.")

@@ -16,7 +16,7 @@ from onetape.ipc.system import CommandResult
 from onetape.model.errors import NotAvailable, OnetapeError, ServiceTimeout, VenueUnavailable
 from onetape.model.time import SECOND
 from onetape.model.typed import from_builtins
-from onetape.venues.open import outside_wallet
+from onetape.venues.adapter import adapter_of
 
 __all__ = ["MarginMoves", "Way"]
 
@@ -89,7 +89,7 @@ class MarginMoves:
     async def _found(self, source: LegView, key: tuple[str, str], currency: str) -> tuple[Way, bool]:
         """Returns the first way of which no gateway would refuse a step, and whether that holds for a while."""
         why, is_sure = "", True
-        for steps in ways(source.venue, *key, outside_wallet(self._kinds[source.venue]) or ""):
+        for steps in ways(source.venue, *key, adapter_of(self._kinds[source.venue]).outside_wallet or ""):
             for step in steps:
                 refused = await self._refusal(step, currency)
                 if refused is not None:

@@ -21,6 +21,7 @@ from onetape.exchange.keys import HMAC, KINDS, ApiKey
 from onetape.exchange.listing import changed_brackets, changed_filters
 from onetape.exchange.tape_market import RecordedMarket
 from onetape.exchange.timeline import NEVER
+from onetape.exchange.venues import facts_of
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import PositionSide
 from onetape.model.errors import BadConfig, OnetapeError
@@ -401,7 +402,7 @@ class Control:
         public = params.get("public", "")
         if not isinstance(label, str) or not label:
             raise BadConfig("label is a name for the key")
-        if kind not in KINDS or (kind != HMAC and self.faulty.kind != "binance-usdm"):
+        if kind not in KINDS or (kind != HMAC and not facts_of(self.faulty.kind).ed25519):
             raise BadConfig(f"no kind of key {kind!r} at {self.faulty.kind}")
         if not isinstance(public, str) or (public and kind == HMAC):
             raise BadConfig("public is the PEM of a key of Ed25519 or RSA")

@@ -32,8 +32,6 @@ __all__ = [
     "new_key",
     "public_of",
     "signed_by",
-    "solana_pair",
-    "wallet_pair",
 ]
 
 HMAC: Final = "hmac"
@@ -80,7 +78,7 @@ class ApiKey:
     def public(self) -> bytes:
         """Returns what signatures are checked with: 32 bytes of Ed25519, of RSA the DER."""
         if not self._public:
-            self._public = _public_of(self._seed)
+            self._public = ed25519_public(self._seed)
         return self._public
 
     def is_allowed(self, address: str) -> bool:
@@ -100,23 +98,6 @@ def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
         state ^= (state << 5) & 0xFFFFFFFF
         letters.append(alphabet[state % len(alphabet)])
     return "".join(letters[:length]), "".join(letters[length:])
-
-
-def wallet_pair(seed: int, name: str) -> tuple[str, str]:
-    """Returns the address of a wallet and its private key in hexadecimal, the same for the same seed."""
-    from onetape.venues.aster.signing import WalletSigner
-
-    secret = hashlib.sha256(f"{seed}/{name}/wallet".encode()).hexdigest()
-    return WalletSigner(f"0x{0:040x}", secret).signer, f"0x{secret}"
-
-
-def solana_pair(seed: int, name: str) -> tuple[str, str]:
-    """Returns the same of Solana: the address, and the private key with it, in base58."""
-    from onetape.venues.pacifica.signing import base58
-
-    private = hashlib.sha256(f"{seed}/{name}/wallet".encode()).digest()
-    public = _public_of(private)
-    return base58(public), base58(private + public)
 
 
 def agent_key(account: SimAccount, agent: str) -> str:
@@ -183,7 +164,7 @@ def _rsa_of(body: bytes, todo: str) -> bytes:
     return body
 
 
-def _public_of(seed: bytes) -> bytes:
+def ed25519_public(seed: bytes) -> bytes:
     # Imported late: what signs by HMAC only should not pay for it.
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 

@@ -441,9 +441,9 @@ def begin_hedged(dialect: Dialect, names: Collection[str], now: int) -> None:
 
 def push_unrouted(dialect: Faulty) -> None:
     """For clients that know nothing of categories. Raises UsageError where there are none."""
-    if dialect.kind != "binance-usdm":
+    streams: Any = getattr(dialect.inner, "streams", None)
+    if getattr(streams, "is_unrouted", True):
         raise UsageError(f"{dialect.kind} has no categories of streams", location="--unrouted")
-    streams: Any = getattr(dialect.inner, "streams")  # noqa: B009
     streams.is_unrouted = True
 
 

@@ -39,7 +39,7 @@ from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer
 from onetape.orders.outcome import Outcome as Answered
 from onetape.orders.reports import TransferReport
-from onetape.venues.open import outside_wallet
+from onetape.venues.adapter import adapter_of
 
 __all__ = ["Heard", "TransferDesk", "Wire", "tell_gateway"]
 
@@ -130,7 +130,7 @@ class TransferDesk:
             is_stopped=lambda: bool(killed()),
         )
         self._arrivals = Arrivals(
-            money, protocol, outside_wallet(options.kind), self.query if wire else None, now=now, spawn=spawn
+            money, protocol, adapter_of(options.kind).outside_wallet, self.query if wire else None, now=now, spawn=spawn
         )
         self._looking: set[str] = set()
         self._telling: set[str] = set()
@@ -199,7 +199,7 @@ class TransferDesk:
     def _check_outside(self, request: TransferRequest) -> None:
         """Raises where the configuration does not say that money may go there."""
         source, target = request.source, request.target
-        leaves = outside_wallet(self.options.kind)
+        leaves = adapter_of(self.options.kind).outside_wallet
         there = self.options.withdraw.get(target.account)
         if leaves is None:
             raise NotAvailable(f"nothing is withdrawn from {self._protocol.name} by us")

@@ -60,6 +60,7 @@ from onetape.model.symbol import exchange_of, parse_symbol
 from onetape.model.time import DAY, HOUR, MINUTE, MS, SECOND, parse_duration, zone
 from onetape.model.toml_lines import key_lines, line_of
 from onetape.model.typed import from_builtins
+from onetape.model.venue_kinds import VENUE_KINDS, VenueKind
 
 ENVIRONMENT_PREFIX = "ONETAPE_"
 KLINES_MAX = 1000
@@ -107,8 +108,8 @@ SYMBOLS = "symbols"
 SECRET_KEYS = ("key", "secret", "password", "api_config_key")
 OPEN_SINKS = ("json://", "jsons://", "xml://", "form://", "syslog://", "dbus://")
 SECRET_FORMS = ("env:", "file:", "fd:")
-HEDGES: Final = ("binance-usdm", "aster")  # kinds of venues whose accounts may hold both sides
 PROXIED: Final = ("venue", "websocket", "http", "rss")  # kinds of collectors
+_OTHER: Final = VenueKind("")  # of a kind that is not ours
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -380,6 +381,7 @@ def _check_text(path: tuple[str, ...], text: str, parse: Callable[[str], object]
 
 def _check_withdraw(path: tuple[str, ...], account: AccountConfig, config: Config, source: _Source) -> None:
     kind = config.venues[account.venue].kind
+    native = VENUE_KINDS.get(kind, _OTHER)
     for other, addresses in account.withdraw.items():
         place = (*path, "withdraw", other)
         if other not in config.accounts or config.accounts[other].venue == account.venue:
@@ -387,9 +389,8 @@ def _check_withdraw(path: tuple[str, ...], account: AccountConfig, config: Confi
         if not account.allow_withdraw:
             raise source.bad(place, "a key that may withdraw is needed", "allow_withdraw = true")
         for currency, to in addresses.items():
-            needed = {"binance-usdm": "network", "kraken": "key"}.get(kind)
-            for name in ("address", needed):
-                if name is not None and not getattr(to, name):
+            for name in filter(None, ("address", native.withdraws_to)):
+                if not getattr(to, name):
                     raise source.bad((*place, currency), f"no `{name}`", f"{kind} needs it")
 
 
@@ -688,13 +689,19 @@ def _check_accounts(config: Config, source: _Source) -> None:
                 "add it to [accounts]",
             )
         kind = config.venues[account.venue].kind
+        native = VENUE_KINDS.get(kind, _OTHER)
         if account.password and not kind.startswith("ccxt:"):
             raise source.bad((*path, "password"), "no venue but those behind ccxt takes a password", "leave it out")
-        if account.position_mode == "hedge" and kind not in HEDGES:
-            todo = f"leave it out; {', '.join(HEDGES)} have one"
+        if account.position_mode == "hedge" and not native.hedges:
+            todo = f"leave it out; {_those(lambda each: each.hedges)} have one"
             raise source.bad((*path, "position_mode"), f"{kind} is not traded in hedge mode", todo)
-        if account.api_config_key and kind != "pacifica":
-            raise source.bad((*path, "api_config_key"), "no venue but pacifica has API config keys", "leave it out")
+        if account.api_config_key and not native.takes_config_key:
+            there = _those(lambda each: each.takes_config_key)
+            raise source.bad((*path, "api_config_key"), f"no venue but {there} has API config keys", "leave it out")
+
+
+def _those(fits: Callable[[VenueKind], object]) -> str:
+    return ", ".join(name for name, each in VENUE_KINDS.items() if fits(each))
 
 
 def _check_limits(path: tuple[str, ...], account: AccountConfig, kind: str, source: _Source) -> None:
@@ -739,7 +746,7 @@ def _check_fee_asset(path: tuple[str, ...], account: AccountConfig, config: Conf
         return
     _check_amounts(path, {"below": wanted.below, "buy": wanted.buy}, source)
     venue = config.venues[account.venue]
-    if venue.kind != "binance-usdm" or venue.mode == "demo":
+    if not VENUE_KINDS.get(venue.kind, _OTHER).sells_fee_asset or venue.mode == "demo":
         raise source.bad(path, f"{account.venue} has no market beside it where we buy {wanted.asset}", "leave it out")
 
 

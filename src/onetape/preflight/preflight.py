@@ -21,21 +21,22 @@ from onetape.model.json_text import read_json
 from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, VenueConfig
 from onetape.model.time import clock_offset
+from onetape.model.venue_kinds import VENUE_KINDS
 from onetape.options.bridge import CCXT
 from onetape.orders.calls import Call
 from onetape.orders.reports import AccountModeReport
 from onetape.preflight.venue_access import VenueAccess
 from onetape.security.redaction import Redactor
 from onetape.security.secrets import read_secret
+from onetape.venues.adapter import adapter_of
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.contract import Addresses, TradingVenue
 from onetape.venues.hosts import unfit_address
 from onetape.venues.key_check import KeyRights, Wanted, binance_ids, clock_wrong, other_account, refused, unfit
-from onetape.venues.open import HOSTS, open_trading_venue, ws_address
+from onetape.venues.open import open_trading_venue, ws_address
 
 __all__ = [
     "CHECKED",
-    "CLOSED",
     "Passed",
     "Target",
     "check_open",
@@ -47,8 +48,7 @@ __all__ = [
     "target_of",
 ]
 
-CHECKED: Final = ("binance-usdm", "kraken", "aster")  # other venues are asked in other ways
-CLOSED: Final = "BitMEX closed on 23 September 2026"
+CHECKED: Final = tuple(name for name, each in VENUE_KINDS.items() if each.is_checked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,9 @@ def check_open(name: str, venue: VenueConfig) -> None:
     """Raises NotAvailable for a kind that nobody can trade on, VenueClosed for one that is no more, but for its
     simulated exchange."""
     ws_address(venue.kind, venue.rest)
-    if venue.kind == "bitmex" and venue.mode != "sim":
-        raise VenueClosed(CLOSED, location=f"[venues.{name}]", todo='write mode = "sim", or backtest it')
+    native = VENUE_KINDS.get(venue.kind)
+    if native is not None and native.closed and venue.mode != "sim":
+        raise VenueClosed(native.closed, location=f"[venues.{name}]", todo='write mode = "sim", or backtest it')
 
 
 def target_of(name: str, venue: VenueConfig) -> Target:
@@ -100,7 +101,7 @@ def market_of(name: str, venue: VenueConfig) -> Target:
         return Target(venue.kind, venue.mode, Addresses(venue.rest, ws, ws, "", wallet))
     if venue.mode != "sim" and venue.kind.startswith(CCXT):
         return Target(venue.kind, venue.mode, Addresses("", "", ""))  # ccxt knows where it is
-    hosts = HOSTS.get((venue.kind, venue.mode))
+    hosts = adapter_of(venue.kind).addresses.get(venue.mode)
     if hosts is None:
         raise BadConfig(
             f"{venue.kind} has no {venue.mode} mode",
@@ -117,9 +118,10 @@ def market_of(name: str, venue: VenueConfig) -> Target:
 
 def _check_hosts(name: str, venue: VenueConfig) -> None:
     """Raises BadConfig: a key goes to its venue and to nobody else."""
+    own = adapter_of(venue.kind).hosts(venue.mode)
     for key in ("rest", "ws", "rest_wallet"):
         address = getattr(venue, key)
-        if address and (wrong := unfit_address(venue.kind, venue.mode, address)) is not None:
+        if address and (wrong := unfit_address(venue.kind, venue.mode, address, own)) is not None:
             shown = "" if "@" in address else f" = {address!r}"  # what is before it may be secret
             raise BadConfig(wrong[0], location=f"[venues.{name}] {key}{shown}", todo=wrong[1])
 

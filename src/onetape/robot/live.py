@@ -68,8 +68,8 @@ from onetape.runs.preparing import prepare_plan, strategy_class
 from onetape.runs.recording import begin_run, run_folder, run_uuid
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
+from onetape.venues.adapter import adapter_of
 from onetape.venues.key_check import Wanted
-from onetape.venues.open import outside_wallet
 
 __all__ = [
     "Asks",
@@ -244,7 +244,7 @@ def _withdrawal_targets(config: Config, account: AccountConfig) -> dict[str, Wit
     found = {}
     for other, addresses in account.withdraw.items():
         venue = config.accounts[other].venue
-        wallet = outside_wallet(config.venues[venue].kind)
+        wallet = adapter_of(config.venues[venue].kind).outside_wallet
         if wallet is None:
             raise NotAvailable(f"deposits to {config.venues[venue].kind}", location=f"[accounts.NAME.withdraw.{other}]")
         found[other] = WithdrawalTarget(

@@ -359,10 +359,10 @@ class Starter:
                     wanted |= dict.fromkeys(symbols_at(venue_of, self._wanted(name)))
             venue = self.config.venues[self.config.accounts[account].venue]
             if not wanted and is_simulated(venue):
-                from onetape.exchange.venues import VENUES
+                from onetape.exchange.venues import facts_of
                 from onetape.options.bridge import simulated_kind
 
-                wanted = dict.fromkeys(VENUES[simulated_kind(venue.kind)].symbols)
+                wanted = dict.fromkeys(facts_of(simulated_kind(venue.kind)).symbols)
             wanted |= dict.fromkeys(self._common(self.config.accounts[account].venue))
             self._symbols[account] = list(wanted)
         return self._symbols[account]

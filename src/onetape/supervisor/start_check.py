@@ -448,11 +448,11 @@ def _unlisted(config: Config, account: AccountConfig, symbols: list[str], folder
     """Raises what a venue raises that is asked, UnknownSymbol among them."""
     venue = config.venues[account.venue]
     if is_simulated(venue):
-        from onetape.exchange.venues import VENUES
+        from onetape.exchange.venues import VENUES, facts_of
         from onetape.options.bridge import simulated_kind
 
-        facts = VENUES.get(simulated_kind(venue.kind))
-        return set(symbols) - set(facts.symbols) if facts is not None else ()
+        kind = simulated_kind(venue.kind)
+        return set(symbols) - set(facts_of(kind).symbols) if kind in VENUES else ()
     if venue.kind in CHECKED:
         proxy = proxy_of(config, account.proxy, os.environ, folder)
         look(replace(target_of(account.venue, venue), proxy=proxy), symbols)

@@ -10,6 +10,7 @@ from typing import Any
 
 from onetape.model.errors import NotAvailable
 from onetape.model.typed import from_builtins
+from onetape.venues.adapter import adapter_of
 from onetape.venues.drift import Facts
 from onetape.venues.outcome import ErrorRow
 
@@ -46,13 +47,6 @@ def _laid_over(table: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 def errors_of(kind: str) -> Mapping[int | str, ErrorRow]:
     """Returns the table of errors. Raises NotAvailable."""
-    match kind:
-        case "binance-usdm" | "aster":
-            from onetape.venues.binance.errors import ERRORS as BINANCE
-
-            return BINANCE
-        case "kraken":
-            from onetape.venues.kraken.errors import ERRORS as KRAKEN
-
-            return KRAKEN
-    raise NotAvailable(f"facts about {kind}", todo="docs/roadmap.md says when")
+    if (errors := adapter_of(kind).errors) is None:
+        raise NotAvailable(f"facts about {kind}", todo="docs/roadmap.md says when")
+    return errors

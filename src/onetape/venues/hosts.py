@@ -1,46 +1,16 @@
 """Which hosts a venue of the configuration may be at, by kind and mode. No I/O.
 
 A key goes to its venue and to nobody else, and play money never meets the real one: `sim` is this
-machine, `demo` and `live` are the venue's own hosts, by TLS. Sources: "General Info" of Binance's
-documentation (USD-M, Spot, Demo Trading), docs.kraken.com "API Center", read 2026-11.
+machine, `demo` and `live` are the venue's own hosts, by TLS.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from typing import Final
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
-__all__ = ["OWN_HOSTS", "is_loopback", "unfit_address"]
-
-OWN_HOSTS: Final = {
-    ("binance-usdm", "live"): frozenset(
-        {
-            "fapi.binance.com",
-            "fstream.binance.com",
-            "ws-fapi.binance.com",
-            "api.binance.com",
-            "fstream-auth.binance.com",
-            "api-gcp.binance.com",
-            "api1.binance.com",
-            "api2.binance.com",
-            "api3.binance.com",
-            "api4.binance.com",
-        }
-    ),
-    ("binance-usdm", "demo"): frozenset(
-        {"demo-fapi.binance.com", "demo-api.binance.com", "testnet.binancefuture.com", "fstream.binancefuture.com"}
-    ),
-    ("aster", "live"): frozenset(
-        {"fapi.asterdex.com", "fapi3.asterdex.com", "fstream.asterdex.com", "sapi.asterdex.com"}
-    ),
-    ("aster", "demo"): frozenset(
-        {"fapi.asterdex-testnet.com", "fstream.asterdex-testnet.com", "sapi.asterdex-testnet.com"}
-    ),
-    ("pacifica", "live"): frozenset({"api.pacifica.fi", "ws.pacifica.fi"}),
-    ("pacifica", "demo"): frozenset({"test-api.pacifica.fi", "test-ws.pacifica.fi"}),
-    ("kraken", "live"): frozenset({"api.kraken.com", "ws.kraken.com", "ws-auth.kraken.com"}),
-}
+__all__ = ["is_loopback", "unfit_address"]
 
 
 def is_loopback(host: str) -> bool:
@@ -53,8 +23,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def unfit_address(kind: str, mode: str, address: str) -> tuple[str, str] | None:
-    """Returns what is wrong with an address that the configuration gives, and what to do; None: nothing."""
+def unfit_address(kind: str, mode: str, address: str, own: Collection[str]) -> tuple[str, str] | None:
+    """Returns what is wrong with an address that the configuration gives, and what to do; None: nothing. own: hosts of
+    the kind of venue in that mode."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
@@ -71,7 +42,6 @@ def unfit_address(kind: str, mode: str, address: str) -> tuple[str, str] | None:
             f"{host} is not this machine, and mode sim never leaves it",
             'write rest = "http://127.0.0.1:port", or mode = "demo" or "live"',
         )
-    own = OWN_HOSTS.get((kind, mode), frozenset())
     if host not in own:
         listed = ", ".join(sorted(own)) or "none that may be written here"
         return f"{host} is no {mode} host of {kind}", f"leave the address out; it has {listed}"

@@ -93,7 +93,7 @@ def test_duplicate_carries_a_request_out_twice():
     assert account(client).qty(0) == 2 * 10
 
 
-@pytest.mark.parametrize("kind", list(VENUES))
+@pytest.mark.parametrize("kind", VENUES)
 def test_every_ambiguous_error_can_be_named(kind):
     dialect = open_venue(kind, seed=1, now=1_795_000_000_000_000_000)
     words = dialect.vocabulary(kind, dialect)

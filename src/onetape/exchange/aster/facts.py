@@ -1,0 +1,42 @@
+"""The simulated Aster: what it lists, who has an account, and which dialect it speaks."""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from typing import Any, Final
+
+from onetape.exchange.dialect import Dialect
+from onetape.exchange.exchange import Rules, SimExchange
+from onetape.exchange.joint import Collateral
+from onetape.exchange.venue_facts import VenueFacts
+
+__all__ = ["FACTS"]
+
+
+def _wallet_pair(seed: int, name: str) -> tuple[str, str]:
+    """Returns the address of a wallet and its private key in hexadecimal, the same for the same seed."""
+    from onetape.venues.aster.signing import WalletSigner
+
+    secret = hashlib.sha256(f"{seed}/{name}/wallet".encode()).hexdigest()
+    return WalletSigner(f"0x{0:040x}", secret).signer, f"0x{secret}"
+
+
+def _dialect(exchange: SimExchange, **options: Any) -> Dialect:
+    from onetape.exchange.aster.venue import Aster
+
+    return Aster(exchange, balances=FACTS.balances, **options)
+
+
+FACTS: Final = VenueFacts(
+    symbols=("aster:BTC/USDT:USDT", "aster:ETH/USDT:USDT", "aster:SOL/USDT:USDT"),
+    balances={"USDT": "100000"},
+    rules=Rules(
+        first_order_id=8_389_765_000_001,
+        isolates=True,
+        outside_wallet="spot",
+        collateral={"USDT": Collateral(Decimal("0.0001"), Decimal("0.0001"), Decimal(10000))},
+    ),
+    dialect=_dialect,
+    keys=_wallet_pair,
+)

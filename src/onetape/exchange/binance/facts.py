@@ -1,0 +1,39 @@
+"""The simulated Binance USD-M: what it lists, who has an account, and which dialect it speaks."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from onetape.exchange.dialect import Dialect
+from onetape.exchange.exchange import Rules, SimExchange
+from onetape.exchange.joint import Collateral
+from onetape.exchange.venue_facts import VenueFacts
+
+__all__ = ["FACTS"]
+
+
+def _dialect(exchange: SimExchange, **options: Any) -> Dialect:
+    from onetape.exchange.binance.venue import BinanceUsdm
+
+    return BinanceUsdm(exchange, **options)
+
+
+FACTS: Final = VenueFacts(
+    symbols=("binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT", "binance:SOL/USDT:USDT"),
+    balances={"USDT": "100000", "BTC": "1"},
+    rules=Rules(
+        first_order_id=8_389_765_000_001,
+        isolates=True,
+        outside_wallet="spot",
+        # The haircut of USDT, and that an exchange may be dearer by another one, are those of the
+        # samples of "Asset Index"; the limits of debts those of "Exchange Information". That of
+        # BTC is what the venue's page of the mode has had for years. Read 2026-11.
+        collateral={
+            "USDT": Collateral(Decimal("0.0001"), Decimal("0.0001"), Decimal(10000)),
+            "BTC": Collateral(Decimal("0.05"), Decimal("0.025"), Decimal("0.1")),
+        },
+    ),
+    dialect=_dialect,
+    ed25519=True,
+)

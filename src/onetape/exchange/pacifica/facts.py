@@ -1,0 +1,54 @@
+"""The simulated Pacifica: what it lists, who has an account, and which dialect it speaks."""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from typing import Any, Final
+
+from onetape.exchange.dialect import Dialect
+from onetape.exchange.exchange import Rules, SimExchange
+from onetape.exchange.joint import Collateral
+from onetape.exchange.keys import ed25519_public
+from onetape.exchange.venue_facts import VenueFacts
+
+__all__ = ["FACTS"]
+
+
+def _wallet_pair(seed: int, name: str) -> tuple[str, str]:
+    """Returns the same of Solana: the address, and the private key with it, in base58."""
+    from onetape.venues.pacifica.signing import base58
+
+    private = hashlib.sha256(f"{seed}/{name}/wallet".encode()).digest()
+    public = ed25519_public(private)
+    return base58(public), base58(private + public)
+
+
+def _dialect(exchange: SimExchange, **options: Any) -> Dialect:
+    from onetape.exchange.pacifica.venue import Pacifica
+
+    return Pacifica(exchange, balances=FACTS.balances, **options)
+
+
+FACTS: Final = VenueFacts(
+    symbols=("pacifica:BTC/USDC:USDC", "pacifica:ETH/USDC:USDC", "pacifica:SOL/USDC:USDC"),
+    balances={"USDC": "100000"},
+    # Spot counts as its loan-to-value ratio says, up to 10,000 USD of an asset (docs.pacifica.fi "Spot Collateral",
+    # 2026). USDC that is owed is a loan of its pool, however much.
+    rules=Rules(
+        first_order_id=1_559_665_358,
+        isolates=True,
+        liquidation_parts=(2000, 5),
+        collateral={
+            "USDC": Collateral(Decimal(0), Decimal(0), Decimal(10**12)),
+            **{
+                name: Collateral(Decimal(cut), Decimal(cut), Decimal(0), Decimal(10_000))
+                for name, cut in (("BTC", "0.1"), ("ETH", "0.1"), ("SOL", "0.2"))
+            },
+        },
+    ),
+    dialect=_dialect,
+    keys=_wallet_pair,
+    raw_symbol=lambda base, _quote: base,
+    leverage={"pacifica:BTC/USDC:USDC": 50, "pacifica:ETH/USDC:USDC": 50, "pacifica:SOL/USDC:USDC": 20},
+)

@@ -1,0 +1,27 @@
+"""What a simulated exchange's folder says of it (`<folder>/facts.py`)."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from onetape.exchange.dialect import Dialect
+from onetape.exchange.exchange import Rules
+from onetape.exchange.keys import key_pair
+
+__all__ = ["VenueFacts"]
+
+
+@dataclass(frozen=True, slots=True)
+class VenueFacts:
+    """Describes one kind of simulated exchange. balances: of every account."""
+
+    symbols: tuple[str, ...]
+    balances: dict[str, str]
+    rules: Rules
+    dialect: Callable[..., Dialect]
+    leverage: dict[str, int] = field(default_factory=dict)  # where nobody asked for another
+    ed25519: bool = False  # every account has such a key, too
+    keys: Callable[[int, str], tuple[str, str]] = key_pair  # of an account, by seed and name
+    raw_symbol: Callable[[str, str], str] = operator.add  # by which it names an instrument of a base and a quote

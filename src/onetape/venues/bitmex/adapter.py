@@ -1,0 +1,19 @@
+"""What there is of BitMEX, which has closed: its simulated exchange alone is traded on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from onetape.venues.adapter import Adapter
+from onetape.venues.contract import Addresses, TradingVenue
+
+__all__ = ["ADAPTER"]
+
+
+def _open(key: str, secret: str, addresses: Addresses) -> TradingVenue:
+    from onetape.venues.bitmex.gateway import BitmexVenue
+
+    return BitmexVenue(key, secret, addresses)
+
+
+ADAPTER: Final = Adapter(_open, ws_path="/realtime")
