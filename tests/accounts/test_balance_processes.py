@@ -170,7 +170,7 @@ manager = StrategyBalanceManager("kraken", home=sys.argv[1], max_age=60)
 assert manager.get_balance("USD") == 100
 maps = [line.split() for line in open("/proc/self/maps") if "gateway:main.table" in line]
 print(sorted({each[1] for each in maps}), flush=True)
-ctypes.memset(int(maps[int(sys.argv[2])][0].split("-")[0], 16) + 4096 * int(sys.argv[2]), 1, 8)
+ctypes.memset(int(maps[int(sys.argv[2])][0].split("-")[1], 16) - 4096, 1, 8)  # its last page; one may have no other
 print("stored", flush=True)
 """
 
