@@ -30,7 +30,7 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.accounts.table import AccountTable
-from onetape.exchange.keys import solana_pair
+from onetape.exchange.pacifica.facts import wallet_pair
 from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.market_feed import MarketFeed
@@ -254,7 +254,7 @@ class AtPacifica(Inside):
     """The same without its signature; `signature_ns` is what that takes."""
 
     kind, symbol, currency = "pacifica", "pacifica:BTC/USDC:USDC", "USDC"
-    keys = (solana_pair(7, "main")[0], solana_pair(7, "agent")[1])
+    keys = (wallet_pair(7, "main")[0], wallet_pair(7, "agent")[1])
 
     def __init__(self, home: Path, *, crosses: bool = False) -> None:
         super().__init__(home, crosses=crosses)

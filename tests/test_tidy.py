@@ -287,7 +287,6 @@ NAMING_VENUES = {
         "model/symbol",
         "bridge/opening",
         "compat/hft",
-        "data/venue_klines",
         "data/vision",
         "supervisor/demo",
         "venues/recorded",

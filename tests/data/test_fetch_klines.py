@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from exchange.venue_client import served
-from onetape.data import venue_klines
 from onetape.data.download import Patience
 from onetape.data.fetching import FetchOptions, fetch
 from onetape.exchange.venues import Crowd
@@ -13,8 +12,9 @@ from onetape.model.errors import UsageError
 from onetape.model.time import MINUTE, format_time
 from onetape.security.private import private_folder
 from onetape.tape.journal import JournalReader
+from onetape.venues.adapter import adapter_of
 
-VENUES = {"binance-usdm": ("binance", True), "kraken": ("kraken", False), "bitmex": ("bitmex", True)}
+IS_FUTURE = {"binance-usdm": True, "kraken": False, "bitmex": True}
 
 
 def options(tmp_path, symbol: str, begin: int, end: int, **more) -> FetchOptions:
@@ -30,10 +30,10 @@ def options(tmp_path, symbol: str, begin: int, end: int, **more) -> FetchOptions
     )
 
 
-@pytest.mark.parametrize("kind", VENUES)
+@pytest.mark.parametrize("kind", IS_FUTURE)
 def test_a_venue_s_candles_come_page_by_page_and_once_each(kind, tmp_path, monkeypatch):
-    key = VENUES[kind]
-    monkeypatch.setitem(venue_klines.VENUES, key, venue_klines.VENUES[key]._replace(limit=7, pause_s=0.0))
+    candles, key = adapter_of(kind).candles, IS_FUTURE[kind]
+    monkeypatch.setitem(candles, key, candles[key]._replace(limit=7, pause_s=0.0))
     with served(kind, market=Crowd(1.0, 30 * MINUTE)) as (dialect, port):
         listing = dialect.exchange.listings[0]
         bars = [bar for bar in list(listing.bars) if kind != "kraken" or bar.trades][2:-2]

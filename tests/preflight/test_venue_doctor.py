@@ -11,7 +11,7 @@ import pytest
 
 import copied_process
 from exchange.venue_client import served
-from onetape.exchange.keys import solana_pair, wallet_pair
+from onetape.exchange.venues import facts_of
 from onetape.model.enums import Side
 from onetape.model.home import gateway_journal
 from onetape.model.sections import AccountConfig, Config, VenueConfig
@@ -105,7 +105,7 @@ def test_a_name_that_no_venue_has_is_wrong_usage(tmp_path):
     assert done.stderr.strip() == "error BAD_CONFIG(4602): no venue 'w', --venue, there is: v"
 
 
-@pytest.mark.parametrize(("kind", "wallet"), [("aster", wallet_pair), ("pacifica", solana_pair)])
+@pytest.mark.parametrize(("kind", "wallet"), [(kind, facts_of(kind).keys) for kind in ("aster", "pacifica")])
 @pytest.mark.parametrize(("whose", "said"), [("main", "key of the main wallet"), ("nobody", "no private key")])
 def test_a_key_that_no_gateway_takes_is_said_where_the_venue_does_not_answer(kind, wallet, whose, said, tmp_path):
     address, secret = wallet(0, "main")

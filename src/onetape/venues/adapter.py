@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from onetape.model.errors import NotAvailable
 from onetape.model.venue_kinds import VENUE_KINDS
+from onetape.venues.candles import Candles
 from onetape.venues.contract import Addresses, TradingVenue
 from onetape.venues.outcome import ErrorRow
 
@@ -22,7 +23,8 @@ class Adapter:
 
     addresses: by mode, `live` or `demo`; further_hosts: others by which a configuration may name it. outside_wallet:
     the wallet that withdrawals leave and deposits come to, "" the one that is traded from, None: nothing is withdrawn
-    there, or not by us. errors: its table of errors, where what it says is compared with it."""
+    there, or not by us. errors: its table of errors, where what it says is compared with it; candles: how it is asked
+    for those of the past, by whether the symbol is no spot."""
 
     open: Callable[..., TradingVenue]
     addresses: Mapping[str, Addresses] = field(default_factory=dict)
@@ -30,6 +32,7 @@ class Adapter:
     ws_path: str = ""
     outside_wallet: str | None = None
     errors: Mapping[int | str, ErrorRow] | None = None
+    candles: Mapping[bool, Candles] = field(default_factory=dict)
 
     def hosts(self, mode: str) -> frozenset[str]:
         """Returns the hosts that a configuration may name in a mode."""

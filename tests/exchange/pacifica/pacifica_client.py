@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from exchange.venue_client import Virtual
-from onetape.exchange.keys import solana_pair
+from onetape.exchange.pacifica.facts import wallet_pair
 from onetape.venues.pacifica.signing import AgentSigner
 
 ROOT = "/api/v1"
@@ -53,7 +53,7 @@ def _address(secret: str) -> str:
 
 def wallet(name: str) -> str:
     """The private key of a wallet that the exchange has never seen."""
-    return solana_pair(0, name)[1]
+    return wallet_pair(0, name)[1]
 
 
 def data(answer):

@@ -11,7 +11,7 @@ import pytest
 from exchange.pacifica.pacifica_client import PacificaClient, data
 from exchange.venue_client import Virtual, heard
 from onetape.exchange.dialect import Connection
-from onetape.exchange.keys import solana_pair
+from onetape.exchange.pacifica.facts import wallet_pair
 
 
 @pytest.fixture
@@ -166,8 +166,8 @@ def test_an_address_has_three_hundred_connections_and_twenty_subscriptions_of_a_
     external = Connection(302, "/ws", "", "127.0.0.2", venue.time)
     assert venue.dialect.connect(external, venue.time)
     for number in range(20):
-        first.subscribe(source="account_trades", account=solana_pair(0, f"some {number}")[0])
-    params = {"source": "account_trades", "account": solana_pair(0, "one more")[0]}
+        first.subscribe(source="account_trades", account=wallet_pair(0, f"some {number}")[0])
+    params = {"source": "account_trades", "account": wallet_pair(0, "one more")[0]}
     assert first.say({"method": "subscribe", "params": params}) == []
     assert first.subscribe(source="account_info", account=params["account"]) == []
 

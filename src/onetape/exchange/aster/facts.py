@@ -11,10 +11,10 @@ from onetape.exchange.exchange import Rules, SimExchange
 from onetape.exchange.joint import Collateral
 from onetape.exchange.venue_facts import VenueFacts
 
-__all__ = ["FACTS"]
+__all__ = ["FACTS", "wallet_pair"]
 
 
-def _wallet_pair(seed: int, name: str) -> tuple[str, str]:
+def wallet_pair(seed: int, name: str) -> tuple[str, str]:
     """Returns the address of a wallet and its private key in hexadecimal, the same for the same seed."""
     from onetape.venues.aster.signing import WalletSigner
 
@@ -38,5 +38,5 @@ FACTS: Final = VenueFacts(
         collateral={"USDT": Collateral(Decimal("0.0001"), Decimal("0.0001"), Decimal(10000))},
     ),
     dialect=_dialect,
-    keys=_wallet_pair,
+    keys=wallet_pair,
 )

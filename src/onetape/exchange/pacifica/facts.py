@@ -12,10 +12,10 @@ from onetape.exchange.joint import Collateral
 from onetape.exchange.keys import ed25519_public
 from onetape.exchange.venue_facts import VenueFacts
 
-__all__ = ["FACTS"]
+__all__ = ["FACTS", "wallet_pair"]
 
 
-def _wallet_pair(seed: int, name: str) -> tuple[str, str]:
+def wallet_pair(seed: int, name: str) -> tuple[str, str]:
     """Returns the same of Solana: the address, and the private key with it, in base58."""
     from onetape.venues.pacifica.signing import base58
 
@@ -48,7 +48,7 @@ FACTS: Final = VenueFacts(
         },
     ),
     dialect=_dialect,
-    keys=_wallet_pair,
+    keys=wallet_pair,
     raw_symbol=lambda base, _quote: base,
     leverage={"pacifica:BTC/USDC:USDC": 50, "pacifica:ETH/USDC:USDC": 50, "pacifica:SOL/USDC:USDC": 20},
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from onetape.venues.adapter import Adapter
+from onetape.venues.binance.candles import CANDLES
 from onetape.venues.binance.errors import ERRORS
 from onetape.venues.contract import Addresses, TradingVenue
 
@@ -49,4 +50,5 @@ ADAPTER: Final = Adapter(
     },
     outside_wallet="spot",
     errors=ERRORS,
+    candles=CANDLES,
 )

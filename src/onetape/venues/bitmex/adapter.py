@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from onetape.venues.adapter import Adapter
+from onetape.venues.bitmex.candles import CANDLES
 from onetape.venues.contract import Addresses, TradingVenue
 
 __all__ = ["ADAPTER"]
@@ -16,4 +17,4 @@ def _open(key: str, secret: str, addresses: Addresses) -> TradingVenue:
     return BitmexVenue(key, secret, addresses)
 
 
-ADAPTER: Final = Adapter(_open, ws_path="/realtime")
+ADAPTER: Final = Adapter(_open, ws_path="/realtime", candles=CANDLES)

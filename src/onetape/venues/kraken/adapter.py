@@ -6,6 +6,7 @@ from typing import Final
 
 from onetape.venues.adapter import Adapter
 from onetape.venues.contract import Addresses, TradingVenue
+from onetape.venues.kraken.candles import CANDLES
 from onetape.venues.kraken.errors import ERRORS
 
 __all__ = ["ADAPTER"]
@@ -30,4 +31,5 @@ ADAPTER: Final = Adapter(
     ws_path="/v2",
     outside_wallet="",
     errors=ERRORS,
+    candles=CANDLES,
 )

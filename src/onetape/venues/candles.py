@@ -1,0 +1,31 @@
+"""How a venue is asked for candles of the past without a key: what its folder's `candles.py` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+__all__ = ["CandleRow", "Candles", "period_word"]
+
+CandleRow = list[Any]  # ms of its opening, open, high, low, close, volume: numbers as the venue writes them
+
+
+class Candles(NamedTuple):
+    """How pages of candles are fetched. minutes: of the lengths there are; limit: rows of a page; pause_s: between two
+    pages. target: of a page, by the venue's name of the symbol, minutes, ms of the first bar, rows; rows: of an answer,
+    by ms of a period, raises ValueError, LookupError, TypeError and VenueRejected; note: where it has less than was
+    asked for."""
+
+    host: str
+    minutes: frozenset[int]
+    limit: int
+    pause_s: float
+    target: Callable[[str, int, int, int], str]
+    rows: Callable[[Any, int], list[CandleRow]]
+    note: str = ""
+
+
+def period_word(minutes: int) -> str:
+    """Returns a length as venues write it: 1m, 4h, 1d, 1w."""
+    size, unit = next((n, u) for n, u in ((10080, "w"), (1440, "d"), (60, "h"), (1, "m")) if minutes % n == 0)
+    return f"{minutes // size}{unit}"
