@@ -11,7 +11,6 @@ from typing import Final
 import msgspec
 
 from onetape.model.enums import OrderNews, RequestKind, TriggerBy
-from onetape.model.order import OrderSpec
 from onetape.orders.books import Books
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.index import OrderIndex
@@ -51,7 +50,7 @@ class AccountOrders(OrderIndex):
     def place(self, order: Managed, *, is_held: bool = False) -> None:
         """Takes in a new order that is asked for. is_held: it is not sent yet."""
         order.take_request(_PLACE, is_held=is_held)
-        order.conditional = self.waits_apart(order.spec)
+        order.conditional = order.spec.trigger_by is not _NO_TRIGGER and self._venue.traits.conditionals
         self.add(order)
 
     def request(
@@ -88,17 +87,17 @@ class AccountOrders(OrderIndex):
     def fill(self, fill: FillReport, order: Managed | None) -> Cell | None:
         """Books a fill. order: of ours, None: it changes none."""
         self.books.book(fill)
-        if fill.is_internal:
+        if is_internal := fill.is_internal:
             self.trades_inside = max(self.trades_inside, fill.trade_id)
         if order is None or order.is_met:
             return None
-        if fill.is_internal:
+        if is_internal:
             order.filled_outside += fill.size
         return order.take_fill(fill.trade_id, fill.price, fill.size)
 
     def close(self, order: Managed) -> None:
         """Takes an order that has ended from the open ones."""
-        if not order.is_open and order.client_id in self.open:
+        if order.client_id in self.open:
             order.pending.clear()
             order.ask_at = order.lost_at = 0
             self.end(order)
@@ -156,10 +155,6 @@ class AccountOrders(OrderIndex):
             former = self._former.setdefault(order.client_id, [])
             former.append((order.spec.symbol, order.venue_id))
         order.sent_as, order.venue_id = name, ""
-
-    def waits_apart(self, spec: OrderSpec) -> bool:
-        """Tells whether an order has a trigger at a venue where these have a service of their own."""
-        return spec.trigger_by is not _NO_TRIGGER and self._venue.traits.conditionals
 
     # --- what no frame says -----------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
+from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
 from onetape.model.errors import (
     AccountMode,
     OrderOutcomeUnknown,
@@ -352,7 +352,7 @@ class OrderManager:
             order.ask_other, order.ask_at = True, now
             return True
         order.not_found += 1
-        has_trigger = self.account.waits_apart(order.spec)
+        has_trigger = order.spec.trigger_by is not TriggerBy.NONE and self.venue.traits.conditionals
         # It may have fired: then it is an order of the book, under the same client id.
         order.ask_other = has_trigger and key.conditional
         if order.life.accepted and not (order.reissue_open and order.life.filled == order.filled_outside):
@@ -613,7 +613,8 @@ class OrderManager:
             order.lost_at = 0
         if order.reported_end is not None and order.life.filled >= order.reported_filled:
             self._end(order, order.reported_end, None, now)
-        self.account.close(order)
+        if not order.is_open:
+            self.account.close(order)
 
     def _end(self, order: Managed, news: OrderNews, report: OrderStatusReport | None, now: int) -> None:
         """Takes in that an order has ended at the venue. Its fills come first: until they are here it is not over."""
@@ -702,13 +703,14 @@ class OrderManager:
         """Takes in what became of an order, and says it where that changed anything."""
         is_new = self.account.news(order, news, size=size, price=price, code=code, reason=reason)
         state = order.life.state
-        if state is not OrderState.UNKNOWN and not state.is_final:
-            order.lost_at = 0
         if is_new:
             self.outs.append(NewsOut(order, news, state, now, code, reason))
         elif is_new is None:
             self._count(f"{news} in {state}")
-        self.account.close(order)
+        if state.is_final:
+            self.account.close(order)
+        elif state is not OrderState.UNKNOWN:
+            order.lost_at = 0
 
     def begin_anew(self) -> None:
         """Forgets all orders and what was held: the account is at another exchange."""

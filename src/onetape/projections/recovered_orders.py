@@ -90,7 +90,8 @@ class RecoveredOrders(Orders):
         if not heard.is_local:
             reason = order.reason if heard.code else ""
             self.account.news(order, heard.news, size=heard.size, price=heard.price, code=heard.code, reason=reason)
-            self.account.close(order)
+            if not order.is_open:
+                self.account.close(order)
 
     def fill(self, row: FillFrame, fill: FillReport | None) -> None:
         assert fill is not None
@@ -100,7 +101,7 @@ class RecoveredOrders(Orders):
         if order is not None and not order.venue_id and fill.venue_id and not fill.is_internal:
             account.name(order, fill.venue_id)
         account.fill(fill, order)
-        if order is not None:
+        if order is not None and not order.is_open:
             self.account.close(order)
         if not fill.is_internal:
             self._heard = max(self._heard, fill.time)
