@@ -28,9 +28,9 @@ class VenueKind(NamedTuple):
 
 
 VENUE_KINDS: Final = {
-    "aster": VenueKind("aster", hedges=True, is_checked=True),
     "binance-usdm": VenueKind("binance", hedges=True, withdraws_to="network", sells_fee_asset=True, is_checked=True),
+    "aster": VenueKind("aster", hedges=True, is_checked=True),
+    "pacifica": VenueKind("pacifica", takes_config_key=True),
     "bitmex": VenueKind("bitmex", closed="BitMEX closed on 23 September 2026"),
     "kraken": VenueKind("kraken", withdraws_to="key", is_checked=True),
-    "pacifica": VenueKind("pacifica", takes_config_key=True),
 }

@@ -48,5 +48,7 @@ def adapter_of(name: str) -> Adapter:
     elif name in VENUE_KINDS:
         found = import_module(f"onetape.venues.{VENUE_KINDS[name].folder}.adapter").ADAPTER
     else:
-        raise NotAvailable(f"trading live on {name}", todo=f"kind is one of {', '.join(VENUE_KINDS)}, or ccxt:NAME")
+        raise NotAvailable(
+            f"trading live on {name}", todo=f"kind is one of {', '.join(sorted(VENUE_KINDS))}, or ccxt:NAME"
+        )
     return found
