@@ -15,6 +15,7 @@ import time
 from onetape.model.catalogue import find
 from onetape.model.enums import RequestKind, Side
 from onetape.model.order import OrderSpec
+from onetape.orders.account_orders import AccountOrders
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.halts import Halts
 from onetape.orders.managed import Request
@@ -36,8 +37,7 @@ class Desk:
         assert instrument is not None
         protocol = BinanceUsdmProtocol("k" * 64, "s" * 64)
         protocol.set_instruments([instrument])
-        self.manager = OrderManager(protocol)
-        self.manager.references[SYMBOL] = MIDDLE
+        self.manager = OrderManager(AccountOrders(protocol), self, {SYMBOL: MIDDLE})
         limits = Limits(position_max={SYMBOL: 10**9})
         around = Surroundings(
             strategy_of=lambda robot: "main",
@@ -48,6 +48,7 @@ class Desk:
             decision_max_ns=0,
             in_front=lambda *_: 0,
             is_guarded=False,
+            shares=None,
         )
         self.gate = Gate(self.manager, {SYMBOL: instrument}, limits, Halts(), around, ready=True)
         now = time.time_ns()
@@ -59,6 +60,12 @@ class Desk:
             self.manager.answered(self.manager.calls.pop(), Answer(Outcome.DONE), now)
         self.manager.outs.clear()
         self.orders = list(self.manager.open.values())
+
+    def owner_of(self, name: str) -> None:
+        """Its orders are all on its tape."""
+
+    def is_by_hand(self, robot: int, order_id: int) -> bool:
+        return False
 
     def ask(self, number: int) -> int:
         """ns of one question, and of knowing what is due next."""

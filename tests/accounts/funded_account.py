@@ -23,14 +23,13 @@ from onetape.orders.calls import Purpose
 from onetape.orders.gate import Gate
 from onetape.orders.halts import Halts
 from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request
-from onetape.orders.manager import OrderManager
 from onetape.orders.reports import BalanceReport, FillReport, OrderStatusReport
 from onetape.orders.trading_state import Limits
 from onetape.tape.journal import JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.trading import KrakenSpotProtocol
-from orders.surroundings import OPEN
+from orders.surroundings import OPEN, manager_at
 from orders.test_working import PAIRS
 from worlds.gateway_money import options_of
 
@@ -66,7 +65,9 @@ class Funded(AbstractContextManager):
         if self.is_spot:
             protocol.set_pairs(Pairs(PAIRS))
         protocol.signs_late = True
-        self.manager = OrderManager(protocol)
+        self.manager = manager_at(
+            protocol, goes_on=lambda *ended: self.crossing is not None and self.crossing.ended(*ended)
+        )
         for coin in PRICES:
             self.manager.references[self.symbols[coin]] = self.price(coin)
         names = {"a": A, "b": B} if subaccounts else {}

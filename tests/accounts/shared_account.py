@@ -16,12 +16,12 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request
-from onetape.orders.manager import OrderManager
 from onetape.orders.order_frames import HELD_FLAG, REISSUE_FLAG, NewsFrame, request_of
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import FillReport, OrderStatusReport
 from onetape.projections.recovered_orders import RecoveredOrders
 from onetape.venues.binance.trading import BinanceUsdmProtocol
+from orders.surroundings import manager_at
 from worlds.frames import REQUEST
 
 PERP = "binance:BTC/USDT:USDT"
@@ -47,7 +47,9 @@ class Account:
         protocol = BinanceUsdmProtocol("k", "s")
         protocol.set_instruments([self.instrument])
         protocol.signs_late = True  # terms can be read
-        self.manager = OrderManager(protocol)
+        self.manager = manager_at(
+            protocol, goes_on=lambda *ended: self.crossing is not None and self.crossing.ended(*ended)
+        )
         self.booking = Booking({PERP: self.instrument})
         self.reductions = Reductions(
             self.manager,

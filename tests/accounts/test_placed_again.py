@@ -235,7 +235,7 @@ def test_what_no_tape_of_ours_has_placed_again_is_the_same_order(venue):
     manager = venue.account.manager
     venue.account.restart()
     name = next(n for n, each in venue.orders.items() if each.left)
-    venue.account.manager.owner_of = lambda _: (A, waiting.order_id)
+    venue.account.manager.owners.owner_of = lambda _: (A, waiting.order_id)
     venue.account.manager.hear([venue.report(name)], venue.account.now)
     venue.settle(20)
     order = venue.account.manager.orders[waiting.client_id]

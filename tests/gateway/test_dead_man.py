@@ -12,9 +12,9 @@ from onetape.model.enums import OrderState, RequestKind, Side, TriggerBy, Trigge
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import Request
-from onetape.orders.manager import OrderManager
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 from orders.binance_manager import NOW, SECOND, Desk
+from orders.surroundings import manager_at
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ class Kraken:
         self.pairs = [catalogue.find(f"kraken:{name}/USD") for name in ("BTC", "ETH")]
         protocol = KrakenSpotProtocol("k", "c2VjcmV0")
         protocol.set_instruments(self.pairs)
-        self.manager = OrderManager(protocol)
+        self.manager = manager_at(protocol)
         self.dead_man = DeadMan(self.manager, 60 * SECOND)
 
     def place(self, number: int, **more) -> None:

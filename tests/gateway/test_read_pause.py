@@ -27,11 +27,11 @@ from onetape.model.time import SECOND
 from onetape.net.connection import reconnect_after
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import Request
-from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
+from orders.surroundings import manager_at
 
 KEY_STARTER = (15, 330_000)  # of a key of the lowest tier
 START = 1_795_000_000 * SECOND
@@ -56,7 +56,7 @@ class World:
             size_int=100_000,
             price_int=self.dialect.exchange.listings[0].bid * 9 // 10,
         )
-        self.manager = OrderManager(self.venue.protocol)
+        self.manager = manager_at(self.venue.protocol)
         self.reconciler = Reconciler(self.manager, [listed[0].symbol], is_new=True)
         self.budget = AddressBudget(
             path,

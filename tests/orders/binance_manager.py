@@ -22,6 +22,7 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import FillReport, OrderStatusReport, VenueReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
+from orders.surroundings import manager_at
 
 SYMBOL = "binance:BTC/USDT:USDT"
 SECOND = 1_000_000_000
@@ -35,7 +36,7 @@ STOP: dict[str, Any] = {"trigger_int": 610_000, "trigger_by": TriggerBy.LAST, "t
 def binance_manager() -> OrderManager:
     protocol = BinanceUsdmProtocol("k", "s")
     protocol.set_instruments([BTC])
-    return OrderManager(protocol)
+    return manager_at(protocol)
 
 
 def words(manager: OrderManager) -> list[OrderNews]:

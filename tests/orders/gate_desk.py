@@ -11,7 +11,6 @@ from onetape.model.order import OrderSpec
 from onetape.orders.gate import Gate, Limits
 from onetape.orders.halts import Halts
 from onetape.orders.managed import Request
-from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.pre_trade.rules import checks
 from onetape.orders.pre_trade.view import View
@@ -19,7 +18,7 @@ from onetape.orders.reports import BalanceReport, FillReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.trading import KrakenSpotProtocol
-from orders.surroundings import OPEN, surround
+from orders.surroundings import OPEN, manager_at, surround
 
 PERP, SPOT = "binance:BTC/USDT:USDT", "kraken:BTC/USD"
 NOW = 1_795_000_000_000_000_000
@@ -47,7 +46,7 @@ class Desk:
         protocol.set_instruments([self.instrument])
         if is_spot:
             protocol.set_pairs(Pairs({"XXBTZUSD": PAIR}))
-        self.manager = OrderManager(protocol)
+        self.manager = manager_at(protocol)
         self.manager.references[symbol] = self.price(60_000)
         self.gate = Gate(self.manager, {symbol: self.instrument}, Limits(**limits), Halts(), OPEN, ready=True)
         self.symbol, self.count = symbol, 0

@@ -20,6 +20,7 @@ from onetape.gateway.latency_spans import Spans
 from onetape.ipc.fence import Fence
 from onetape.model.home import gateway_journal
 from onetape.model.sections import GUARDIAN
+from onetape.orders.account_orders import AccountOrders
 from onetape.orders.managed import Out
 from onetape.projections.checkpoint import checkpoint_file
 from onetape.security.tokens import make_token
@@ -117,11 +118,11 @@ class Life:
         assert self._fence.take()
         self.core = GatewayCore(self.options, world.venue, world)
         self._kept = self.core.kept_money(world.instruments)
-        self._recovered = Recovered.nothing(self.core.manager.account, self._kept)
+        self._recovered = Recovered.nothing(AccountOrders(world.venue.protocol), self._kept)
         if path.exists():
             file = checkpoint_file(home.path, "main")
             self._check_point(path, file)
-            self._recovered = recover(path, file, self.core.manager.account, self._kept)
+            self._recovered = recover(path, file, AccountOrders(world.venue.protocol), self._kept)
             assert not self._recovered.refused
         before, facts = preamble_of(recovered_instruments(path, PROCESS)), {"process": PROCESS, "account": "main"}
         self.writer = MortalWriter(
@@ -141,7 +142,7 @@ class Life:
     def make_checkpoint(self, path: Path, file: Path, sequence: int) -> None:
         other = GatewayCore(self.options, self.world.venue, self.world)
         kept = other.kept_money(self.world.instruments)
-        found = recover(path, file, other.manager.account, kept, until=sequence + 1)
+        found = recover(path, file, AccountOrders(self.world.venue.protocol), kept, until=sequence + 1)
         write_checkpoint(path, file, found, sequence=sequence)
 
     def begin(self, *, with_robots: bool) -> None:

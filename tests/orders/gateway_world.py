@@ -222,6 +222,9 @@ class World:
         self.seen["silent stream"] += 1
         self.at(self.now, self.cut, self.stream)
 
+    def clock_set(self, step: int) -> None:
+        """It moves no money."""
+
     def wake(self) -> None:
         """Its robots look at its orders, not at its journal."""
 

@@ -11,6 +11,7 @@ from onetape.orders.reports import FillReport, OrderStatusReport
 from onetape.venues.aster.family import ASTER
 from onetape.venues.binance.family import BINANCE, Family
 from onetape.venues.binance.trading import BinanceUsdmProtocol
+from orders.surroundings import manager_at
 
 BTC = find("binance:BTC/USDT:USDT")
 NOW = 1_795_000_000 * 10**9
@@ -21,13 +22,13 @@ NAME = client_id_of_order("mm", ID)
 def manager(family: Family = BINANCE) -> OrderManager:
     protocol = BinanceUsdmProtocol("", "", family) if family is ASTER else BinanceUsdmProtocol("key", "secret")
     protocol.set_instruments([BTC])
-    made = OrderManager(protocol)
+    made = manager_at(protocol)
 
     def owner_of(name: str) -> tuple[int, int] | None:
         parsed = parse_client_id(name)
         return None if parsed is None else (3, parsed.order_id)
 
-    made.owner_of = owner_of
+    made.owners.owner_of = owner_of
     return made
 
 

@@ -26,10 +26,10 @@ from onetape.model.errors import OrderUnknown
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import FillOut, NewsOut, Request
-from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import FillReport, OrderStatusReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
+from orders.surroundings import manager_at
 
 SYMBOL = "binance:BTC/USDT:USDT"
 NOW = 1_795_000_000_000_000_000
@@ -162,7 +162,7 @@ class Player:
         assert found is not None
         protocol = BinanceUsdmProtocol("k", "s")
         protocol.set_instruments([found])
-        self.manager = OrderManager(protocol)
+        self.manager = manager_at(protocol)
         self.scenario = scenario
         self.now = NOW
         spec = {"price_int": PRICE, "size_int": SIZE} | scenario.spec

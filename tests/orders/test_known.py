@@ -35,7 +35,7 @@ def test_a_fill_of_an_order_of_other_hands_moves_the_position_and_not_its_state(
 
 
 def test_a_fill_before_the_word_of_an_order_of_ours_that_no_tape_has_is_its_robot_s(desk):
-    desk.manager.owner_of = lambda name: (1, 7) if name == "mine" else None
+    desk.manager.owners.owner_of = lambda name: (1, 7) if name == "mine" else None
     desk.hear(desk.fill(SIZE, name="mine", venue_id="99"))
     assert [type(out) for out in desk.manager.outs] == []  # whose it is is asked first
     assert desk.sent() == [Purpose.QUERY]

@@ -351,7 +351,7 @@ def test_what_is_odd_of_the_stream_is_counted(desk):
 
 
 def test_an_order_that_no_tape_has_is_its_robot_s_by_its_id(desk):
-    desk.manager.owner_of = lambda name: (3, 9) if name == "ours" else None
+    desk.manager.owners.owner_of = lambda name: (3, 9) if name == "ours" else None
     desk.hear(desk.row("ours"), desk.row("web_1", venue_id="78"))
     assert desk.manager.by_robot[3, 9] is desk.manager.orders["ours"]
     assert desk.manager.orders["web_1"].is_foreign

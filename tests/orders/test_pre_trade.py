@@ -302,7 +302,7 @@ def funded(tmp_path: Path, held: float) -> Funded:
     account = Funded(tmp_path, "contracts")
     account.fund(USDT=2000)
     account.allocate(A, USDT=1000)
-    account.gate.shares = account.money
+    surround(account.gate, shares=account.money)
     if held:
         account.hold(A, "BTC", held)
     return account

@@ -8,12 +8,12 @@ import pytest
 
 from onetape.model.enums import PositionSide
 from onetape.model.time import MS, SECOND
-from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import BalanceReport, PositionReport
 from onetape.orders.stream_probe import EVERY_MAX, PROBATION, StreamProbe
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.trading import KrakenSpotProtocol
+from orders.surroundings import manager_at
 
 NOW = 1_795_000_000 * SECOND
 BTC, BOTH = "binance:BTC/USDT:USDT", PositionSide.BOTH
@@ -25,7 +25,7 @@ class Desk:
 
     def __init__(self, *, spot: bool = False) -> None:
         protocol = KrakenSpotProtocol("k", "c2VjcmV0") if spot else BinanceUsdmProtocol("k", "s")
-        self.manager = OrderManager(protocol)
+        self.manager = manager_at(protocol)
         self.probe = StreamProbe(self.manager, 2 * SECOND)
         self.spot, self.now, self.held, self.requests = spot, 0, 0, 0
         self.outcome, self.time = Outcome.DONE, True

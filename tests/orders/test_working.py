@@ -25,13 +25,13 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import Request
-from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import BalanceReport, FillReport, OrderStatusReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 from orders.plain_scan import check_funds, check_sums
+from orders.surroundings import manager_at
 
 PERPS = ["binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT"]
 SPOTS = ["kraken:BTC/USD", "kraken:ETH/USD"]
@@ -58,7 +58,7 @@ class Life:
         protocol.set_instruments(list(self.instruments.values()))
         if self.is_spot:
             protocol.set_pairs(Pairs(PAIRS))
-        self.manager = OrderManager(protocol)
+        self.manager = manager_at(protocol)
         self.now, self.count, self.calls = NOW, 0, []
 
     def step(self) -> None:

@@ -14,12 +14,12 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import clock_offset
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.managed import Request
-from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import BalanceReport, FillReport, MoveReport, OrderStatusReport, StreamReport
 from onetape.venues.contract import Addresses
 from onetape.venues.kraken.gateway import KrakenSpotVenue
 from onetape.venues.open import open_trading_venue, ws_address
+from orders.surroundings import manager_at
 
 SECOND = 1_000_000_000
 NOW = 1_795_000_000 * SECOND
@@ -165,7 +165,7 @@ def test_fills_come_in_pages_until_there_are_no_more(venue):
 
 def test_an_order_that_nobody_answered_for_is_asked_for_here_then_there(venue):
     """Absent is what was not open, and then not closed, long after it could still arrive."""
-    manager = OrderManager(venue.protocol)
+    manager = manager_at(venue.protocol)
     order = manager.submit("Tx", Request(1, RequestKind.PLACE, 1, spec()), NOW)
     (call,) = manager.calls
     manager.answered(call, Answer(Outcome.AMBIGUOUS), NOW)

@@ -23,13 +23,13 @@ from onetape.model.home import gateway_journal
 from onetape.options.gateway import WithdrawalTarget
 from onetape.orders.account_orders import AccountOrders
 from onetape.orders.calls import OrderProtocol
-from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import BalanceReport
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalWriter
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
+from orders.surroundings import manager_at
 from waiting import PATIENCE_S
 from worlds.gateway_money import options_of
 from worlds.gateway_tapes import tape_after
@@ -102,7 +102,7 @@ class Books:
         tape = tape_after(recovered, self.writer, ())
         table = AccountTable(home, venue=venue, account=account, kind=kind)
         reductions = Reductions(
-            OrderManager(protocol), {}, own=lambda *of: 0, slot_of=lambda _: 1, bounds={}, is_shared=True
+            manager_at(protocol), {}, own=lambda *of: 0, slot_of=lambda _: 1, bounds={}, is_shared=True
         )
         self.money = AccountMoney(
             kept,

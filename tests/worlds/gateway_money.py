@@ -12,9 +12,9 @@ from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
 from onetape.options.gateway import GatewayOptions
-from onetape.orders.manager import OrderManager
 from onetape.tape.journal import JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
+from orders.surroundings import manager_at
 
 
 def options_of(home: Path | str = "", **changed: Any) -> GatewayOptions:
@@ -27,7 +27,7 @@ def money_of(options: GatewayOptions, kept: KeptMoney, writer: JournalWriter, **
     """Returns money that is not recovered yet. changed: `say`, `stop`, `wall`."""
     money: AccountMoney
     reductions = Reductions(
-        OrderManager(BinanceUsdmProtocol("k", "s")),
+        manager_at(BinanceUsdmProtocol("k", "s")),
         INSTRUMENTS,
         own=lambda *of: money.own(*of),
         slot_of=lambda robot: robot,

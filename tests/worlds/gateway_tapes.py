@@ -11,13 +11,14 @@ from onetape.model.instrument import Instrument
 from onetape.orders.manager import OrderManager
 from onetape.tape.journal import JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
+from orders.surroundings import manager_at
 from worlds.gateway_money import options_of
 
 
 def manager_of(*instruments: Instrument) -> OrderManager:
     protocol = BinanceUsdmProtocol("k", "s")
     protocol.set_instruments(list(instruments))
-    return OrderManager(protocol)
+    return manager_at(protocol)
 
 
 def tape_after(recovered: Recovered, writer: JournalWriter, instruments: Sequence[Instrument]) -> GatewayTape:

@@ -69,7 +69,6 @@ class Crossing:
         self._judge = judge
         self._meetings: list[_Meeting] = []
         self._left: dict[str, tuple[Managed, int]] = {}  # off the venue, and until when it waits
-        manager.before_end = self._ended
 
     def matches(self, robot: int, spec: OrderSpec) -> list[Match]:
         """Returns what a new order would trade inside; none: it goes the way of all orders."""
@@ -124,8 +123,9 @@ class Crossing:
             meeting.requested.add(each.client_id)
             take_off(self._manager, self._manager.orders[each.client_id], now)
 
-    def _ended(self, other: Managed, news: OrderNews, now: int) -> bool:
-        """The venue has it no more, all its fills are booked: what is left is free."""
+    def ended(self, other: Managed, news: OrderNews, now: int) -> bool:
+        """Takes in that the venue has an order no more, and all its fills are booked: what is left is free. Tells
+        whether the order goes on here."""
         meeting = next((m for m in self._meetings if other.client_id in m.matches), None)
         if meeting is not None:
             self._trade(meeting.order, other, meeting.matches.pop(other.client_id), now)

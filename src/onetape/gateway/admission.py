@@ -41,7 +41,7 @@ class Admission:
         self._manager = manager
         self._gate = gate
         self._tape = tape
-        self._money = gate.shares = money
+        self._money = money
         self._crossing = crossing
         self._proceeds = proceeds
         # New orders, of which money knows nothing before they have left.

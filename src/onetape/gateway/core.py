@@ -37,11 +37,12 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.model.time import SECOND
 from onetape.options.gateway import GatewayOptions
+from onetape.orders.account_orders import AccountOrders
 from onetape.orders.budget import CLOCK_STEP
 from onetape.orders.calls import ORDER_PURPOSES, Call, Purpose
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate, Limits
-from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer, Outcome
@@ -85,6 +86,10 @@ class Shell(Protocol):
         """Wakes readers of the journal, which has new frames."""
         ...
 
+    def clock_set(self, step: int) -> None:
+        """Takes in that the clock of the venue's time was set by `step`, ns."""
+        ...
+
 
 class MarketView(Protocol):
     """Shows the market to a core."""
@@ -121,16 +126,14 @@ class GatewayCore:
         self.now = self.steady = self.wall = 0  # of the event that is being seen to
         self._venue = venue
         self._shell = shell
-        self.on_clock_set: Callable[[int], None] = lambda step: None  # by so many ns
         self.orders = OrderBudget(options.account, now=lambda: self.steady, say=self.say)
         self.reset()
 
     def reset(self) -> None:
         """Forgets all but what its budget of orders has counted: `open` reads it from the journal."""
-        self.manager = OrderManager(self._venue.protocol)
-        self.reference_prices = ReferencePrices(self.manager.references)
-        self.dead_man = DeadMan(self.manager, self.options.dead_man_ns)
-        self.leverage = LeverageDesk(self.manager)
+        self._outs: list[Out] = []
+        self._references: dict[str, int] = {}
+        self.reference_prices = ReferencePrices(self._references)
         self._apart = 0  # the venue's time less the steady clock, when it was noted last; 0: never
         self._is_open = False
         self._is_lost = False  # no answer came, and the venue has done nothing since
@@ -146,7 +149,7 @@ class GatewayCore:
         return KeptMoney(
             self.options,
             {i.symbol: i for i in instruments},
-            self.manager.references,
+            self._references,
             protocol.slack,
             on_reference=protocol.note_move,
         )
@@ -174,8 +177,17 @@ class GatewayCore:
             tape.parts.begin_anew()
             state.begin_anew(state.since)
         state.account = self.options.account
+        self.crossing: Crossing | None = None
+        self.manager = OrderManager(
+            AccountOrders(self._venue.protocol) if is_other else state.orders.account,
+            tape.parts,
+            self._references,
+            self._outs,
+            goes_on=lambda *ended: self.crossing is not None and self.crossing.ended(*ended),
+        )
+        self.dead_man = DeadMan(self.manager, self.options.dead_man_ns)
+        self.leverage = LeverageDesk(self.manager)
         state.first.status_of = tape.order_status_in(self.manager)
-        self.manager.owner_of, self.manager.is_by_hand = tape.parts.owner_of, tape.parts.is_by_hand
         self.money = self._open_money(state.money, table, limits)
         self.parts = Parts(self.manager, tape, self.options.subaccounts, lambda: self.wall)
         tape.open(self.wall)
@@ -217,6 +229,7 @@ class GatewayCore:
             decision_max_ns=options.stale_ns,
             in_front=market.in_front,
             is_guarded=options.is_guarded,
+            shares=self.money,
         )
         gate = self.gate = Gate(manager, listed, limits, self.tape.state.halts, around, hedge=options.hedge)
         self.stops = Stops(gate, self.tape, options, say=self.say, wall=lambda: self.wall)
@@ -224,7 +237,6 @@ class GatewayCore:
         self.listening = Listening(
             options.account, manager, gate, probe=int(self._venue.probe_s * SECOND), cut=self._shell.cut_stream
         )
-        self.crossing: Crossing | None = None
         if options.cross_internally and options.subaccounts:  # else there is nobody to cross with
             self.crossing = Crossing(manager, listed, slot_of=slot_of, quote=market.best, judge=gate.left)
         self.proceeds = open_proceeds(
@@ -273,16 +285,17 @@ class GatewayCore:
     def _restate(self, step: int) -> None:
         """The clock of the venue's time was set right, by `step` ns: what was noted by the wrong one is due as much
         later or earlier. What the venue has said has its own times."""
+        if not self._is_open:
+            return
         self.manager.restate(step)
         self.dead_man.restate(step)
-        if self._is_open:
-            self.reconciler.restate(step)
-            self.gate.rates.restate(step)
-            self.stops.restate(step)
-            self.proceeds.restate(step)
-            if self.crossing is not None:
-                self.crossing.restate(step)
-        self.on_clock_set(step)
+        self.reconciler.restate(step)
+        self.gate.rates.restate(step)
+        self.stops.restate(step)
+        self.proceeds.restate(step)
+        if self.crossing is not None:
+            self.crossing.restate(step)
+        self._shell.clock_set(step)
 
     def tick(self, moment: Moment) -> None:
         """Does what is due by time; to be called some fifty times a second."""
@@ -505,12 +518,12 @@ class GatewayCore:
 
     def say(self, out: AccountOut | HealthOut) -> None:
         """Adds an out to those that are carried out next."""
-        self.manager.outs.append(out)
+        self._outs.append(out)
 
     def carry_out(self) -> None:
         """Carries effects out: first the journal, then the wire, then the table, then the bell."""
         manager = self.manager
-        while manager.outs or manager.calls or self._refused:
+        while self._outs or manager.calls or self._refused:
             has_said = self._record()
             calls, manager.calls = manager.calls, []
             if calls:
@@ -524,10 +537,11 @@ class GatewayCore:
 
     def _record(self) -> bool:
         """Journals what the manager says; tells whether there was anything."""
-        manager, tape, money = self.manager, self.tape, self.money
+        tape, money = self.tape, self.money
         has_said, has_risk, on_disk = False, False, self.options.intents == "disk"
-        while manager.outs:
-            outs, manager.outs = manager.outs, []
+        while self._outs:
+            outs = self._outs.copy()
+            self._outs.clear()
             has_fills = False
             for out in outs:
                 money.wrote(out, tape.write(out, self.wall))

@@ -265,8 +265,7 @@ class Gateway:
         path = gateway_journal(self.home, options.account)
         private_folder(path.parent)
         is_begun = path.exists()
-        # An exchange that began anew knows nothing of what this journal says of orders and money.
-        orders = AccountOrders(self.protocol) if options.is_new else core.manager.account
+        orders = AccountOrders(self.protocol)
         kept = core.kept_money(self.instruments)
         recovered = Recovered.nothing(orders, kept)
         if is_begun:
@@ -397,7 +396,6 @@ class Gateway:
             tell=partial(tell_gateway, self.home),
             killed=lambda: core.gate.halts.killed,
         )
-        core.on_clock_set = self.transfers.restate
         if not options.is_new:
             kept = recovered.state.money
             self.transfers.recover(list(kept.transfers.values()), kept.arrivals)
@@ -538,6 +536,10 @@ class Gateway:
 
     def cut_stream(self) -> None:
         self.account.cut()
+
+    def clock_set(self, step: int) -> None:
+        """Takes in that the clock of the venue's time was set by `step`, ns."""
+        self.transfers.restate(step)
 
     def wake(self) -> None:
         if self.listener is not None:

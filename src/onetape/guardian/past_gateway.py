@@ -23,6 +23,7 @@ from onetape.model.ids import client_id_of_order, is_past_gateway, next_by_hand,
 from onetape.model.order import OrderSpec
 from onetape.model.sections import GUARDIAN, OPERATOR
 from onetape.model.time import SECOND
+from onetape.orders.account_orders import AccountOrders
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose
 from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request
 from onetape.orders.manager import OrderManager
@@ -94,8 +95,7 @@ class PastGateway:
         for name in self._stops:
             self._handed[name] = self._follower.comparisons
         self._stops.clear()
-        self._manager = OrderManager(self._protocol)
-        self._manager.owner_of = self._owner_of
+        self._manager = OrderManager(AccountOrders(self._protocol), self, {})
         self._closings: dict[str, tuple[int, int]] = {}  # when each was sent, ns of a steady clock, and what it filled
         self._unsure: dict[PositionGuard, tuple[int, int]] = {}  # filled as a listing was on its way: when known, size
         self._flattening.clear()
@@ -260,7 +260,7 @@ class PastGateway:
                 opens = row.side is Side.BUY
             case PositionSide.SHORT:
                 opens = row.side is Side.SELL
-        return opens and self._owner_of(row.client_id) is not None
+        return opens and self.owner_of(row.client_id) is not None
 
     def _submit(self, robot: int, spec: OrderSpec) -> str:
         order_id = self._ids.next(self._now())
@@ -276,7 +276,8 @@ class PastGateway:
             return life.client_id(order_id)
         return client_id_of_order(robot_tag(GUARDIAN), order_id)
 
-    def _owner_of(self, name: str) -> tuple[int, int] | None:
+    def owner_of(self, name: str) -> tuple[int, int] | None:
+        """Returns whose an order is by its client id: the number of a robot of the account's, the order's."""
         parsed = parse_client_id(name)
         if parsed is None:
             return None
@@ -285,6 +286,10 @@ class PastGateway:
             if robot_tag(life.name) == parsed.tag:
                 return number, order_id
         return (NOBODY, order_id) if is_past_gateway(order_id) else None
+
+    def is_by_hand(self, robot: int, order_id: int) -> bool:
+        """Tells that it takes over none but its own, whose ids say so."""
+        return False
 
     def _parts(self, symbol: str, side: PositionSide, closes: Side) -> dict[int, int]:
         """Returns what an order of that side takes off of whom, by the robot's number: as the gateway's tape has it,
@@ -335,7 +340,7 @@ class PastGateway:
 
     def stops_listed(self, rows: list[OrderStatusReport]) -> None:
         """The venue's listing of stops: those of its own that it has not placed in this life are among them."""
-        own = [row for row in rows if (of := self._owner_of(row.client_id)) and is_past_gateway(of[1])]
+        own = [row for row in rows if (of := self.owner_of(row.client_id)) and is_past_gateway(of[1])]
         self._manager.hear(own, self._now(), source="rest")
         self._carry_out()
 

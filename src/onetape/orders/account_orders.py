@@ -43,14 +43,14 @@ class AccountOrders(OrderIndex):
         self.books = Books(venue)
         self.resolved: set[str] = set()  # ended by an operator's word, by client id
         self.trades_inside = INTERNAL_TRADES  # the newest id of a trade that no venue knows
-        self._venue = venue
+        self.venue = venue
 
     # --- as the journal has them ------------------------------------------------------------------
 
     def place(self, order: Managed, *, is_held: bool = False) -> None:
         """Takes in a new order that is asked for. is_held: it is not sent yet."""
         order.take_request(_PLACE, is_held=is_held)
-        order.conditional = order.spec.trigger_by is not _NO_TRIGGER and self._venue.traits.conditionals
+        order.conditional = order.spec.trigger_by is not _NO_TRIGGER and self.venue.traits.conditionals
         self.add(order)
 
     def request(
@@ -126,7 +126,7 @@ class AccountOrders(OrderIndex):
     def next_name(self, order: Managed) -> str:
         """Returns the client id under which what is left of a held order is placed, "" where there is none: one that
         never was at the venue has its own name yet."""
-        return order.next_name(self._venue.client_id_chars) if order.is_taken_off else order.client_id
+        return order.next_name(self.venue.client_id_chars) if order.is_taken_off else order.client_id
 
     def reissue(self, order: Managed, name: str, now: int) -> None:
         """Turns what is left of an order into a new order at the venue, of that client id, which is being placed. It

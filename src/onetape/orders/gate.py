@@ -18,7 +18,7 @@ from onetape.orders.filters import Refusal
 from onetape.orders.managed import Managed
 from onetape.orders.pre_trade.readiness import halted, killed
 from onetape.orders.pre_trade.rules import refusal_of
-from onetape.orders.pre_trade.view import Shares, View
+from onetape.orders.pre_trade.view import View
 from onetape.orders.trading_state import Limits, TradingState
 
 __all__ = ["Gate", "Limits"]
@@ -26,12 +26,7 @@ __all__ = ["Gate", "Limits"]
 
 @dataclass(slots=True)
 class Gate(TradingState):
-    """Judges each order before it is sent.
-
-    shares: what sub-accounts have, where an account has them and the gate is to see to it.
-    """
-
-    shares: Shares | None = None
+    """Judges each order before it is sent."""
 
     def refusal(
         self,
@@ -65,7 +60,7 @@ class Gate(TradingState):
         if size < order.life.size and price == order.price:
             return None
         view = self._view_of(order, now, size=size, price=price)
-        view.behind_ns, view.rate, view.shares = behind_ns, rate, self.shares
+        view.behind_ns, view.rate, view.shares = behind_ns, rate, self.around.shares
         return refusal_of(view)
 
     def left(self, order: Managed, now: int, *, is_inside: bool = False) -> Refusal | None:
@@ -95,5 +90,5 @@ class Gate(TradingState):
     def _view_of(self, order: Managed, now: int, *, size: int, price: int) -> View:
         """Shows an order of ours that is there, with that size and price."""
         view = View(self, structs.replace(order.spec, size_int=size, price_int=price), now, order)
-        view.robot, view.is_by_hand = order.robot, self.manager.is_by_hand(order.robot, order.order_id)
+        view.robot, view.is_by_hand = order.robot, self.manager.owners.is_by_hand(order.robot, order.order_id)
         return view

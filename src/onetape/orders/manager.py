@@ -17,8 +17,8 @@ What it holds to:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
 from onetape.model.errors import (
@@ -32,7 +32,7 @@ from onetape.model.errors import (
 from onetape.model.ids import is_past_gateway
 from onetape.model.time import SECOND
 from onetape.orders.account_orders import AccountOrders
-from onetape.orders.calls import REQUEST_KINDS, Call, OrderKey, OrderProtocol, Purpose
+from onetape.orders.calls import REQUEST_KINDS, Call, OrderKey, Purpose
 from onetape.orders.machine import ENDS, Effect, OrderEvent
 from onetape.orders.managed import (
     FillOut,
@@ -61,7 +61,7 @@ from onetape.orders.reports import (
 )
 from onetape.orders.working import only_reduces
 
-__all__ = ["DECIDED_WITHIN", "RESEND_AFTER", "SENDS_MAX", "OrderManager"]
+__all__ = ["DECIDED_WITHIN", "RESEND_AFTER", "SENDS_MAX", "OrderManager", "Owners"]
 
 ANSWER_WITHIN: Final = 5 * SECOND
 DECIDED_WITHIN: Final = 10 * SECOND  # what may open is not sent later than that: the market is another one by then
@@ -72,19 +72,41 @@ SENDS_MAX: Final = 4  # of one request that the venue refuses for now, or of a c
 _PLACE: Final = RequestKind.PLACE
 
 
+class Owners(Protocol):
+    """Tells whose an order is that no tape has."""
+
+    def owner_of(self, name: str) -> tuple[int, int] | None:
+        """Returns the robot's number and its order's by a client id; None: it is not of ours."""
+        ...
+
+    def is_by_hand(self, robot: int, order_id: int) -> bool:
+        """Tells whether a person or a guardian has placed it."""
+        ...
+
+
 class OrderManager:
     """Keeps the orders of one account: takes requests, answers and reports, and makes calls and news.
 
     now: ns UTC.
-    venue: makes the calls.
+    venue: makes the calls. references: a recent price of each symbol, units.
+    goes_on: asked when an order has ended at the venue, with all its fills, and nobody has been told; true: it goes on
+    here, and nobody is. None: each ends.
     What it says is added to `outs`, in order.
     """
 
-    def __init__(self, venue: OrderProtocol) -> None:
-        self.venue = venue
-        self.outs: list[Out] = []
+    def __init__(
+        self,
+        account: AccountOrders,
+        owners: Owners,
+        references: Mapping[str, int],
+        outs: list[Out] | None = None,
+        goes_on: Callable[[Managed, OrderNews, int], bool] | None = None,
+    ) -> None:
+        self.account = account
+        self.venue = account.venue
+        self.references = references
+        self.outs: list[Out] = [] if outs is None else outs
         self.calls: list[Call] = []
-        self.account = AccountOrders(venue)
         self.orders = self.account.orders
         self.open = self.account.open
         self.by_robot = self.account.by_robot
@@ -93,16 +115,12 @@ class OrderManager:
         self.positions = self.books.positions
         self.venue_positions = self.books.venue_positions
         self.balances = self.books.balances
-        self.references: dict[str, int] = {}  # a recent price of each symbol
         self.mode: AccountModeReport | None = None
         self.unmatched: dict[tuple[str, int, Side], FillReport] = {}  # fills of orders not yet known
         self.counts: dict[str, int] = {}  # what was odd, by name
         self.touched: set[str] = set()  # symbols of which something was heard since a round ended
-        # The robot's number and its order of a client id that no tape has.
-        self.owner_of: Callable[[str], tuple[int, int] | None] = lambda _: None
-        self.is_by_hand: Callable[[int, int], bool] = lambda *_: False
-        # It has ended at the venue, its fills are booked, nobody has been told. Goes it on?
-        self.before_end: Callable[[Managed, OrderNews, int], bool] = lambda *_: False
+        self.owners = owners
+        self._goes_on = goes_on
         self._queried_venue_ids: set[tuple[str, str]] = set()
         self._sent = 0  # requests about orders
 
@@ -528,7 +546,7 @@ class OrderManager:
         if self.books.has(fill):
             return
         order = self.account.find(fill.client_id, fill.symbol, fill.venue_id)
-        if order is None and (not fill.client_id or self.owner_of(fill.client_id) is not None):
+        if order is None and (not fill.client_id or self.owners.owner_of(fill.client_id) is not None):
             # Known by the venue's id only, or not yet taken over: the order has to be asked for first.
             self.unmatched[key] = fill
             self._ask_whose(fill, now)
@@ -560,13 +578,13 @@ class OrderManager:
         if adopted := self._adopted(report.client_id):
             self._adopt(adopted, report, now)
             return
-        robot, order_id = self.owner_of(report.client_id) or (0, 0)
+        robot, order_id = self.owners.owner_of(report.client_id) or (0, 0)
         former = self.by_robot.get((robot, order_id))
         if former is not None and former.is_open:  # placed again, and no tape says so
             self.account.reissue(former, report.client_id, now)
             self._order(report, now)
             return
-        if report.waits and self.is_by_hand(robot, order_id):  # a guardian's, whose intent the power has taken
+        if report.waits and self.owners.is_by_hand(robot, order_id):  # a guardian's, whose intent the power has taken
             self._adopt((robot, order_id), report, now)
             return
         order = met(report, robot, order_id)
@@ -582,7 +600,7 @@ class OrderManager:
 
     def _adopted(self, client_id: str) -> tuple[int, int] | None:
         """Returns whose an order is that a guardian has placed while no gateway ran: robot and order id."""
-        owner = self.owner_of(client_id)
+        owner = self.owners.owner_of(client_id)
         return owner if owner is not None and is_past_gateway(owner[1]) else None
 
     def _adopt(self, owner: tuple[int, int], report: OrderStatusReport, now: int) -> None:
@@ -628,7 +646,7 @@ class OrderManager:
         order.reported_end = None
         if order.filled_outside and news is OrderNews.REJECTED:
             news = OrderNews.CANCELED  # the robot knows that it was there
-        if news is not OrderNews.UPDATED and self.before_end(order, news, now):
+        if news is not OrderNews.UPDATED and self._goes_on is not None and self._goes_on(order, news, now):
             return
         if order.is_open:
             code = report.code if report is not None else 0

@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
 from onetape.model.enums import Side, TriggerBy
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.backing import only_reduces, reducible, worst_held
+from onetape.orders.filters import Measure, Refusal
 from onetape.orders.halts import Halt, Halts, Level
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 
-__all__ = ["BURST_S", "Limits", "Rates", "Surroundings", "TradingState"]
+__all__ = ["BURST_S", "Limits", "Rates", "ShareReductions", "Shares", "Surroundings", "TradingState"]
 
 BURST_S: Final = 10  # over which a robot's rate is meant: what it did not use it may send at once
 
@@ -89,6 +90,25 @@ class Rates:
             self._due[robot] = max(self._due.get(robot, 0), now) + SECOND // rate
 
 
+class ShareReductions(Protocol):
+    def amendment(self, order: Managed, size: int, *, knows: bool) -> Refusal | None:
+        """Refuses an amendment that would take off more than its sub-account holds."""
+
+    def measured(self, robot: int, spec: OrderSpec) -> Measure: ...
+
+
+class Shares(Protocol):
+    """Answers what each sub-account of a shared account has."""
+
+    @property
+    def reductions(self) -> ShareReductions: ...
+
+    def refusal(self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None) -> Refusal | None:
+        """Refuses an order for which the robot's sub-account has not enough."""
+
+    def measured(self, robot: int, spec: OrderSpec) -> Measure: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """Answers what the rules ask of others. Nothing has a default: what was forgotten would let orders through.
@@ -100,6 +120,7 @@ class Surroundings:
     decision_max_ns: how old the market may be that an order was decided on, 0: as old as it likes.
     in_front: what the book has at better prices than one, by symbol and side, 0: none is known.
     is_guarded: nothing new may leave but while a guardian watches.
+    shares: what sub-accounts have; None: the account has none to see to.
     """
 
     strategy_of: Callable[[int], str]
@@ -110,6 +131,7 @@ class Surroundings:
     decision_max_ns: int
     in_front: Callable[[str, Side, int], int]
     is_guarded: bool
+    shares: Shares | None
 
 
 @dataclass(slots=True)

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.filters import Measure, Refusal
+from onetape.orders.filters import Refusal
 from onetape.orders.first_request import FirstRequests
 from onetape.orders.managed import Managed
-from onetape.orders.trading_state import TradingState
+from onetape.orders.trading_state import Shares, TradingState
 
-__all__ = ["ShareReductions", "Shares", "View"]
+__all__ = ["View"]
 
 WIDENS: Final = SECOND  # of silence: the venue's band, as a reduction is measured, once more
-
-
-class ShareReductions(Protocol):
-    def amendment(self, order: Managed, size: int, *, knows: bool) -> Refusal | None:
-        """Refuses an amendment that would take off more than its sub-account holds."""
-
-    def measured(self, robot: int, spec: OrderSpec) -> Measure: ...
-
-
-class Shares(Protocol):
-    """Answers what each sub-account of a shared account has."""
-
-    @property
-    def reductions(self) -> ShareReductions: ...
-
-    def refusal(self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None) -> Refusal | None:
-        """Refuses an order for which the robot's sub-account has not enough."""
-
-    def measured(self, robot: int, spec: OrderSpec) -> Measure: ...
 
 
 class View:
