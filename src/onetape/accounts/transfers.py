@@ -40,6 +40,7 @@ from onetape.accounts.transfer_words import (
     Tell,
     Transfer,
 )
+from onetape.model.back_off import back_off
 from onetape.model.errors import DuplicateCommand, InvalidAccount, InvalidAmount
 from onetape.model.money import money
 from onetape.model.time import SECOND
@@ -378,7 +379,7 @@ class Transfers:
 
     def _retry(self, one: Transfer, now: int, wait: int = 0) -> list[Effect]:
         """It is known not to have happened."""
-        wait = max(min(RETRY_FIRST * 2 ** min(one.tries - 1, 8), RETRY_MOST), wait)
+        wait = max(back_off(RETRY_FIRST, one.tries, RETRY_MOST), wait)
         if now + wait >= one.deadline:
             return self._end(one, State.EXPIRED, now)
         one.state, one.due = State.PENDING, now + wait

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from onetape.model.back_off import back_off
 from onetape.model.errors import BadInput, DiskFull, UsageError, VenueRateLimit, VenueUnavailable
 from onetape.tape.durable import write_durably
 
@@ -78,7 +79,7 @@ class Patience:
 
     def wait_s(self, failed: int) -> float:
         """Says how long to wait after so many attempts."""
-        return min(self.backoff_s * 2.0 ** (failed - 1), self.backoff_s_max)
+        return back_off(self.backoff_s, failed, self.backoff_s_max)
 
 
 class _SameScheme(urllib.request.HTTPRedirectHandler):

@@ -26,10 +26,11 @@ from onetape.engine.parent_terms import ParentTerms
 from onetape.engine.robot_commands import CANCEL_TARGET, PAUSE_TARGET, TARGET
 from onetape.engine.roll import moved
 from onetape.engine.target_commands import target_of
-from onetape.engine.withdrawals import Withdrawals
+from onetape.engine.withdrawals import RESUMED, Withdrawals
 from onetape.execution.algorithm import Algorithm, Parent, View, Wish
 from onetape.execution.algorithms import make_algorithm
 from onetape.execution.amount import finite_of, plain_of
+from onetape.model.back_off import back_off
 from onetape.model.enums import OrderState
 from onetape.model.errors import (
     NotAvailable,
@@ -43,7 +44,7 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.symbol import at_exchange
-from onetape.model.time import SECOND
+from onetape.model.time import MINUTE, SECOND
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -53,6 +54,7 @@ __all__ = ["ExecutionDesk", "Work"]
 
 REFUSALS_MAX: Final = 10  # of children one after the other, before the parent ends
 RETRY_NS: Final = SECOND // 4  # doubled with each refusal
+RETRY_NS_MAX: Final = 2 * MINUTE
 FOLLOW_NS: Final = SECOND  # how often a child is looked at that waits for its price
 TOO_SMALL: Final = frozenset({OrderInvalid.code, OrderBelowMinNotional.code})
 # Codes of targets that are wanted still when a gateway or its stream is back, or trading starts. 0: canceled.
@@ -90,10 +92,17 @@ class Work:
 class ExecutionDesk:
     """Carries out the targets of one strategy, or of one strategy inside it."""
 
-    def __init__(self, host: Host, base: type, set_target: Callable[..., _core.Order | None], owner: str) -> None:
+    def __init__(
+        self,
+        host: Host,
+        base: type,
+        withdrawals: Withdrawals,
+        set_target: Callable[..., _core.Order | None],
+        owner: str,
+    ) -> None:
         """set_target: the strategy's own; owner: where it is among the strategies of the run."""
         self._host, self._loop, self._set_target = host, host.loop, set_target
-        self._terms, self._withdrawals = ParentTerms(host), Withdrawals(host, owner)
+        self._terms, self._withdrawals = ParentTerms(host), withdrawals
         self._works: dict[str, Work] = {}
         self._later: list[str] = []  # what is to grow
         self._reducing: set[str] = set()  # what it waits for
@@ -431,7 +440,7 @@ class ExecutionDesk:
             orders = self._target_orders(symbol)
             self.drop(symbol)
             for order in orders:
-                self._loop.cancel(order)
+                self._withdrawals.cancel(order)
         elif (work := self._works.get(symbol)) is not None:
             self._pause(symbol, is_on=command == PAUSE_TARGET)
             self._advance(work)
@@ -508,7 +517,6 @@ class ExecutionDesk:
     # --- what happens -----------------------------------------------------------------------------
 
     def _on_timer(self, name: str) -> None:
-        self._withdrawals.on_timer(name)
         if name == self._resume:
             self._resume_said()
         for work in tuple(self._works.values()):
@@ -516,7 +524,6 @@ class ExecutionDesk:
                 self._advance(work)
 
     def _on_order(self, order: _core.Order) -> None:
-        self._withdrawals.on_order(order)
         if order.is_closed:
             self._divided.go_on()
         work = self._works.get(order.symbol)
@@ -535,9 +542,8 @@ class ExecutionDesk:
 
     def _on_health(self, health: _core.Health) -> None:
         """What was refused while a gateway or its stream was away, or in a stop, is wanted still."""
-        if (health.kind, health.state) not in (("gateway", "live"), ("account stream", "live"), ("trading", "started")):
+        if (health.kind, health.state) not in RESUMED:
             return
-        self._withdrawals.repeat()
         for work in tuple(self._works.values()):
             if work.retry_at == NEVER:
                 work.retry_at = 0
@@ -564,7 +570,7 @@ class ExecutionDesk:
         if order.code in NO_ROOM and self._divided.route_past(work.symbol, work.target, order):
             return
         work.refusals += 1
-        work.retry_at = self._loop.now + RETRY_NS * 2 ** (work.refusals - 1)
+        work.retry_at = self._loop.now + back_off(RETRY_NS, work.refusals, RETRY_NS_MAX)
         if (end := work.parent.deadline) is not None and self._loop.now < end:
             work.retry_at = min(work.retry_at, end)  # when what is left is taken
         is_least = order.code in TOO_SMALL and order.qty_int < work.parent.least * self._lot(work)

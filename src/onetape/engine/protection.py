@@ -26,6 +26,7 @@ from onetape.model.errors import NotAvailable, ProcessDown
 if TYPE_CHECKING:
     from onetape import _core
     from onetape.engine.host import Host
+    from onetape.engine.withdrawals import Withdrawals
 
 __all__ = ["Attached", "Protections"]
 
@@ -80,9 +81,9 @@ class Attached:
 class Protections:
     """Keeps the protections of one strategy's entries at work."""
 
-    def __init__(self, host: Host, base: type, owner: str) -> None:
+    def __init__(self, host: Host, base: type, withdrawals: Withdrawals, owner: str) -> None:
         """owner: where the strategy is among those of the run."""
-        self._host, self._loop, self._owner = host, host.loop, owner
+        self._host, self._loop, self._owner, self._withdrawals = host, host.loop, owner, withdrawals
         self._attached: dict[int, Attached] = {}
         self._traded: set[str] = set()  # symbols whose trades are heard
         self._terms = ParentTerms(host)
@@ -283,7 +284,7 @@ class Protections:
                 self._place(each, leg, wanted, price)
             return
         if wanted == 0:
-            self._loop.cancel(order)
+            self._withdrawals.cancel(order)
             return
         if order.state in CHANGING or order.state == OrderState.SUBMITTED:
             return  # its news comes here: fills of one moment replace it once, not each time
@@ -311,7 +312,7 @@ class Protections:
             leg.order, leg.trigger = old, trigger
         else:
             leg.retired.append(old)
-            self._loop.cancel(old)
+            self._withdrawals.cancel(old)
 
     def _moves(self, each: Attached, now: Decimal, to: Decimal) -> bool:
         """A trailing stop goes on in steps; every other price is where it is said to be."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from onetape.engine.roll import Roll
     from onetape.engine.scans import ScanEvent
     from onetape.engine.trailing import TrailingStops
+    from onetape.engine.withdrawals import Withdrawals
     from onetape.model.decimals import Number
     from onetape.model.instrument import Instrument
 
@@ -51,6 +52,7 @@ class Strategy:
     _desk: ExecutionDesk | None = None  # made by what needs it
     _protections: Protections | None = None
     _trailing: TrailingStops | None = None
+    _withdrawals: Withdrawals | None = None
     _services: ClassVar[frozenset[str]] = frozenset()
     _compiled: ClassVar[bool] = False  # see engine/compiled.py
     _location = ""  # of a strategy inside another one
@@ -485,8 +487,15 @@ class Strategy:
         if self._desk is None:
             from onetape.engine.execution_desk import ExecutionDesk
 
-            self._desk = ExecutionDesk(self._host, Strategy, self.set_target, self._location)
+            self._desk = ExecutionDesk(self._host, Strategy, self._withdrawals_desk(), self.set_target, self._location)
         return self._desk
+
+    def _withdrawals_desk(self) -> Withdrawals:
+        if self._withdrawals is None:
+            from onetape.engine.withdrawals import Withdrawals
+
+            self._withdrawals = Withdrawals(self._host, Strategy, self._location)
+        return self._withdrawals
 
     def _drop(self, symbol: str | None) -> None:
         for desk in (self._desk, self._trailing):
@@ -550,14 +559,14 @@ class Strategy:
         if attached != [None, None]:
             raise ValueError("stop_loss and take_profit are attached to an entry, not to a trailing stop")
         if self._trailing is None:
-            self._trailing = TrailingStops(self._host, Strategy, self._location)
+            self._trailing = TrailingStops(self._host, Strategy, self._withdrawals_desk(), self._location)
         return self._trailing.begin(StopTerms(*terms), trail, once, signal)
 
     def _protections_desk(self) -> Protections:
         if self._protections is None:
             from onetape.engine.protection import Protections
 
-            self._protections = Protections(self._host, Strategy, self._location)
+            self._protections = Protections(self._host, Strategy, self._withdrawals_desk(), self._location)
         return self._protections
 
     def close(self, symbol: str) -> _core.Order | None:

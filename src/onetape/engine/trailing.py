@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from onetape.engine.away_venues import AwayVenues
-from onetape.engine.marks import CHANGING, MARK, QUOTES, SELL, TRADES
+from onetape.engine.marks import MARK, QUOTES, SELL, TRADES
 from onetape.engine.notes import Signal, number_of
 from onetape.engine.parent_terms import ParentTerms
 from onetape.execution.amount import amount_of
@@ -22,6 +22,7 @@ from onetape.model.request_key import RequestKey
 if TYPE_CHECKING:
     from onetape import _core
     from onetape.engine.host import Host
+    from onetape.engine.withdrawals import Withdrawals
 
 __all__ = ["STEP", "StopTerms", "TrailingStops"]
 
@@ -71,9 +72,10 @@ class Trailing:
 class TrailingStops:
     """Moves the trailing stops of one strategy."""
 
-    def __init__(self, host: Host, base: type, owner: str) -> None:
+    def __init__(self, host: Host, base: type, withdrawals: Withdrawals, owner: str) -> None:
         """owner: where the strategy is among those of the run."""
         self._host, self._loop, self._prices, self._owner = host, host.loop, ParentTerms(host), owner
+        self._withdrawals = withdrawals
         self._all: dict[int, Trailing] = {}  # by the id of their first order
         self._traded: set[str] = set()  # symbols whose trades are heard
         self._away = AwayVenues(host)
@@ -124,7 +126,10 @@ class TrailingStops:
             if order.id in (each.first.id, each.order.id if each.order is not None else 0):
                 working = each.order
                 self._end(each)
-                return working is not None and working.id != order.id and self._loop.cancel(working)
+                if working is not None and working.id != order.id:
+                    self._withdrawals.cancel(working)
+                    return True
+                return False
         return False
 
     def drop(self, symbol: str | None) -> None:
@@ -163,8 +168,6 @@ class TrailingStops:
                 continue
             if order.is_closed:
                 self._closed(each, order)
-            elif each.moves and order.state not in CHANGING:
-                each.moves = False  # the venue has not canceled it
             else:
                 self._settle(each)
 
@@ -211,8 +214,13 @@ class TrailingStops:
             if (wanted - each.trigger) * each.away > 0:
                 each.trigger = wanted
             self._place(each, each.terms._replace(kind="stop", trigger=each.trigger))
-        elif each.order.state == OrderState.ACCEPTED and (wanted - each.trigger) * each.away > STEP * distance:
-            each.moves = self._loop.cancel(each.order)
+        elif (
+            not each.moves
+            and each.order.state == OrderState.ACCEPTED
+            and (wanted - each.trigger) * each.away > STEP * distance
+        ):
+            each.moves = True
+            self._withdrawals.cancel(each.order)
 
     def _place(self, each: Trailing, terms: StopTerms) -> None:
         qty = Decimal(each.left).scaleb(-self._host.instrument_of(terms.symbol).size_decimals)

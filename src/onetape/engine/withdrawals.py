@@ -1,7 +1,8 @@
-"""Cancels the orders that a desk no longer wants until each is closed: a refused cancel is sent once more.
+"""Cancels the orders that a strategy's desks no longer want until each is closed: a refused cancel is sent once more.
 
-An algorithm that waits for such an order would wait without end, or send a cancel with each quote. So the tries are
-made here, one at a time, each twice as long after a refusal as the one before.
+Else an algorithm would wait for such an order without end, a stop that another one has replaced would stay at the
+venue, and whoever asks with each quote would send a cancel with each. So the tries are made here, one at a time, each
+twice as long after a refusal as the one before.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from typing import TYPE_CHECKING, Final
 
 from onetape.engine.handlers import PRIVATE_TIMER
 from onetape.engine.marks import CHANGING
+from onetape.model.back_off import back_off
 from onetape.model.time import SECOND
 
 if TYPE_CHECKING:
     from onetape import _core
     from onetape.engine.host import Host
 
-__all__ = ["Withdrawals"]
+__all__ = ["RESUMED", "Withdrawals"]
+
+# What is said of health when that is possible again which was refused meanwhile.
+RESUMED: Final = frozenset({("gateway", "live"), ("account stream", "live"), ("trading", "started")})
 
 RETRY_NS: Final = SECOND // 4  # after a refusal, doubled with each
 RETRY_NS_MAX: Final = 64 * 10**9
@@ -32,13 +37,18 @@ class _Withdrawal:
 
 
 class Withdrawals:
-    """Cancels orders of one strategy's desk until they are closed."""
+    """Cancels orders of one strategy until they are closed. Made before the desks that use it, it hears of an order
+    before they do."""
 
-    def __init__(self, host: Host, owner: str) -> None:
+    def __init__(self, host: Host, base: type, owner: str) -> None:
         """owner: where the strategy is among those of the run."""
         self._host, self._loop = host, host.loop
         self._timer = f"{PRIVATE_TIMER}withdraw{owner}"
         self._orders: dict[int, _Withdrawal] = {}
+        handlers = host.handlers_of(base)
+        handlers.on("timer", self._on_timer)
+        handlers.on("order", self._on_order)
+        handlers.on("health", self._on_health)
 
     def has(self, order: _core.Order) -> bool:
         """The order is on its way out."""
@@ -55,7 +65,7 @@ class Withdrawals:
         self._orders[order.id] = each = _Withdrawal(order)
         self._ask(each)
 
-    def on_order(self, order: _core.Order) -> None:
+    def _on_order(self, order: _core.Order) -> None:
         """Tries a refused cancel later, and forgets an order that is closed."""
         each = self._orders.get(order.id)
         if each is None:
@@ -65,13 +75,14 @@ class Withdrawals:
         elif order.state not in CHANGING and not each.retry_at:
             self._refused(each)
 
-    def on_timer(self, name: str) -> None:
+    def _on_timer(self, name: str) -> None:
         if name == self._timer:
             self._repeat(self._loop.now)
 
-    def repeat(self) -> None:
-        """Sends all cancels that were refused: a gateway is back."""
-        self._repeat(max((each.retry_at for each in self._orders.values()), default=0))
+    def _on_health(self, health: _core.Health) -> None:
+        """Sends all cancels that were refused once a gateway or its stream is back, or trading starts."""
+        if (health.kind, health.state) in RESUMED:
+            self._repeat(max((each.retry_at for each in self._orders.values()), default=0))
 
     def _repeat(self, until: int) -> None:
         for each in tuple(self._orders.values()):
@@ -88,8 +99,8 @@ class Withdrawals:
             self._refused(each)
 
     def _refused(self, each: _Withdrawal) -> None:
-        each.retry_at = self._loop.now + min(RETRY_NS << min(each.refusals, 10), RETRY_NS_MAX)
         each.refusals += 1
+        each.retry_at = self._loop.now + back_off(RETRY_NS, each.refusals, RETRY_NS_MAX)
         if each.refusals == SAID_AT:
             order = each.order
             words = f"refused {each.refusals} times, last {order.code} {order.reason}; it is tried further on"

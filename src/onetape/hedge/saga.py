@@ -25,6 +25,7 @@ import msgspec
 from onetape.hedge.model import LegView
 from onetape.hedge.plan import Leg, Plan, Terms, leg_of, plan_change, refusal_of
 from onetape.hedge.working import Work, changed, order_of, wish_of
+from onetape.model.back_off import back_off
 from onetape.model.enums import Kind
 from onetape.model.errors import PriceBand
 from onetape.model.instrument import Instrument
@@ -59,7 +60,8 @@ BANDS_MAX: Final = 6  # halvings of a slippage that venues refuse
 ROUNDS_MAX: Final = 8  # without a fill, of what nobody is naked of
 SETTLES: Final = 3 * SECOND  # until a venue's positions have what was filled
 _PAUSES: Final = (50 * MS, SECOND, SECOND // 4)  # between rounds that fill nothing, doubled; most, naked
-PACE: Final = 250 * MS  # between two orders of a leg that an algorithm works
+PACE: Final = 250 * MS  # between two orders of a leg that an algorithm works, doubled with each refusal
+PACE_MAX: Final = 16 * SECOND
 LOOK_EVERY: Final = SECOND // 2  # while one does
 SLOW: Final = SECOND  # an order that is open for longer: another account comes first
 _ZERO: Final = Decimal(0)
@@ -478,7 +480,7 @@ class Saga:
                 works = None if order is None else (order.leg, order.fills.base, order.at)
                 wish = wish_of(work, leg, view, self.goal.begun, now, done, works, self._resting(leg, now))
                 refused = takewhile(lambda each: each.code and not each.fills.base, reversed(sent))
-                ready = sent[-1].at + (PACE << min(len(list(refused)), 6)) if sent else now
+                ready = sent[-1].at + back_off(PACE, 1 + len(list(refused)), PACE_MAX) if sent else now
                 due += [] if wish.wake is None else [wish.wake]
                 if order is not None:
                     is_stale = bool(order.rests_until) and changed(wish, order.leg, order.fills.base, view)
@@ -551,7 +553,7 @@ class Saga:
 
     def _later(self, now: int) -> list[Effect]:
         first, usual, naked = _PAUSES
-        self._due = self._due or now + min(first << min(self._rounds, 11), naked if self._naked_since else usual)
+        self._due = self._due or now + back_off(first, self._rounds + 1, naked if self._naked_since else usual)
         return self._wake()
 
     def _wake(self) -> list[Effect]:
@@ -576,7 +578,7 @@ class Saga:
         one that takes orders once more is found at once."""
         last = {each.leg.account: each.closed_at for each in self.attempts}
         beyond = {name: count - REFUSED_MAX for name, count in Counter(self._failed).items() if count > REFUSED_MAX}
-        return {name for name, many in beyond.items() if now < last[name] + min(_PAUSES[2] << min(many, 11), MINUTE)}
+        return {name for name, many in beyond.items() if now < last[name] + back_off(_PAUSES[2], many + 1, MINUTE)}
 
     @property
     def _beyond_bands(self) -> dict[str, int]:
