@@ -214,6 +214,7 @@ class PastWorld(GuardianWorld):
     is_guarded: bool = True
     guardian_away: float = 9  # longer than its lease
     lease_until: int = 0  # the last that a guardian has wished
+    away: tuple[tuple[float, float], ...] = ((0.2, 3), (3, 30), (3, 30), (30, 150))  # seconds, of a gateway that died
 
     def __post_init__(self) -> None:
         chance = random.Random(self.seed * 17 + 3)
@@ -248,7 +249,7 @@ class PastWorld(GuardianWorld):
 
     def rise(self) -> None:
         self.life.end()
-        self._stay_dead(self.random.choice(((0.2, 3), (3, 30), (3, 30), (30, 150))))
+        self._stay_dead(self.random.choice(self.away))
 
     def _stay_dead(self, seconds: tuple[float, float]) -> None:
         self.is_dead, self.died_at, self.began = True, self.now, self.now

@@ -56,10 +56,10 @@ def operate(house: House, number: int, *, kill_at: int = 0) -> str:
     chance = random.Random(house.seed * 1000 + number)
     operation = f"op-{number}"
     house.refresh()
-    before = {name: each.held for name, each in house.venues.items()}
+    before = {name: each.held_base for name, each in house.venues.items()}
     house.kill_at = house.count + kill_at if kill_at else 0
     reply = house.operate(operation, call_of(chance, house, operation))
-    saga, held = house.saga(operation), {name: each.held for name, each in house.venues.items()}
+    saga, held = house.saga(operation), {name: each.held_base for name, each in house.venues.items()}
     if saga is None:
         assert held == before, f"{operation} was not begun: {reply}"
         if isinstance(reply, HedgeReply) and reply.success:
@@ -76,9 +76,11 @@ def operate(house: House, number: int, *, kill_at: int = 0) -> str:
     return saga.ended.status
 
 
-def play(seed: int, *, operations: int = OPERATIONS, wallets: bool = False) -> tuple[House, Counter[str]]:
+def play(
+    seed: int, *, operations: int = OPERATIONS, wallets: bool = False, guarded: bool = False
+) -> tuple[House, Counter[str]]:
     """Operations one after the other in a bad world."""
-    house, ends = House(seed, wallets=wallets), Counter[str]()
+    house, ends = House(seed, wallets=wallets, guarded=guarded), Counter[str]()
     for number in range(operations):
         try:
             ends[operate(house, number, kill_at=house.random.choice((0, 0, 1, 2, 3, 5, 8)))] += 1
@@ -108,6 +110,13 @@ def test_operations_end_over_gateways_that_are_killed_at_venues_that_do_not_answ
 def test_margin_moves_beside_legs_and_is_where_its_moves_say(seed):
     house, ends = play(seed, wallets=True)
     assert house.wallets.ends["done"] and (ends["completed"] or ends["partial"]), (house.wallets.ends, ends)
+
+
+@pytest.mark.parametrize("seed", range(300 if LONG else 3))
+def test_operations_end_beside_guardians_that_act_past_dead_gateways(seed):
+    house, ends = play(seed, wallets=seed % 2 == 1, guarded=True)
+    stops = sum(venue.seen["place_stops applied"] for venue in house.venues.values())
+    assert stops and (ends["completed"] or ends["partial"]), (stops, ends)
 
 
 @pytest.mark.parametrize("seed", range(20 if LONG else 1))

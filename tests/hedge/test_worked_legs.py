@@ -71,7 +71,7 @@ def test_a_dry_run_shows_the_algorithm_and_a_hedge_is_worked_over_gateways():
     reply = house.operate("op", lambda desk: desk.hedge(worked, "op", "test"))
     assert reply.status == "completed" and 3.5 * SECOND < house.now - begun < 6 * SECOND
     assert [order.amount for order in reply.executed_orders] == [0.004] * 5
-    assert sum(float(each.held) for each in house.venues.values()) == 0.02
+    assert sum(float(each.held_base) for each in house.venues.values()) == 0.02
 
 
 def test_a_delta_control_is_worked_by_the_volumes_that_it_names():
@@ -84,7 +84,7 @@ def test_a_delta_control_is_worked_by_the_volumes_that_it_names():
     begun = house.now
     reply = house.operate("op", lambda desk: desk.control(DeltaControl(**facts), "op", "test"))
     orders = reply.hedge_results.executed_orders
-    assert reply.success and sum(float(each.held) for each in house.venues.values()) == 0.02
+    assert reply.success and sum(float(each.held_base) for each in house.venues.values()) == 0.02
     assert len(orders) > 4 and house.now - begun < 5 * SECOND
     early = sum(each.amount for each in orders if each.timestamp < begun // MS + 1900)
     assert early == pytest.approx(0.015, abs=0.002)
@@ -98,7 +98,7 @@ def test_pov_takes_its_share_of_what_the_market_trades_and_the_rest_at_the_end()
     begun = house.now
     reply = house.operate("op", lambda desk: desk.control(DeltaControl(**facts), "op", "test"))
     saga = house.saga("op")
-    assert reply.success and sum(float(each.held) for each in house.venues.values()) == 0.03
+    assert reply.success and sum(float(each.held_base) for each in house.venues.values()) == 0.03
     worked = [each for each in saga.attempts if each.index >= 0]
     assert 0 < sum(each.fills.base for each in worked) < Decimal("0.03") and saga.ended.status == "completed"
     for each in worked:  # at no moment more than its share; what was left was taken once the time was over
@@ -165,7 +165,7 @@ def test_what_follows_a_volume_is_refused_where_nothing_says_what_the_market_tra
     assert isinstance(error, MarketDataUnavailable) and error.location in house.venues
     dry = house.operate("dry", lambda desk: desk.hedge(hedge(dry_run=True, **pov), "dry", "test"))
     assert [each["code"] for each in dry.plan.blocked] == [1005]
-    assert not any(each.held for each in house.venues.values())
+    assert not any(each.held_base for each in house.venues.values())
 
 
 def test_one_leg_of_a_rebalance_is_worked_and_the_other_follows_each_fill():

@@ -23,6 +23,7 @@ from types import SimpleNamespace
 
 import msgspec
 
+from guardian.past_world import PastWorld
 from hedge.wallets_world import COMMANDS, Wallets
 from onetape.control.desk import Desk
 from onetape.hedge.model import LegView, Level
@@ -32,9 +33,10 @@ from onetape.model.enums import PositionSide, Side
 from onetape.model.errors import OnetapeError
 from onetape.model.home import gateway_journal
 from onetape.model.money import money
+from onetape.options.guardian_rules import GuardianSettings
 from orders.gateway_faults import Faults
 from orders.gateway_life import Died
-from orders.gateway_robots import LEVERAGE, TAGS
+from orders.gateway_robots import LEVERAGE
 from orders.gateway_world import SECOND, START, TURN, World
 
 MS = SECOND // 1000
@@ -54,38 +56,20 @@ class Venue(World):
     """An account at an exchange of its own, whose gateway has no robots. place: what its venue is called."""
 
     def __init__(self, name: str, seed: int, kind: str, faults: Faults, place: str) -> None:
-        self.name, self.place, self.back_at = name, place, 0
+        self.name, self.place = name, place
         super().__init__(seed, faults, kind)
-        self.invariants.tags = (*TAGS, "ToperatorX")
-
-    @property
-    def is_away(self) -> bool:
-        return bool(self.back_at)
+        self.invariants.tags = (*self.invariants.tags, "ToperatorX")
 
     def rise(self) -> None:
-        if not self.back_at:
-            self.back_at = self.now + int(self.random.uniform(0.1, AWAY_S) * SECOND)
-            self.at(self.back_at, self.rise)
-            return
-        self.back_at = 0
+        self.is_dead = True
+        self.at(self.now + int(self.random.uniform(0.1, AWAY_S) * SECOND), self.come)
+
+    def come(self) -> None:
+        self.is_dead = False
         super().rise()
 
-    def connect(self) -> None:
-        if self.is_away:
-            self.at(self.back_at, self.connect)
-        else:
-            super().connect()
-
-    def next_due(self) -> int:
-        return 2**62 if self.is_away else super().next_due()
-
-    def gateway_step(self) -> None:
-        if not self.is_away:
-            super().gateway_step()
-
-    def hear(self, *args) -> None:
-        if not self.is_away:
-            super().hear(*args)
+    def watch(self) -> None:
+        """Nobody does."""
 
     def catch_up(self, now: int, *, sees_all: bool = True) -> None:
         """Brings it to a moment; sees_all: else only where something is due."""
@@ -93,9 +77,9 @@ class Venue(World):
         if now > self.now and (sees_all or min(next_event, self.next_due(), self.now + TURN) <= now):
             self.until(now)
 
-    def command(self, request: dict) -> dict | None:
+    def commanded(self, request: dict) -> dict | None:
         """What its door answers; None: nobody is there, or it died over it."""
-        if self.is_away:
+        if self.is_dead:
             return None
         try:
             self.core.stamp(self.moment())
@@ -110,7 +94,7 @@ class Venue(World):
         return next(each for each in self.instruments if each.symbol == self.symbols[0])
 
     @property
-    def held(self) -> Decimal:
+    def held_base(self) -> Decimal:
         """The venue's own word on the position, base."""
         return self.instrument.size(self.account.qty(0))
 
@@ -123,7 +107,7 @@ class Venue(World):
             )
             for side in (Side.BUY, Side.SELL)
         )
-        why = "its gateway does not run" if self.is_away else "" if self.core.gate.ready else "its stream is lost"
+        why = "its gateway does not run" if self.is_dead else "" if self.core.gate.ready else "its stream is lost"
         mark = (bids[0].price + asks[0].price) / 2 if bids and asks else ZERO
         held = instrument.size(manager.positions.get((instrument.symbol, PositionSide.BOTH), 0))
         equity = money(self.money.ledger.total(instrument.settle)) if not why else ZERO
@@ -146,12 +130,41 @@ class Venue(World):
         )
 
 
+class GuardedVenue(Venue, PastWorld):
+    """A guardian watches the account, acts past its gateway while that is dead, and is killed itself. Its levels are
+    far from the market: no stop fires, and all that trades is operations."""
+
+    def __init__(self, *of) -> None:
+        super().__init__(*of)
+        self.settings, self.away = GuardianSettings(), ((0.1, AWAY_S), (0.1, AWAY_S), (AWAY_S, 30))
+
+    rise = PastWorld.rise
+
+    def watch(self) -> None:
+        self.begin_watch()
+        if self.crashes:
+            self.at(self.now + 40 * SECOND, self.crash_guardian, 40)
+
+    def be_quiet(self) -> None:
+        super().be_quiet()
+        while self.wrong or self.late:  # each has its bound
+            self.until(self.now + SECOND)
+
+
 class House:
     """Everything of one seed. kill_at: the desk's process is killed at this record, counted from 1; 0: it is not.
-    wallets: two of three accounts are a master and its sub-account, between which margin may move."""
+    wallets: two of three accounts are a master and its sub-account, between which margin may move. guarded: a guardian
+    watches each account."""
 
     def __init__(
-        self, seed: int, *, accounts: int = 0, faults: Faults | None = None, crashes: bool = True, wallets: bool = False
+        self,
+        seed: int,
+        *,
+        accounts: int = 0,
+        faults: Faults | None = None,
+        crashes: bool = True,
+        wallets: bool = False,
+        guarded: bool = False,
     ) -> None:
         self.seed, self.random = seed, random.Random(seed)
         self.now = START
@@ -165,7 +178,10 @@ class House:
         for number, name in enumerate("abc"[:accounts]):
             place = "a" if wallets and name == "c" else name
             # A multiple of five is no hedge mode.
-            venue = Venue(name, 5 * (seed * 3 + number), kinds[number], Faults.none(), place)
+            kind = GuardedVenue if guarded else Venue
+            venue = kind(name, 5 * (seed * 3 + number), kinds[number], Faults.none(), place)
+            venue.crashes = crashes
+            venue.watch()
             gateway_journal(self.path, name).symlink_to(gateway_journal(venue.home.path, "main"))
             self.venues[name] = venue
             venue.connect()
@@ -250,9 +266,9 @@ class House:
                 raise Killed
             venue.catch_up(self.now)
             if self.wallets is not None and command in COMMANDS:
-                answer = None if venue.is_away else self.wallets.answer(venue.name, command, fields or {})
+                answer = None if venue.is_dead else self.wallets.answer(venue.name, command, fields or {})
             else:
-                answer = venue.command({**request, "fields": fields or {}})
+                answer = venue.commanded({**request, "fields": fields or {}})
             if answer is not None and self.random.random() >= self.faults.lose_answer:
                 await asyncio.sleep(self.random.uniform(0.0001, 0.002))
                 return CommandResult(command_id, answer["status"], answer["result"], answer["error"])
@@ -296,8 +312,8 @@ class House:
     def be_quiet(self) -> None:
         for venue in self.venues.values():
             venue.catch_up(self.now)
-            while venue.is_away:
-                venue.until(venue.back_at)
+            while venue.is_dead:
+                venue.until(venue.now + SECOND)
             venue.be_quiet()
 
     # --- what must hold ---------------------------------------------------------------------------
