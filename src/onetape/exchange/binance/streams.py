@@ -35,6 +35,7 @@ from onetape.exchange.reports import (
     Report,
     TradeReport,
 )
+from onetape.exchange.subscriptions import Subscriptions
 from onetape.model.enums import Side
 from onetape.model.json_text import read_json
 
@@ -53,7 +54,6 @@ class Subscriber:
 
     category: str  # public, market, private, "" (unrouted)
     combined: bool
-    streams: set[str] = field(default_factory=set)
     listen_key: str = ""
     events: frozenset[str] = frozenset()  # of the user stream; empty: all
     second: int = 0
@@ -95,7 +95,7 @@ class Streams:
         self.public = public
         self._most = most  # streams of a connection
         self.connections: dict[int, Connection] = {}
-        self.listeners: dict[str, dict[int, Connection]] = {}  # by stream name
+        self._subscriptions: Subscriptions[str] = Subscriptions()  # to streams, by name
         self.listen_keys: dict[str, _ListenKey] = {}
         self.by_account: dict[int, str] = {}
         self.private: dict[str, dict[int, Connection]] = {}  # by listen key
@@ -172,8 +172,7 @@ class Streams:
         subscriber = connection.state
         if not isinstance(subscriber, Subscriber):
             return
-        for name in subscriber.streams:
-            self.listeners.get(name, {}).pop(connection.id, None)
+        self._subscriptions.leave(connection)
         if subscriber.listen_key:
             self.private.get(subscriber.listen_key, {}).pop(connection.id, None)
 
@@ -203,11 +202,10 @@ class Streams:
                 connection.say({"result": None, "id": number})
             case "UNSUBSCRIBE":
                 for name in map(str, names):
-                    subscriber.streams.discard(name)
-                    self.listeners.get(name, {}).pop(connection.id, None)
+                    self._subscriptions.drop(connection, name)
                 connection.say({"result": None, "id": number})
             case "LIST_SUBSCRIPTIONS":
-                connection.say({"result": sorted(subscriber.streams), "id": number})
+                connection.say({"result": sorted(self._subscriptions.of(connection)), "id": number})
             case "SET_PROPERTY":
                 if len(names) == 2 and names[0] == "combined":
                     subscriber.combined = bool(names[1])
@@ -225,21 +223,19 @@ class Streams:
                 subscriber.listen_key = name
                 self.private.setdefault(name, {})[connection.id] = connection
             return
-        if len(subscriber.streams) >= self._most:
+        if len(self._subscriptions.of(connection)) >= self._most:
             return
-        subscriber.streams.add(name)
         channel = name.partition("@")[2] if not name.startswith("!") else name[1:]
         is_public = channel.partition("@")[0].rstrip("0123456789") in PUBLIC
         carries_all = self.is_unrouted and not subscriber.category
-        if not carries_all and is_public != (subscriber.category in ("public", "")):
-            return
-        self.listeners.setdefault(name, {})[connection.id] = connection
+        is_carried = carries_all or is_public == (subscriber.category in ("public", ""))
+        self._subscriptions.add(connection, name, is_heard=is_carried)
 
     # --- what happened ----------------------------------------------------------------------------
 
     def publish(self, reports: list[Report], now: int) -> None:
-        if not self.listeners and not self.by_account:
-            return  # nobody has ever listened, and nothing waits to be said
+        if not self._subscriptions and not self.by_account:
+            return
         for report in reports:
             match report:
                 case OrderReport():
@@ -286,11 +282,8 @@ class Streams:
         self._running_bars(now)
 
     def _stream(self, name: str, event: Any) -> None:
-        listeners = self.listeners.get(name)
-        if not listeners:
-            return
         plain = wrapped = b""
-        for connection in list(listeners.values()):
+        for connection in self._subscriptions.to(name):
             if connection.state.combined:
                 wrapped = wrapped or encode({"stream": name, "data": event})
                 connection.send(wrapped)
@@ -298,18 +291,10 @@ class Streams:
                 plain = plain or encode(event)
                 connection.send(plain)
 
-    def _heard(self, *names: str) -> bool:
-        listeners = self.listeners
-        if listeners:
-            for name in names:
-                if listeners.get(name):
-                    return True
-        return False
-
     def _quote(self, report: QuoteReport) -> None:
         i = self.exchange.instruments[report.at]
         name = f"{i.raw_symbol.lower()}@bookTicker"
-        if not self._heard(name, "!bookTicker"):
+        if not self._subscriptions.has_any(name, "!bookTicker"):
             return
         event = {
             "e": "bookTicker",
@@ -331,10 +316,10 @@ class Streams:
         i = self.exchange.instruments[report.at]
         raw = i.raw_symbol
         low = raw.lower()
-        if self._heard(f"{low}@aggTrade"):
+        if self._subscriptions.has_any(f"{low}@aggTrade"):
             event = {"e": "aggTrade", "E": ms(report.time), "s": raw, **agg_row(i, report), "st": 1}
             self._stream(f"{low}@aggTrade", event)
-        if self._heard(f"{low}@trade"):
+        if self._subscriptions.has_any(f"{low}@trade"):
             self._stream(
                 f"{low}@trade",
                 {
@@ -352,7 +337,7 @@ class Streams:
 
     def _depth(self, report: DepthReport) -> None:
         for span, names in self._depth_names[report.at]:
-            if not self._heard(*names):
+            if not self._subscriptions.has_any(*names):
                 self._batches.pop((report.at, span), None)
                 continue
             batch = self._batches.get((report.at, span))
@@ -385,7 +370,7 @@ class Streams:
         }
         self._stream(f"{low}@depth{suffix}", {**head, "b": rows(batch.bids), "a": rows(batch.asks)})
         for count in (5, 10, 20):
-            if self._heard(name := f"{low}@depth{count}{suffix}"):
+            if self._subscriptions.has_any(name := f"{low}@depth{count}{suffix}"):
                 bids = self.exchange.board.levels(index, Side.BUY, count)
                 asks = self.exchange.board.levels(index, Side.SELL, count)
                 self._stream(name, {**head, "b": rows(bids), "a": rows(asks)})
@@ -396,7 +381,7 @@ class Streams:
         i, listing = self.exchange.instruments[report.at], self.exchange.listings[report.at]
         low = i.raw_symbol.lower()
         names = (f"{low}@markPrice@1s", f"{low}@markPrice", "!markPrice@arr@1s", "!markPrice@arr")
-        if not self._heard(*names):
+        if not self._subscriptions.has_any(*names):
             return
         event = {
             "e": "markPriceUpdate",
@@ -420,7 +405,7 @@ class Streams:
         for index, i in enumerate(self.exchange.instruments):
             low = i.raw_symbol.lower()
             names = (f"{low}@ticker", f"{low}@miniTicker", "!ticker@arr", "!miniTicker@arr")
-            if not self._heard(*names):
+            if not self._subscriptions.has_any(*names):
                 continue
             day = self.public.day_ticker(index, now)
             mini = {
@@ -454,7 +439,7 @@ class Streams:
 
     def _asset_indexes(self, now: int) -> None:
         names = [f"{name.lower()}usd@assetIndex" for name in self.exchange.accounts.collateral]
-        if not self._heard("!assetIndex@arr", *names):
+        if not self._subscriptions.has_any("!assetIndex@arr", *names):
             return
         events = self.multi_assets.events(now)
         self._stream("!assetIndex@arr", events)
@@ -480,7 +465,7 @@ class Streams:
         i = listing.instrument
         low = i.raw_symbol.lower()
         plain, continuous = f"{low}@kline_{word}", f"{low}_perpetual@continuousKline_{word}"
-        if not self._heard(plain, continuous):
+        if not self._subscriptions.has_any(plain, continuous):
             return
         span = kline_span(last.open_time, minutes)
         before = takewhile(lambda bar: bar.open_time >= span[0], reversed(listing.bars))

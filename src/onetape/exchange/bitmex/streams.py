@@ -6,8 +6,8 @@ found again. Source: BitMEX API documentation, "WebSocket API", and the capture 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
@@ -28,6 +28,7 @@ from onetape.exchange.reports import (
     Report,
     TradeReport,
 )
+from onetape.exchange.subscriptions import Subscriptions
 from onetape.model.enums import OrderNews, OrderState
 
 __all__ = ["LOCKED", "PRIVATE", "TABLES", "Streams", "Subscriber"]
@@ -69,10 +70,9 @@ _INSTRUMENT_CHANGES: Final = (
 
 @dataclass(slots=True)
 class Subscriber:
-    """The dialect's state of a connection. topics: `table` or `table:SYMBOL`."""
+    """The dialect's state of a connection."""
 
     account: SimAccount | None = None
-    topics: dict[str, None] = field(default_factory=dict)
     second: int = 0
     messages: int = 0
 
@@ -85,7 +85,7 @@ class Streams:
         self.public = public
         self.data = data
         self.books = [BookTable(exchange, at, instrument) for at, instrument in enumerate(exchange.instruments)]
-        self._listeners: dict[str, dict[int, Connection]] = {}  # by topic
+        self._subscriptions: Subscriptions[str] = Subscriptions()  # `table` or `table:SYMBOL`
         self._directions = ["ZeroPlusTick"] * len(self.books)
         self._prices = [listing.last for listing in exchange.listings]
         self._funded = [len(listing.fundings) for listing in exchange.listings]
@@ -104,20 +104,14 @@ class Streams:
             return LOCKED
         if name and name not in self.public.index_of:
             return f"Unknown or expired symbol: {name}"
-        if topic in subscriber.topics:
-            return f"You are already subscribed to this topic: {topic}"
-        subscriber.topics[topic] = None
-        self._listeners.setdefault(topic, {})[connection.id] = connection
-        return ""
+        is_new = self._subscriptions.add(connection, topic)
+        return "" if is_new else f"You are already subscribed to this topic: {topic}"
 
     def unsubscribe(self, connection: Connection, topic: str) -> bool:
-        was = connection.state.topics.pop(topic, "") is None
-        self._listeners.get(topic, {}).pop(connection.id, None)
-        return was
+        return self._subscriptions.drop(connection, topic)
 
     def disconnect(self, connection: Connection) -> None:
-        for topic in list(connection.state.topics):
-            self.unsubscribe(connection, topic)
+        self._subscriptions.leave(connection)
 
     def partial(self, connection: Connection, topic: str, now: int) -> None:
         """One for each instrument of the topic, and one for a table that has none."""
@@ -198,11 +192,8 @@ class Streams:
         for connection in to:
             connection.send(data)
 
-    def _public_listeners(self, table: str, at: int) -> list[Connection]:
-        """In the order of their connections; each once."""
-        name = self.exchange.instruments[at].raw_symbol
-        found = {**self._listeners.get(table, {}), **self._listeners.get(f"{table}:{name}", {})}
-        return [found[number] for number in sorted(found)]
+    def _public_listeners(self, table: str, at: int) -> Collection[Connection]:
+        return self._subscriptions.to(table, f"{table}:{self.exchange.instruments[at].raw_symbol}")
 
     def _insert(self, table: str, at: int, make: Callable[..., dict[str, Any]], *args: Any) -> None:
         """The row is made only where somebody listens."""
@@ -210,14 +201,12 @@ class Streams:
             self._send(to, table, "insert", [make(*args)])
 
     def _private_listeners(self, account: SimAccount, table: str, at: int) -> list[Connection]:
-        name = self.exchange.instruments[at].raw_symbol if at >= 0 else ""
-        found = {**self._listeners.get(table, {}), **self._listeners.get(f"{table}:{name}", {})}
-        if at < 0:
-            found = dict(self._listeners.get(table, {}))
-            for topic, connections in self._listeners.items():
-                if topic.startswith(f"{table}:"):
-                    found |= connections
-        return [found[n] for n in sorted(found) if found[n].state.account is account]
+        """at: of the instrument; below 0: of whichever."""
+        if at >= 0:
+            to = self._public_listeners(table, at)
+        else:
+            to = self._subscriptions.to(table, *(each for each in self._subscriptions if each.startswith(f"{table}:")))
+        return [each for each in to if each.state.account is account]
 
     # --- what happened ----------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from onetape.exchange.kraken.tokens import Tokens
 from onetape.exchange.kraken.trading import Trading
 from onetape.exchange.kraken.wire import Refused, parse_json, rfc3339
 from onetape.exchange.reports import CashReport, DepthReport, OrderReport, QuoteReport, Report, TradeReport
+from onetape.exchange.subscriptions import Subscriptions
 from onetape.model.time import SECOND
 
 __all__ = ["Socket"]
@@ -47,7 +48,6 @@ Topic = tuple[str, str, str]
 class Client:
     """The dialect's state of a connection."""
 
-    topics: set[Topic] = field(default_factory=set)
     account: SimAccount | None = None  # of its private subscriptions
     transitions: bool = True  # executions: every change, or openings and ends only
     counter: bool = False  # executions: with the rate counter
@@ -68,7 +68,7 @@ class Socket:
         self.orders = OrderMethods(exchange, public, trading)
         self.data = AccountData(exchange, public)
         self.clients: dict[int, tuple[Connection, Client]] = {}
-        self.listeners: dict[Topic, dict[int, Connection]] = {}
+        self._subscriptions: Subscriptions[Topic] = Subscriptions()
         self.views: dict[tuple[int, int], BookView] = {}
         self._balances: dict[tuple[int, int], int] = {}  # by account and currency, of what is told
         for account in exchange.accounts:
@@ -87,16 +87,15 @@ class Socket:
         return True
 
     def disconnect(self, connection: Connection) -> None:
-        client = self.clients.pop(connection.id, None)
-        if client is not None:
-            for topic in list(client[1].topics):
-                self._drop(connection, client[1], topic)
+        if self.clients.pop(connection.id, None) is not None:
+            for topic in list(self._subscriptions.of(connection)):
+                self._drop(connection, topic)
             self.tokens.release(connection.id)
 
     def tick(self, now: int) -> None:
         """A heartbeat for who listens to something and has heard nothing for a second."""
         for connection, client in self.clients.values():
-            if client.topics and now - client.heard >= HEARTBEAT_NS:
+            if self._subscriptions.of(connection) and now - client.heard >= HEARTBEAT_NS:
                 connection.say({"channel": "heartbeat"})
                 client.heard = now
 
@@ -164,7 +163,7 @@ class Socket:
         answers: list[dict[str, Any]] = []
         wants_snapshot = params.get("snapshot", True) is not False
         for topic in topics:
-            is_there, text = topic in client.topics, ""
+            is_there, text = topic in self._subscriptions.of(connection), ""
             if topic[1] and topic[1] not in self.public.names.by_symbol:
                 text = f"Currency pair not supported {topic[1]}"
             elif is_there == (method == "subscribe"):
@@ -175,11 +174,11 @@ class Socket:
             result = self._confirmed(topic)
             if method == "subscribe":
                 result["snapshot"] = wants_snapshot
-                self._add(connection, client, topic)
+                self._subscriptions.add(connection, topic)
                 then = self._snapshot(topic, now, is_wanted=wants_snapshot)
                 answers.append({"result": result, "success": True, "then": then})
             else:
-                self._drop(connection, client, topic)
+                self._drop(connection, topic)
                 answers.append({"result": result, "success": True})
         return answers
 
@@ -229,20 +228,10 @@ class Socket:
             result["event_trigger"] = kind
         return result
 
-    def _add(self, connection: Connection, client: Client, topic: Topic) -> None:
-        client.topics.add(topic)
-        self.listeners.setdefault(topic, {})[connection.id] = connection
-
-    def _drop(self, connection: Connection, client: Client, topic: Topic) -> None:
-        client.topics.discard(topic)
-        there = self.listeners.get(topic)
-        if there is None:
-            return
-        there.pop(connection.id, None)
-        if not there:
-            del self.listeners[topic]
-            if topic[0] == "book":
-                self.views.pop((self.public.names.by_symbol[topic[1]], int(topic[2])), None)
+    def _drop(self, connection: Connection, topic: Topic) -> None:
+        self._subscriptions.drop(connection, topic)
+        if topic[0] == "book" and topic not in self._subscriptions:
+            self.views.pop((self.public.names.by_symbol[topic[1]], int(topic[2])), None)
 
     def _snapshot(self, topic: Topic, now: int, *, is_wanted: bool) -> list[dict[str, Any]]:
         channel, symbol, kind = topic
@@ -285,18 +274,18 @@ class Socket:
         topic = (channel, "", str(account.number))
         result: dict[str, Any] = {"channel": channel}
         if method == "unsubscribe":
-            if topic not in client.topics:
+            if topic not in self._subscriptions.of(connection):
                 raise Refused("Subscription Not Found")
-            self._drop(connection, client, topic)
-            if not any(each[0] in PRIVATE for each in client.topics):
+            self._drop(connection, topic)
+            if not any(each[0] in PRIVATE for each in self._subscriptions.of(connection)):
                 self.tokens.release(connection.id)
             return [{"result": result, "success": True}]
-        if topic in client.topics:
+        if topic in self._subscriptions.of(connection):
             raise Refused("Already subscribed")
         if client.account not in (None, account):
             raise Refused("EGeneral:Permission denied")
         client.account = account
-        self._add(connection, client, topic)
+        self._subscriptions.add(connection, topic)
         self.tokens.keep(params["token"], connection.id)
         wants = params.get("snapshot", True) is not False
         if channel == "balances":
@@ -351,10 +340,9 @@ class Socket:
                 self._send_book(view, now)
 
     def _send(self, topic: Topic, value: Any, now: int) -> None:
-        there = self.listeners.get(topic)
-        if there:
+        if to := self._subscriptions.to(topic):
             message = encode(value)
-            for connection in there.values():
+            for connection in to:
                 connection.send(message)
                 connection.state.heard = now
 
@@ -368,26 +356,25 @@ class Socket:
         symbol, listing = self.symbols[at], self.exchange.listings[at]
         i = listing.instrument
         topic = ("trade", symbol, "")
-        if topic in self.listeners:
+        if topic in self._subscriptions:
             rows = [trade_row(i, symbol, trade) for trade in trades]
             self._send(topic, {"channel": "trade", "type": "update", "data": rows}, now)
         self._publish_ticker(at, "trades", now)
         self._publish_ticker(at, "bbo", now)
         for minutes in INTERVALS:
             topic = ("ohlc", symbol, str(minutes))
-            if topic in self.listeners:
+            if topic in self._subscriptions:
                 rows = [candle_row(i, symbol, each, minutes, now) for each in last_candles(listing, minutes)[-1:]]
                 self._send(topic, {"channel": "ohlc", "type": "update", "data": rows}, now)
 
     def _publish_ticker(self, at: int, trigger: str, now: int) -> None:
         topic = ("ticker", self.symbols[at], trigger)
-        if topic in self.listeners:
+        if topic in self._subscriptions:
             row = ticker_row(self.exchange.listings[at], self.symbols[at], now)
             self._send(topic, {"channel": "ticker", "type": "update", "data": [row]}, now)
 
     def _private(self, account: SimAccount, channel: str) -> list[tuple[Connection, Client]]:
-        there = self.listeners.get((channel, "", str(account.number)), {})
-        return [self.clients[number] for number in there if number in self.clients]
+        return [(each, each.state) for each in self._subscriptions.to((channel, "", str(account.number)))]
 
     def _publish_order(self, report: OrderReport, now: int) -> None:
         order = report.order

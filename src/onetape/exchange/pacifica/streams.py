@@ -8,7 +8,7 @@ Books and prices come in steps of time, whole; all else as it happens. Source: d
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from onetape.exchange.pacifica.account import INFO, AccountData
 from onetape.exchange.pacifica.public import PublicData
 from onetape.exchange.pacifica.wire import ORDER, Refused, ms, price_text, shown, size_text
 from onetape.exchange.reports import CashReport, ModeReport, OrderReport, QuoteReport, Report, TradeReport
+from onetape.exchange.subscriptions import Subscriptions
 from onetape.model.enums import OrderState
 from onetape.model.errors import OrderWouldCross
 from onetape.model.time import MINUTE
@@ -46,7 +47,6 @@ class Subscriber:
 
     heard: int
     account: SimAccount | None = None  # the last that it listens to
-    topics: dict[Topic, None] = field(default_factory=dict)
 
 
 class Streams:
@@ -58,7 +58,7 @@ class Streams:
         self.data = data
         self.access = access
         self.connections: dict[int, Connection] = {}
-        self._listeners: dict[Topic, dict[int, Connection]] = {}
+        self._subscriptions: Subscriptions[Topic] = Subscriptions()
         self._books_due = self._prices_due = 0
 
     # --- subscriptions ----------------------------------------------------------------------------
@@ -87,10 +87,9 @@ class Streams:
             topic = self.topic(params)
         except Refused:
             return
-        if sum(each[0] == topic[0] for each in subscriber.topics) >= TOPICS_MAX:
+        if sum(each[0] == topic[0] for each in self._subscriptions.of(connection)) >= TOPICS_MAX:
             return
-        subscriber.topics[topic] = None
-        self._listeners.setdefault(topic, {})[connection.id] = connection
+        self._subscriptions.add(connection, topic)
         connection.say({"channel": "subscribe", "data": params})
         if topic[0] in ACCOUNTS:
             subscriber.account = self.exchange.accounts.by_key[topic[1]]
@@ -104,42 +103,34 @@ class Streams:
             topic = self.topic(params)
         except Refused:
             return
-        if connection.state.topics.pop(topic, "") is None:
-            self._drop(connection, topic)
+        if self._subscriptions.drop(connection, topic):
             connection.say({"channel": "unsubscribe", "data": params})
-
-    def _drop(self, connection: Connection, topic: Topic) -> None:
-        left = self._listeners[topic]
-        left.pop(connection.id, None)
-        if not left:
-            del self._listeners[topic]
 
     def disconnect(self, connection: Connection) -> None:
         self.connections.pop(connection.id, None)
-        for topic in connection.state.topics:
-            self._drop(connection, topic)
+        self._subscriptions.leave(connection)
 
     # --- sending ----------------------------------------------------------------------------------
 
     def _send(self, topic: Topic, make: Callable[[], Any], **more: Any) -> None:
         """The message is made only where somebody listens."""
-        if to := self._listeners.get(topic):
+        if to := self._subscriptions.to(topic):
             message = encode({"channel": topic[0], "data": make(), **more})
-            for connection in to.values():
+            for connection in to:
                 connection.send(message)
 
     def tick(self, now: int) -> None:
-        if not self._listeners:
+        if not self._subscriptions:
             return
         if now >= self._books_due:
             self._books_due = now - now % BOOK_NS + BOOK_NS
-            for topic in self._listeners:
+            for topic in self._subscriptions:
                 if topic[0] == "book":
                     self._send(topic, partial(self._book, topic, now))
         if now >= self._prices_due:
             before, self._prices_due = self._prices_due - PRICES_NS, now - now % PRICES_NS + PRICES_NS
             self._send(("prices", "", ""), lambda: self.public.prices(now))
-            for topic in self._listeners:
+            for topic in self._subscriptions:
                 if topic[0].endswith("candle"):
                     self._candle(topic, before, now)
 
@@ -197,8 +188,8 @@ class Streams:
         if report.state is OrderState.REJECTED and report.code != OrderWouldCross.code:
             return  # it was refused in the answer, and leaves no trace
         li = {"li": self.public.last_id}
-        if listeners := self._listeners.get(("account_orders", address, "")):
-            self._orders(order.account, *listeners.values())
+        if to := self._subscriptions.to(("account_orders", address, "")):
+            self._orders(order.account, *to)
         self._send(
             ("account_order_updates", address, ""),
             lambda: [shown(self.data.order_row(order, report), ORDER_COLUMNS) | li],
