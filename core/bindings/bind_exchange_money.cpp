@@ -6,6 +6,7 @@
 
 #include "bindings/bind.hpp"
 #include "bindings/exchange_cast.hpp"
+#include "bindings/keyword_fields.hpp"
 #include "exchange/account.hpp"
 #include "exchange/order_rules.hpp"
 #include "exchange/position.hpp"
@@ -14,53 +15,32 @@ using namespace onetape;
 
 namespace {
 
+constexpr KeywordField<InstrumentSpec> spec_fields[] = {
+    {"kind", [](InstrumentSpec& spec,
+                nb::handle value) { spec.kind = named<ContractKind>(value, kind_names, "kind"); }},
+    {"price_decimals", plain<&InstrumentSpec::price_decimals>},
+    {"size_decimals", plain<&InstrumentSpec::size_decimals>},
+    {"tick", plain<&InstrumentSpec::tick>},
+    {"lot", plain<&InstrumentSpec::lot>},
+    {"size_min", plain<&InstrumentSpec::size_min>},
+    {"size_max", plain<&InstrumentSpec::size_max>},
+    {"market_lot", plain<&InstrumentSpec::market_lot>},
+    {"market_size_min", plain<&InstrumentSpec::market_size_min>},
+    {"market_size_max", plain<&InstrumentSpec::market_size_max>},
+    {"notional_min", plain<&InstrumentSpec::notional_min>},
+    {"multiplier", plain<&InstrumentSpec::multiplier>},
+    {"multiplier_decimals", plain<&InstrumentSpec::multiplier_decimals>},
+    {"maker_fee", plain<&InstrumentSpec::maker_fee>},
+    {"taker_fee", plain<&InstrumentSpec::taker_fee>},
+    {"band_up", plain<&InstrumentSpec::band_up>},
+    {"band_down", plain<&InstrumentSpec::band_down>},
+    {"maintenance_rate", plain<&InstrumentSpec::maintenance_rate>},
+    {"trigger_by", plain<&InstrumentSpec::trigger_by>},
+};
+
 InstrumentSpec spec_from_kwargs(const nb::kwargs& kwargs) {
     InstrumentSpec spec;
-    for (const auto& [key, value] : kwargs) {
-        const auto name = nb::cast<std::string>(key);
-        const auto whole = [v = value] { return nb::cast<std::int64_t>(v); };
-        const auto small = [v = value] { return nb::cast<std::int8_t>(v); };
-        if (name == "kind")
-            spec.kind = named<ContractKind>(value, kind_names, "kind");
-        else if (name == "price_decimals")
-            spec.price_decimals = small();
-        else if (name == "size_decimals")
-            spec.size_decimals = small();
-        else if (name == "tick")
-            spec.tick = whole();
-        else if (name == "lot")
-            spec.lot = whole();
-        else if (name == "size_min")
-            spec.size_min = whole();
-        else if (name == "size_max")
-            spec.size_max = whole();
-        else if (name == "market_lot")
-            spec.market_lot = whole();
-        else if (name == "market_size_min")
-            spec.market_size_min = whole();
-        else if (name == "market_size_max")
-            spec.market_size_max = whole();
-        else if (name == "notional_min")
-            spec.notional_min = money_from_python(value);
-        else if (name == "multiplier")
-            spec.multiplier = whole();
-        else if (name == "multiplier_decimals")
-            spec.multiplier_decimals = small();
-        else if (name == "maker_fee")
-            spec.maker_fee = whole();
-        else if (name == "taker_fee")
-            spec.taker_fee = whole();
-        else if (name == "band_up")
-            spec.band_up = whole();
-        else if (name == "band_down")
-            spec.band_down = whole();
-        else if (name == "maintenance_rate")
-            spec.maintenance_rate = whole();
-        else if (name == "trigger_by")
-            spec.trigger_by = nb::cast<std::uint8_t>(value);
-        else
-            throw nb::type_error(("InstrumentSpec has no field " + name).c_str());
-    }
+    read_keywords(spec, kwargs, spec_fields, "InstrumentSpec");
     if (spec.tick < 1 || spec.lot < 1) throw nb::value_error("tick and lot are at least 1");
     return spec;
 }

@@ -2,6 +2,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "bindings/exchange_cast.hpp"
+#include "bindings/keyword_fields.hpp"
 #include "exchange/forced.hpp"
 #include "exchange/margin.hpp"
 #include "exchange/venue_rules.hpp"
@@ -10,110 +11,81 @@ using namespace onetape;
 
 namespace {
 
+std::int64_t whole(const nb::tuple& row, std::size_t at) {
+    return nb::cast<std::int64_t>(row[at]);
+}
+
+std::uint32_t number(const nb::tuple& row, std::size_t at) {
+    return nb::cast<std::uint32_t>(row[at]);
+}
+
+std::string text(const nb::tuple& row, std::size_t at) {
+    return row.size() > at ? nb::cast<std::string>(row[at]) : std::string{};
+}
+
+MarginBracket bracket(const nb::tuple& row) {
+    return {money_from_python(row[0]), whole(row, 1), money_from_python(row[2]), whole(row, 3)};
+}
+
 std::vector<MarginBracket> brackets_from(nb::handle rows) {
     std::vector<MarginBracket> brackets;
-    for (const nb::handle row : rows) {
-        const nb::tuple cells = nb::cast<nb::tuple>(row);
-        brackets.push_back({money_from_python(cells[0]), nb::cast<std::int64_t>(cells[1]),
-                            money_from_python(cells[2]), nb::cast<std::int64_t>(cells[3])});
-    }
+    for (const nb::handle row : rows) brackets.push_back(bracket(nb::cast<nb::tuple>(row)));
     return brackets;
 }
 
-std::vector<FeeTier> fee_tiers_from(nb::handle rows) {
-    std::vector<FeeTier> tiers;
-    for (const nb::handle row : rows) {
-        const nb::tuple cells = nb::cast<nb::tuple>(row);
-        tiers.push_back({money_from_python(cells[0]), nb::cast<std::int64_t>(cells[1]),
-                         nb::cast<std::int64_t>(cells[2])});
-    }
-    return tiers;
+FeeTier fee_tier(const nb::tuple& row) {
+    return {money_from_python(row[0]), whole(row, 1), whole(row, 2)};
 }
 
-VenueRules rules_from_kwargs(const nb::kwargs& kwargs) {
-    VenueRules rules;
-    for (const auto& [key, value] : kwargs) {
-        const auto name = nb::cast<std::string>(key);
-        if (name == "order_limit")
-            rules.order_limit = nb::cast<std::int64_t>(value);
-        else if (name == "order_window")
-            rules.order_window = nb::cast<std::int64_t>(value);
-        else if (name == "order_rates")
-            for (const nb::handle row : value) {
-                const nb::tuple cells = nb::cast<nb::tuple>(row);
-                rules.order_rates.push_back({nb::cast<std::uint32_t>(cells[0]),
-                                             nb::cast<std::int64_t>(cells[1]),
-                                             nb::cast<std::int64_t>(cells[2])});
-            }
-        else if (name == "trigger_delay")
-            rules.trigger_delay = nb::cast<std::int64_t>(value);
-        else if (name == "closed")
-            for (const nb::handle row : value) {
-                const nb::tuple cells = nb::cast<nb::tuple>(row);
-                rules.closed.push_back(
-                    {nb::cast<std::int64_t>(cells[0]), nb::cast<std::int64_t>(cells[1]),
-                     nb::cast<std::uint32_t>(cells[2]), nb::cast<bool>(cells[3])});
-            }
-        else if (name == "borrow")
-            for (const nb::handle row : value) {
-                const nb::tuple cells = nb::cast<nb::tuple>(row);
-                rules.borrow.push_back(
-                    {nb::cast<std::uint32_t>(cells[0]), nb::cast<std::int64_t>(cells[1]),
-                     cells.size() > 2 ? nb::cast<std::string>(cells[2]) : std::string{},
-                     cells.size() > 3 ? nb::cast<std::string>(cells[3]) : std::string{}});
-            }
-        else if (name == "currencies")
-            for (const nb::handle row : value)
-                rules.currencies.push_back(nb::cast<std::string>(row));
-        else if (name == "loans") {
-            const nb::tuple cells = nb::cast<nb::tuple>(value);
-            rules.loans = {nb::cast<std::int64_t>(cells[0]), nb::cast<std::int64_t>(cells[1]),
-                           nb::cast<std::int64_t>(cells[2])};
-        } else if (name == "deleveragings")
-            for (const nb::handle row : value) {
-                const nb::tuple cells = nb::cast<nb::tuple>(row);
-                rules.deleveragings.push_back(
-                    {nb::cast<std::int64_t>(cells[0]), nb::cast<std::uint32_t>(cells[1]),
-                     nb::cast<bool>(cells[2]), nb::cast<std::int64_t>(cells[3]),
-                     nb::cast<std::int64_t>(cells[4])});
-            }
-        else
-            throw nb::type_error(("VenueRules has no field " + name).c_str());
-    }
-    return rules;
+OrderRate order_rate(const nb::tuple& row) {
+    return {number(row, 0), whole(row, 1), whole(row, 2)};
 }
 
-InstrumentTerms terms_from_kwargs(const nb::kwargs& kwargs) {
-    InstrumentTerms terms;
-    for (const auto& [key, value] : kwargs) {
-        const auto name = nb::cast<std::string>(key);
-        if (name == "brackets")
-            terms.brackets = brackets_from(value);
-        else if (name == "leverage")
-            terms.leverage = nb::cast<std::int64_t>(value);
-        else if (name == "liquidation_fee")
-            terms.liquidation_fee = nb::cast<std::int64_t>(value);
-        else if (name == "fee_tiers")
-            terms.fee_tiers = fee_tiers_from(value);
-        else if (name == "funding_interval")
-            terms.funding_interval = nb::cast<std::int64_t>(value);
-        else if (name == "expiry")
-            terms.expiry = nb::cast<std::int64_t>(value);
-        else if (name == "venue")
-            terms.venue = nb::cast<std::uint32_t>(value);
-        else if (name == "volume_group")
-            terms.volume_group = nb::cast<std::uint32_t>(value);
-        else if (name == "amend")
-            terms.amend.rule = named<AmendRule>(value, amend_names, "amend");
-        else if (name == "refuses_met_triggers")
-            terms.refuses_met_triggers = nb::cast<bool>(value);
-        else if (name == "amend_triggers")
-            terms.amend.triggers = nb::cast<bool>(value);
-        else
-            throw nb::type_error(("InstrumentTerms has no field " + name).c_str());
-    }
-    return terms;
+ClosedSpan closed_span(const nb::tuple& row) {
+    return {whole(row, 0), whole(row, 1), number(row, 2), nb::cast<bool>(row[3])};
 }
+
+BorrowRate borrow_rate(const nb::tuple& row) {
+    return {number(row, 0), whole(row, 1), text(row, 2), text(row, 3)};
+}
+
+Deleveraging deleveraging(const nb::tuple& row) {
+    return {whole(row, 0), number(row, 1), nb::cast<bool>(row[2]), whole(row, 3), whole(row, 4)};
+}
+
+constexpr KeywordField<VenueRules> rules_fields[] = {
+    {"order_limit", plain<&VenueRules::order_limit>},
+    {"order_window", plain<&VenueRules::order_window>},
+    {"order_rates", rows<&VenueRules::order_rates, order_rate>},
+    {"trigger_delay", plain<&VenueRules::trigger_delay>},
+    {"closed", rows<&VenueRules::closed, closed_span>},
+    {"borrow", rows<&VenueRules::borrow, borrow_rate>},
+    {"currencies", plain<&VenueRules::currencies>},
+    {"loans",
+     [](VenueRules& rules, nb::handle value) {
+         const nb::tuple row = nb::cast<nb::tuple>(value);
+         rules.loans = {whole(row, 0), whole(row, 1), whole(row, 2)};
+     }},
+    {"deleveragings", rows<&VenueRules::deleveragings, deleveraging>},
+};
+
+constexpr KeywordField<InstrumentTerms> terms_fields[] = {
+    {"brackets", rows<&InstrumentTerms::brackets, bracket>},
+    {"leverage", plain<&InstrumentTerms::leverage>},
+    {"liquidation_fee", plain<&InstrumentTerms::liquidation_fee>},
+    {"fee_tiers", rows<&InstrumentTerms::fee_tiers, fee_tier>},
+    {"funding_interval", plain<&InstrumentTerms::funding_interval>},
+    {"expiry", plain<&InstrumentTerms::expiry>},
+    {"venue", plain<&InstrumentTerms::venue>},
+    {"volume_group", plain<&InstrumentTerms::volume_group>},
+    {"amend",
+     [](InstrumentTerms& terms, nb::handle value) {
+         terms.amend.rule = named<AmendRule>(value, amend_names, "amend");
+     }},
+    {"refuses_met_triggers", plain<&InstrumentTerms::refuses_met_triggers>},
+    {"amend_triggers", [](InstrumentTerms& terms,
+                          nb::handle value) { terms.amend.triggers = nb::cast<bool>(value); }},
+};
 
 }  // namespace
 
@@ -143,7 +115,8 @@ void onetape::bind_exchange_terms(nb::module_& m) {
                                 "brackets are (notional_max, rate, amount, leverage), "
                                 "fee_tiers (volume, maker, taker).")
         .def("__init__", [](InstrumentTerms* self, const nb::kwargs& kwargs) {
-            new (self) InstrumentTerms(terms_from_kwargs(kwargs));
+            new (self) InstrumentTerms();
+            read_keywords(*self, kwargs, terms_fields, "InstrumentTerms");
         });
     nb::class_<VenueRules>(m, "VenueRules",
                            "What venues do by the clock and by the count: closed is (from, to, "
@@ -152,6 +125,7 @@ void onetape::bind_exchange_terms(nb::module_& m) {
                            "1e-6, fee in 1e-12), deleveragings (time, instrument, is_long, price "
                            "or 0, share in 1e-6) by time.")
         .def("__init__", [](VenueRules* self, const nb::kwargs& kwargs) {
-            new (self) VenueRules(rules_from_kwargs(kwargs));
+            new (self) VenueRules();
+            read_keywords(*self, kwargs, rules_fields, "VenueRules");
         });
 }

@@ -1,6 +1,46 @@
 #include "bindings/exchange_cast.hpp"
 
+#include "bindings/keyword_fields.hpp"
+
 namespace onetape {
+
+namespace {
+
+template <auto member, auto& names>
+constexpr auto word = [](OrderRequestPayload& request, nb::handle value) {
+    using Word = std::remove_reference_t<decltype(request.*member)>;
+    request.*member = named<Word>(value, names, "request");
+};
+
+template <std::uint8_t bit>
+constexpr auto flag = [](OrderRequestPayload& request, nb::handle value) {
+    if (nb::cast<bool>(value)) request.flags = static_cast<std::uint8_t>(request.flags | bit);
+};
+
+constexpr KeywordField<OrderRequestPayload> request_fields[] = {
+    {"order_id", plain<&OrderRequestPayload::order_id>},
+    {"kind", word<&OrderRequestPayload::kind, request_names>},
+    {"side", word<&OrderRequestPayload::side, side_names>},
+    {"type", word<&OrderRequestPayload::type, type_names>},
+    {"tif", word<&OrderRequestPayload::tif, tif_names>},
+    {"price", plain<&OrderRequestPayload::price>},
+    {"size", plain<&OrderRequestPayload::size>},
+    {"trigger", plain<&OrderRequestPayload::trigger>},
+    {"trigger_by", word<&OrderRequestPayload::trigger_by, trigger_names>},
+    {"trigger_kind",
+     [](OrderRequestPayload& request, nb::handle value) {
+         request.flags = with_trigger_kind(
+             request.flags, named<TriggerKind>(value, trigger_kind_names, "trigger_kind"));
+     }},
+    {"expire", plain<&OrderRequestPayload::expire_ns>},
+    {"post_only", flag<order_post_only>},
+    {"reduce_only", flag<order_reduce_only>},
+    {"position_side", word<&OrderRequestPayload::position_side, position_side_names>},
+    {"robot", plain<&OrderRequestPayload::robot>},
+    {"hidden", [](OrderRequestPayload&, nb::handle) {}},  // see is_hidden
+};
+
+}  // namespace
 
 OrderRequestPayload request_from_kwargs(const nb::kwargs& kwargs) {
     OrderRequestPayload request{};
@@ -8,47 +48,7 @@ OrderRequestPayload request_from_kwargs(const nb::kwargs& kwargs) {
     request.side = Side::buy;
     request.type = OrderType::limit;
     request.tif = TimeInForce::gtc;
-    for (const auto& [key, value] : kwargs) {
-        const auto name = nb::cast<std::string>(key);
-        const auto integer = [v = value] { return nb::cast<std::int64_t>(v); };
-        const auto flag = [&, v = value](std::uint8_t bit) {
-            if (nb::cast<bool>(v)) request.flags = static_cast<std::uint8_t>(request.flags | bit);
-        };
-        if (name == "order_id")
-            request.order_id = nb::cast<std::uint64_t>(value);
-        else if (name == "kind")
-            request.kind = named<RequestKind>(value, request_names, "kind");
-        else if (name == "side")
-            request.side = named<Side>(value, side_names, "side");
-        else if (name == "type")
-            request.type = named<OrderType>(value, type_names, "type");
-        else if (name == "tif")
-            request.tif = named<TimeInForce>(value, tif_names, "tif");
-        else if (name == "price")
-            request.price = integer();
-        else if (name == "size")
-            request.size = integer();
-        else if (name == "trigger")
-            request.trigger = integer();
-        else if (name == "trigger_by")
-            request.trigger_by = named<TriggerBy>(value, trigger_names, "trigger_by");
-        else if (name == "trigger_kind")
-            request.flags = with_trigger_kind(
-                request.flags, named<TriggerKind>(value, trigger_kind_names, "trigger_kind"));
-        else if (name == "expire")
-            request.expire_ns = integer();
-        else if (name == "post_only")
-            flag(order_post_only);
-        else if (name == "reduce_only")
-            flag(order_reduce_only);
-        else if (name == "position_side")
-            request.position_side =
-                named<PositionSide>(value, position_side_names, "position_side");
-        else if (name == "robot")
-            request.robot = nb::cast<std::uint8_t>(value);
-        else if (name != "hidden")
-            throw nb::type_error(("request has no field " + name).c_str());
-    }
+    read_keywords(request, kwargs, request_fields, "request");
     if (request.trigger != 0 && request.trigger_by == TriggerBy::none) {
         request.trigger_by = TriggerBy::last;
     }
