@@ -20,7 +20,7 @@ import pytest
 import zstandard
 
 from onetape.data.importing import import_files
-from onetape.data.limits import Limits
+from onetape.data.size_limits import Limits
 from onetape.data.source import open_sources
 from onetape.model.errors import BadInput, OnetapeError, UsageError
 from onetape.tape.journal import JournalReader

@@ -9,7 +9,7 @@ import pytest
 
 from onetape.engine.compiled import compiled
 from onetape.engine.strategy import Strategy
-from onetape.runs.outcome import RunResult, why_no_orders
+from onetape.runs.run_summary import RunResult, why_no_orders
 from worlds.tapes import BTC, Market, play, records
 
 

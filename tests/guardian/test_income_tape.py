@@ -32,7 +32,7 @@ from onetape.model.money import money_units
 from onetape.model.sections import GUARDIAN, HaltsConfig
 from onetape.model.time import DAY, HOUR, SECOND
 from onetape.orders.halts import Scope
-from onetape.risk.halts import HaltDecisions, IncomeCame, NotCounted, Priced, Send, TimePassed, Unrealized
+from onetape.risk.halt_decisions import HaltDecisions, IncomeCame, NotCounted, Priced, Send, TimePassed, Unrealized
 from onetape.risk.income_windows import IncomeWindows
 from onetape.risk.income_windows import Kind as IncomeKind
 from onetape.security.tokens import read_token

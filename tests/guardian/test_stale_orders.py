@@ -33,7 +33,7 @@ from onetape.orders.order import Order
 from onetape.projections.account import AccountState
 from onetape.projections.followed_account import read_account
 from onetape.projections.robot_life import RobotLife
-from onetape.risk.halts import Priced
+from onetape.risk.halt_decisions import Priced
 from onetape.store.config import parse_config
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.wait import Waiter

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from onetape.model.errors import NotAvailable
-from onetape.portfolio.limits import Caps, capped
+from onetape.portfolio.caps import Caps, capped
 from onetape.portfolio.sizing import SymbolTerms, sized
 from onetape.portfolio.weights import log_returns, risk_parity, shrunk_covariance, volatility_scale, weights_by
 

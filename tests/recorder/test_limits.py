@@ -8,7 +8,7 @@ from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.notify.alert import UPDATE_NS
 from onetape.options.recorder import Limits, recorder_options
-from onetape.recorder.limits import Watch
+from onetape.recorder.limit_alerts import Watch
 
 LIMITS = Limits({"USDT": "5000"}, utilization=0.8, drawdown=0.1)
 CONFIG = """

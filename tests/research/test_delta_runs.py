@@ -15,7 +15,7 @@ from onetape.model.errors import BadConfig
 from onetape.model.time import format_time
 from onetape.replay.replay import replay_run
 from onetape.research.backtest import BacktestOptions, run_backtest
-from onetape.runs.outcome import RunResult
+from onetape.runs.run_summary import RunResult
 from worlds.tapes import BTC, Market, at_ns, records
 
 ASTER = "aster:BTC/USDT:USDT"

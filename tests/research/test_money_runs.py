@@ -13,7 +13,7 @@ import onetape
 from onetape.model.errors import BadConfig
 from onetape.replay.replay import replay_run
 from onetape.research.backtest import BacktestOptions, run_backtest
-from onetape.runs.outcome import RunResult
+from onetape.runs.run_summary import RunResult
 from worlds.strategy_files import listener, write
 from worlds.tapes import BTC, Market, records
 

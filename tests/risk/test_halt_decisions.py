@@ -10,7 +10,7 @@ from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.money import money_units
 from onetape.model.time import DAY, HOUR
 from onetape.orders.halts import Halts, Scope, halt_of
-from onetape.risk.halts import (
+from onetape.risk.halt_decisions import (
     HaltDecisions,
     HaltLifted,
     HaltReported,

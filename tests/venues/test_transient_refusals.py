@@ -15,9 +15,9 @@ from onetape.venues.binance.errors import ERRORS as BINANCE
 from onetape.venues.bitmex.errors import ERRORS as BITMEX
 from onetape.venues.ccxt.errors import ERRORS as CCXT
 from onetape.venues.contract import Addresses
+from onetape.venues.error_tables import ErrorRow
 from onetape.venues.kraken.errors import ERRORS as KRAKEN
 from onetape.venues.open import open_trading_venue
-from onetape.venues.outcome import ErrorRow
 from onetape.venues.pacifica.errors import ERRORS as PACIFICA
 
 CHANGES = (Purpose.PLACE, Purpose.AMEND, Purpose.CANCEL, Purpose.LEVERAGE, Purpose.TRANSFER)

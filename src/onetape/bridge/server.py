@@ -21,8 +21,8 @@ from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
+from onetape.bridge.call_outcome import outcome
 from onetape.bridge.opening import BEFORE, open_exchange, secrets_of
-from onetape.bridge.outcome import outcome
 from onetape.bridge.rows import error_row
 from onetape.bridge.venue import Venue
 from onetape.bridge.watching import watch_account, watch_market

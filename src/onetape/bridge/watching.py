@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from onetape.bridge.outcome import outcome
+from onetape.bridge.call_outcome import outcome
 from onetape.bridge.rows import number
 from onetape.bridge.venue import Venue
 

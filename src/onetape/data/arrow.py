@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from onetape.data.frame import ROWS_A_CHUNK, PolarsRows
-from onetape.data.limits import Limits
+from onetape.data.size_limits import Limits
 from onetape.data.source import OnRead, Source
 from onetape.model.errors import BadInput, NotAvailable
 

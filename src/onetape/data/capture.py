@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from onetape import _core
+from onetape.data.importer import Outcome, SinkFactory
 from onetape.data.instruments import Numbers, find_instrument, fitted
 from onetape.data.naming import Naming
-from onetape.data.outcome import Outcome, SinkFactory
 from onetape.data.rejects import RejectFile
 from onetape.data.source import OnRead, Source
 from onetape.model.enums import Origin

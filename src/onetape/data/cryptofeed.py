@@ -17,9 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from onetape import _core
 from onetape.data.cryptofeed_lines import Line, LineKind, lines_of, parse_line
+from onetape.data.importer import Outcome, SinkFactory
 from onetape.data.instruments import Numbers, find_instrument, fitted
 from onetape.data.naming import Naming
-from onetape.data.outcome import Outcome, SinkFactory
 from onetape.data.rejects import Reject, RejectFile
 from onetape.data.source import OnRead, Source
 from onetape.model import catalogue

@@ -22,8 +22,8 @@ from uuid import UUID
 
 import msgspec
 
-from onetape.data.limits import Limits
 from onetape.data.result import ImportResult
+from onetape.data.size_limits import Limits
 from onetape.data.source import Source, digest, open_sources
 from onetape.data.staging import staged
 from onetape.market.stream_feed import BadOut, ExternalOut, StreamFeed, StreamRules

@@ -16,14 +16,14 @@ import numpy as np
 from onetape import _core
 from onetape.data.capture import CaptureImporter, read_seeds
 from onetape.data.events import import_events
+from onetape.data.importer import Outcome
 from onetape.data.instruments import read_instruments
 from onetape.data.layout import TableOptions, TableSource
-from onetape.data.limits import Limits
 from onetape.data.naming import Naming, naming_by_rows, parse_naming
-from onetape.data.outcome import Outcome
 from onetape.data.registry import KINDS, Kind, find_kind
 from onetape.data.rejects import RejectFile
 from onetape.data.result import ImportResult
+from onetape.data.size_limits import Limits
 from onetape.data.source import OnRead, digest, open_sources
 from onetape.data.staging import refuse_existing, staged
 from onetape.data.table import OnUnderstood, TableImporter

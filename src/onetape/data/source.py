@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
-from onetape.data.limits import CHUNK_BYTES, DEFAULT_LIMITS, Limits
+from onetape.data.size_limits import CHUNK_BYTES, DEFAULT_LIMITS, Limits
 from onetape.model.errors import BadInput, UsageError
 
 READ_BYTES: Final = 128 << 10

@@ -13,10 +13,10 @@ from typing import Final
 
 from onetape import _core
 from onetape.data.bar_clock import BarClock, BarFacts, bar_clock, usual_step
+from onetape.data.importer import Outcome, SinkFactory
 from onetape.data.instruments import NOTHING, Numbers, find_instrument, fitted
 from onetape.data.layout import Layout, Planner, TableOptions, TableSource
 from onetape.data.naming import Naming, parse_naming
-from onetape.data.outcome import Outcome, SinkFactory
 from onetape.data.raw_names import RawNames
 from onetape.data.rejects import Reject, RejectFile
 from onetape.data.source import OnRead

@@ -29,7 +29,7 @@ from onetape.model.money import MONEY_DECIMALS
 from onetape.model.portfolio_config import MemberConfig, PortfolioConfig
 from onetape.model.symbol import at_exchange
 from onetape.model.time import format_duration, parse_period
-from onetape.portfolio.limits import Caps
+from onetape.portfolio.caps import Caps
 from onetape.portfolio.netting import UNOWNED, SharedPosition
 from onetape.portfolio.sizing import SymbolTerms, sized
 from onetape.portfolio.weights import log_returns, shrunk_covariance, volatility_scale, weights_by

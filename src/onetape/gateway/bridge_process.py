@@ -27,7 +27,7 @@ from onetape.net.tasks import watched
 from onetape.options.gateway import GatewayOptions
 from onetape.venues.ccxt.errors import row_of_names
 from onetape.venues.ccxt.facts import facts_of
-from onetape.venues.outcome import Outcome
+from onetape.venues.error_tables import Outcome
 
 __all__ = ["bridged"]
 

@@ -30,7 +30,7 @@ from onetape.orders.order import Key, Order
 from onetape.orders.order_frames import fill_of, request_of
 from onetape.projections.account import READ_PARTS, AccountState, At
 from onetape.projections.checkpoint import checkpoint_file, read_checkpoint
-from onetape.risk.halts import Priced
+from onetape.risk.halt_decisions import Priced
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.payloads import fields
 from onetape.tape.pruned import read_pruned

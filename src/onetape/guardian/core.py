@@ -43,7 +43,7 @@ from onetape.model.time import MS, SECOND
 from onetape.options.guardian_rules import GuardianSettings
 from onetape.orders.calls import TriggerBounds
 from onetape.orders.reports import PositionReport
-from onetape.risk.halts import Unrealized
+from onetape.risk.halt_decisions import Unrealized
 from onetape.risk.look_back import look_back_level
 from onetape.risk.stop_ladder import Rung, ladder_of, needs_ladder, pieces
 

@@ -48,8 +48,8 @@ from onetape.net.tasks import ended
 from onetape.options.guardian import GUARDIAN, GuardianOptions
 from onetape.orders.managed import HealthOut
 from onetape.projections.once import Once
-from onetape.risk.halts import Effect as HaltEffect
-from onetape.risk.halts import NotCounted, Send, Unrealized
+from onetape.risk.halt_decisions import Effect as HaltEffect
+from onetape.risk.halt_decisions import NotCounted, Send, Unrealized
 from onetape.risk.stop_ladder import Rung
 from onetape.tape.health import append_health
 from onetape.tape.journal import JournalWriter

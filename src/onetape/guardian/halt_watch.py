@@ -21,7 +21,7 @@ from onetape.model.home import gateway_journal
 from onetape.model.sections import HaltsConfig
 from onetape.model.time import DAY, SECOND
 from onetape.orders.halts import Scope
-from onetape.risk.halts import Effect, HaltDecisions, Priced, Send, TimePassed, Unrealized
+from onetape.risk.halt_decisions import Effect, HaltDecisions, Priced, Send, TimePassed, Unrealized
 from onetape.risk.income_windows import HEARD_WITHIN, IncomeWindows
 from onetape.tape.segments import is_tape
 

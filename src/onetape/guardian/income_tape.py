@@ -22,7 +22,7 @@ from onetape.model.enums import EventType, Kind
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
 from onetape.orders.halts import halt_of
-from onetape.risk.halts import Event, HaltLifted, HaltReported, IncomeCame, Priced
+from onetape.risk.halt_decisions import Event, HaltLifted, HaltReported, IncomeCame, Priced
 from onetape.risk.income_windows import HEARD_WITHIN, Income
 from onetape.risk.income_windows import Kind as IncomeKind
 from onetape.tape.journal import Frame, JournalReader

@@ -17,7 +17,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.options.guardian_rules import Rules
 from onetape.orders.reports import PositionReport
-from onetape.risk.halts import Unrealized
+from onetape.risk.halt_decisions import Unrealized
 from onetape.risk.stop_ladder import LevelShares, Rung, distance_of, drawn_in, levels_of, protectable
 
 __all__ = ["COVERED", "Placement", "PositionGuard", "unrealized_of"]

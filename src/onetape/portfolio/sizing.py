@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from onetape.accounts.sharing import split
-from onetape.portfolio.limits import Caps, capped
+from onetape.portfolio.caps import Caps, capped
 
 __all__ = ["SymbolTerms", "sized"]
 

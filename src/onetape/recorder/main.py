@@ -19,7 +19,7 @@ from onetape.model.time import SECOND
 from onetape.model.typed import from_json
 from onetape.notify.alert import UPDATE_NS
 from onetape.options.recorder import RecorderOptions, recorder_journal
-from onetape.recorder.limits import Watch
+from onetape.recorder.limit_alerts import Watch
 from onetape.recorder.notes import Notes
 from onetape.recorder.recorder import Recorder
 from onetape.store.records import LeaseLost, Records

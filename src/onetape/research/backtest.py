@@ -24,9 +24,9 @@ from onetape.research.stress import AUTO_EVENTS_MAX, DRAWS_MAX, HINT, reruns
 from onetape.runs.assumptions import fills_from_bars
 from onetape.runs.input_tapes import load_instruments
 from onetape.runs.options import CHOICES, Progress, RunOptions
-from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
 from onetape.runs.recording import new_folders_removed, new_run, record_run, run_uuid
+from onetape.runs.run_summary import RunResult
 from onetape.tape.journal import JournalReader
 
 __all__ = ["BacktestOptions", "backtest", "run_backtest"]

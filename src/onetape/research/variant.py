@@ -38,9 +38,9 @@ from onetape.report.deflate import moments
 from onetape.report.overfitting import pieces_of
 from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.runs.input_tapes import load_instruments
-from onetape.runs.outcome import RunResult
 from onetape.runs.page import report_data, run_statistics
 from onetape.runs.preparing import prepare_plan
+from onetape.runs.run_summary import RunResult
 
 __all__ = ["LOOKAHEAD_JOB", "file_hash", "open_strategy", "run_jobs", "source_hash"]
 

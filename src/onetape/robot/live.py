@@ -63,9 +63,9 @@ from onetape.robot.options import check_not_shared, symbols_at, traded_venues
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun, follow, stop_request, watch_of
 from onetape.robot.watched_gateways import WatchedGateways
 from onetape.runs.earlier_incarnations import result_before
-from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
 from onetape.runs.recording import begin_run, run_folder, run_uuid
+from onetape.runs.run_summary import RunResult
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 from onetape.venues.adapter import adapter_of

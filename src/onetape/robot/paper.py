@@ -24,9 +24,9 @@ from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.time import TIME_MAX, format_time
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, Watch, follow, stop_request, watch_of
 from onetape.runs.input_tapes import load_instruments
-from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import parse_plan, prepare_plan, strategy_class
 from onetape.runs.recording import new_folders_removed, run_folder, run_uuid
+from onetape.runs.run_summary import RunResult
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape, located
 

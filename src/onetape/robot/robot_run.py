@@ -17,8 +17,8 @@ from onetape.engine.session import Session
 from onetape.ipc.stop_signals import stop_signals
 from onetape.model.time import TIME_MAX
 from onetape.runs.options import RunOptions
-from onetape.runs.outcome import RunResult
 from onetape.runs.recording import record_run
+from onetape.runs.run_summary import RunResult
 from onetape.tape.wait import Waiter
 
 __all__ = ["SAMPLE_NS", "RobotRun", "RobotRunOptions", "Watch", "follow", "stop_request", "watch_of"]

@@ -23,7 +23,7 @@ from onetape.tape.journal import JournalReader
 if TYPE_CHECKING:
     from onetape.engine.plan import LiveRobot, RunPlan, Seat
     from onetape.engine.session import Session
-    from onetape.runs.outcome import RunResult
+    from onetape.runs.run_summary import RunResult
 
 __all__ = ["add_earlier_incarnations", "result_before", "samples_of"]
 

@@ -36,7 +36,7 @@ from onetape.runs.tca import run_costs
 from onetape.runs.venue_results import latency_text
 
 if TYPE_CHECKING:
-    from onetape.runs.outcome import RunResult
+    from onetape.runs.run_summary import RunResult
 
 __all__ = ["report_data", "write_run_report"]
 

@@ -22,9 +22,9 @@ from onetape.runs.assumptions import assumptions_of
 from onetape.runs.depth_lines import measured_depth
 from onetape.runs.earlier_incarnations import add_earlier_incarnations
 from onetape.runs.options import RunOptions
-from onetape.runs.outcome import RunResult, plan_facts, run_facts, why_no_orders
 from onetape.runs.page import write_run_report
 from onetape.runs.pushed_fills import write_pushed_fills
+from onetape.runs.run_summary import RunResult, plan_facts, run_facts, why_no_orders
 from onetape.security.private import make_private, private_folder
 from onetape.tape.prune import pin
 

@@ -41,7 +41,7 @@ from onetape.robot.live import (
     traded_on,
 )
 from onetape.robot.robot_run import RobotRun, watch_of
-from onetape.runs.outcome import RunResult
+from onetape.runs.run_summary import RunResult
 
 __all__ = ["LocalGateway", "Single", "drained", "run_single"]
 

@@ -11,7 +11,7 @@ from onetape.model.json_text import read_json
 from onetape.orders.calls import Call, OrderKey
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.reports import FillReport, StreamReport, VenueReport
-from onetape.venues.outcome import malformed
+from onetape.venues.error_tables import malformed
 
 __all__ = ["AccountProtocol", "ChannelStream"]
 

@@ -11,7 +11,7 @@ from onetape.model.errors import NotAvailable
 from onetape.model.venue_kinds import VENUE_KINDS
 from onetape.venues.candles import Candles
 from onetape.venues.contract import Addresses, TradingVenue
-from onetape.venues.outcome import ErrorRow
+from onetape.venues.error_tables import ErrorRow
 
 __all__ = ["Adapter", "adapter_of"]
 

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from onetape.model.json_text import read_json
-from onetape.venues.outcome import ErrorRow
+from onetape.venues.error_tables import ErrorRow
 
 __all__ = ["BadRequest", "Drift", "Drifts", "Facts", "Shape", "What", "refusal_drift"]
 

@@ -12,7 +12,7 @@ from onetape.model.errors import NotAvailable
 from onetape.model.typed import from_builtins
 from onetape.venues.adapter import adapter_of
 from onetape.venues.drift import Facts
-from onetape.venues.outcome import ErrorRow
+from onetape.venues.error_tables import ErrorRow
 
 __all__ = ["errors_of", "facts_of"]
 

@@ -9,7 +9,7 @@ from exchange.venue_client import Virtual, Wire, served
 from onetape.model.errors import ClockSkew, InsufficientFunds, VenueRejected, VenueUnavailable
 from onetape.venues.bitmex.errors import ERRORS, row_of_answer
 from onetape.venues.bitmex.signing import signature
-from onetape.venues.outcome import Outcome
+from onetape.venues.error_tables import Outcome
 
 SECRET = "chNOOS4KvNXR_Xq4k4c9qsfoKWvnDecLATCRlcBwyKDYnWgO"
 ORDER = b'{"symbol":"XBTM15","price":219.0,"clOrdID":"mm_bitmex_1a/oemUeQ4CAJZgP3fjHsA","orderQty":98}'

@@ -20,9 +20,9 @@ from onetape.exchange.kraken.wire import trade_id, trade_number
 from onetape.exchange.venues import Crowd, open_venue
 from onetape.model import catalogue
 from onetape.model.enums import Side
+from onetape.venues.error_tables import Outcome
 from onetape.venues.kraken.errors import ERRORS, row_of_text
 from onetape.venues.kraken.signing import api_sign
-from onetape.venues.outcome import Outcome
 
 SECRET = "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg=="
 

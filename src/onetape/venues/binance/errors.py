@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from onetape.venues.outcome import ErrorRow, Outcome, error_table
+from onetape.venues.error_tables import ErrorRow, Outcome, error_table
 
 __all__ = ["ERRORS", "TEXT_503", "is_error", "text_of"]
 

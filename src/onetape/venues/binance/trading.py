@@ -50,8 +50,8 @@ from onetape.venues.binance.words import (
     TIFS,
 )
 from onetape.venues.endpoint import Endpoint
+from onetape.venues.error_tables import row_of, unreadable
 from onetape.venues.numbers import money_of, units_of
-from onetape.venues.outcome import row_of, unreadable
 
 __all__ = ["BinanceUsdmProtocol"]
 

@@ -39,8 +39,8 @@ from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.bitmex.errors import row_of_answer
 from onetape.venues.bitmex.instruments import CURRENCIES
 from onetape.venues.bitmex.signing import SOCKET_PATH, signature
+from onetape.venues.error_tables import retry_after, unreadable
 from onetape.venues.numbers import exact_json, money_of, trade_number, units_of
-from onetape.venues.outcome import retry_after, unreadable
 from onetape.venues.query_text import query_text
 
 __all__ = ["CLOCK_STEP", "ROOT", "TABLES", "BitmexProtocol"]

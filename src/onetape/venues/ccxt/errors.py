@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from onetape.venues.binance.errors import ERRORS as BINANCE_ERRORS
+from onetape.venues.error_tables import ErrorRow, error_table, row_of
 from onetape.venues.kraken.errors import ERRORS as KRAKEN_ERRORS
 from onetape.venues.kraken.errors import row_of_text
-from onetape.venues.outcome import ErrorRow, error_table, row_of
 
 __all__ = ["ERRORS", "LATE", "UNSENT", "UNWANTED", "row_of_error", "row_of_names"]
 

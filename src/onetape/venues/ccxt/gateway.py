@@ -20,7 +20,7 @@ from onetape.venues.ccxt.market import CcxtMarket
 from onetape.venues.ccxt.trading import CcxtProtocol
 from onetape.venues.contract import Addresses, VenueDefaults
 from onetape.venues.depth import DepthStream
-from onetape.venues.outcome import malformed
+from onetape.venues.error_tables import malformed
 
 __all__ = ["CcxtVenue"]
 

@@ -36,8 +36,8 @@ from onetape.orders.reports import (
 from onetape.venues.ccxt.errors import row_of_error
 from onetape.venues.ccxt.facts import Facts
 from onetape.venues.ccxt.numbers import client_id_of, client_id_text, units
+from onetape.venues.error_tables import malformed, unreadable
 from onetape.venues.numbers import spot_moves, trade_number
-from onetape.venues.outcome import malformed, unreadable
 
 __all__ = ["CcxtProtocol"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from onetape.venues.outcome import ErrorRow, error_table, row_of
+from onetape.venues.error_tables import ErrorRow, error_table, row_of
 
 __all__ = ["ERRORS", "row_of_text"]
 

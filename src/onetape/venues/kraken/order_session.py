@@ -21,10 +21,10 @@ from onetape.orders.calls import Call, Purpose
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import OrderStatusReport
+from onetape.venues.error_tables import unreadable
 from onetape.venues.kraken.trading import KrakenSpotProtocol, rfc3339
 from onetape.venues.kraken.wire import parse
 from onetape.venues.order_entry import Reply
-from onetape.venues.outcome import unreadable
 
 __all__ = ["KrakenOrderSession"]
 

@@ -45,6 +45,7 @@ from onetape.orders.reports import (
 from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.client_ids import UUID_CHARS, client_id_of, short_id
 from onetape.venues.endpoint import Endpoint
+from onetape.venues.error_tables import unreadable
 from onetape.venues.kraken.assets import Pair, Pairs
 from onetape.venues.kraken.errors import row_of_text
 from onetape.venues.kraken.moves import UnfollowedTrades, kind_of, moves_of
@@ -61,7 +62,6 @@ from onetape.venues.kraken.transfers import (
 from onetape.venues.kraken.wire import page_terms, parse
 from onetape.venues.kraken.words import NEWS, STATES, TIFS
 from onetape.venues.numbers import check_shown, money_of, spot_moves, units_of
-from onetape.venues.outcome import unreadable
 from onetape.venues.query_text import query_text
 
 __all__ = ["KrakenSpotProtocol", "rfc3339"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from onetape.model.errors import OrderUnknown
-from onetape.venues.outcome import ErrorRow, error_table, row_of
+from onetape.venues.error_tables import ErrorRow, error_table, row_of
 
 __all__ = ["ERRORS", "GONE", "row_of_error"]
 

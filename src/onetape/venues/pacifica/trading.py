@@ -48,8 +48,8 @@ from onetape.orders.reports import (
 from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.client_ids import UUID_CHARS, client_id_of, uuid_of
 from onetape.venues.columns import named_rows
+from onetape.venues.error_tables import retry_after, unreadable
 from onetape.venues.numbers import money_of, units_of
-from onetape.venues.outcome import retry_after, unreadable
 from onetape.venues.pacifica.errors import GONE, row_of_error
 from onetape.venues.pacifica.signing import AgentSigner, config_key_header
 from onetape.venues.pacifica.words import (
