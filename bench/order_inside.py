@@ -43,6 +43,7 @@ from onetape.model.enums import RequestKind, Side
 from onetape.model.home import gateway_journal
 from onetape.model.order import OrderSpec
 from onetape.options.gateway import GatewayOptions
+from onetape.orders.account_orders import AccountOrders
 from onetape.orders.calls import Call
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import Request
@@ -100,7 +101,6 @@ class Inside:
             cross_internally=crosses,
         )
         self.core = GatewayCore(options, self.venue, self)
-        self.manager = self.core.manager
         self.writer = JournalWriter(path, process="gateway:main", account="main", heartbeat=True)
         self.market = MarketFeed(
             self.venue,
@@ -113,10 +113,11 @@ class Inside:
         )
         table = AccountTable(home, venue="x", account="main", kind=self.kind, names={"a": 2})
         self.best, self.silent_ns, self.silent_max_ns = self.market.best, self.market.silent_ns, lambda _: 0
-        begun = Recovered.nothing(self.manager.account, self.core.kept_money([instrument]))
+        begun = Recovered.nothing(AccountOrders(self.protocol), self.core.kept_money([instrument]))
         account = begun.account
         tape = GatewayTape(self.writer, [instrument], account.parts, begun.state, account.currencies)
         self.core.open([instrument], self, table, begun, tape, moment())
+        self.manager = self.core.manager
         self.core.gate.ready = True
         balances = {self.currency: BalanceReport(self.currency, 10**23, time.time_ns())}
         self.core.money.begin(balances, is_other=False)
@@ -190,6 +191,9 @@ class Inside:
             request = f"{call.method} {call.target} HTTP/1.1\r\n{headers}\r\n".encode("latin-1")
             self.sent.append((call, request))
         self.at = time.perf_counter_ns()
+
+    def clock_set(self, step: int) -> None:
+        """Its clocks are the machine's."""
 
     def cut_stream(self) -> None:
         raise AssertionError("there is none")
