@@ -540,8 +540,8 @@ class GatewayCore:
         tape, money = self.tape, self.money
         has_said, has_risk, on_disk = False, False, self.options.intents == "disk"
         while self._outs:
-            outs = self._outs.copy()
-            self._outs.clear()
+            outs = self._outs
+            self._outs = self.manager.outs = []
             has_fills = False
             for out in outs:
                 money.wrote(out, tape.write(out, self.wall))
