@@ -61,7 +61,7 @@ from onetape.orders.reports import (
 )
 from onetape.orders.working import only_reduces
 
-__all__ = ["DECIDED_WITHIN", "RESEND_AFTER", "SENDS_MAX", "OrderManager", "Owners"]
+__all__ = ["DECIDED_WITHIN", "RESEND_AFTER", "SENDS_MAX", "OrderManager", "OrderOwners"]
 
 ANSWER_WITHIN: Final = 5 * SECOND
 DECIDED_WITHIN: Final = 10 * SECOND  # what may open is not sent later than that: the market is another one by then
@@ -72,7 +72,7 @@ SENDS_MAX: Final = 4  # of one request that the venue refuses for now, or of a c
 _PLACE: Final = RequestKind.PLACE
 
 
-class Owners(Protocol):
+class OrderOwners(Protocol):
     """Tells whose an order is that no tape has."""
 
     def owner_of(self, name: str) -> tuple[int, int] | None:
@@ -97,7 +97,7 @@ class OrderManager:
     def __init__(
         self,
         account: AccountOrders,
-        owners: Owners,
+        owners: OrderOwners,
         references: Mapping[str, int],
         outs: list[Out] | None = None,
         goes_on: Callable[[Managed, OrderNews, int], bool] | None = None,
