@@ -170,7 +170,7 @@ class House:
         self.now = START
         self.faults = self.random.choice((Faults(), HARSH)) if faults is None else faults
         self.path = Path(tempfile.mkdtemp(prefix="house-"))
-        weakref.finalize(self, rmtree, self.path)
+        weakref.finalize(self, rmtree, self.path, ignore_errors=True)
         (self.path / "journal").mkdir()
         self.venues: dict[str, Venue] = {}
         accounts = accounts or (3 if wallets else self.random.choice((2, 3)))

@@ -42,7 +42,7 @@ class Home:
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="world-"))
-        weakref.finalize(self, shutil.rmtree, self.path)  # worlds have no end that a test could await
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)  # worlds have no end that a test could await
         self.tokens = {name: make_token(self.path, name) for name in ("operator", GUARDIAN, *SLOTS)}
 
 
