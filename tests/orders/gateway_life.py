@@ -42,7 +42,8 @@ class Home:
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="world-"))
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)  # worlds have no end that a test could await
+        # Worlds have no end that a test could await.
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
         self.tokens = {name: make_token(self.path, name) for name in ("operator", GUARDIAN, *SLOTS)}
 
 
