@@ -88,7 +88,7 @@ class OrderManager:
     """Keeps the orders of one account: takes requests, answers and reports, and makes calls and news.
 
     now: ns UTC.
-    venue: makes the calls. references: a recent price of each symbol, units.
+    account: its orders, whose venue makes the calls. references: a recent price of each symbol, units.
     goes_on: asked when an order has ended at the venue, with all its fills, and nobody has been told; true: it goes on
     here, and nobody is. None: each ends.
     What it says is added to `outs`, in order.
