@@ -16,8 +16,7 @@ using namespace onetape;
 namespace {
 
 constexpr KeywordField<InstrumentSpec> spec_fields[] = {
-    {"kind", [](InstrumentSpec& spec,
-                nb::handle value) { spec.kind = named<ContractKind>(value, kind_names, "kind"); }},
+    {"kind", word<&InstrumentSpec::kind, kind_names>},
     {"price_decimals", plain<&InstrumentSpec::price_decimals>},
     {"size_decimals", plain<&InstrumentSpec::size_decimals>},
     {"tick", plain<&InstrumentSpec::tick>},

@@ -62,7 +62,7 @@ constexpr KeywordField<VenueRules> rules_fields[] = {
     {"borrow", rows<&VenueRules::borrow, borrow_rate>},
     {"currencies", plain<&VenueRules::currencies>},
     {"loans",
-     [](VenueRules& rules, nb::handle value) {
+     [](VenueRules& rules, nb::handle value, const char*) {
          const nb::tuple row = nb::cast<nb::tuple>(value);
          rules.loans = {whole(row, 0), whole(row, 1), whole(row, 2)};
      }},
@@ -79,12 +79,12 @@ constexpr KeywordField<InstrumentTerms> terms_fields[] = {
     {"venue", plain<&InstrumentTerms::venue>},
     {"volume_group", plain<&InstrumentTerms::volume_group>},
     {"amend",
-     [](InstrumentTerms& terms, nb::handle value) {
-         terms.amend.rule = named<AmendRule>(value, amend_names, "amend");
+     [](InstrumentTerms& terms, nb::handle value, const char* name) {
+         terms.amend.rule = named<AmendRule>(value, amend_names, name);
      }},
     {"refuses_met_triggers", plain<&InstrumentTerms::refuses_met_triggers>},
-    {"amend_triggers", [](InstrumentTerms& terms,
-                          nb::handle value) { terms.amend.triggers = nb::cast<bool>(value); }},
+    {"amend_triggers", [](InstrumentTerms& terms, nb::handle value,
+                          const char*) { terms.amend.triggers = nb::cast<bool>(value); }},
 };
 
 }  // namespace

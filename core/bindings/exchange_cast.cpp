@@ -6,14 +6,8 @@ namespace onetape {
 
 namespace {
 
-template <auto member, auto& names>
-constexpr auto word = [](OrderRequestPayload& request, nb::handle value) {
-    using Word = std::remove_reference_t<decltype(request.*member)>;
-    request.*member = named<Word>(value, names, "request");
-};
-
 template <std::uint8_t bit>
-constexpr auto flag = [](OrderRequestPayload& request, nb::handle value) {
+constexpr auto flag = [](OrderRequestPayload& request, nb::handle value, const char*) {
     if (nb::cast<bool>(value)) request.flags = static_cast<std::uint8_t>(request.flags | bit);
 };
 
@@ -28,16 +22,16 @@ constexpr KeywordField<OrderRequestPayload> request_fields[] = {
     {"trigger", plain<&OrderRequestPayload::trigger>},
     {"trigger_by", word<&OrderRequestPayload::trigger_by, trigger_names>},
     {"trigger_kind",
-     [](OrderRequestPayload& request, nb::handle value) {
-         request.flags = with_trigger_kind(
-             request.flags, named<TriggerKind>(value, trigger_kind_names, "trigger_kind"));
+     [](OrderRequestPayload& request, nb::handle value, const char* name) {
+         request.flags =
+             with_trigger_kind(request.flags, named<TriggerKind>(value, trigger_kind_names, name));
      }},
     {"expire", plain<&OrderRequestPayload::expire_ns>},
     {"post_only", flag<order_post_only>},
     {"reduce_only", flag<order_reduce_only>},
     {"position_side", word<&OrderRequestPayload::position_side, position_side_names>},
     {"robot", plain<&OrderRequestPayload::robot>},
-    {"hidden", [](OrderRequestPayload&, nb::handle) {}},  // see is_hidden
+    {"hidden", [](OrderRequestPayload&, nb::handle, const char*) {}},  // see is_hidden
 };
 
 }  // namespace

@@ -16,12 +16,12 @@ namespace onetape {
 template <class T>
 struct KeywordField {
     std::string_view name;
-    void (*read)(T& to, nb::handle value);
+    void (*read)(T& to, nb::handle value, const char* name);
 };
 
 // Reads a member as it is; money from a whole number of any size.
 template <auto member>
-constexpr auto plain = [](auto& to, nb::handle value) {
+constexpr auto plain = [](auto& to, nb::handle value, const char*) {
     using Value = std::remove_reference_t<decltype(to.*member)>;
     if constexpr (std::is_same_v<Value, Money>)
         to.*member = money_from_python(value);
@@ -29,9 +29,15 @@ constexpr auto plain = [](auto& to, nb::handle value) {
         to.*member = nb::cast<Value>(value);
 };
 
+// Reads a member that is an enumeration, by its names or as a number.
+template <auto member, auto& names>
+constexpr auto word = [](auto& to, nb::handle value, const char* name) {
+    to.*member = named<std::remove_reference_t<decltype(to.*member)>>(value, names, name);
+};
+
 // Reads a member from rows of Python, each a tuple.
 template <auto member, auto row>
-constexpr auto rows = [](auto& to, nb::handle value) {
+constexpr auto rows = [](auto& to, nb::handle value, const char*) {
     for (const nb::handle each : value) (to.*member).push_back(row(nb::cast<nb::tuple>(each)));
 };
 
@@ -45,7 +51,7 @@ void read_keywords(T& to, const nb::kwargs& kwargs, const KeywordField<T> (&tabl
                                          [&](const auto& each) { return each.name == name; });
         if (field == std::end(table))
             throw nb::type_error((std::string(type) + " has no field " + name).c_str());
-        field->read(to, value);
+        field->read(to, value, name.c_str());
     }
 }
 
