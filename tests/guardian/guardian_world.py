@@ -251,8 +251,6 @@ class GuardianWorld(World):
 
     def run(self, seconds: float) -> GuardianWorld:
         self.begin_watch()
-        if self.crashes:
-            self.at(self.now + 40 * SECOND, self.crash_guardian, 40)
         super().run(seconds)
         self.end_guardian()
         return self
@@ -260,6 +258,8 @@ class GuardianWorld(World):
     def begin_watch(self) -> None:
         self.begin_guardian()
         self.at(self.now + TICK, self.tick_guardian)
+        if self.crashes:
+            self.at(self.now + 40 * SECOND, self.crash_guardian, 40)
 
     # --- lives ------------------------------------------------------------------------------------
 

@@ -68,9 +68,6 @@ class Venue(World):
         self.is_dead = False
         super().rise()
 
-    def watch(self) -> None:
-        """Nobody does."""
-
     def catch_up(self, now: int, *, sees_all: bool = True) -> None:
         """Brings it to a moment; sees_all: else only where something is due."""
         next_event = self.events[0][0] if self.events else 2**62
@@ -140,11 +137,6 @@ class GuardedVenue(Venue, PastWorld):
 
     rise = PastWorld.rise
 
-    def watch(self) -> None:
-        self.begin_watch()
-        if self.crashes:
-            self.at(self.now + 40 * SECOND, self.crash_guardian, 40)
-
     def be_quiet(self) -> None:
         super().be_quiet()
         while self.wrong or self.late:  # each has its bound
@@ -181,7 +173,8 @@ class House:
             kind = GuardedVenue if guarded else Venue
             venue = kind(name, 5 * (seed * 3 + number), kinds[number], Faults.none(), place)
             venue.crashes = crashes
-            venue.watch()
+            if isinstance(venue, GuardedVenue):
+                venue.begin_watch()
             gateway_journal(self.path, name).symlink_to(gateway_journal(venue.home.path, "main"))
             self.venues[name] = venue
             venue.connect()

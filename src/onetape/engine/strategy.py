@@ -487,10 +487,10 @@ class Strategy:
         if self._desk is None:
             from onetape.engine.execution_desk import ExecutionDesk
 
-            self._desk = ExecutionDesk(self._host, Strategy, self._withdrawals_desk(), self.set_target, self._location)
+            self._desk = ExecutionDesk(self._host, Strategy, self._own_withdrawals(), self.set_target, self._location)
         return self._desk
 
-    def _withdrawals_desk(self) -> Withdrawals:
+    def _own_withdrawals(self) -> Withdrawals:
         if self._withdrawals is None:
             from onetape.engine.withdrawals import Withdrawals
 
@@ -559,14 +559,14 @@ class Strategy:
         if attached != [None, None]:
             raise ValueError("stop_loss and take_profit are attached to an entry, not to a trailing stop")
         if self._trailing is None:
-            self._trailing = TrailingStops(self._host, Strategy, self._withdrawals_desk(), self._location)
+            self._trailing = TrailingStops(self._host, Strategy, self._own_withdrawals(), self._location)
         return self._trailing.begin(StopTerms(*terms), trail, once, signal)
 
     def _protections_desk(self) -> Protections:
         if self._protections is None:
             from onetape.engine.protection import Protections
 
-            self._protections = Protections(self._host, Strategy, self._withdrawals_desk(), self._location)
+            self._protections = Protections(self._host, Strategy, self._own_withdrawals(), self._location)
         return self._protections
 
     def close(self, symbol: str) -> _core.Order | None:

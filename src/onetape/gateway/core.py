@@ -131,7 +131,7 @@ class GatewayCore:
 
     def reset(self) -> None:
         """Forgets all but what its budget of orders has counted: `open` reads it from the journal."""
-        self._outs: list[Out] = []
+        self._outs: list[Out] = []  # the manager's, too, once there is one
         self._references: dict[str, int] = {}
         self.reference_prices = ReferencePrices(self._references)
         self._apart = 0  # the venue's time less the steady clock, when it was noted last; 0: never
