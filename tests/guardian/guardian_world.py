@@ -57,7 +57,8 @@ ACCOUNT: Final = "main"
 TICK: Final = 50 * MS
 TIMEOUT: Final = 4 * SECOND  # of a command, in which it is sent again and again
 # The venue is asked for what it holds every five seconds and believed the second time; a listing may be lost, a cancel
-# for five seconds more, and the question what became of it for two.
+# for five seconds more, and the question what became of it for two. Past a dead gateway both are asked each second or
+# two, and a stop on its tape that no listing has had takes room for ten.
 BOUND: Final = 25 * SECOND
 TIGHT: Final = GuardianSettings(
     Rules(

@@ -369,3 +369,90 @@ def test_a_position_that_is_filled_on_while_its_ladder_is_replaced_is_protected_
     for _ in range(50):
         assert len(venue.run(0.1).rests) <= 10
     assert venue.covered(symbol) == 100 and len(venue.rests) == 5
+
+
+def bound_to_ten() -> Venue:
+    """A symbol has ten orders with a trigger, and nothing is held yet."""
+    venue = Venue(Rules())
+    venue.core = GuardianCore(
+        GuardianSettings(Rules()), epoch="2", watched={ACCOUNT}, bounds={ACCOUNT: TriggerBounds(symbol=10)}
+    )
+    venue.core.instrument(ACCOUNT, LISTED[0])
+    return venue
+
+
+def adopt(venue: Venue, name: str, size: int, *, rests: bool) -> None:
+    """The gateway's tape has a stop that works. rests: the venue has it, too."""
+    row = StopRow(name, name, LISTED[0].symbol, BOTH, Side.SELL, START * 95 // 100, size, OrderState.ACCEPTED)
+    venue.core.stop(ACCOUNT, row, venue.now)
+    if rests:
+        venue.rests[name] = row
+
+
+def test_stops_that_only_the_tape_of_a_dead_gateway_has_take_no_room():
+    """An earlier life has canceled nine past that gateway: no tape says so, and no listing has had them in this one."""
+    venue, symbol = bound_to_ten(), LISTED[0].symbol
+    adopt(venue, "whole", 1000, rests=True)
+    for n in range(9):
+        adopt(venue, f"e{n}", 100, rests=False)
+    venue.hold(symbol, 1000)
+    venue.core.caught_up(ACCOUNT, venue.now)
+    venue.core.gateway_dead(ACCOUNT)
+    venue.run(1)
+    venue.hold(symbol, 500)
+    assert venue.run(5).covered(symbol) == 1000  # one that listings lack may come yet
+    assert venue.run(10).covered(symbol) == 500 and len(venue.rests) == 5
+    assert "whole" not in venue.rests and venue.cut[-1] == "all ladders are whole"
+
+
+def test_stops_that_only_the_tape_of_a_dead_gateway_has_keep_no_local_stop_from_closing():
+    """They were canceled, and the market is past where others could rest."""
+    venue, symbol = bound_to_ten(), LISTED[0].symbol
+    adopt(venue, "e0", 1000, rests=False)
+    venue.hold(symbol, 1000)
+    venue.core.caught_up(ACCOUNT, venue.now)
+    venue.core.gateway_dead(ACCOUNT)
+    venue.core.guards[ACCOUNT, symbol, BOTH].stops.retry_at = 10**18  # nothing is placed
+    venue.prices[symbol] = START * 9425 // 10000
+    assert venue.run(5).held[symbol] == 1000
+    assert venue.run(10).held[symbol] == 600
+
+
+def test_a_stop_that_a_listing_has_late_counts_from_then_on():
+    venue, symbol = bound_to_ten(), LISTED[0].symbol
+    adopt(venue, "e0", 1000, rests=False)
+    venue.hold(symbol, 1000)
+    venue.core.caught_up(ACCOUNT, venue.now)
+    venue.core.gateway_dead(ACCOUNT)
+    guard = venue.core.guards[ACCOUNT, symbol, BOTH]
+    guard.stops.retry_at = 10**18
+    venue.run(15)
+    assert not guard.is_protected and guard.orders == guard.working_size == 0
+    adopt(venue, "e0", 1000, rests=True)
+    venue.run(5)
+    assert guard.is_protected and (guard.orders, guard.working_size) == (1, 1000)
+
+
+def test_a_stop_that_no_listing_has_had_counts_while_its_gateway_lives():
+    """The gateway says what becomes of it."""
+    venue, symbol = bound_to_ten(), LISTED[0].symbol
+    adopt(venue, "e0", 1000, rests=False)
+    venue.hold(symbol, 1000)
+    venue.core.caught_up(ACCOUNT, venue.now)
+    guard = venue.core.guards[ACCOUNT, symbol, BOTH]
+    guard.stops.retry_at = 10**18
+    venue.run(70)
+    assert (guard.orders, guard.working_size) == (1, 1000)
+
+
+def test_orders_of_robots_that_the_venue_no_longer_lists_take_no_room_past_a_dead_gateway():
+    venue, symbol = bound_to_ten(), LISTED[0].symbol
+    venue.core.others(ACCOUNT, {symbol: 10})
+    venue.core.caught_up(ACCOUNT, venue.now)
+    venue.hold(symbol, 1000)
+    assert venue.run(5).covered(symbol) == 0
+    venue.core.gateway_dead(ACCOUNT)
+    assert venue.run(5).covered(symbol) == 1000 and len(venue.rests) == 5
+    venue.core.gateway_back(ACCOUNT)
+    venue.run(0.1)
+    assert venue.cut[-1].startswith("1 position has 10 orders with a trigger, robots have 10 of them: 1 stops each")

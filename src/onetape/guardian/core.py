@@ -52,7 +52,6 @@ __all__ = ["GuardianCore"]
 LOST_AFTER: Final = 2 * SECOND  # without protection, that is an alert
 ANSWER_WITHIN: Final = 5 * SECOND  # a placement that is not whole by then has failed
 VERIFY_EVERY: Final = 100 * MS
-MISSING_AFTER: Final = 3 * SECOND  # a stop that was verified and that listings have no more
 STUCK_AFTER: Final = 5 * SECOND  # a stop that has fired, and of which nothing is filled
 BACKOFF: Final = 250 * MS  # after a placement that failed, doubled up to
 BACKOFF_MAX: Final = 5 * SECOND
@@ -192,7 +191,8 @@ class GuardianCore:
             guard.adopt(len(self.settings.of(guard.instrument.symbol).distances) if is_bound else 0)
         self._slots.changed(account)
         self._read(account, "", now)
-        self._look_at(account, now)
+        for guard in self._of(account):
+            self._look(guard, now)
 
     def gateway_gone(self, account: str) -> None:
         """Its journal has another beginning, or cannot be read."""
@@ -209,6 +209,7 @@ class GuardianCore:
 
     def gateway_back(self, account: str) -> None:
         self._alone.discard(account)
+        self._slots.gateway_back(account)
         for guard in self._of(account):
             guard.repeat_cancels()
 
@@ -240,10 +241,12 @@ class GuardianCore:
 
     def stops_read(self, account: str, symbol: str, names: Collection[str], queried_at: int, now: int) -> None:
         """The venue's listing of the stops of a symbol. names: their client ids."""
-        for guard in self._of(account):
-            if guard.instrument.symbol == symbol:
-                guard.listed(names, queried_at, now, missing_after=MISSING_AFTER)
-                self._look(guard, now)
+        guards = [each for each in self._of(account) if each.instrument.symbol == symbol]
+        if is_alone := account in self._alone:
+            self._slots.listed(account, symbol, names, guards)
+        for guard in guards:
+            guard.listed(names, queried_at, now, is_alone=is_alone)
+            self._look(guard, now)
 
     def positions_read(self, account: str, rows: Iterable[PositionReport], queried_at: int, now: int) -> None:
         """The venue's listing of all positions; what is not in it is flat."""
@@ -306,10 +309,6 @@ class GuardianCore:
         self._look_at_loss(now)
 
     # --- decisions --------------------------------------------------------------------------------
-
-    def _look_at(self, account: str, now: int) -> None:
-        for guard in self._of(account):
-            self._look(guard, now)
 
     def _look(self, guard: PositionGuard, now: int) -> None:
         if guard.account not in self._ready:

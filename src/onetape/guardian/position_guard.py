@@ -16,6 +16,7 @@ from onetape.model.enums import Kind, OrderState, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.options.guardian_rules import Rules
+from onetape.orders.queries import ABSENT_AFTER
 from onetape.orders.reports import PositionReport
 from onetape.risk.halt_decisions import Unrealized
 from onetape.risk.stop_ladder import LevelShares, Rung, distance_of, drawn_in, levels_of, protectable
@@ -27,6 +28,7 @@ _UNANSWERED: Final = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED})
 REPEAT: Final = SECOND  # a cancel that did nothing, doubled up to
 REPEAT_MAX: Final = 16 * SECOND
 COVERED: Final = Fraction(95, 100)  # from here on a position is protected
+MISSING_AFTER: Final = 3 * SECOND  # a stop that was verified and that listings have no more
 ADOPT_WITHIN: Final = 2 * SECOND  # the venue says by then which of the stops it still has
 
 
@@ -97,7 +99,7 @@ class PositionGuard:
         self.stops, self.targets = LadderState(is_target=False), LadderState(is_target=True)
         self.rows: dict[str, StopRow] = {}  # of both
         self.verified: dict[str, int] = {}  # when a listing had it last
-        self.missing: dict[str, int] = {}  # since when listings have it no more
+        self.missing: dict[str, int] = {}  # since when listings do not have it
         self.is_missing: set[str] = set()  # for so long that it does not count, or fired and stuck since
         self._canceled: dict[str, tuple[StopRow, int]] = {}  # by other hands, since when; nothing was said of it
         self._is_canceled = False  # that was said, and what stands has not been whole since
@@ -377,16 +379,17 @@ class PositionGuard:
             self.stops.floors = dict(enumerate(sorted(triggers, reverse=self.qty > 0)))
         self.stops.unread_until = self.targets.unread_until = self.changed_at + ADOPT_WITHIN
 
-    def listed(self, names: Collection[str], queried_at: int, now: int, *, missing_after: int) -> None:
-        """The venue's listing of stops that wait for their trigger."""
+    def listed(self, names: Collection[str], queried_at: int, now: int, *, is_alone: bool) -> None:
+        """Takes in the venue's listing of stops that wait for their trigger. is_alone: the gateway is dead, and does
+        not say what has become of a stop that no listing has had."""
         for name, row in self.rows.items():
             if name in names and not row.has_fired:
                 self.verified[name] = queried_at
                 self.missing.pop(name, None)
                 self.is_missing.discard(name)
-            elif name in self.verified and not row.has_fired and queried_at > self.verified[name]:
-                since = self.missing.setdefault(name, now)
-                if now - since >= missing_after:
+            elif not row.has_fired and queried_at > self.verified.get(name, 0) and (is_alone or name in self.verified):
+                after = MISSING_AFTER if name in self.verified else ABSENT_AFTER
+                if now - self.missing.setdefault(name, now) >= after:
                     self.is_missing.add(name)
         for ladder in (self.stops, self.targets):  # the gateway's journal may be a moment behind its answer
             if ladder.placement is not None:
@@ -426,7 +429,9 @@ class PositionGuard:
         return placement.acknowledged_at > 0
 
     def unread(self, of: LadderState) -> list[StopRow]:
-        return [row for row in self.working(of) if row.client_id not in self.verified and not row.has_fired]
+        """Returns orders of a ladder that a listing may have yet, and none has had."""
+        names = self.verified.keys() | self.is_missing
+        return [row for row in self.working(of) if row.client_id not in names and not row.has_fired]
 
     def counts(self, row: StopRow) -> bool:
         """The venue has it, and nobody wants its end."""
@@ -515,7 +520,7 @@ class PositionGuard:
             else len(each.rungs)
             for each in placements
         )
-        return coming + sum(not row.has_fired for row in self.rows.values())
+        return coming + sum(not row.has_fired and row.client_id not in self.is_missing for row in self.rows.values())
 
     @property
     def is_placing(self) -> bool:

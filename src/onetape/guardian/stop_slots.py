@@ -102,6 +102,7 @@ class SharedSlots:
     def __init__(self, settings: GuardianSettings, bounds: Mapping[str, TriggerBounds]) -> None:
         self._settings, self._bounds = settings, dict(bounds)
         self._others: dict[str, Mapping[str, int]] = {}  # by account and symbol; orders that are not the guardian's
+        self._listed: dict[tuple[str, str], int] = {}  # of them, at most: by the venue, where the gateway is dead
         self._shared: dict[tuple[str, str], Slots] = {}  # by account and symbol, "" its own; as of the last tick
         self._now: dict[str, dict[str, Slots]] = {}  # with what was placed since; not there: positions have changed
 
@@ -111,6 +112,21 @@ class SharedSlots:
     def others(self, account: str, counts: Mapping[str, int]) -> None:
         self._others[account] = counts
         self.changed(account)
+
+    def listed(self, account: str, symbol: str, names: Collection[str], guards: Collection[PositionGuard]) -> None:
+        """Takes in which orders of a symbol the venue lists: a dead gateway does not say which of those on its tape
+        have ended. guards: of the symbol's positions."""
+        self._listed[account, symbol] = len(set(names).difference(*(each.rows for each in guards)))
+        self.changed(account)
+
+    def gateway_back(self, account: str) -> None:
+        self._listed = {of: count for of, count in self._listed.items() if of[0] != account}
+        self.changed(account)
+
+    def _others_of(self, account: str) -> dict[str, int]:
+        """Returns by symbol how many orders with a trigger are not the guardian's."""
+        counts = self._others.get(account, {})
+        return {symbol: min(count, self._listed.get((account, symbol), count)) for symbol, count in counts.items()}
 
     def changed(self, account: str) -> None:
         self._now.pop(account, None)
@@ -136,7 +152,7 @@ class SharedSlots:
     def _now_of(self, account: str, symbol: str, guards: Collection[PositionGuard]) -> Slots:
         now = self._now.setdefault(account, {})
         if symbol not in now:
-            had, others = self._shared.get((account, symbol), Slots()).has_targets, self._others.get(account, {})
+            had, others = self._shared.get((account, symbol), Slots()).has_targets, self._others_of(account)
             most, count = self._most(account, symbol), others.get(symbol, 0) if symbol else sum(others.values())
             of = [each for each in guards if symbol in ("", each.instrument.symbol)]
             now[symbol] = (
