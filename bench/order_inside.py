@@ -153,7 +153,7 @@ class Inside:
             request = Request(self.other, RequestKind.PLACE, number, spec)
             order = self.manager.submit(f"T{number}", request, time.time_ns())
             order.pending.clear()
-            order.life.on_event(OrderEvent.ACCEPT)
+            order.take(OrderEvent.ACCEPT)
         self.core.carry_out()
         self.sent.clear()
 

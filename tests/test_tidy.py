@@ -270,7 +270,8 @@ def test_the_state_machine_of_an_order_is_fed_in_one_place():
 def test_an_order_changes_by_what_stands_on_the_journal_alone():
     """A fact of an order that is set elsewhere is not there after a restart, nor for those who read the journal."""
     homes = {SOURCE / "orders" / f"{module}.py" for module in ("order", "managed", "account_orders")}
-    readers = {SOURCE / "projections" / "orders.py", SOURCE / "recorder" / "projection.py"}  # replies, orders seen
+    read = {"projections/orders.py", "recorder/projection.py", "recorder/kept.py"}  # replies, orders seen, rows
+    readers = {SOURCE / each for each in read}
     rooms = ("orders", "accounts", "projections", "gateway", "guardian", "control", "recorder")
     paths = [path for path in OURS if path.relative_to(SOURCE).parts[0] in rooms and path not in homes | readers]
     facts = "code|price|reason|venue_id|spent|is_held|is_canceling|is_taken_off|reissue_open|amend_to|conditional"

@@ -214,12 +214,6 @@ void bind_engine(nb::module_& m) {
         nb::sig("def depth_conflation(reader: JournalReader, frames_max: int) -> "
                 "dict[int, dict[str, int]]"));
 
-    m.def("install_order_machine", [](nb::bytes matrix) {
-        if (!OrderMachine::install(
-                {reinterpret_cast<const std::uint8_t*>(matrix.c_str()), matrix.size()}))
-            throw nb::value_error("the order machine's table has the wrong size");
-    });
-    m.def("order_machine_installed", &OrderMachine::installed);
     m.def("compiled_services", &compiled_services,
           "Name and address of each service that a compiled strategy may call.");
     nb::enum_<RunOutcome>(m, "RunOutcome")

@@ -1,13 +1,9 @@
 #pragma once
-// One order as the robot sees it, and the state machine that moves it. Which state follows which
-// is decided in onetape/orders/machine.py, where each pair is listed and a slow model checks it;
-// the core gets that table as bytes.
+// One order as the robot sees it.
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <memory>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,86 +11,28 @@
 #include "base/money.hpp"
 #include "exchange/attachment.hpp"
 #include "journal/events.hpp"
+#include "orders/order_life.hpp"
 
 namespace onetape {
 
 struct Instrument;
 
-// What can happen to an order: the columns of the table, from 1 (OrderEvent of the model).
-enum class OrderAct : std::uint8_t {
-    submit = 1,
-    deny,
-    cancel_request,
-    amend_request,
-    accept,
-    reject,
-    trigger,
-    fill_partial,
-    fill_full,
-    fill_excess,
-    cancel_ack,
-    cancel_reject,
-    amend_ack,
-    amend_reject,
-    expire,
-    venue_cancel,
-    reply_lost,
-    missing,
-    found_working,
-    found_absent,
-    duplicate,
-};
-inline constexpr std::size_t order_act_columns = 22;
-inline constexpr std::size_t order_state_rows = 14;
-
-// Cells that are not a state.
-enum class OrderCell : std::uint8_t {
-    same = 0,
-    open = 0xf0,
-    gone = 0xf1,
-    late = 0xf2,
-    refused = 0xf3,
-    impossible = 0xff,
-};
-
-struct Order;
-
-class OrderMachine {
- public:
-    // rows by OrderState, columns by OrderAct; row 0 and column 0 are unused.
-    static bool install(std::span<const std::uint8_t> matrix) noexcept;
-    [[nodiscard]] static bool installed() noexcept { return installed_; }
-    // Moves the order; answers what the table said (a state's id is not an OrderCell: `same`
-    // stands for all of them).
-    static OrderCell take(Order& order, OrderAct act) noexcept;
-    // Whether a request would be taken now, without making it.
-    [[nodiscard]] static bool allows(const Order& order, OrderAct act) noexcept;
-
- private:
-    static std::array<std::uint8_t, order_state_rows * order_act_columns> matrix_;
-    static bool installed_;
-};
-
-struct Order {
+struct Order : OrderLife {
     std::uint64_t id = 0;
     std::uint64_t venue_id = 0;
     const Instrument* instrument = nullptr;
-    std::int64_t price = 0, trigger = 0, size = 0, filled = 0;
-    std::int64_t amend_size = 0;  // of the amendment under way, 0: none
+    std::int64_t price = 0, trigger = 0;
     std::int64_t created = 0, expire_ns = 0;
     Int128 cost = 0;         // sum of price * size over its fills
     std::uint16_t code = 0;  // why the last word about it was a refusal or an end, 0: it was none
     bool reason_noted = false;    // `reason` belongs to the word that comes next
     bool change_refused = false;  // `code` is of a cancel or an amendment
-    OrderState state = OrderState::initialized;
     Side side = Side::none;
     OrderType type = OrderType::limit;
     TimeInForce tif = TimeInForce::gtc;
     TriggerBy trigger_by = TriggerBy::none;
     PositionSide position_side = PositionSide::both;
     std::uint8_t flags = 0;
-    // What the state alone cannot hold (see the model's theory of operation).
-    bool accepted = false, was_triggered = false, cancel_open = false, update_open = false;
     std::int64_t reserve_price = 0;  // what its funds were reserved at
     std::array<char, 33> tag{};
     std::string reason;
@@ -115,7 +53,6 @@ struct Order {
     }
 
     [[nodiscard]] std::int64_t remaining() const noexcept { return size - filled; }
-    [[nodiscard]] bool closed() const noexcept { return is_closed(state); }
 };
 
 using OrderRef = std::shared_ptr<Order>;

@@ -469,7 +469,8 @@ class TradingLoop final {
     void thin_samples();
     [[nodiscard]] std::vector<OrderRef> judge_batch();
     bool tell_denied(const std::vector<OrderRef>& denied);
-    void move(Order& order, OrderAct act);
+    void move(Order& order, OrderAct act, std::int64_t size = 0);
+    void note_cell(OrderCell cell) noexcept;
     void close_order(const OrderRef& order);
     template <class Change>
     void with_reserves_anew(const Instrument& instrument, const Change& change);

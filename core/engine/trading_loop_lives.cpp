@@ -79,14 +79,12 @@ void TradingLoop::take_over(Instrument& instrument, const OrderRequestPayload& r
             move(*order, OrderAct::submit);
             return;
         case RequestKind::cancel:
-            if (order && OrderMachine::allows(*order, OrderAct::cancel_request))
+            if (order && order_machine::sends(*order, OrderAct::cancel_request))
                 move(*order, OrderAct::cancel_request);
             return;
         case RequestKind::amend:
-            if (order && OrderMachine::allows(*order, OrderAct::amend_request)) {
-                order->amend_size = request.size;
-                move(*order, OrderAct::amend_request);
-            }
+            if (order && order_machine::sends(*order, OrderAct::amend_request))
+                move(*order, OrderAct::amend_request, request.size);
             return;
     }
 }

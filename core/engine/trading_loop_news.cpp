@@ -132,8 +132,11 @@ bool TradingLoop::tell_forced(const Instrument& instrument, const FillPayload& f
     return robot_->on_health(words.tag, instrument.symbol, state) && after_callback();
 }
 
-void TradingLoop::move(Order& order, OrderAct act) {
-    const OrderCell cell = OrderMachine::take(order, act);
+void TradingLoop::move(Order& order, OrderAct act, std::int64_t size) {
+    note_cell(order_machine::take(order, act, size));
+}
+
+void TradingLoop::note_cell(OrderCell cell) noexcept {
     if (cell == OrderCell::impossible) ++counters_.impossible;
     if (cell == OrderCell::late) ++counters_.late;
 }
@@ -230,15 +233,11 @@ bool TradingLoop::deliver(Instrument& instrument, const OrderEventPayload& news)
 void TradingLoop::fill_order(const OrderRef& order, const FillPayload& fill) {
     const std::int64_t price = unreserve(*order);
     order->drop_code();
-    order->filled += fill.size;
+    const OrderCell cell = order_machine::fill(*order, fill.size);
     reserve(*order, price);
     order->cost += static_cast<Int128>(fill.price) * fill.size;
     if (fill.venue_id != 0) order->venue_id = fill.venue_id;
-    const std::int64_t bound =
-        order->update_open ? std::max(order->size, order->amend_size) : order->size;
-    move(*order, order->filled < bound    ? OrderAct::fill_partial
-                 : order->filled == bound ? OrderAct::fill_full
-                                          : OrderAct::fill_excess);
+    note_cell(cell);
     follow_entry(*order);
     if (order->closed()) close_order(order);
 }

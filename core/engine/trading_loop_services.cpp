@@ -333,7 +333,7 @@ Account TradingLoop::account_after(const Order& but, bool everything) const {
         const std::int64_t price = on.touch(order->side);
         const bool takes =
             order->type == OrderType::market || within(order->side, price, order->price);
-        const bool stands = order->trigger != 0 && !order->was_triggered;
+        const bool stands = order->trigger != 0 && !order->triggered;
         if (order.get() == &but || price == 0 || stands || !takes || order->cancel_open ||
             (order->flags & order_post_only) != 0 || find_in(unfunded_, id) != nullptr)
             continue;
@@ -430,7 +430,7 @@ bool TradingLoop::owns(const Order& order) const noexcept {
 
 bool TradingLoop::cancel(const OrderRef& order) {
     if (!owns(*order)) return false;
-    if (!OrderMachine::allows(*order, OrderAct::cancel_request)) return false;
+    if (!order_machine::sends(*order, OrderAct::cancel_request)) return false;
     const Instrument& instrument = *order->instrument;
     const OrderRequestPayload request = request_of(*order, RequestKind::cancel);
     move(*order, OrderAct::cancel_request);
@@ -440,7 +440,7 @@ bool TradingLoop::cancel(const OrderRef& order) {
 
 bool TradingLoop::amend(const OrderRef& order, std::int64_t price, std::int64_t size) {
     if (!owns(*order)) return false;
-    if (!OrderMachine::allows(*order, OrderAct::amend_request)) return false;
+    if (!order_machine::sends(*order, OrderAct::amend_request)) return false;
     if (!trading_) {
         order->code = error::trading_stopped;
         return false;
@@ -461,8 +461,7 @@ bool TradingLoop::amend(const OrderRef& order, std::int64_t price, std::int64_t 
         order->code = code;
         return false;
     }
-    order->amend_size = request.size;
-    move(*order, OrderAct::amend_request);
+    move(*order, OrderAct::amend_request, request.size);
     act(instrument, request);
     return true;
 }

@@ -16,13 +16,6 @@
 
 namespace onetape::test {
 
-inline void install_machine() {
-    static constexpr std::uint8_t matrix[] = {
-#include "order_matrix.inc"
-    };
-    REQUIRE(OrderMachine::install(matrix));
-}
-
 struct Folder {
     std::filesystem::path path;
     Folder() {
@@ -228,7 +221,6 @@ struct World {
         : options(chosen),
           venue(std::make_shared<RecordedVenue>(RecordedVenueOptions{
               options.latency, options.exchange, options.account, options.fee_volume})) {
-        install_machine();
         options.report_currency = 1;
         std::shared_ptr<ExchangePort> exchange = venue;
         if (script != nullptr) exchange = std::make_shared<ReportScript>(*script);

@@ -183,6 +183,6 @@ class Venue:
             assert there + inside + left <= order.spec.size_int, order
             assert sum(bool(self.orders[n].left) for n in names) <= 1, order
             if is_settled:
-                assert there + inside == order.life.filled, order
-                assert left == order.life.remaining, order
+                assert there + inside == order.filled, order
+                assert left == order.remaining, order
         assert set(self.orders) <= set(manager.orders)

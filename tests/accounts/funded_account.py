@@ -22,7 +22,8 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.gate import Gate
 from onetape.orders.halts import Halts
-from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request
+from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request
+from onetape.orders.order import Order
 from onetape.orders.reports import BalanceReport, FillReport, OrderStatusReport
 from onetape.orders.trading_state import Limits
 from onetape.tape.journal import JournalWriter
@@ -153,7 +154,7 @@ class Funded(AbstractContextManager):
 
     # --- what robots ask for ----------------------------------------------------------------------
 
-    def ask(self, robot: int, side: Side, coin: str, size: float, *, cause: int = 0, **terms) -> Managed:
+    def ask(self, robot: int, side: Side, coin: str, size: float, *, cause: int = 0, **terms) -> Order:
         """As a gateway takes a request."""
         terms.setdefault("type", OrderType.LIMIT if "price_int" in terms else OrderType.MARKET)
         spec = OrderSpec(symbol=self.symbols[coin], side=side, size_int=self.size(coin, size), **terms)
@@ -214,7 +215,7 @@ class Funded(AbstractContextManager):
             self.crossing.tick(self.now)
         self.write()
 
-    def fill(self, order: Managed, size: float, ticks: int = 0) -> None:
+    def fill(self, order: Order, size: float, ticks: int = 0) -> None:
         spec = order.spec
         coin = next(c for c, symbol in self.symbols.items() if symbol == spec.symbol)
         self.now += MS
@@ -235,7 +236,7 @@ class Funded(AbstractContextManager):
         self.manager.hear([reported], self.now)
         self.write()
 
-    def ended(self, order: Managed, news: OrderNews = OrderNews.CANCELED) -> None:
+    def ended(self, order: Order, news: OrderNews = OrderNews.CANCELED) -> None:
         """By the venue's word, with what is filled until then."""
         reported = OrderStatusReport(
             order.spec.symbol,
@@ -244,13 +245,13 @@ class Funded(AbstractContextManager):
             STATES[news],
             self.now,
             news=news,
-            filled=order.life.filled,
-            size=order.life.size,
+            filled=order.filled,
+            size=order.size,
         )
         self.manager.hear([reported], self.now)
         self.write()
 
-    def news(self, order: Managed) -> tuple[OrderNews, int, str]:
+    def news(self, order: Order) -> tuple[OrderNews, int, str]:
         """The last that was said of it."""
         return next(words[1:] for words in reversed(self.said) if words[0] == order.client_id)
 

@@ -74,7 +74,7 @@ class Account:
         """As the gate says."""
         if self.refusal is not None:
             return self.refusal
-        met = self.manager.account.working.meets(order.spec)
+        met = self.manager.account.meets(order.spec)
         return Refusal.of(SelfTrade, "as the gate says") if met else None
 
     def restart(self) -> None:
@@ -124,7 +124,7 @@ class Account:
         matches = self.crossing.matches(robot, found) if self.crossing else []
         if matches:
             order = self.crossing.hold(name, request, matches, self.now)
-        elif self.crosses and self.manager.account.working.meets(found):
+        elif self.crosses and self.manager.account.meets(found):
             return Refusal.of(SelfTrade, "as the gate says")
         else:
             order = self.manager.submit(name, request, self.now)
@@ -145,7 +145,7 @@ class Account:
                         self.intend(out)
                     case NewsOut():
                         o = out.order
-                        heard = NewsFrame(o.order_id, 0, o.price, o.life.size, 0, out.news, o.robot, out.is_local)
+                        heard = NewsFrame(o.order_id, 0, o.price, o.size, 0, out.news, o.robot, out.is_local)
                         self.tape.append(("news", (o.client_id, heard)))
                         self.reductions.order(o)
                     case FillOut():
@@ -194,12 +194,7 @@ class Account:
     def canceled(self, call) -> OrderStatusReport:
         order = self.manager.orders[call.subject.client_id]
         return OrderStatusReport(
-            PERP,
-            call.subject.client_id,
-            "",
-            OrderState.CANCELED,
-            self.now,
-            filled=order.life.filled - order.filled_outside,
+            PERP, call.subject.client_id, "", OrderState.CANCELED, self.now, filled=order.filled - order.filled_outside
         )
 
     def fill(self, order, size: int, price: int = 600_000) -> None:

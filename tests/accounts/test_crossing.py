@@ -204,7 +204,7 @@ def session(seed: int) -> tuple[int, int]:
             account.ask(robot, side, rng.randint(1, 20), price)
         elif what < 0.75 and account.manager.open:
             order = rng.choice(list(account.manager.open.values()))
-            if not order.is_held and order.life.accepted and order.worst_left:
+            if not order.is_held and order.accepted and order.worst_left:
                 account.fill(order, rng.randint(1, order.worst_left))
         elif what < 0.8:
             account.write()

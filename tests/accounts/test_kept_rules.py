@@ -128,7 +128,7 @@ def test_each_word_of_the_venue_explains_one_of_ours(world):
 def test_an_order_whose_placing_is_unanswered_is_not_taken_off():
     account = Account(crosses=True)
     waiting = account.ask(A, BUY, 10, 599_990)
-    waiting.life.on_fill("1", 4)
+    waiting.take_fill(1, waiting.price, 4)
     taking = account.ask(B, SELL, 4, 0)
     assert waiting.pending
     assert isinstance(taking, Refusal)  # at the venue it would be a trade with oneself

@@ -14,16 +14,17 @@ from onetape.accounts.locks import Locks
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.backing import Spending
-from onetape.orders.machine import OrderLife
-from onetape.orders.managed import Managed
+from onetape.orders.order import Order
 
 A = 2
 BUY, SELL = Side.BUY, Side.SELL
 
 
-def order_of(symbol: str, side: Side, size: int, price: int, name: str = "o", **more: Any) -> Managed:
+def order_of(symbol: str, side: Side, size: int, price: int, name: str = "o", **more: Any) -> Order:
     spec = OrderSpec(symbol=symbol, side=side, size_int=size, price_int=price, **more)
-    return Managed(1, 1, spec, OrderLife(size, OrderState.ACCEPTED), 0, price, client_id=name)
+    order = Order(1, 1, spec, client_id=name)
+    order.state = OrderState.ACCEPTED
+    return order
 
 
 def locks(leverage: float = 1.0) -> Locks:
@@ -49,10 +50,10 @@ def test_an_order_holds_what_it_may_need(symbol, side, size, price, leverage, cu
     assert list(found.update(order, A)) == [currency]
     assert found.held(currency, A) == found.of(order, currency) == held
     assert list(found.update(order, A)) == []  # nothing new
-    order.life.filled = size // 2
+    order.filled = size // 2
     found.update(order, A)
     assert found.held(currency, A) == pytest.approx(held * (size - size // 2) / size)
-    order.life.state = OrderState.CANCELED
+    order.state = OrderState.CANCELED
     assert list(found.update(order, A)) == [currency]
     assert found.held(currency, A) == found.of(order, currency) == 0
 
@@ -106,7 +107,7 @@ def test_what_replaces_an_order_needs_the_difference(symbol, price, currency, mo
 
 def test_of_an_amendment_that_nobody_has_answered_the_dearer_price_counts():
     found, order = locks(), order_of(LINEAR, BUY, 1000, 1000)
-    order.life.update_open, order.life.size_wanted, order.amend_to = True, 2000, (1100, 2000)
+    order.update_open, order.size_wanted, order.amend_to = True, 2000, (1100, 2000)
     found.update(order, A)
     assert found.held("USDT", A) == 220 * UNIT + 11 * UNIT // 100
 
@@ -136,7 +137,7 @@ STEPS = st.lists(
 @given(STEPS, st.sampled_from([1.0, 3.0, 0.5]))
 def test_held_is_the_same_as_of_all_that_is_there_at_once(steps, leverage):
     found = locks(leverage)
-    orders: dict[int, Managed] = {}
+    orders: dict[int, Order] = {}
     positions: dict[str, tuple[int, int]] = {}
     for kind, number, symbol, side, size, price in steps:
         if kind == "position":
@@ -146,16 +147,16 @@ def test_held_is_the_same_as_of_all_that_is_there_at_once(steps, leverage):
             continue
         if kind == "open":
             if number in orders:
-                orders[number].life.state = OrderState.CANCELED
+                orders[number].state = OrderState.CANCELED
                 found.update(orders[number], A)
             orders[number] = order_of(symbol, side, size, price, str(number))
         order = orders.get(number)
         if order is None:
             continue
         if kind == "fill":
-            order.life.filled = min(order.life.filled + size, order.life.size)
+            order.filled = min(order.filled + size, order.size)
         if kind == "close":
-            order.life.state = OrderState.CANCELED
+            order.state = OrderState.CANCELED
         found.update(order, A)
     anew = locks(leverage)
     for symbol, row in positions.items():
@@ -167,10 +168,10 @@ def test_held_is_the_same_as_of_all_that_is_there_at_once(steps, leverage):
         for order in orders.values():
             if order.is_open:
                 before, alone = found.held(currency, A), found.of(order, currency)
-                order.life.state = OrderState.CANCELED
+                order.state = OrderState.CANCELED
                 found.update(order, A)
                 assert before - found.held(currency, A) == alone
-                order.life.state = OrderState.ACCEPTED
+                order.state = OrderState.ACCEPTED
                 found.update(order, A)
 
 

@@ -50,7 +50,7 @@ def test_what_is_left_of_the_one_that_waited_goes_back_to_the_venue(venue):
     second = str(parse_client_id(waiting.client_id)._replace(attempt=1))
     assert there(venue, waiting) == [(waiting.client_id, 10, OrderState.CANCELED), (second, 6, OrderState.ACCEPTED)]
     assert there(venue, taking) == []
-    assert (waiting.state, waiting.life.remaining) == (OrderState.PARTIALLY_FILLED, 6)
+    assert (waiting.state, waiting.remaining) == (OrderState.PARTIALLY_FILLED, 6)
     assert reports_of(venue, waiting) == ["accepted", "updated"]  # and never cancelled
     venue.fill(second, 6, BID)
     assert waiting.state is OrderState.FILLED
@@ -108,7 +108,7 @@ def test_a_robot_that_cancels_the_new_order_leaves_the_other_one_working(venue):
     venue.account.manager.cancel(taking, venue.account.now)
     venue.settle(2)
     assert taking.state is OrderState.CANCELED
-    assert (waiting.state, waiting.life.remaining) == (OrderState.ACCEPTED, 10)
+    assert (waiting.state, waiting.remaining) == (OrderState.ACCEPTED, 10)
     venue.check()
 
 
@@ -146,7 +146,7 @@ def test_two_that_wait_and_one_that_the_venue_fills_first(venue):
     venue.account.manager.calls = cancels[1:]  # of the second; the first is never answered
     venue.take()
     venue.settle(6)
-    assert taking.life.filled >= 5 and second.life.filled == 5
+    assert taking.filled >= 5 and second.filled == 5
     venue.check()
 
 
@@ -166,7 +166,7 @@ def test_what_is_in_the_way_for_now_is_waited_for(venue):
     venue.account.ask(B, SELL, 4, 0)
     venue.account.refusal = Refusal.of(VenueUnavailable, "being reconciled")
     venue.settle(20)
-    assert waiting.is_held and waiting.life.remaining == 6
+    assert waiting.is_held and waiting.remaining == 6
     venue.account.refusal = None
     venue.settle(1)
     assert [size for _, size, _ in there(venue, waiting)] == [10, 6]
@@ -183,7 +183,7 @@ def test_what_the_venue_does_not_take_again_is_cancelled(venue):
     venue.refuses = True
     venue.take()
     assert reports_of(venue, waiting) == ["accepted", "canceled"]
-    assert (waiting.state, waiting.life.filled) == (OrderState.CANCELED, 4)
+    assert (waiting.state, waiting.filled) == (OrderState.CANCELED, 4)
     venue.check()
 
 
@@ -194,7 +194,7 @@ def test_an_answer_that_is_lost_is_asked_for_by_the_new_id(venue):
     venue.settle(1)
     venue.loses = False
     venue.settle(20)
-    assert (waiting.state, waiting.life.remaining) == (OrderState.PARTIALLY_FILLED, 6)
+    assert (waiting.state, waiting.remaining) == (OrderState.PARTIALLY_FILLED, 6)
     assert sum(left > 0 for left in (venue.orders[n].left for n, *_ in there(venue, waiting))) == 1
     venue.check()
 
@@ -207,7 +207,7 @@ def test_late_words_about_the_order_before_mean_nothing(venue):
         PERP, waiting.client_id, "", OrderState.CANCELED, venue.account.now + 1, OrderNews.CANCELED, size=10, filled=0
     )
     venue.account.manager.hear([gone, gone._replace(news=None)], venue.account.now)
-    assert (waiting.state, waiting.life.remaining) == (OrderState.PARTIALLY_FILLED, 6)
+    assert (waiting.state, waiting.remaining) == (OrderState.PARTIALLY_FILLED, 6)
     venue.check()
 
 
@@ -240,7 +240,7 @@ def test_what_no_tape_of_ours_has_placed_again_is_the_same_order(venue):
     venue.settle(20)
     order = venue.account.manager.orders[waiting.client_id]
     assert manager is not venue.account.manager
-    assert (order.name, order.life.remaining) == (name, 6)
+    assert (order.name, order.remaining) == (name, 6)
     venue.check()
 
 
@@ -269,7 +269,7 @@ def test_a_gateway_may_die_between_every_two_steps(name):
         venue.check(is_settled=False)
         venue.settle()
         venue.check()
-        ended |= {(o.robot, o.state, o.life.filled) for o in venue.account.manager.orders.values()}
+        ended |= {(o.robot, o.state, o.filled) for o in venue.account.manager.orders.values()}
     assert len(ended) > 3  # they are not all alike
 
 

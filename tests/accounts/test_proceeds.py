@@ -273,7 +273,7 @@ def test_its_robot_may_cancel_it(account, both):
 
 def test_it_cannot_be_amended(account, both):
     _, purchase = both
-    account.manager.amend(purchase, account.now, price=0, size=purchase.life.size // 2)
+    account.manager.amend(purchase, account.now, price=0, size=purchase.size // 2)
     account.write()
     assert account.news(purchase)[0] is OrderNews.UPDATE_REJECTED
     assert purchase.is_held

@@ -162,7 +162,7 @@ def test_what_passes_a_stop_takes_off_its_own_sub_account_s_part_too(held, robot
         assert (by_hand is None) == (takes_off or (level == 1 and account.net * side.sign > 0))
         order = account.ask(robot, side, size)  # what works is held to the same
         gate.hold_to_stops(NOW)
-        assert (order.life.cancel_open or order.cancel_wanted) == (refusal is not None)
+        assert (order.cancel_open or order.cancel_wanted) == (refusal is not None)
     assert found == passes
 
 
@@ -304,9 +304,9 @@ class Venue:
                 self.flagged += found.spec.reduce_only
         elif what < 0.7 and account.manager.open:
             order = rng.choice(list(account.manager.open.values()))
-            size = order.life.size + rng.randint(-3, 3)
+            size = order.size + rng.randint(-3, 3)
             is_refused = account.reductions.amendment(order, size, knows=True) is not None
-            if size > order.life.filled and not is_refused:
+            if size > order.filled and not is_refused:
                 account.manager.amend(order, account.now, price=0, size=size)
         elif what < 0.75:
             account.write()

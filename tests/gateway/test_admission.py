@@ -21,7 +21,7 @@ from onetape.model.request_key import RequestKey
 from onetape.model.time import SECOND
 from onetape.orders.gate import Limits
 from onetape.orders.halts import HaltsRecord, halt_of
-from onetape.orders.managed import Managed
+from onetape.orders.order import Order
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.pre_trade.rules import RULES
 from onetape.orders.reports import AccountModeReport, BalanceReport
@@ -126,7 +126,7 @@ class Desk(Funded):
         order = self.random.choice(working)
         coin = next(c for c, symbol in self.symbols.items() if symbol == order.spec.symbol)
         if self.random.random() < 0.5:
-            self.fill(order, order.life.remaining / self.size(coin, 1))
+            self.fill(order, order.remaining / self.size(coin, 1))
         else:
             self.ended(order)
 
@@ -156,7 +156,7 @@ class Desk(Funded):
             **terms,
         )
 
-    def place(self, spec: OrderSpec) -> tuple[list, list, Managed]:
+    def place(self, spec: OrderSpec) -> tuple[list, list, Order]:
         """What a dry run says, which rules are kept when each is asked by itself, and the order."""
         life, rng = self.random.choice(self.robots), self.random
         base = life.base if rng.random() < 0.98 else EPOCH_MAX << 32

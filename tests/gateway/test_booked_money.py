@@ -153,13 +153,13 @@ def test_what_an_order_held_is_free_once_it_was_filled(life):
     life.money.order(order)
     held = life.money.locks.of(order, "USDT")
     assert held > 0
-    order.life.state, order.life.filled = OrderState.FILLED, order.life.size
+    order.state, order.filled = OrderState.FILLED, order.size
     life.money.wrote(FillOut(order, fill_of(LINEAR, "+1@100", time=BEGAN + 5)), 7)
     assert life.money.locks.of(order, "USDT") == 0
     other = order_of()
     other.client_id = "id-2"
     life.money.order(other)
-    other.life.state = OrderState.CANCELED
+    other.state = OrderState.CANCELED
     life.money.wrote(NewsOut(other, "canceled", other.state, BEGAN), 0)
     assert life.money.locks.of(other, "USDT") == 0
 

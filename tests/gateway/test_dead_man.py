@@ -88,7 +88,7 @@ def test_where_it_takes_stops_along_it_is_off_at_once_while_one_rests_and_comes_
     assert kraken.armed(2) == ([], [])
     assert kraken.armed(20) == (["0"], [])  # the answer to the first may have been lost
     stop = kraken.manager.orders["id-1"]
-    stop.life.state = OrderState.CANCELED
+    stop.state = OrderState.CANCELED
     kraken.manager.account.close(stop)
     assert kraken.armed(21) == (["60"], ["armed"])
 

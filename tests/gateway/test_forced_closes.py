@@ -11,8 +11,8 @@ from onetape.accounts.entries import MAIN, TOTAL
 from onetape.accounts.kept_money import KeptMoney
 from onetape.model.enums import PositionSide
 from onetape.model.order import OrderSpec
-from onetape.orders.machine import OrderLife
-from onetape.orders.managed import FillOut, HealthOut, Managed
+from onetape.orders.managed import FillOut, HealthOut
+from onetape.orders.order import Order
 from onetape.orders.reports import BalanceReport, FillReport
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.family import BINANCE
@@ -40,7 +40,7 @@ class Gateway:
     def fill(self, fill: FillReport, slot: int, sequence: int) -> None:
         """Of a robot's order, or of another hand's."""
         spec = OrderSpec(symbol=fill.symbol, side=fill.side, size_int=fill.size, price_int=fill.price)
-        order = Managed(slot, 1, spec, OrderLife(fill.size), 0, fill.price, client_id="")
+        order = Order(slot, 1, spec)
         is_forced = fill.client_id.startswith(BINANCE.traits.forced)
         self.money.fill(FillOut(order if slot > MAIN else None, fill, is_forced), sequence)
 

@@ -18,7 +18,8 @@ from onetape.model.errors import BadConfig
 from onetape.model.home import gateway_journal
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.managed import FillOut, HealthOut, IntentOut, Managed, Request
+from onetape.orders.managed import FillOut, HealthOut, IntentOut, Request
+from onetape.orders.order import Order
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.projections.robot_life import RobotLife
@@ -50,7 +51,7 @@ class Shell:
             durable = reader.control["durable"]
         self.calls += [(call.purpose, len(said), durable >= max(said, default=0)) for call in calls]
 
-    def place(self, number: int = 1, robot: int = 1) -> Managed:
+    def place(self, number: int = 1, robot: int = 1) -> Order:
         manager = self.gateway.core.manager
         spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000)
         name = self.gateway.core.tape.robots[1].client_id((1 << 32) + number)

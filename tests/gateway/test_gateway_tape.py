@@ -172,7 +172,7 @@ def test_an_amendment_that_was_refused_here_is_no_answer_of_the_venue(desk, is_l
     desk.news(order, OrderNews.UPDATE_REJECTED, OrderState.PENDING_CANCEL, is_local=is_local)
     desk.reopened()
     recorded = desk.recovered(order)
-    assert (recorded.life.update_open, recorded.worst_left) == (is_local, 20 if is_local else 10)
+    assert (recorded.update_open, recorded.worst_left) == (is_local, 20 if is_local else 10)
 
 
 def test_a_request_key_is_taken_until_its_cycle_was_ended(desk):
@@ -211,7 +211,7 @@ def test_a_fill_has_its_fee_in_its_currency_and_its_robot_s_sub_account(desk, cu
     desk.reopened()
     assert desk.waiting() == reported._replace(fee_currency=currency or "USDT")
     assert desk.read.account.parts.slot_of(1) == 2
-    assert desk.recovered(order).life.filled == 4
+    assert desk.recovered(order).filled == 4
 
 
 @pytest.mark.parametrize("epoch", [4, epoch_of(NOW), EPOCH_MAX])
@@ -223,7 +223,7 @@ def test_a_fill_inside_names_the_other_order(desk, epoch):
     desk.say(FillOut(order, reported))
     desk.reopened()
     assert desk.waiting().venue_id == other.client_id
-    desk.orders.account.by_robot.clear()
+    desk.orders.account.begin_anew()
     assert desk.waiting().venue_id == "foreign"
 
 
@@ -317,6 +317,6 @@ def test_a_request_that_an_earlier_life_lost_is_over_once_the_next_one_found_its
     desk.tape.open(NOW)  # killed before it was answered; the next life asks
     desk.news(order, OrderNews.FOUND, OrderState.ACCEPTED)
     desk.reopened()
-    life = desk.recovered(order).life
-    assert (life.state, life.cancel_open, life.update_open) == (OrderState.ACCEPTED, False, False)
+    found = desk.recovered(order)
+    assert (found.state, found.cancel_open, found.update_open) == (OrderState.ACCEPTED, False, False)
     assert desk.orders.finish(manager_of(BTC), NOW) == 0

@@ -28,7 +28,6 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.options.gateway import HubOfGateway
 from onetape.options.guardian_rules import GuardianSettings, StaleRule, StaleRules
-from onetape.orders.machine import OrderLife
 from onetape.orders.order import Order
 from onetape.projections.account import AccountState
 from onetape.projections.followed_account import read_account
@@ -51,8 +50,9 @@ def view(*specs: OrderSpec, robot: str = "mm", state: OrderState = OrderState.AC
     """Orders that have worked since 0."""
     made = AccountState(instruments={SYMBOL: BTC}, robots={1: RobotLife(1, robot, 1, "")})
     for number, spec in enumerate(specs, 1):
-        key, life = (1, 1 << 32 | number), OrderLife(spec.size_int, state)
-        made.working[key] = Order(*key, spec, life, 0, spec.price_int)
+        key = 1, 1 << 32 | number
+        made.working[key] = Order(*key, spec)
+        made.working[key].state = state
     return made
 
 

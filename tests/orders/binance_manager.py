@@ -17,8 +17,9 @@ from onetape.model.enums import (
 )
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.managed import HealthOut, IntentOut, Managed, NewsOut, Request
+from onetape.orders.managed import HealthOut, IntentOut, NewsOut, Request
 from onetape.orders.manager import OrderManager
+from onetape.orders.order import Order
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import FillReport, OrderStatusReport, VenueReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
@@ -51,7 +52,7 @@ class Desk:
         self.manager = binance_manager()
         self.now = NOW
 
-    def place(self, name: str = "id-1", *, accepted: bool = True, robot: int = 1, **terms: Any) -> Managed:
+    def place(self, name: str = "id-1", *, accepted: bool = True, robot: int = 1, **terms: Any) -> Order:
         """accepted: the venue has taken it, under `venue_id` 77."""
         spec = OrderSpec(**{"symbol": SYMBOL, "side": Side.BUY, "size_int": SIZE, "price_int": PRICE, **terms})
         number = len(self.manager.orders) + 1
@@ -62,7 +63,7 @@ class Desk:
         return order
 
     def row(
-        self, order: Managed | str = "id-1", state: OrderState = OrderState.ACCEPTED, **more: Any
+        self, order: Order | str = "id-1", state: OrderState = OrderState.ACCEPTED, **more: Any
     ) -> OrderStatusReport:
         name = order if isinstance(order, str) else order.name
         seen = {"side": Side.BUY, "price": PRICE, "size": SIZE, "time": self.now}

@@ -19,7 +19,8 @@ from onetape.model.sections import GUARDIAN
 from onetape.orders.backing import only_reduces
 from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Managed, NewsOut, Out
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
+from onetape.orders.order import Order
 from onetape.orders.outcome import Outcome
 from onetape.venues.client_ids import client_id_of
 from orders.plain_scan import check_sums
@@ -44,7 +45,7 @@ def check(holds: bool, what: str) -> None:
         raise Broken(what)
 
 
-def is_handed_over(order: Managed) -> bool:
+def is_handed_over(order: Order) -> bool:
     """One side of a fill that goes from one sub-account to another inside: no venue gets it."""
     return order.is_held and order.spec.tag == GUARDIAN
 
@@ -52,7 +53,7 @@ def is_handed_over(order: Managed) -> bool:
 def is_made_smaller(out: IntentOut) -> bool:
     """An amendment that takes risk off, whatever the market and the limits."""
     order = out.order
-    return out.kind is RequestKind.AMEND and out.price == order.price and out.size < order.life.size
+    return out.kind is RequestKind.AMEND and out.price == order.price and out.size < order.size
 
 
 class Invariants:
@@ -118,7 +119,7 @@ class Invariants:
                     check(name not in self.ended, f"{name} ended twice")
                     self.ended.add(name)
                 check(
-                    out.order.life.filled <= max(out.order.life.size, out.order.life.size_wanted),
+                    out.order.filled <= max(out.order.size, out.order.size_wanted),
                     f"{name} has more fills than quantity",
                 )
             case AccountOut() if out.source == OPENING and out.side is not None:
@@ -211,9 +212,8 @@ class Invariants:
         for order in manager.open.values():
             if order.client_id in self.ended:
                 raise Broken(f"{order.client_id} is open and has ended")
-            life = order.life
-            if life.filled >= life.size and not life.update_open:
-                raise Broken(f"{order.client_id} is {life.state} with all of it filled")
+            if order.filled >= order.size and not order.update_open:
+                raise Broken(f"{order.client_id} is {order.state} with all of it filled")
         for name in self.unknown_to_robots:
             if not manager.orders[name].is_unknown:
                 raise Broken(f"{name} is {manager.orders[name].state}, and its robot was not told")

@@ -65,7 +65,7 @@ class SimRobot:
         tick = int(instrument.tick.scaleb(instrument.price_decimals))
         step = int(order.spec.price_int * rng.uniform(-0.002, 0.002))
         price = (order.price + step) // tick * tick
-        size = order.life.size * rng.choice((1, 1, 2))
+        size = order.size * rng.choice((1, 1, 2))
         wanted = structs.replace(order.spec, price_int=price, size_int=size)
         self.frame(RequestKind.AMEND, order.order_id, wanted)
 

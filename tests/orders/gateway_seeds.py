@@ -90,7 +90,7 @@ def play(world: World, seconds: float) -> World:
 
 
 def beliefs(manager: OrderManager) -> tuple:
-    orders = {o.client_id: (o.price, o.life.size, o.life.filled) for o in manager.open.values()}
+    orders = {o.client_id: (o.price, o.size, o.filled) for o in manager.open.values()}
     held = {key: qty for key, qty in manager.positions.items() if qty}
     return orders, held
 

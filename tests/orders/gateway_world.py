@@ -634,8 +634,8 @@ class World:
         for name in sorted(set(theirs) & set(ours)):
             a, b = ours[name], theirs[name]
             size = b.extra.get("amount", b.size)  # as it is shown: what reduces may have been cut
-            if (a.price, a.life.size, a.life.filled) != (b.price, size, b.filled):
-                found.append(f"order {name}: {(a.price, a.life.size, a.life.filled)} {(b.price, size, b.filled)}")
+            if (a.price, a.size, a.filled) != (b.price, size, b.filled):
+                found.append(f"order {name}: {(a.price, a.size, a.filled)} {(b.price, size, b.filled)}")
         for index, instrument in enumerate(self.exchange.instruments):
             for side in self.account.sides if instrument.symbol in self.symbols else ():
                 qty = self.account.qty(index, side)

@@ -19,7 +19,8 @@ from onetape.model.enums import Kind, OrderType, RequestKind
 from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
-from onetape.orders.managed import FillOut, IntentOut, Managed
+from onetape.orders.managed import FillOut, IntentOut
+from onetape.orders.order import Order
 from onetape.tape.journal import JournalReader, type_id
 from orders.gateway_invariants import SUMS_EVERY, Broken, check
 
@@ -97,7 +98,7 @@ class MoneyInvariants:
             check(world.now - since < WAITS_MAX, f"{name} has waited since {since}")
             check(name not in world.invariants.placed, f"{name} waits, and the venue was asked")
 
-    def submitted(self, order: Managed, held_before: dict | None = None) -> None:
+    def submitted(self, order: Order, held_before: dict | None = None) -> None:
         """An order leaves: what it holds is there. Of one that makes no position
         greater no more than the fee need be: money never bars the way out."""
         world = self.world
@@ -111,7 +112,7 @@ class MoneyInvariants:
                 raise Broken(f"slot {slot} holds {money(held)} of {money(free)} {currency}")
         self.note_held()
 
-    def _fee_most(self, order: Managed) -> tuple[int, str]:
+    def _fee_most(self, order: Order) -> tuple[int, str]:
         """Of all that is left of an order for contracts."""
         spec = order.spec
         instrument = next(i for i in self.world.instruments if i.symbol == spec.symbol)

@@ -7,8 +7,8 @@ from fractions import Fraction
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TriggerBy
 from onetape.model.order import OrderSpec
 from onetape.model.sections import GUARDIAN
+from onetape.orders.account_orders import NEVER
 from onetape.orders.backing import free_funds
-from onetape.orders.index import NEVER, due_at
 from onetape.orders.manager import OrderManager
 
 UNIT = 10**18
@@ -17,7 +17,7 @@ UNIT = 10**18
 def is_waiting(manager: OrderManager, order) -> bool:
     if order.spec.trigger_by is TriggerBy.NONE:
         return False
-    return order.conditional if manager.venue.traits.conditionals else not order.life.triggered
+    return order.conditional if manager.venue.traits.conditionals else not order.triggered
 
 
 def is_reducing(spec: OrderSpec) -> bool:
@@ -53,7 +53,7 @@ def met(manager: OrderManager, spec: OrderSpec) -> list:
         if not same or o.spec.type is OrderType.MARKET or is_waiting(manager, o):
             continue
         prices = [o.price]
-        if o.life.update_open and o.amend_to[0]:
+        if o.update_open and o.amend_to[0]:
             prices.append(o.amend_to[0])
         if spec.type is OrderType.MARKET:
             found.append(o)
@@ -75,7 +75,7 @@ def taken(manager: OrderManager, instruments, currency: str, without=None) -> Fr
         if spec.side is Side.SELL:
             total += size if i.base == currency else 0
         elif i.quote == currency:
-            price = max(o.price, o.amend_to[0] if o.life.update_open else 0)
+            price = max(o.price, o.amend_to[0] if o.update_open else 0)
             if spec.type is OrderType.MARKET:
                 price = spec.trigger_int or manager.references.get(spec.symbol, 0)
             rate = max(Fraction(i.maker_fee if spec.post_only else i.taker_fee), 0)
@@ -85,7 +85,7 @@ def taken(manager: OrderManager, instruments, currency: str, without=None) -> Fr
 
 def check_sums(manager: OrderManager, specs: list[OrderSpec], without=(None,)) -> None:
     """The sums say what the walk says, whatever is asked and whoever is left out."""
-    working = manager.account.working
+    working = manager.account
     for spec in specs:
         for order in without:
             received = working.opening(spec, order), working.reducing(spec, order)
@@ -100,7 +100,7 @@ def check_sums(manager: OrderManager, specs: list[OrderSpec], without=(None,)) -
         stops = {o.client_id for o in unknown if o.spec.trigger_int and (o.spec.reduce_only or o.spec.tag == GUARDIAN)}
         assert found <= {o.client_id for o in unknown} and not found & stops
         assert found >= {o.client_id for o in unknown if not o.spec.trigger_int}
-    assert manager.next_due == min(map(due_at, manager.open.values()), default=NEVER)
+    assert manager.next_due == min((order.due_at for order in manager.open.values()), default=NEVER)
 
 
 def check_funds(manager: OrderManager, instruments, currencies, without=(None,)) -> None:

@@ -9,7 +9,6 @@ from onetape.accounts.kept_money import KeptMoney
 from onetape.gateway.checkpoint import Recovered
 from onetape.model.home import gateway_journal
 from onetape.orders.account_orders import AccountOrders
-from onetape.orders.managed import Managed
 from onetape.orders.order import Order
 from onetape.projections.account import READ_ALL, READ_PARTS, AccountState
 from onetape.projections.gateway_state import GatewayState
@@ -127,7 +126,7 @@ def handed(parts: RobotParts) -> tuple:
     return tuple([(robot, fill.symbol, fill.size) for robot, fill in each] for each in (parts.beyond, parts.forced))
 
 
-def kept(order: Managed) -> tuple:
+def kept(order: Order) -> tuple:
     return (*said(order), order.price, order.name, order.is_held, order.is_taken_off)
 
 
@@ -147,8 +146,8 @@ def money(ledger) -> dict:
     return {name: ledger.slots(name) for name in ledger.currencies()}
 
 
-def said(order: Managed) -> tuple:
-    return order.state, order.life.filled, order.life.size
+def said(order: Order) -> tuple:
+    return order.state, order.filled, order.size
 
 
 def shown(order: Order) -> tuple:

@@ -8,7 +8,8 @@ import pytest
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
-from onetape.orders.managed import IntentOut, Managed, NewsOut, Request
+from onetape.orders.managed import IntentOut, NewsOut, Request
+from onetape.orders.order import Order
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import OrderStatusReport
 from orders.binance_manager import NOW, SECOND, SYMBOL, binance_manager
@@ -17,7 +18,7 @@ LOST = Answer(Outcome.AMBIGUOUS, code=4105)
 SIZE, PRICE = 10, 600_000
 
 
-def row(order: Managed, now: int, state: OrderState = OrderState.ACCEPTED) -> OrderStatusReport:
+def row(order: Order, now: int, state: OrderState = OrderState.ACCEPTED) -> OrderStatusReport:
     return OrderStatusReport(
         symbol=SYMBOL, client_id=order.name, venue_id="77", state=state, time=now, side=Side.BUY, price=PRICE, size=SIZE
     )

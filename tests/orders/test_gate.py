@@ -425,7 +425,7 @@ def test_a_refused_amendment_leaves_the_order_as_it_is():
     (out,) = desk.manager.outs
     assert isinstance(out, NewsOut)
     assert (out.news, out.code, out.state) == (OrderNews.UPDATE_REJECTED, Killed.code, order.state)
-    assert (order.price, order.life.size, desk.manager.calls) == (desk.price(59_000), 10, [])
+    assert (order.price, order.size, desk.manager.calls) == (desk.price(59_000), 10, [])
 
 
 def test_money_that_others_hold_back_counts():
@@ -524,7 +524,7 @@ def test_the_kill_switch_cancels_what_could_open_of_robots(robot, size, terms, g
     desk.gate.hold_to_stops(NOW)
     assert [call.purpose for call in desk.manager.calls] == [Purpose.CANCEL] * goes
     assert len(desk.manager.outs) == goes  # its intent; of the others nothing is even said
-    assert order.life.cancel_open is goes
+    assert order.cancel_open is goes
 
 
 def test_a_new_version_of_an_instrument_has_new_rules():

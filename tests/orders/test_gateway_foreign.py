@@ -32,7 +32,7 @@ def test_a_question_that_was_lost_is_asked_again() -> None:
     assert [out.fill for out in manager.outs if isinstance(out, FillOut)] == [FILL]
     assert manager.positions[SYMBOL, PositionSide.BOTH] == 10
     assert manager.unmatched == {}
-    assert manager.open == {}
+    assert not manager.open
 
 
 def word(state: OrderState, filled: int, news: OrderNews | None = None) -> OrderStatusReport:

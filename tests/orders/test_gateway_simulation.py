@@ -151,7 +151,7 @@ def resending(monkeypatch):
 
 
 def touching_others(monkeypatch):
-    monkeypatch.setattr("onetape.orders.managed.Managed.is_foreign", property(lambda self: False))
+    monkeypatch.setattr("onetape.orders.managed.Order.is_foreign", property(lambda self: False))
     cancel_all = OrderManager.cancel_all
 
     def all_of_them(self, now, robot=0, **among):

@@ -120,10 +120,10 @@ def test_what_adds_is_cancelled_once_nothing_is_held_any_more():
     adding = desk.work("buy", 5, 58_000)
     desk.gate.halts.begin(halt(level=1, symbol=PERP))
     desk.gate.hold_to_stops(NOW)
-    assert not adding.life.cancel_open
+    assert not adding.cancel_open
     desk.hold(0)
     desk.gate.hold_to_stops(NOW)
-    assert adding.life.cancel_open
+    assert adding.cancel_open
 
 
 def killed(desk: Desk) -> None:
@@ -179,10 +179,10 @@ def test_what_works_and_may_open_is_cancelled_by_a_stop_and_what_takes_off_stays
     stop(desk)
     desk.gate.hold_to_stops(NOW)
     assert [(c.purpose, c.subject.client_id) for c in desk.manager.calls] == [(Purpose.CANCEL, opening.client_id)]
-    assert not closing.life.cancel_open
+    assert not closing.cancel_open
     desk.hold(0)  # now it would open
     desk.gate.hold_to_stops(NOW)
-    assert closing.life.cancel_open
+    assert closing.cancel_open
 
 
 @STOPS
@@ -193,7 +193,7 @@ def test_an_amendment_under_way_counts_as_what_it_may_make_of_an_order(stop, err
     desk.manager.amend(growing, NOW, price=0, size=15)
     stop(desk)
     desk.gate.hold_to_stops(NOW)
-    assert growing.cancel_wanted or growing.life.cancel_open
+    assert growing.cancel_wanted or growing.cancel_open
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.orders import index as module
 from orders.binance_manager import NOW, SECOND, SYMBOL, Desk
 
 
@@ -31,18 +30,18 @@ def test_what_was_renamed_is_found_by_both_names_and_knows_the_former_ones(desk)
     order, found = desk.place(), desk.manager.account
     found.rename(order, "id-1r1")
     assert found.find("id-1r1", SYMBOL, "") is found.find("id-1", SYMBOL, "") is order
-    assert (order.former, order.venue_id, order.name) == (("id-1", "77"), "", "id-1r1")
+    assert (order.former, order.venue_id, order.name) == (["id-1", "77"], "", "id-1r1")
 
 
-def test_an_ended_order_is_found_until_so_many_later_ones_have_ended(desk, monkeypatch):
-    monkeypatch.setattr(module, "CLOSED_KEPT", 1)
+def test_an_ended_order_is_found_until_so_many_later_ones_have_ended(desk):
     found = desk.manager.account
+    found.closed_kept = 1
     first, second = desk.place("id-1"), desk.place("id-2")
     found.rename(first, "id-1r1")
     found.name(first, "78")
     for order in (first, second):
         assert found.find(order.client_id, SYMBOL, "") is order
-        found.end(order)
+        found.close(order)
     assert [found.find(n, SYMBOL, "") for n in ("id-1", "id-1r1")] == [None, None]
     assert (SYMBOL, "78") not in found.by_venue_id
     assert (1, first.order_id) not in found.by_robot
@@ -52,19 +51,17 @@ def test_an_ended_order_is_found_until_so_many_later_ones_have_ended(desk, monke
 def test_what_was_taken_and_not_changed_is_due_still():
     desk = Desk()
     order = desk.place(accepted=False)
-    due = desk.manager.account.due
+    found = desk.manager.account
     late = NOW + 5 * SECOND
-    assert due.next == late
+    assert found.next_due == late
     for _ in range(2):
-        assert due.take(late) == [order]
-    assert due.take(late - 1) == []
+        assert found.take_due(late) == [order]
+    assert found.take_due(late - 1) == []
 
 
 def test_what_is_due_at_another_time_now_is_so():
     desk = Desk()
     order = desk.place()
-    due = desk.manager.account.due
     for at in (NOW + 9, NOW + 3, NOW + 6):
         order.ask_at = at
-        desk.manager.account.mark(order)
-        assert due.next == at
+        assert desk.manager.account.next_due == at

@@ -212,8 +212,8 @@ class Player:
         booked = sorted(o.fill.trade_id for o in manager.outs if isinstance(o, FillOut))
         return (
             order.state.value,
-            order.life.filled,
-            order.life.size,
+            order.filled,
+            order.size,
             ended,
             booked,
             manager.positions.get((SYMBOL, PositionSide.BOTH), 0),

@@ -10,7 +10,7 @@ from onetape.model.enums import OrderState, RequestKind, Side
 from onetape.model.ids import ATTEMPT_MAX, client_id, robot_tag
 from onetape.orders.calls import Purpose
 from onetape.orders.internal import end_held, release, take_off, trade_inside
-from onetape.orders.managed import IntentOut
+from onetape.orders.managed import IntentOut, in_our_sizes, next_name, spec_sent
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import INTERNAL_TRADES
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, Desk
@@ -50,8 +50,8 @@ def test_nothing_is_asked_about_what_waits_here(desk):
     desk.take()
     order.ask_at = order.lost_at = desk.now
     desk.manager.account.keep(order)
-    assert (order.pending, order.ask_at, order.lost_at) == ({}, 0, 0)
-    assert (order.is_held, order.life.cancel_open) == (True, False)
+    assert (bool(order.pending), order.ask_at, order.lost_at) == (False, 0, 0)
+    assert (order.is_held, order.cancel_open) == (True, False)
     desk.wait(60 * SECOND)
     assert desk.sent() == []
 
@@ -65,7 +65,7 @@ def test_what_is_released_leaves_under_another_name_with_what_is_left(desk):
     assert order.name != NAME
     assert (order.reissues, order.away, order.filled_outside, order.reported_filled) == (1, 4, 4, 4)
     assert (order.sent_at, order.reported_time, order.asks, order.not_found) == (desk.now + 1, 0, 0, 0)
-    assert order.spec_sent.size_int == 6
+    assert spec_sent(order).size_int == 6
     assert "quantity=0.006" in call.target
     (intent,) = desk.manager.outs
     assert (intent.kind, intent.size, intent.is_reissue) == (RequestKind.AMEND, SIZE, True)
@@ -110,7 +110,7 @@ def test_what_cannot_be_named_is_not_released(desk, change, monkeypatch):
 
 
 def test_a_name_of_nobody_s_has_no_next_one(desk):
-    assert desk.place("web_1").next_name(99) == ""
+    assert next_name(desk.place("web_1"), 99) == ""
 
 
 @pytest.mark.parametrize(("accepted", "state"), [(True, "CANCELED"), (False, "DENIED")])
@@ -120,7 +120,7 @@ def test_what_was_held_and_is_over_is_denied_or_canceled_and_open_no_more(desk, 
     order.is_held = True
     end_held(desk.manager, order, desk.now, 4402, "why")
     assert order.state == state
-    assert desk.manager.open == {}
+    assert not desk.manager.open
     assert desk.news() == [(state.lower(), state)]
 
 
@@ -130,7 +130,7 @@ def test_both_sides_of_an_internal_trade_are_booked_once(desk):
     desk.manager.book(fill, one, desk.now)
     trade_inside(desk.manager, fill, desk.now)
     trade_inside(desk.manager, fill, desk.now)
-    assert (one.life.filled, two.life.filled, desk.manager.booked) == (4, 4, 2)
+    assert (one.filled, two.filled, desk.manager.booked) == (4, 4, 2)
     assert desk.manager.positions == {}
 
 
@@ -146,8 +146,8 @@ def recovered(desk: Desk, **more: Any):
 
 def test_a_word_about_a_former_order_is_none_about_this_one(desk):
     order = recovered(desk)
-    assert order.in_our_sizes(desk.row(NAME)) is None
-    assert order.in_our_sizes(desk.row("", venue_id="77")) is None
+    assert in_our_sizes(order, desk.row(NAME)) is None
+    assert in_our_sizes(order, desk.row("", venue_id="77")) is None
     desk.hear(desk.row(NAME, OrderState.CANCELED, venue_id="77"))
     assert order.is_open
 
@@ -159,14 +159,14 @@ def test_an_amendment_of_the_former_order_does_not_arrive_at_this_one(desk):
     desk.take()
     desk.wait(5 * SECOND)
     desk.hear(desk.row(order.name, size=5, venue_id="78"))
-    assert order.life.state is OrderState.PARTIALLY_FILLED
+    assert order.state is OrderState.PARTIALLY_FILLED
 
 
 def test_the_venue_s_quantities_are_of_what_is_left(desk):
     order = recovered(desk)
-    reported = order.in_our_sizes(desk.row(order.name, size=6, filled=2, venue_id="78"))
+    reported = in_our_sizes(order, desk.row(order.name, size=6, filled=2, venue_id="78"))
     assert (reported.size, reported.filled) == (10, 6)
-    assert order.in_our_sizes(desk.row(order.name, size=0, venue_id="78")).size == 0
+    assert in_our_sizes(order, desk.row(order.name, size=0, venue_id="78")).size == 0
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_to_its_robot_it_is_an_amendment_that_changes_nothing(desk, outcome, sta
     desk.news()
     desk.answer(outcome=outcome)
     assert desk.news() == [(news, state)]
-    assert order.life.size == SIZE
+    assert order.size == SIZE
 
 
 def test_one_that_nobody_finds_is_proven_absent_and_one_that_was_filled_is_not(desk):

@@ -13,21 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onetape.model.enums import FINAL_STATES, OrderNews, OrderState
+from onetape.model.enums import FINAL_STATES, OrderState
 from onetape.model.errors import InvariantViolation
-from onetape.orders.machine import (
-    EFFECT_IDS,
-    FILLS,
-    MATRIX_COLUMNS,
-    MATRIX_ROWS,
-    NEWS_EVENTS,
-    TABLE,
-    Effect,
-    OrderEvent,
-    OrderLife,
-    as_matrix,
-    resolve,
-)
+from onetape.orders.machine import FILLS, TABLE, Effect, OrderEvent
+from reference.order_life import OrderLife, resolve
 
 S, E = OrderState, OrderEvent
 LONG = bool(os.environ.get("ONETAPE_LONG"))
@@ -36,24 +25,6 @@ LONG = bool(os.environ.get("ONETAPE_LONG"))
 def test_every_pair_is_decided() -> None:
     assert set(TABLE) == set(OrderState)
     assert all(set(row) == set(OrderEvent) for row in TABLE.values())
-
-
-def test_the_matrix_is_the_table() -> None:
-    matrix = as_matrix()
-    assert len(matrix) == MATRIX_ROWS * MATRIX_COLUMNS
-    effects = {number: effect for effect, number in EFFECT_IDS.items()}
-    for state in OrderState:
-        for event in OrderEvent:
-            number = matrix[state.id * MATRIX_COLUMNS + event.id]
-            cell = effects[number] if number in effects else OrderState.from_id(number)
-            assert cell == TABLE[state][event]
-    impossible = EFFECT_IDS[Effect.IMPOSSIBLE]
-    assert set(matrix[:MATRIX_COLUMNS]) == {impossible}
-    assert {matrix[row * MATRIX_COLUMNS] for row in range(MATRIX_ROWS)} == {impossible}
-
-
-def test_all_news_of_the_tape_has_an_event() -> None:
-    assert set(NEWS_EVENTS) == set(OrderNews)
 
 
 def test_an_end_is_only_left_for_filled() -> None:

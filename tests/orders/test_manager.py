@@ -70,7 +70,8 @@ def test_an_answer_about_an_order_that_was_forgotten_is_none(desk):
     order = desk.place()
     desk.manager.cancel(order, desk.now)
     (call,) = desk.take()
-    del desk.manager.orders[order.client_id]
+    desk.manager.account.closed_kept = 0
+    desk.manager.account.close(order)
     desk.manager.outs.clear()
     desk.manager.answered(call, Answer(Outcome.DONE), desk.now)
     assert desk.manager.outs == []
@@ -149,9 +150,8 @@ def test_what_is_asked_for_has_its_deadline_at_once(desk):
     ):
         desk.hear(desk.row(order, time=desk.now + SECOND))
         order.pending.clear()
-        order.life.cancel_open = order.life.update_open = False
-        order.life.state = ACCEPTED
-        desk.manager.account.mark(order)
+        order.cancel_open = order.update_open = False
+        order.state = ACCEPTED
         assert desk.manager.next_due > desk.now + 3600 * SECOND
         change()
         assert desk.manager.next_due == desk.now + 5 * SECOND
@@ -189,7 +189,7 @@ def test_an_amendment_of_one_keeps_the_other(desk, wanted, sent):
     desk.manager.amend(order, desk.now, price=wanted[0], size=wanted[1])
     assert order.amend_to == sent
     desk.answer()
-    assert (order.price, order.life.size) == sent
+    assert (order.price, order.size) == sent
     assert desk.news() == [(OrderNews.UPDATED, ACCEPTED)]
 
 
@@ -231,7 +231,7 @@ def test_the_venue_s_id_is_known_with_the_answer(desk):
     order = desk.place()
     assert order.venue_id == "77"
     desk.hear(desk.fill(4, name=""))
-    assert (order.life.filled, desk.sent()) == (4, [])
+    assert (order.filled, desk.sent()) == (4, [])
 
 
 def test_an_amendment_that_finds_nothing_is_refused_and_the_order_asked_for(desk):
@@ -336,7 +336,7 @@ def test_what_an_answer_to_an_amendment_proves(desk, outcome, state):
     order = desk.place()
     desk.manager.amend(order, desk.now, price=0, size=12)
     desk.answer(outcome=outcome)
-    assert (order.state, order.life.size) == (state, SIZE)
+    assert (order.state, order.size) == (state, SIZE)
     assert desk.news()[0][0] is (OrderNews.LOST if state is UNKNOWN else OrderNews.UPDATE_REJECTED)
 
 
@@ -423,11 +423,12 @@ def test_not_found_of_an_accepted_order_is_no_absence(desk):
 def test_not_found_by_another_name_proves_nothing(desk):
     order = desk.place(accepted=False)
     desk.lose()
+    for name in ("id-1r1", "id-1r2"):
+        desk.manager.account.rename(order, name)
     for _ in range(3):
         desk.wait(30 * SECOND)
         desk.take()
         key = OrderKey(SYMBOL, "id-1r1")
-        desk.manager.account.orders["id-1r1"] = order
         desk.manager.answered(
             _query(desk, order)._replace(subject=key), Answer(Outcome.AMBIGUOUS, not_found=True), desk.now
         )
@@ -483,7 +484,7 @@ def test_a_fill_is_booked_once_whichever_way_it_comes(desk):
     desk.hear(fill)
     desk.hear(fill._replace(client_id=""))
     desk.manager.hear([fill], desk.now, source="rest")
-    assert (desk.manager.booked, order.life.filled) == (1, 4)
+    assert (desk.manager.booked, order.filled) == (1, 4)
     assert list(desk.manager.positions.values()) == [4]
     assert sum(isinstance(out, FillOut) for out in desk.manager.outs) == 1
 
@@ -495,13 +496,12 @@ def test_a_question_that_is_due_is_no_lost_answer(desk):
     order = desk.place()
     desk.manager.cancel(order, desk.now)
     desk.take()
-    desk.manager.account.mark(order)
     order.ask_at = desk.now + SECOND
     desk.wait(SECOND)
     assert desk.sent() == [Purpose.QUERY]
-    assert (order.state, list(order.pending)) == (PENDING_CANCEL, [RequestKind.CANCEL])
+    assert (order.state, [each.kind for each in order.pending.all()]) == (PENDING_CANCEL, [RequestKind.CANCEL])
     desk.wait(4 * SECOND)  # now the answer is
-    assert (order.state, order.pending) == (UNKNOWN, {})
+    assert (order.state, bool(order.pending)) == (UNKNOWN, False)
     assert desk.sent() == []  # what is asked already is not asked again
 
 
@@ -521,7 +521,6 @@ def test_what_is_to_be_sent_again_waits_although_a_question_is_due(desk):
     order = desk.place()
     desk.manager.cancel(order, desk.now)
     desk.answer(**LATER)
-    desk.manager.account.mark(order)
     order.ask_at = desk.now + SECOND
     desk.wait(SECOND)
     assert desk.sent() == [Purpose.QUERY]

@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind
+from onetape.orders.account_orders import NEVER
 from onetape.orders.calls import OrderKey, Purpose
-from onetape.orders.index import NEVER, due_at
-from onetape.orders.managed import Managed, Pending
+from onetape.orders.order import Order
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.queries import is_absent, next_query, queries, request
 from orders.binance_manager import NOW, PRICE, SECOND, SIZE, STOP, SYMBOL, Desk
@@ -70,21 +70,24 @@ def test_where_ended_orders_are_apart_it_counts_from_the_question_for_the_workin
 
 
 @pytest.mark.parametrize(
-    ("state", "due"),
+    ("state", "pending", "due"),
     [
-        ({}, NEVER),
-        ({"ask_at": NOW}, NOW),
-        ({"ask_at": NOW, "asking": True}, NEVER),
-        ({"pending": {PLACE: Pending(PLACE, NOW + 5)}}, NOW + 5),
-        ({"pending": {PLACE: Pending(PLACE, NOW + 5, 1, NOW + 2)}}, NOW + 2),
-        ({"ask_at": NOW + 9, "pending": {PLACE: Pending(PLACE, NOW + 5)}}, NOW + 5),
+        ({}, None, NEVER),
+        ({"ask_at": NOW}, None, NOW),
+        ({"ask_at": NOW, "asking": True}, None, NEVER),
+        ({}, (NOW + 5, 0), NOW + 5),
+        ({}, (NOW + 5, NOW + 2), NOW + 2),
+        ({"ask_at": NOW + 9}, (NOW + 5, 0), NOW + 5),
     ],
 )
-def test_when_something_of_an_order_is_due(desk, state, due):
+def test_when_something_of_an_order_is_due(desk, state, pending, due):
     order = desk.place()
     for name, value in state.items():
         setattr(order, name, value)
-    assert due_at(order) == due
+    if pending is not None:
+        order.pending.begin(PLACE, pending[0]).resend_at = pending[1]
+    assert order.due_at == due
+    assert desk.manager.next_due == due
 
 
 def test_questions_come_later_each_time_and_where_they_take_two_when_absence_can_be_believed(desk):
@@ -122,7 +125,7 @@ class Apart:
         return wanted
 
 
-def ask(order: Managed, venue, now: int = NOW) -> OrderKey:
+def ask(order: Order, venue, now: int = NOW) -> OrderKey:
     return queries(order, venue, now)[0]
 
 

@@ -381,7 +381,8 @@ def test_what_is_on_the_wire_or_held_is_not_asked_for(rounds):
     rounds.take()
     held = rounds.place("id-2", accepted=False)
     rounds.take()
-    held.is_held, held.pending = True, {}
+    held.is_held = True
+    held.pending.clear()
     rounds.now += SECOND
     rounds.reconciler.start(rounds.now, "start")
     for call in rounds.take():
@@ -591,7 +592,7 @@ def test_positions_that_differ_are_said_after_some_looks_and_not_mended(rounds, 
 @pytest.mark.parametrize(("held", "worst"), [(0, "warning"), (7, "critical")])
 def test_an_order_that_the_venue_has_not_answered_for_is_a_warning(rounds, held, worst):
     order = rounds.place()
-    order.life.state = OrderState.UNKNOWN
+    order.state = OrderState.UNKNOWN
     rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, held, NOW),) if held else ()
     rounds.reconciler.start(rounds.now, "start")
     rounds.play()

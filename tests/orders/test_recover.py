@@ -11,8 +11,9 @@ from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
 from onetape.model.ids import client_id, robot_tag
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderKey
-from onetape.orders.managed import Managed, NewsOut
+from onetape.orders.managed import NewsOut
 from onetape.orders.order_frames import NewsFrame, RequestFrame
+from onetape.orders.order_record import OrderRecord, order_of, record_of
 from onetape.orders.queries import is_absent
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.projections.recovered_orders import RecoveredOrders
@@ -94,7 +95,7 @@ def test_a_request_whose_answer_is_not_on_the_tape_may_have_arrived_and_is_asked
     order = tape.order
     assert (order.state, order.lost_at, order.ask_at) == (OrderState.UNKNOWN, LATER, LATER)
     assert tape.manager.next_due == LATER
-    assert order.life.cancel_open is (kind is RequestKind.CANCEL)
+    assert order.cancel_open is (kind is RequestKind.CANCEL)
     if kind is RequestKind.AMEND:
         assert (order.amend_to, order.worst_left) == ((PRICE + 10, 12), 12)
 
@@ -108,7 +109,7 @@ def test_an_amended_order_has_its_new_terms(tape):
     tape.intent(RequestKind.AMEND, size_int=12, price_int=PRICE + 10)
     tape.news(OrderNews.UPDATED, size=12, price=PRICE + 10)
     assert tape.finish() == 0
-    assert (order.price, order.life.size) == (PRICE + 10, 12)
+    assert (order.price, order.size) == (PRICE + 10, 12)
 
 
 def test_an_amendment_that_was_asked_for_shortly_before_the_end_may_still_arrive(tape):
@@ -129,7 +130,7 @@ def test_an_order_that_was_found_has_the_terms_it_has_there(tape):
     tape.news(OrderNews.LOST)
     tape.news(OrderNews.FOUND, size=12, price=PRICE + 10)
     assert tape.finish() == 0
-    assert (order.price, order.life.size) == (PRICE + 10, 12)
+    assert (order.price, order.size) == (PRICE + 10, 12)
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
@@ -186,7 +187,7 @@ def test_what_was_placed_again_has_its_new_name_and_is_smaller(tape):
 def test_what_has_ended_is_not_open(tape):
     order = tape.working()
     tape.news(OrderNews.CANCELED)
-    assert tape.manager.open == {}
+    assert not tape.manager.open
     assert order.state is OrderState.CANCELED
     tape.intent(RequestKind.CANCEL)
     assert tape.finish() == 0
@@ -207,7 +208,7 @@ def test_what_waited_here_is_over_when_its_gateway_died(tape, is_held_after):
     if is_held_after:
         tape.recovery.fill(None, tape.fill(4, name=NAME, trade=INTERNAL_TRADES, venue_id="foreign"))
     assert tape.finish() == 0
-    assert tape.manager.open == {}
+    assert not tape.manager.open
     wanted = OrderState.CANCELED if is_held_after else OrderState.DENIED
     assert tape.order.state is wanted
     assert [o.state for o in tape.manager.outs if isinstance(o, NewsOut)][-1] is wanted
@@ -223,7 +224,7 @@ def test_one_side_of_an_internal_trade_brings_the_other(tape):
     tape.recovery.fill(None, replace_trade(half, INTERNAL_TRADES + 3).other_side)
     assert tape.manager.account.trades_inside == INTERNAL_TRADES + 5
     tape.finish()
-    filled = [tape.manager.orders[name].life.filled for name in (NAME, OTHER)]
+    filled = [tape.manager.orders[name].filled for name in (NAME, OTHER)]
     assert filled == [8, 8]
 
 
@@ -263,7 +264,7 @@ def test_a_checkpoint_names_an_order_s_fields_as_it_always_did(tape):
     tape.intent(RequestKind.AMEND, is_reissue=True)
     order.filled_outside, order.reported_filled, order.reported_time = 1, 2, 3
     order.cancel_retries, order.working_query_at, order.reported_end = 4, 5, OrderNews.CANCELED
-    kept = msgspec.to_builtins(order)
+    kept = msgspec.to_builtins(record_of(order))
     names = ("again", "elsewhere", "told_filled", "told_time", "cancels_again", "asked_working", "told_end", "is_again")
     assert [kept[name] for name in names] == [1, 1, 2, 3, 4, 5, "canceled", True]
-    assert msgspec.to_builtins(msgspec.convert(kept, Managed)) == kept
+    assert msgspec.to_builtins(record_of(order_of(msgspec.convert(kept, OrderRecord)))) == kept

@@ -68,7 +68,7 @@ def test_a_cancel_while_it_waits_ends_it_at_once(manager):
     assert words(manager) == [OrderNews.REJECTED]
     manager.tick(NOW + 60 * SECOND)
     assert manager.calls == []
-    assert manager.open == {}
+    assert not manager.open
 
 
 def test_its_end_says_what_the_venue_refused_it_for_and_what_helps(manager):
@@ -97,4 +97,4 @@ def test_a_refusal_after_the_cancel_ends_it_at_once(manager):
     assert order.state is OrderState.REJECTED
     manager.tick(NOW + 60 * SECOND)
     assert manager.calls == []
-    assert manager.open == {}
+    assert not manager.open

@@ -66,7 +66,7 @@ def test_open_is_found_under_the_venue_s_id(world):
     world.say(**{"as": "open", "venue_id": "77"})
     assert (world.order.state, world.order.venue_id) == (OrderState.ACCEPTED, "77")
     world.fill(4)
-    assert world.order.life.filled == 4
+    assert world.order.filled == 4
     assert world.order.state is OrderState.PARTIALLY_FILLED
     assert world.manager.account.resolved == set()
 
@@ -179,14 +179,14 @@ def test_an_order_whose_fills_never_come_may_be_settled(world):
 def test_an_order_of_other_hands_is_not_ours_to_settle(world):
     row = OrderStatusReport(SYMBOL, "web_1", "78", OrderState.ACCEPTED, NOW, side=Side.BUY, size=10)
     world.manager.hear([row], NOW)
-    world.manager.orders["web_1"].life.state = OrderState.UNKNOWN
+    world.manager.orders["web_1"].state = OrderState.UNKNOWN
     with pytest.raises(BadInput, match="no order of ours"):
         world.say(**{"as": "closed", "order": "web_1"})
 
 
 def test_of_an_order_that_was_filled_elsewhere_the_venue_has_the_rest(world):
     """4 of 10 inside, the rest placed again: what the operator sees there is 6."""
-    world.order.life.filled = world.order.filled_outside = world.order.away = 4
+    world.order.filled = world.order.filled_outside = world.order.away = 4
     _, reported = resolution_of(world.manager, {SYMBOL: BTC}, {"order": "id-1", "as": "filled"})
     assert (reported.size, reported.filled) == (6, 6)
 

@@ -129,7 +129,7 @@ class Life:
             OrderState.EXPIRED,
             OrderState.REJECTED,
         ]
-        size = rng.choice((order.life.size, max(order.life.size - 1, 1), 25))
+        size = rng.choice((order.size, max(order.size - 1, 1), 25))
         return OrderStatusReport(
             order.spec.symbol,
             order.client_id,
@@ -141,7 +141,7 @@ class Life:
             type=order.spec.type,
             price=rng.choice((order.price, order.amend_to[0])),
             size=size,
-            filled=rng.choice((order.life.filled, order.life.filled + 1)),
+            filled=rng.choice((order.filled, order.filled + 1)),
             position_side=order.spec.position_side,
             reduce_only=order.spec.reduce_only,
             conditional=order.conditional and rng.random() < 0.5,
@@ -164,7 +164,7 @@ class Life:
             return
         self.count += 1
         name = order.client_id if self.rng.random() < 0.8 else ""
-        most = max(order.life.size - order.life.filled, 1)
+        most = max(order.size - order.filled, 1)
         self.manager.hear([FillReport(
             order.spec.symbol, name, order.venue_id or "98", self.count, order.spec.side,
             order.spec.position_side, 600_000, self.rng.choice((1, most)), self.now, 0, "USD",
@@ -233,12 +233,12 @@ def test_an_order_that_has_ended_leaves_nothing_behind():
         life.step()
     manager = life.manager
     for order in list(manager.open.values()):
-        order.life.filled = order.reported_filled = order.life.size
+        order.filled = order.reported_filled = order.size
         manager.hear([life.report(order, OrderNews.CANCELED)._replace(filled=0)], life.now + SECOND)
     assert not manager.open and not manager.unknown
     assert manager.next_due > life.now + 10**6 * SECOND
-    assert [manager.account.working.opening(spec) for spec in life.specs()] == [0] * 15
-    assert not any(manager.account.working.meets(spec) for spec in life.specs())
+    assert [manager.account.opening(spec) for spec in life.specs()] == [0] * 15
+    assert not any(manager.account.meets(spec) for spec in life.specs())
 
 
 def test_what_is_marked_does_not_pile_up_where_nobody_asks():
@@ -246,7 +246,6 @@ def test_what_is_marked_does_not_pile_up_where_nobody_asks():
     life = Life(PERPS, 2)
     for _ in range(50):
         life.foreign()
-    assert life.manager.account.working.marked
+    assert life.manager.account.touched
     life.manager.tick(life.now)
-    assert not life.manager.account.working.marked
-    assert not life.manager.account.due.marked
+    assert not life.manager.account.touched

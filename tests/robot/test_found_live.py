@@ -50,7 +50,7 @@ def test_an_order_that_is_found_has_the_price_and_size_it_was_found_with(tmp_pat
         ours = requested_order("c", Request(1, RequestKind.PLACE, order.id, spec), time.time_ns())
 
         def tell(news: OrderNews, event: OrderEvent) -> None:
-            ours.life.on_event(event)
+            ours.take(event)
             tape.write(NewsOut(ours, news, ours.state, later), later)
             robot.step()
 
@@ -58,11 +58,11 @@ def test_an_order_that_is_found_has_the_price_and_size_it_was_found_with(tmp_pat
         quote(later + 1)
         robot.step()
         assert order.state == "PENDING_UPDATE"
-        ours.life.on_event(OrderEvent.AMEND_REQUEST, size=50)
+        ours.take(OrderEvent.AMEND_REQUEST, size=50)
         tell(OrderNews.LOST, OrderEvent.REPLY_LOST)
         assert order.state == OrderState.UNKNOWN
         if is_done:
-            ours.price, ours.life.size = 599_900, 50
+            ours.price, ours.size = 599_900, 50
         tell(OrderNews.FOUND, OrderEvent.FOUND_WORKING)
         assert order.state == "ACCEPTED"
         assert (order.price, order.qty) == ((59_990.0, 0.05) if is_done else (60_000.0, 0.04))

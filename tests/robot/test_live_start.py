@@ -114,7 +114,7 @@ def test_what_comes_before_the_first_market_is_before_the_start_also_when_it_com
         spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=40, price_int=600_000)
         ours = requested_order("c", Request(1, RequestKind.PLACE, order.id, spec), later)
         tape.write(IntentOut(ours, RequestKind.PLACE, 600_000, 40), later + HOUR)
-        ours.life.on_event(OrderEvent.ACCEPT)
+        ours.take(OrderEvent.ACCEPT)
         tape.write(NewsOut(ours, OrderNews.ACCEPTED, ours.state, later), later + HOUR)
         quote(later + 2 * HOUR)
         robot.step()

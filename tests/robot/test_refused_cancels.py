@@ -56,7 +56,7 @@ class Desk:
 
     def fill(self, order_id: int) -> None:
         taken = self.taken[order_id]
-        self.first.fill(taken, taken.life.size, "USDT", taken.spec.side)
+        self.first.fill(taken, taken.size, "USDT", taken.spec.side)
         self.robot.run.step()
 
     def refuse(self, order_id: int) -> None:

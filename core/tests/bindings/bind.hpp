@@ -6,6 +6,5 @@ namespace nb = nanobind;
 
 void bind_bars(nb::module_& m);
 void bind_merge(nb::module_& m);
-void bind_order_machine(nb::module_& m);
 void bind_recorded(nb::module_& m);
 void bind_rules(nb::module_& m);

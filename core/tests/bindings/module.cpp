@@ -5,7 +5,6 @@ NB_MODULE(core_tested, m) {
     nb::module_::import_("onetape._core");  // which has the types that these take and give
     bind_bars(m);
     bind_merge(m);
-    bind_order_machine(m);
     bind_recorded(m);
     bind_rules(m);
 }

@@ -24,9 +24,9 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
 from onetape.orders.internal import HELD_MAX, end_held, release, take_off, trade_inside
-from onetape.orders.managed import Managed, Request
+from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
-from onetape.orders.working import waits
+from onetape.orders.order import Order, waits
 
 __all__ = ["Crossing", "Quote"]
 
@@ -35,12 +35,12 @@ _WORKS: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, Ord
 _PASSES: Final = frozenset({VenueUnavailable.code, OrderOutcomeUnknown.code, SelfTrade.code})
 
 Quote = Callable[[str], tuple[int, int]]
-Judge = Callable[[Managed, int], Refusal | None]
+Judge = Callable[[Order, int], Refusal | None]
 
 
 @dataclass(slots=True)
 class _Meeting:
-    order: Managed  # that waits
+    order: Order  # that waits
     matches: dict[str, Match]  # by client id: what is being taken off for it
     deadline: int
     requested: set[str]  # of all that it has met
@@ -68,17 +68,17 @@ class Crossing:
         self._quote = quote
         self._judge = judge
         self._meetings: list[_Meeting] = []
-        self._left: dict[str, tuple[Managed, int]] = {}  # off the venue, and until when it waits
+        self._left: dict[str, tuple[Order, int]] = {}  # off the venue, and until when it waits
 
     def matches(self, robot: int, spec: OrderSpec) -> list[Match]:
         """Returns what a new order would trade inside; none: it goes the way of all orders."""
-        meeting = self._manager.account.working.meeting(spec)
+        meeting = self._manager.account.meeting(spec)
         return self._matches(robot, spec, [each for each in meeting if self._is_free(each)])
 
-    def _matches(self, robot: int, spec: OrderSpec, others: Iterable[Managed]) -> list[Match]:
+    def _matches(self, robot: int, spec: OrderSpec, others: Iterable[Order]) -> list[Match]:
         slot = self._slot_of(robot)
         resting = [
-            Resting(each.client_id, each.spec.side, each.price, each.life.remaining)
+            Resting(each.client_id, each.spec.side, each.price, each.remaining)
             for each in others
             if self._slot_of(each.robot) != slot and each.spec.position_side is spec.position_side
         ]
@@ -87,7 +87,7 @@ class Crossing:
         bid, ask = self._quote(spec.symbol)
         return cross(spec, resting, bid=bid, ask=ask, lot=self._lot(spec.symbol))
 
-    def _is_free(self, order: Managed) -> bool:
+    def _is_free(self, order: Order) -> bool:
         """It works at the venue, and nothing about it is open."""
         return (
             not order.is_foreign
@@ -105,13 +105,13 @@ class Crossing:
         i = self._instruments[symbol]
         return max(i.lot_int, 1)
 
-    def hold(self, client_id: str, request: Request, matches: list[Match], now: int) -> Managed:
+    def hold(self, client_id: str, request: Request, matches: list[Match], now: int) -> Order:
         """Takes the others off the venue, and the new order in."""
         order = self._manager.submit(client_id, request, now, held=True)
         self.meet(order, matches, now)
         return order
 
-    def meet(self, order: Managed, matches: list[Match], now: int) -> None:
+    def meet(self, order: Order, matches: list[Match], now: int) -> None:
         """Lets an order that is held already trade inside, as `hold` does a new one."""
         meeting = _Meeting(order, {}, now + HELD_MAX, set())
         self._meetings.append(meeting)
@@ -123,7 +123,7 @@ class Crossing:
             meeting.requested.add(each.client_id)
             take_off(self._manager, self._manager.orders[each.client_id], now)
 
-    def ended(self, other: Managed, news: OrderNews, now: int) -> bool:
+    def ended(self, other: Order, news: OrderNews, now: int) -> bool:
         """Takes in that the venue has an order no more, and all its fills are booked: what is left is free. Tells
         whether the order goes on here."""
         meeting = next((m for m in self._meetings if other.client_id in m.matches), None)
@@ -138,9 +138,9 @@ class Crossing:
         self._send_left(now)
         return goes_on
 
-    def _trade(self, order: Managed, other: Managed, match: Match, now: int) -> None:
+    def _trade(self, order: Order, other: Order, match: Match, now: int) -> None:
         lot = self._lot(order.spec.symbol)
-        size = min(match.size, order.life.remaining, other.life.remaining) // lot * lot
+        size = min(match.size, order.remaining, other.remaining) // lot * lot
         if size > 0:
             manager = self._manager
             of = match._replace(size=size)
@@ -168,7 +168,7 @@ class Crossing:
         order = self._manager.orders.get(client_id)
         if order is None or not order.is_open:
             return False
-        is_requested = RequestKind.CANCEL in order.pending or order.life.cancel_open
+        is_requested = RequestKind.CANCEL in order.pending or order.cancel_open
         return is_requested or order.reported_end is not None or bool(order.ask_at) or order.asking
 
     def _finish(self, meeting: _Meeting, now: int) -> None:
@@ -178,7 +178,7 @@ class Crossing:
         if order.is_open:
             self._meet_left(order, now)
         if order.is_open and now < meeting.deadline:
-            spec = structs.replace(order.spec, size_int=order.life.remaining)
+            spec = structs.replace(order.spec, size_int=order.remaining)
             found = self.matches(order.robot, spec)
             more = [each for each in found if each.client_id not in meeting.requested]
             if more:
@@ -192,10 +192,10 @@ class Crossing:
             else:
                 release(self._manager, order, now)
 
-    def _meet_left(self, order: Managed, now: int) -> None:
+    def _meet_left(self, order: Order, now: int) -> None:
         """What waits here for its way back need not be taken off."""
-        spec = structs.replace(order.spec, size_int=order.life.remaining)
-        meeting = self._manager.account.working.meeting(spec)
+        spec = structs.replace(order.spec, size_int=order.remaining)
+        meeting = self._manager.account.meeting(spec)
         left = [each for each in meeting if each.client_id in self._left and each.is_held]
         for match in self._matches(order.robot, spec, left):
             self._trade(order, self._manager.orders[match.client_id], match, now)

@@ -23,7 +23,7 @@ from onetape.model.errors import check
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.backing import Spending, only_reduces, spending
-from onetape.orders.managed import Managed
+from onetape.orders.order import Order
 
 __all__ = ["Locks"]
 
@@ -113,7 +113,7 @@ class Locks:
         return [sum(rows), *rows]
 
     def wanted(
-        self, spec: OrderSpec, left: int, price: int, *, slot: int | None = None, without: Managed | None = None
+        self, spec: OrderSpec, left: int, price: int, *, slot: int | None = None, without: Order | None = None
     ) -> Spending | None:
         """Returns what a new order would hold. None: nothing, or that cannot be said (no price is known).
 
@@ -157,7 +157,7 @@ class Locks:
         _add(margin, part, -1)
         return more
 
-    def of(self, order: Managed, currency: str) -> int:
+    def of(self, order: Order, currency: str) -> int:
         """Returns what this order holds: what would be free without it."""
         part = self._parts.get(order.client_id)
         if part is None or part.currency != currency:
@@ -176,10 +176,10 @@ class Locks:
 
     # --- what changes it --------------------------------------------------------------------------
 
-    def update(self, order: Managed, slot: int) -> Iterable[str]:
+    def update(self, order: Order, slot: int) -> Iterable[str]:
         """The order may have changed. Returns the currencies of which another amount is held."""
         price = order.price
-        if order.life.update_open:  # the dearer of both may be true
+        if order.update_open:  # the dearer of both may be true
             price = max(price, order.amend_to[0])
         left = 0 if order.is_unfunded else order.worst_left
         return self.hold(order.client_id, order.spec, left, price, slot)

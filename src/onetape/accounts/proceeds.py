@@ -27,9 +27,9 @@ from onetape.model.time import SECOND
 from onetape.orders.backing import Spending
 from onetape.orders.filters import Refusal
 from onetape.orders.internal import HELD_MAX, end_held, release
-from onetape.orders.managed import Managed, Request
+from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
-from onetape.orders.working import only_reduces, takes_at_once, waits
+from onetape.orders.order import Order, only_reduces, takes_at_once, waits
 
 __all__ = ["Proceeds"]
 
@@ -40,7 +40,7 @@ WAITING_MAX: Final = 100  # the next order is denied at once
 BETTER: Final = 2
 
 # Refuses what is left of an order now; true: it would trade inside and not at the venue.
-Judge = Callable[[Managed, int, bool], Refusal | None]
+Judge = Callable[[Order, int, bool], Refusal | None]
 
 
 class Money(Protocol):
@@ -58,13 +58,13 @@ class Money(Protocol):
         None: nothing, or its sub-account may not use that currency.
         """
 
-    def order(self, order: Managed) -> None:
+    def order(self, order: Order) -> None:
         """Takes in that an order may have changed, and so what it holds."""
 
 
 @dataclass(slots=True)
 class _Wait:
-    order: Managed
+    order: Order
     cause: int  # the same of all that one callback asks for
     batch_until: int
     until: int
@@ -97,7 +97,7 @@ class Proceeds:
         self._crossing = crossing
         self.waiting: list[_Wait] = []
 
-    def hold(self, client_id: str, request: Request, refusal: Refusal, now: int, *, cause: int) -> Managed | None:
+    def hold(self, client_id: str, request: Request, refusal: Refusal, now: int, *, cause: int) -> Order | None:
         """Takes in a new order that was refused. None: it does not lack money, or nothing may bring
         that. cause: what its robot answers with it; requests of one callback have the same."""
         spec = request.spec
@@ -135,7 +135,6 @@ class Proceeds:
         matches = crossing.matches(order.robot, order.spec) if crossing is not None else []
         refusal = self._judge(order, now, bool(matches))
         if refusal is None:
-            self._manager.account.mark(order)
             order.is_unfunded = False
             if crossing is not None and matches:
                 crossing.meet(order, matches, now)
@@ -146,7 +145,7 @@ class Proceeds:
         reason = refusal.reason
         if refusal.code == InsufficientFunds.code:
             in_batch = now < wait.batch_until
-            left = order.life.remaining
+            left = order.remaining
             if now < wait.until and self._may_come(order.robot, order.spec, left, in_batch=in_batch, than=order):
                 return False
             waited = f"{(now - order.created) / SECOND:.2f} s"
@@ -156,7 +155,7 @@ class Proceeds:
 
     # --- what may bring money ---------------------------------------------------------------------
 
-    def _may_come(self, robot: int, spec: OrderSpec, left: int, *, in_batch: bool, than: Managed | None = None) -> bool:
+    def _may_come(self, robot: int, spec: OrderSpec, left: int, *, in_batch: bool, than: Order | None = None) -> bool:
         """in_batch: its robot may still ask for what sells. than: the order itself, where it waits
         already; who waits for money brings it to younger ones only, so that no two wait for each
         other."""
@@ -169,7 +168,7 @@ class Proceeds:
             sources.append(self._held(slot, spec, lacks.currency))
         return any(_is_enough(amounts, lacks.amount) for amounts in sources)
 
-    def _under_way(self, slot: int, currency: str, than: Managed | None) -> Iterable[int]:
+    def _under_way(self, slot: int, currency: str, than: Order | None) -> Iterable[int]:
         """Of each order that takes from the market and gives something of the currency back."""
         is_younger = False
         for order in self._manager.open.values():  # the oldest first
@@ -179,7 +178,7 @@ class Proceeds:
             if not (order.is_unfunded and is_younger) and self._takes(order):
                 yield self._brings(slot, order.spec, order.worst_left, currency)
 
-    def _takes(self, order: Managed) -> bool:
+    def _takes(self, order: Order) -> bool:
         spec = order.spec
         if spec.post_only or waits(order, self._manager.venue.traits):
             return False

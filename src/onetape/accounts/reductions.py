@@ -28,9 +28,8 @@ from onetape.model.order import OrderSpec
 from onetape.model.sections import GUARDIAN
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
-from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
-from onetape.orders.working import only_reduces, takes_at_once, waits
+from onetape.orders.order import Order, only_reduces, takes_at_once, waits
 
 __all__ = ["Reductions"]
 
@@ -66,8 +65,8 @@ class Reductions:
         self._slot_of = slot_of
         self._bounds = bounds
         self._is_shared = is_shared
-        self._orders: dict[Key, dict[str, Managed]] = {}  # open reductions, the oldest first
-        self._taking: dict[Key, dict[str, Managed]] = {}  # other orders that are filled at once
+        self._orders: dict[Key, dict[str, Order]] = {}  # open reductions, the oldest first
+        self._taking: dict[Key, dict[str, Order]] = {}  # other orders that are filled at once
         self._marked: dict[Key, bool] = {}  # to be looked at; the position has shrunk
         # When an order was last asked to be smaller, and which size.
         self._tried: dict[str, tuple[int, int]] = {}
@@ -90,7 +89,7 @@ class Reductions:
             return self._too_much(spec.symbol, spec.size_int, free) if too_much else spec
         if not knows:
             return spec
-        working, sign = self._manager.account.working, spec.side.sign
+        working, sign = self._manager.account, spec.side.sign
         found = plain_reduction(
             spec,
             own=self._own(key[0], spec.symbol, _BOTH),
@@ -126,7 +125,7 @@ class Reductions:
             return spec
         return structs.replace(spec, reduce_only=False, own_reducing=True)
 
-    def takes_off(self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None) -> bool:
+    def takes_off(self, robot: int, spec: OrderSpec, left: int, old: Order | None = None) -> bool:
         """Tells whether an order without the flag opens nothing of its own sub-account, if all that this has working
         that way is filled before. left: what can be filled of it; old: the order that it takes the place of."""
         if not self._has_parts:
@@ -145,15 +144,15 @@ class Reductions:
             return True
         return self._own(*self._key(robot, spec)[:3]) * spec.side.sign > 0
 
-    def amendment(self, order: Managed, size: int, *, knows: bool) -> Refusal | None:
+    def amendment(self, order: Order, size: int, *, knows: bool) -> Refusal | None:
         """Returns why a reduction may not be amended to that size (0: as it is); None: it may."""
         spec = order.spec
         knows = knows or spec.position_side is not _BOTH
         if not (spec.own_reducing or (self._is_ours(spec) and self._counts(order) and knows)):
             return None
-        if size <= order.life.size:
+        if size <= order.size:
             return None
-        left = size - order.life.filled
+        left = size - order.filled
         free = self._free(self._key(order.robot, spec), without=order)
         return None if left <= free else self._too_much(spec.symbol, left, free)
 
@@ -164,7 +163,7 @@ class Reductions:
 
     # --- what happens -----------------------------------------------------------------------------
 
-    def order(self, order: Managed) -> None:
+    def order(self, order: Order) -> None:
         """Takes in that an order may have changed."""
         spec = order.spec
         if not self._is_shared or not order.robot:
@@ -219,13 +218,13 @@ class Reductions:
             if not order.is_protective and not self._counts(order) and _left_then(order) > held:
                 self._reduce(order, 0, order.worst_left, now)
 
-    def _reduce(self, order: Managed, keep: int, left: int, now: int) -> None:
+    def _reduce(self, order: Order, keep: int, left: int, now: int) -> None:
         """keep: what may still be filled."""
         if not left:
             return
         manager = self._manager
         tried, wanted = self._tried.get(order.client_id, (0, 0))
-        if order.life.size <= wanted:  # that was done
+        if order.size <= wanted:  # that was done
             tried = 0
         if tried and now < tried + RETRY_NS:
             return
@@ -242,7 +241,7 @@ class Reductions:
             and not order.is_held
             and not order.pending
         )
-        size = order.life.filled + keep if can_shrink else 0
+        size = order.filled + keep if can_shrink else 0
         self._tried[order.client_id] = now, size
         if can_shrink:
             manager.amend(order, now, price=0, size=size)
@@ -263,10 +262,10 @@ class Reductions:
     def _key(self, robot: int, spec: OrderSpec) -> Key:
         return self._slot_of(robot), spec.symbol, spec.position_side, spec.side
 
-    def _counts(self, order: Managed) -> bool:
+    def _counts(self, order: Order) -> bool:
         return order.spec.own_reducing or not waits(order, self._manager.venue.traits)
 
-    def _may_open(self, order: Managed) -> bool:
+    def _may_open(self, order: Order) -> bool:
         """Tells whether what is filled of it counts against its sub-account's position."""
         return self._counts(order) or not only_reduces(order.spec)
 
@@ -274,13 +273,13 @@ class Reductions:
         """Returns what can be taken off by orders of that side."""
         return max(-self._own(*key[:3]) * key[3].sign, 0)
 
-    def _working(self, key: Key, without: Managed | None = None) -> int:
+    def _working(self, key: Key, without: Order | None = None) -> int:
         """Returns what is on its way to take it off: reductions, and what trades as soon as it arrives."""
         mine, taking = self._orders.get(key, {}), self._taking.get(key, {})
         left = sum(o.worst_left for o in mine.values() if o is not without and self._counts(o))
         return left + sum(o.worst_left for o in taking.values())
 
-    def _free(self, key: Key, without: Managed | None = None) -> int:
+    def _free(self, key: Key, without: Order | None = None) -> int:
         return self._held(key) - self._working(key, without)
 
 
@@ -289,10 +288,10 @@ def _takes(spec: OrderSpec) -> bool:
     return spec.trigger_by is TriggerBy.NONE and takes_at_once(spec)
 
 
-def _left_then(order: Managed) -> int:
+def _left_then(order: Order) -> int:
     """Returns what may still be filled of it once the pending requests are done."""
-    if order.cancel_wanted or order.life.cancel_open or RequestKind.CANCEL in order.pending:
+    if order.cancel_wanted or order.cancel_open or RequestKind.CANCEL in order.pending:
         return 0
-    if order.life.update_open and order.life.size_wanted < order.life.size:
-        return max(order.life.size_wanted - order.life.filled, 0)
+    if order.update_open and order.size_wanted < order.size:
+        return max(order.size_wanted - order.filled, 0)
     return order.worst_left

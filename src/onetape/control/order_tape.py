@@ -21,7 +21,8 @@ from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.model.request_key import key_by_hand
-from onetape.orders.order import Key, Order
+from onetape.orders.order import Key, Order, apply_fill, apply_news, apply_request
+from onetape.orders.order import placed as order_placed
 from onetape.orders.order_frames import FillFrame, fill_of, news_of, request_of
 from onetape.projections.checkpoint import checkpoint_file
 from onetape.projections.followed_account import FollowedAccount
@@ -123,14 +124,14 @@ class OrderTape:
                 request = request_of(frame.payload, "")
                 placed = self._placed.get((request.robot, request.order_id))
                 if placed is None and (once := request.spec.once) is not None:
-                    placed = Placed(Order.placed(request, frame.time))
+                    placed = Placed(order_placed(request, frame.time))
                     self._placed[placed.order.key] = self._commands[once.key] = placed
                 elif placed is not None and request.kind is not RequestKind.PLACE:
-                    placed.order.take_request_frame(request)
+                    apply_request(placed.order, request)
             case EventType.ORDER_EVENT.id:
                 news = news_of(frame)
                 if (placed := self._placed.get((news.robot, news.order_id))) is not None:
-                    placed.order.take_news_frame(news)
+                    apply_news(placed.order, news)
             case EventType.PARAMS.id:
                 if "opened" in msgspec.msgpack.decode(frame.payload):
                     for each in self._placed.values():
@@ -139,6 +140,6 @@ class OrderTape:
             case _:
                 fill = fill_of(frame.payload)
                 if (placed := self._placed.get((fill.robot, fill.order_id))) is not None:
-                    placed.order.take_fill_frame(fill)
+                    apply_fill(placed.order, fill)
                     placed.note_fee(fill, frame.time)
         return placed

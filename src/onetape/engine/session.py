@@ -50,7 +50,6 @@ from onetape.model.ids import robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.symbol import at_exchange
 from onetape.model.time import TIME_MAX
-from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.schema import INSTRUMENT_TYPE
 
@@ -155,8 +154,6 @@ class Session:
     def open(self) -> None:
         """Opens the tapes, finds the first event and prepares everything up to on_start."""
         check_event_reuse()
-        if not _core.order_machine_installed():
-            _core.install_order_machine(as_matrix())
         self.params = self._parameters()
         queue = parse_queue(self.plan.queue)
         self.plan = with_venue_clocks(self.plan)

@@ -33,7 +33,8 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.backing import Spending
 from onetape.orders.filters import Refusal
-from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed, NewsOut, Out
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, NewsOut, Out
+from onetape.orders.order import Order
 from onetape.orders.reports import BalanceReport, FillReport, MoveKind, MoveReport, VenueReport
 from onetape.tape.journal import JournalWriter, type_id
 
@@ -291,12 +292,12 @@ class AccountMoney:
         held = self.booking.positions[slot, symbol, side]
         self._changed.update(self.locks.position(slot, symbol, side, held.qty, held.cost))
 
-    def order(self, order: Managed) -> None:
+    def order(self, order: Order) -> None:
         """Takes in that an order may have changed, and so what it holds."""
         self.hold(order)
         self.reductions.order(order)
 
-    def hold(self, order: Managed) -> None:
+    def hold(self, order: Order) -> None:
         """Updates what an order holds of its sub-account's money."""
         self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
 
@@ -411,7 +412,7 @@ class AccountMoney:
             self._say(HealthOut("sub-account", owner, words, "critical"))
         self._stop(slots)
 
-    def refusal(self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None) -> Refusal | None:
+    def refusal(self, robot: int, spec: OrderSpec, left: int, old: Order | None = None) -> Refusal | None:
         """Refuses an order for which the robot's sub-account has not enough; None: it has.
 
         left: what of it can be filled.

@@ -13,8 +13,9 @@ from onetape.model.ids import is_by_hand
 from onetape.model.order import OrderSpec
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate
-from onetape.orders.managed import Managed, Request
+from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
+from onetape.orders.order import Order
 from onetape.orders.pre_trade.rules import Check, checks, refusal_of
 from onetape.orders.pre_trade.view import View
 from onetape.projections.robot_life import RobotLife
@@ -45,11 +46,11 @@ class Admission:
         self._crossing = crossing
         self._proceeds = proceeds
         # New orders, of which money knows nothing before they have left.
-        self.unheld: list[Managed] = []
+        self.unheld: list[Order] = []
 
     def place(
         self, life: RobotLife, order_id: int, spec: OrderSpec, now: int, *, behind_ns: int = 0, cause: int | None = None
-    ) -> Managed:
+    ) -> Order:
         """Takes in a new order and returns it as it is then: on its way, waiting, or denied. behind_ns: how much too
         old the market was that it was decided on. cause: requests of one callback have the same, and one that lacks
         money may wait for what the others bring; None: it does not wait."""

@@ -42,7 +42,7 @@ from onetape.model.sections import GUARDIAN, OPERATOR
 from onetape.model.time import DAY, MINUTE
 from onetape.orders.backing import reducible
 from onetape.orders.filters import keeps_rules
-from onetape.orders.managed import Managed
+from onetape.orders.order import Order
 from onetape.projections.account import order_row
 from onetape.projections.found import part_key
 from onetape.projections.robot_life import RobotLife
@@ -155,7 +155,7 @@ class OrdersByHand:
                 rows = [each or _late(spec) for each, spec in zip(found, specs, strict=True)]
                 return Repeated({"orders": self._shown(rows), "checks": []})
             life = self._parts.operator(MAIN, is_dry=is_dry)
-            orders: list[Managed | dict[str, Any]] = []
+            orders: list[Order | dict[str, Any]] = []
             checks: list[dict[str, Any]] = []
             for spec, placed in zip(specs, found, strict=True):  # some were, before a crash
                 if placed is not None:
@@ -227,7 +227,7 @@ class OrdersByHand:
             if most is None:
                 return self._closed(command, parts, is_dry=is_dry)
             before = self._placed_to_close(command, instrument.symbol)
-            used = sum(most if isinstance(each, dict) else each.life.filled + each.worst_left for each in before)
+            used = sum(most if isinstance(each, dict) else each.filled + each.worst_left for each in before)
             if command.actor == GUARDIAN:  # it says how much is too much: what works already is of it
                 others = self._working_to_close(parts(), slot)
                 used += sum(each.worst_left for each in others if each not in before)
@@ -340,7 +340,7 @@ class OrdersByHand:
 
         def do() -> dict[str, Any]:
             free = self._held_by(instrument, of, side)
-            orders: list[Managed | dict[str, Any]] = []
+            orders: list[Order | dict[str, Any]] = []
             for spec in specs:
                 part = max(free, key=lambda each: free[each])
                 free[part] -= spec.size_int
@@ -352,7 +352,7 @@ class OrdersByHand:
 
         return do
 
-    def _place_one(self, life: RobotLife, spec: OrderSpec) -> list[Managed]:
+    def _place_one(self, life: RobotLife, spec: OrderSpec) -> list[Order]:
         now = self._now()
         return [self._admission.place(life, self._tape.state.take_by_hand(now), spec, now)]
 
@@ -401,7 +401,7 @@ class OrdersByHand:
         )
         return lambda: self._share_taken(order, taking)
 
-    def _share_taken(self, order: Managed, taking: OrderSpec) -> dict[str, Any]:
+    def _share_taken(self, order: Order, taking: OrderSpec) -> dict[str, Any]:
         life = self._tape.robots[order.robot]
         placed = self._placed(taking.once, life.slot)
         if placed is not None:
@@ -410,11 +410,11 @@ class OrdersByHand:
         if order.is_open and (order.pending or order.is_unknown or not self._gate.ready):
             return {"state": "reducing", "orders": []}
         size, qty = self._tape.state.shares.pop(order.client_id, (0, 0))
-        if not order.is_open or (size and order.life.size != size):
+        if not order.is_open or (size and order.size != size):
             return {"state": "not reduced" if order.is_open else "ended", "orders": []}
         if not size:
-            size = order.life.size - taking.size_int
-            if not order.life.filled < size < order.life.size:
+            size = order.size - taking.size_int
+            if not order.filled < size < order.size:
                 return {"state": "not reduced", "orders": []}
             if (why := self._gate.amendment(order, self._now(), price=0, size=size)) is not None:
                 return {"state": f"been refused: {why.reason}", "orders": []}
@@ -441,7 +441,7 @@ class OrdersByHand:
         nets: bool = False,
         is_killed: bool = False,
         most: int | None = None,
-        before: Sequence[Managed | dict[str, Any]] = (),
+        before: Sequence[Order | dict[str, Any]] = (),
     ) -> dict[str, Any]:
         """Places a market order for each part, of what nothing works to take off yet. `left`: what is
         still held, also while those orders are on their way; who asks again with another id closes
@@ -474,7 +474,7 @@ class OrdersByHand:
     def _outcome(
         self,
         parts: Callable[[], list[Part]],
-        orders: Sequence[Managed | dict[str, Any]],
+        orders: Sequence[Order | dict[str, Any]],
         checks: list[dict[str, Any]],
         *,
         nets: bool,
@@ -500,12 +500,12 @@ class OrdersByHand:
         instrument = self._gate.instruments[symbol]
         return int(max(instrument.lot, instrument.size_min).scaleb(instrument.size_decimals))
 
-    def _working_of(self, part: Part, command: Command) -> list[Managed]:
+    def _working_of(self, part: Part, command: Command) -> list[Order]:
         """Returns what would stand in the way of closing a position, or open it again."""
         of = part.life.number, part.symbol
         return [each for each in self._works(command) if (each.robot, each.spec.symbol) == of and _yields(each)]
 
-    def _works(self, command: Command) -> Iterable[Managed]:
+    def _works(self, command: Command) -> Iterable[Order]:
         """Returns the orders that work; of a command that comes again those that worked when it came first, also those
         that have ended."""
         found, manager = self._tape.found_by(command), self._manager
@@ -523,7 +523,7 @@ class OrdersByHand:
         left = [(each, found.left(_part_key(each), each.qty)) for each in parts]
         return [each._replace(qty=qty) for each, qty in left if qty]
 
-    def _placed_to_close(self, command: Command, *symbols: str) -> list[Managed | dict[str, Any]]:
+    def _placed_to_close(self, command: Command, *symbols: str) -> list[Order | dict[str, Any]]:
         """Returns what the same command has placed before a crash, also for parts that it has closed: those are gone,
         and what was taken off them is of the command's quantity all the same."""
         robots = self._tape.robots.values()
@@ -531,7 +531,7 @@ class OrdersByHand:
         found = [self._placed(_closing_key(command, *each), each[0].slot) for each in of]
         return [each for each in found if each is not None]
 
-    def _working_to_close(self, parts: Sequence[Part], slot: int) -> list[Managed]:
+    def _working_to_close(self, parts: Sequence[Part], slot: int) -> list[Order]:
         """Returns what works to take off any of a sub-account's parts, which are all of one symbol and direction."""
         of = {(each.symbol, Side.SELL if each.qty > 0 else Side.BUY) for each in parts}
         works = self._manager.open.values()
@@ -543,7 +543,7 @@ class OrdersByHand:
             and _closes(each)
         ]
 
-    def _cancel_all(self, orders: Sequence[Managed]) -> None:
+    def _cancel_all(self, orders: Sequence[Order]) -> None:
         for order in orders:
             if order.is_open:
                 self._manager.cancel_once(order, self._now())
@@ -594,7 +594,7 @@ class OrdersByHand:
         self._now()
         return self._core.wall
 
-    def _submit(self, life: RobotLife, spec: OrderSpec, *, is_dry: bool) -> tuple[list[Managed], list[dict[str, Any]]]:
+    def _submit(self, life: RobotLife, spec: OrderSpec, *, is_dry: bool) -> tuple[list[Order], list[dict[str, Any]]]:
         now = self._now()
         checks = self._checks(life, spec, now)
         if is_dry:
@@ -617,16 +617,16 @@ class OrdersByHand:
         self._admission.hold_placed()
         self._money.publish()
 
-    def _placed(self, key: RequestKey | None, slot: int) -> Managed | dict[str, Any] | None:
+    def _placed(self, key: RequestKey | None, slot: int) -> Order | dict[str, Any] | None:
         """Returns the order that the same command has placed before; its row, where it ended too long ago."""
         name = self._tape.state.first.winner(key, slot) if key is not None else None
         return None if name is None else self._manager.orders.get(name) or {"client_id": name, "state": "ended"}
 
-    def _found(self, name: str) -> Managed:
+    def _found(self, name: str) -> Order:
         manager = self._manager
         order = manager.orders.get(name)
         if order is None:
-            of_venue = (o for (_, id_), o in manager.by_venue_id.items() if id_ == name)
+            of_venue = (o for o in manager.orders.values() if name in (o.venue_id, *o.former_venue_ids))
             order = next(of_venue, None) or next((o for o in manager.open.values() if str(o.order_id) == name), None)
         if order is None:
             raise OrderUnknown(f"no order is called {name[:60]!r}", todo="onetape orders shows what works")
@@ -668,10 +668,10 @@ class OrdersByHand:
 
     # --- shown ------------------------------------------------------------------------------------
 
-    def _shown(self, orders: Sequence[Managed | dict[str, Any]]) -> list[dict[str, Any]]:
-        return [self._row(each) if isinstance(each, Managed) else each for each in orders]
+    def _shown(self, orders: Sequence[Order | dict[str, Any]]) -> list[dict[str, Any]]:
+        return [self._row(each) if isinstance(each, Order) else each for each in orders]
 
-    def _row(self, order: Managed) -> dict[str, Any]:
+    def _row(self, order: Order) -> dict[str, Any]:
         """Renders an order as `onetape orders` has it."""
         instrument, life = self._gate.instruments[order.spec.symbol], self._tape.robots.get(order.robot)
         return order_row(order, order.client_id, instrument, life)
@@ -683,12 +683,12 @@ def _late(spec: OrderSpec) -> dict[str, Any]:
     return {"client_id": "", "symbol": spec.symbol, "side": str(spec.side), "state": str(OrderState.DENIED), **why}
 
 
-def _yields(order: Managed) -> bool:
+def _yields(order: Order) -> bool:
     """Tells whether an order is of ours and is cancelled before a position is closed: a stop stands till the end."""
     return bool(order.robot) and not order.is_protective and not _closes(order)
 
 
-def _closes(order: Managed) -> bool:
+def _closes(order: Order) -> bool:
     """Tells whether an order is by hand and takes off what is held, at once."""
     spec = order.spec
     return spec.type is OrderType.MARKET and spec.tag in (OPERATOR, GUARDIAN) and spec.trigger_by is TriggerBy.NONE

@@ -42,8 +42,9 @@ from onetape.orders.budget import CLOCK_STEP
 from onetape.orders.calls import ORDER_PURPOSES, Call, Purpose
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate, Limits
-from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed, Out
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, Out
 from onetape.orders.manager import OrderManager
+from onetape.orders.order import Order
 from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
@@ -494,7 +495,7 @@ class GatewayCore:
         rules = self._venue.budget
         return max(within, *(self.reconciler.weight * rule.window * SYNCS // rule.most for rule in rules), 0)
 
-    def resolve(self, order: Managed, report: OrderStatusReport) -> None:
+    def resolve(self, order: Order, report: OrderStatusReport) -> None:
         """Takes the operator's word on the state of an unknown order."""
         self.manager.resolve(order, report, self.now)
 
@@ -663,8 +664,8 @@ def open_proceeds(
 ) -> Proceeds:
     """Makes the desk of orders that wait for money; they are judged as new ones once it is there."""
 
-    def judge(order: Managed, now: int, is_inside: bool) -> Refusal | None:
-        refusal = money.refusal(order.robot, order.spec, order.life.remaining)
+    def judge(order: Order, now: int, is_inside: bool) -> Refusal | None:
+        refusal = money.refusal(order.robot, order.spec, order.remaining)
         return refusal or gate.left(order, now, is_inside=is_inside)
 
     return Proceeds(manager, instruments, money, slot_of=slot_of, quote=quote, judge=judge, crossing=crossing)

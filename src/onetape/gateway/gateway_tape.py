@@ -134,7 +134,7 @@ class GatewayTape:
             life = self.robots.get(order.robot)
             whose = life.name if life is not None else "another robot"
             text = next(i for i in self.instruments if i.symbol == order.spec.symbol).size_text
-            filled = f"{text(order.life.filled)} of {text(order.life.size)} filled"
+            filled = f"{text(order.filled)} of {text(order.size)} filled"
             return OrderStatus(order.state, f"order {name} of {whose}: {order.state}, {filled}")
 
         return status
@@ -213,8 +213,8 @@ class GatewayTape:
             venue,
             out.time,
             order.price,
-            order.life.size,
-            order.life.filled,
+            order.size,
+            order.filled,
             out.code,
             out.news.id,
             out.state.id,

@@ -19,8 +19,9 @@ from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN
 from onetape.orders.gate import Gate
-from onetape.orders.managed import CycleOut, HealthOut, Managed, Request, TakenOut
+from onetape.orders.managed import CycleOut, HealthOut, Request, TakenOut
 from onetape.orders.manager import OrderManager
+from onetape.orders.order import Order
 from onetape.orders.order_frames import RequestFrame
 from onetape.projections.robot_life import RobotLife
 
@@ -198,8 +199,8 @@ class OrderRequests:
             self._tape.state.claim(life, order_id, spec, now)
         return True
 
-    def _amend(self, order: Managed, spec: OrderSpec, now: int, *, behind_ns: int, rate: int) -> None:
-        price, size = spec.price_int or order.price, spec.size_int or order.life.size
+    def _amend(self, order: Order, spec: OrderSpec, now: int, *, behind_ns: int, rate: int) -> None:
+        price, size = spec.price_int or order.price, spec.size_int or order.size
         refusal = self._gate.amendment(order, now, price=price, size=size, behind_ns=behind_ns, rate=rate)
         if refusal is None:
             self._manager.amend(order, now, price=price, size=size)

@@ -13,7 +13,8 @@ from onetape.model.time import SECOND, format_time
 from onetape.options.gateway import GatewayOptions
 from onetape.orders.gate import Gate
 from onetape.orders.halts import Halt, Level, Scope, halt_of
-from onetape.orders.managed import HealthOut, Managed
+from onetape.orders.managed import HealthOut
+from onetape.orders.order import Order
 
 __all__ = ["LEASE_MAX", "Stops"]
 
@@ -112,7 +113,7 @@ class Stops:
         self._say(HealthOut("halt", _about(halt), f"lifted by {actor}: {reason}" if reason else f"lifted by {actor}"))
         return halt.as_json()
 
-    def executed(self, order: Managed, trade_id: int, now: int) -> None:
+    def executed(self, order: Order, trade_id: int, now: int) -> None:
         """Takes in that a robot's order was filled, in whole or in part. A sub-account that is filled more often than
         it may be is halted until somebody has looked at it."""
         most, within = self._executions

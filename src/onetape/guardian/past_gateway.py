@@ -25,8 +25,9 @@ from onetape.model.sections import GUARDIAN, OPERATOR
 from onetape.model.time import SECOND
 from onetape.orders.account_orders import AccountOrders
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose
-from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request
+from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request
 from onetape.orders.manager import OrderManager
+from onetape.orders.order import Order
 from onetape.orders.outcome import Outcome
 from onetape.orders.queries import ABSENT_AFTER
 from onetape.orders.reports import OrderStatusReport
@@ -196,12 +197,12 @@ class PastGateway:
             return 0
         return size
 
-    def _filled(self, order: Managed) -> None:
+    def _filled(self, order: Order) -> None:
         """What a closing has filled is off the position at once: a listing may be long in coming, and nothing is closed
         twice. Not so where the position is from a listing that was asked for since the order left: it may have it."""
         sent, counted = self._closings[order.client_id]
-        new, now, spec = order.life.filled - counted, self._steady(), order.spec
-        self._closings[order.client_id] = sent, order.life.filled
+        new, now, spec = order.filled - counted, self._steady(), order.spec
+        self._closings[order.client_id] = sent, order.filled
         held = (each for each in self._core.held(self._account, spec.symbol) if each.side is spec.position_side)
         guard = next(held, None)
         if guard is None or new <= 0 or guard.qty * spec.side.sign > 0:
@@ -311,7 +312,6 @@ class PastGateway:
         for order in self._manager.open.values():
             if not order.is_protective and not order.pending and not order.asking and not order.ask_at:
                 order.ask_at = now + ASK_AFTER
-                self._manager.account.mark(order)
         self._manager.tick(now)
         self._carry_out()
         self._look_for_openers()
@@ -349,7 +349,7 @@ class PastGateway:
         manager = self._manager
         while manager.outs or manager.calls:
             outs, manager.outs = manager.outs, []
-            changed: dict[str, Managed] = {}
+            changed: dict[str, Order] = {}
             for out in outs:
                 match out:
                     case IntentOut(order=order, kind=RequestKind.PLACE):
@@ -359,9 +359,9 @@ class PastGateway:
                     case NewsOut(order=order):
                         changed[order.client_id] = order
                         self._record(order.client_id, str(out.state), {"code": out.code, "reason": out.reason})
-                    case FillOut(order=Managed() as order):
+                    case FillOut(order=Order() as order):
                         changed[order.client_id] = order
-                        self._record(order.client_id, str(order.state), {"filled": order.life.filled})
+                        self._record(order.client_id, str(order.state), {"filled": order.filled})
             calls, manager.calls = manager.calls, []
             for call in calls:
                 if call.purpose in _WRITES and not self.begin():  # a gateway has come
@@ -372,11 +372,11 @@ class PastGateway:
                 if order.client_id in self._closings:
                     self._filled(order)
                     if not order.is_open:
-                        spec, left = order.spec, order.life.size - order.life.filled
+                        spec, left = order.spec, order.size - order.filled
                         self._core.close_ended(self._account, spec.symbol, spec.position_side, left)
         self._end()
 
-    def _stop_changed(self, order: Managed) -> None:
+    def _stop_changed(self, order: Order) -> None:
         now = self._steady()
         if order.is_protective and order.is_open:
             self._stops.add(order.client_id)
@@ -409,7 +409,7 @@ class PastGateway:
         self._say(Record(ORDER, f"{self._account} {name}", state, {"account": self._account, "order": name, **about}))
 
 
-def _about(order: Managed) -> dict[str, Any]:
+def _about(order: Order) -> dict[str, Any]:
     """Returns what another life of the guardian asks the venue by."""
     spec = order.spec
     return {
@@ -422,7 +422,7 @@ def _about(order: Managed) -> dict[str, Any]:
     }
 
 
-def _row(order: Managed) -> StopRow:
+def _row(order: Order) -> StopRow:
     spec = order.spec
     return StopRow(
         client_id=order.client_id,

@@ -15,9 +15,8 @@ from onetape.model.enums import Kind, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, money_units
 from onetape.model.order import OrderSpec
-from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
-from onetape.orders.working import only_reduces
+from onetape.orders.order import Order, only_reduces
 
 __all__ = ["Spending", "free_funds", "only_reduces", "reducible", "spending", "worst_held"]
 
@@ -29,7 +28,7 @@ class Spending(NamedTuple):
     amount: int
 
 
-def reducible(manager: OrderManager, spec: OrderSpec, *, without: Managed | None = None) -> int:
+def reducible(manager: OrderManager, spec: OrderSpec, *, without: Order | None = None) -> int:
     """Returns how much of the position an order in this direction can take off, less what works to
     take it off.
 
@@ -37,14 +36,14 @@ def reducible(manager: OrderManager, spec: OrderSpec, *, without: Managed | None
     usual, and the venue cuts the second one when the first has closed it.
     """
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * -spec.side.sign
-    return max(held, 0) - manager.account.working.reducing(spec, without)
+    return max(held, 0) - manager.account.reducing(spec, without)
 
 
-def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Managed | None = None) -> int:
+def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Order | None = None) -> int:
     """Returns the position in the order's direction if all that works that way is filled, without the order itself.
     What takes the other direction off may be filled before what opens."""
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * spec.side.sign
-    working = manager.account.working
+    working = manager.account
     if held < 0 and manager.venue.traits.positions:
         held += min(-held, working.reducing(spec, without))
     return held + working.opening(spec, without)
@@ -66,22 +65,22 @@ def spending(instrument: Instrument, spec: OrderSpec, size: int, price: int) -> 
 
 
 def free_funds(
-    manager: OrderManager, instruments: Mapping[str, Instrument], currency: str, *, without: Managed | None = None
+    manager: OrderManager, instruments: Mapping[str, Instrument], currency: str, *, without: Order | None = None
 ) -> int:
     """Returns a balance less what working orders may spend of it, foreign orders and those that wait for a trigger
     included: on spot they hold their money back. Of each the dearest price that it may have counts, and of all that is
     charged one rate the fee is cut off once."""
     free = manager.books.holding(currency)
-    for symbol, side, spent in manager.account.working.spent(without):
+    for symbol, side, size, maker, taker, unpriced in manager.account.spent(without):
         instrument = instruments.get(symbol)
         if instrument is None or instrument.kind is not Kind.SPOT:
             continue
         if side is Side.SELL:
             if instrument.base == currency:
-                free -= _base_units(instrument, spent.size)
+                free -= _base_units(instrument, size)
         elif instrument.quote == currency:
-            taker = spent.taker + spent.unpriced * manager.references.get(symbol, 0)
-            free -= _cost_with_fee(instrument, spent.maker, instrument.maker_fee)
+            taker += unpriced * manager.references.get(symbol, 0)
+            free -= _cost_with_fee(instrument, maker, instrument.maker_fee)
             free -= _cost_with_fee(instrument, taker, instrument.taker_fee)
     return free
 

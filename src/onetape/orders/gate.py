@@ -15,7 +15,7 @@ from onetape.model.enums import AmendRule
 from onetape.model.errors import OrderInvalid
 from onetape.model.order import OrderSpec
 from onetape.orders.filters import Refusal
-from onetape.orders.managed import Managed
+from onetape.orders.order import Order
 from onetape.orders.pre_trade.readiness import halted, killed
 from onetape.orders.pre_trade.rules import refusal_of
 from onetape.orders.pre_trade.view import View
@@ -48,7 +48,7 @@ class Gate(TradingState):
         return refusal_of(view)
 
     def amendment(
-        self, order: Managed, now: int, *, price: int, size: int, behind_ns: int = 0, rate: int = 0
+        self, order: Order, now: int, *, price: int, size: int, behind_ns: int = 0, rate: int = 0
     ) -> Refusal | None:
         """Judges another price or size (0: as it is) as a new order in the place of the old.
 
@@ -56,21 +56,20 @@ class Gate(TradingState):
         """
         if (i := self.instruments.get(order.spec.symbol)) is not None and i.amend is AmendRule.NONE:
             return Refusal.of(OrderInvalid, "the venue changes no order: cancel it, and place another one")
-        price, size = price or order.price, size or order.life.size
-        if size < order.life.size and price == order.price:
+        price, size = price or order.price, size or order.size
+        if size < order.size and price == order.price:
             return None
         view = self._view_of(order, now, size=size, price=price)
         view.behind_ns, view.rate, view.shares = behind_ns, rate, self.around.shares
         return refusal_of(view)
 
-    def left(self, order: Managed, now: int, *, is_inside: bool = False) -> Refusal | None:
+    def left(self, order: Order, now: int, *, is_inside: bool = False) -> Refusal | None:
         """Judges what is left of an order that was let through and is to be placed (again).
 
         now: ns.
         """
-        life = order.life
-        view = self._view_of(order, now, size=life.size, price=order.price)
-        view.at_venue = structs.replace(view.spec, size_int=life.size - life.filled)
+        view = self._view_of(order, now, size=order.size, price=order.price)
+        view.at_venue = structs.replace(view.spec, size_int=order.left)
         view.is_inside, view.is_counted = is_inside, False
         return refusal_of(view)
 
@@ -82,12 +81,12 @@ class Gate(TradingState):
             if order.robot and not self.reduces(order.spec, order) and self._is_stopped(order, now):
                 self.manager.cancel_once(order, now)
 
-    def _is_stopped(self, order: Managed, now: int) -> bool:
-        worst = order.life.filled + order.worst_left  # of an amendment under way what it may come to
+    def _is_stopped(self, order: Order, now: int) -> bool:
+        worst = order.filled + order.worst_left  # of an amendment under way what it may come to
         view = self._view_of(order, now, size=worst, price=order.price)
         return killed(view) is not None or halted(view) is not None
 
-    def _view_of(self, order: Managed, now: int, *, size: int, price: int) -> View:
+    def _view_of(self, order: Order, now: int, *, size: int, price: int) -> View:
         """Shows an order of ours that is there, with that size and price."""
         view = View(self, structs.replace(order.spec, size_int=size, price_int=price), now, order)
         view.robot, view.is_by_hand = order.robot, self.manager.owners.is_by_hand(order.robot, order.order_id)

@@ -6,8 +6,8 @@ from typing import Final
 
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.time import SECOND
-from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
+from onetape.orders.order import Order
 from onetape.orders.reports import FillReport
 
 __all__ = ["HELD_MAX", "end_held", "release", "take_off", "trade_inside"]
@@ -19,16 +19,16 @@ def trade_inside(manager: OrderManager, fill: FillReport, now: int) -> None:
     """Books both sides of an internal trade, by one of them; what is booked already stays."""
     for each in (fill, fill.other_side):
         if not manager.books.has(each):
-            manager.book(each, manager.account.get(each.client_id), now)
+            manager.book(each, manager.orders.get(each.client_id), now)
 
 
-def take_off(manager: OrderManager, order: Managed, now: int) -> None:
+def take_off(manager: OrderManager, order: Order, now: int) -> None:
     """Asks the venue to cancel what works there, and nothing about it is open. What is then left of
     it is not over."""
     manager.send_cancel(order, now, is_reissue=True)
 
 
-def release(manager: OrderManager, order: Managed, now: int) -> bool:
+def release(manager: OrderManager, order: Order, now: int) -> bool:
     """Sends what is left of a held order to the venue. False: there is no client id left for it."""
     if not manager.account.next_name(order):
         return False
@@ -37,6 +37,6 @@ def release(manager: OrderManager, order: Managed, now: int) -> bool:
     return True
 
 
-def end_held(manager: OrderManager, order: Managed, now: int, code: int, reason: str) -> None:
+def end_held(manager: OrderManager, order: Order, now: int, code: int, reason: str) -> None:
     """Ends a held order: denies it, or cancels what is left of it."""
-    manager.report(order, OrderNews.CANCELED if order.life.accepted else OrderNews.DENIED, now, code, reason)
+    manager.report(order, OrderNews.CANCELED if order.accepted else OrderNews.DENIED, now, code, reason)

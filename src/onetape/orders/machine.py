@@ -3,13 +3,13 @@
 Theory of operation
 -------------------
 An order's life is told by events: some are ours (we submit it, ask to cancel it), the others are
-the venue's, which arrive late, twice, in the wrong order, or not at all. TABLE has one row for each
-state and in it one cell for each event; there is no default, and the compiled core runs the same
-table (`as_matrix`). A cell is
+the venue's, which arrive late, twice, in the wrong order, or not at all. The table has one row for each
+state and in it one cell for each event; there is no default. It is written down and run in
+`core/orders/order_life.cpp`; TABLE is that one as Python reads it. A cell is
 
 - a state: the order goes there;
 - SAME: the event is taken in and changes no state (an acknowledgement after the fill it caused);
-- OPEN: the order is alive; which state that is follows from what is known of it (`resolve`);
+- OPEN: the order is alive; which state that is follows from what is known of it;
 - GONE: it is proven to be at the venue no more: REJECTED if nothing shows that it ever was there,
   else CANCELED;
 - LATE: a fill that comes when the order has ended. It is booked, because the position is real, and
@@ -34,12 +34,12 @@ does (its intent was lost with the power) begins its life here in UNKNOWN.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from onetape._core import order_table
 from onetape.model.enums import OrderNews, OrderState
-from onetape.model.errors import InvariantViolation, check
+from onetape.model.errors import check
 
 
 class OrderEvent(StrEnum):
@@ -95,84 +95,9 @@ _EVENT_IDS: Final = {event.value: number for number, event in enumerate(OrderEve
 OUR_EVENTS: Final = frozenset({OrderEvent.SUBMIT, OrderEvent.DENY, OrderEvent.CANCEL_REQUEST, OrderEvent.AMEND_REQUEST})
 FILLS: Final = frozenset({OrderEvent.FILL_PARTIAL, OrderEvent.FILL_FULL, OrderEvent.FILL_EXCESS})
 
-# Named once: a member looked up at its class costs as much as a call.
-_IMPOSSIBLE: Final = Effect.IMPOSSIBLE
-_REFUSED: Final = Effect.REFUSED
-
-# What `OrderLife` learns something from beside the state. Most orders only ever meet two of them.
-_LEARNED_FROM: Final = frozenset(
-    {
-        OrderEvent.ACCEPT,
-        OrderEvent.TRIGGER,
-        OrderEvent.CANCEL_REQUEST,
-        OrderEvent.AMEND_REQUEST,
-        OrderEvent.CANCEL_REJECT,
-        OrderEvent.AMEND_ACK,
-        OrderEvent.AMEND_REJECT,
-        OrderEvent.FOUND_WORKING,
-    }
-)
-
-# One line for each state, one word for each event in the order of OrderEvent:
-# ours | accept reject trigger | fills | cancel | amend | expire, venue cancel | asking | duplicate.
-# Four letters are the state that begins with them; "wait" and "upd" are PENDING_CANCEL and
-# PENDING_UPDATE; "." is SAME, "!" IMPOSSIBLE, "no" REFUSED.
-_ROWS: Final = """
-                  sub  deny cxl  amd  | acc  rej  trg  | part full over | cxl+ cxl- | amd+ amd- | exp  vcx  | lost miss here gone | dup
-INITIALIZED     : SUBM DENI CANC no   | !    !    !    | !    !    !    | !    !    | !    !    | !    !    | !    !    !    !    | !
-SUBMITTED       : !    DENI wait upd  | ACCE REJE TRIG | PART FILL FILL | CANC .    | OPEN .    | EXPI CANC | UNKN UNKN ACCE GONE | .
-ACCEPTED        : !    !    wait upd  | .    REJE TRIG | PART FILL FILL | CANC .    | OPEN .    | EXPI CANC | .    UNKN .    UNKN | .
-PARTIALLY_FILLED: !    !    wait upd  | .    !    .    | .    FILL FILL | CANC .    | OPEN .    | EXPI CANC | .    UNKN .    UNKN | .
-FILLED          : !    !    no   no   | .    !    .    | LATE LATE LATE | .    .    | .    .    | .    .    | .    .    .    .    | .
-PENDING_CANCEL  : !    DENI no   no   | .    REJE .    | .    FILL FILL | CANC OPEN | OPEN OPEN | EXPI CANC | UNKN UNKN .    GONE | .
-CANCELED        : !    !    no   no   | .    !    .    | LATE FILL LATE | .    .    | .    .    | .    .    | .    .    .    .    | .
-PENDING_UPDATE  : !    DENI wait no   | .    REJE .    | .    FILL FILL | CANC .    | OPEN OPEN | EXPI CANC | UNKN UNKN .    GONE | .
-REJECTED        : !    !    no   no   | .    .    .    | LATE LATE LATE | !    .    | !    .    | !    !    | .    .    !    .    | .
-DENIED          : !    .    no   no   | !    !    !    | !    !    !    | !    !    | !    !    | !    !    | .    .    !    .    | !
-EXPIRED         : !    !    no   no   | .    !    .    | LATE FILL LATE | .    .    | .    .    | .    .    | .    .    .    .    | .
-TRIGGERED       : !    !    wait upd  | .    REJE .    | PART FILL FILL | CANC .    | OPEN .    | EXPI CANC | .    UNKN .    UNKN | .
-UNKNOWN         : !    DENI .    no   | OPEN REJE OPEN | OPEN FILL FILL | CANC OPEN | OPEN OPEN | EXPI CANC | .    .    OPEN GONE | .
-"""  # noqa: E501 - a table is read in one piece
-
 Cell = OrderState | Effect
 
-_WORDS: Final[dict[str, Cell]] = {
-    "SUBM": OrderState.SUBMITTED,
-    "ACCE": OrderState.ACCEPTED,
-    "TRIG": OrderState.TRIGGERED,
-    "PART": OrderState.PARTIALLY_FILLED,
-    "DENI": OrderState.DENIED,
-    "CANC": OrderState.CANCELED,
-    "REJE": OrderState.REJECTED,
-    "FILL": OrderState.FILLED,
-    "EXPI": OrderState.EXPIRED,
-    "UNKN": OrderState.UNKNOWN,
-    "wait": OrderState.PENDING_CANCEL,
-    "upd": OrderState.PENDING_UPDATE,
-    "OPEN": Effect.OPEN,
-    "GONE": Effect.GONE,
-    "LATE": Effect.LATE,
-    ".": Effect.SAME,
-    "no": Effect.REFUSED,
-    "!": Effect.IMPOSSIBLE,
-}
-
-
-def _parse(text: str) -> dict[OrderState, dict[OrderEvent, Cell]]:
-    table: dict[OrderState, dict[OrderEvent, Cell]] = {}
-    for line in text.strip().splitlines()[1:]:
-        state, _, cells = line.partition(":")
-        words = cells.replace("|", " ").split()
-        events = list(OrderEvent)
-        check(len(words) == len(events), f"a cell for every event, row {state}: {len(words)}")
-        table[OrderState(state.strip())] = {event: _WORDS[word] for event, word in zip(events, words, strict=True)}
-    check(set(table) == set(OrderState), "a row for every state")
-    return table
-
-
-TABLE: Final = _parse(_ROWS)
-
-# Numbers of the effects in the matrix; a state is its id on tape (1..13).
+# Numbers of the effects in the core's table; a state is its id on tape (1..13).
 EFFECT_IDS: Final = {
     Effect.SAME: 0,
     Effect.OPEN: 0xF0,
@@ -181,23 +106,20 @@ EFFECT_IDS: Final = {
     Effect.REFUSED: 0xF3,
     Effect.IMPOSSIBLE: 0xFF,
 }
-MATRIX_COLUMNS: Final = len(OrderEvent) + 1
-MATRIX_ROWS: Final = len(OrderState) + 1
 
-NEWS_EVENTS: Final = {
-    OrderNews.ACCEPTED: OrderEvent.ACCEPT,
-    OrderNews.REJECTED: OrderEvent.REJECT,
-    OrderNews.CANCELED: OrderEvent.CANCEL_ACK,
-    OrderNews.EXPIRED: OrderEvent.EXPIRE,
-    OrderNews.TRIGGERED: OrderEvent.TRIGGER,
-    OrderNews.UPDATED: OrderEvent.AMEND_ACK,
-    OrderNews.CANCEL_REJECTED: OrderEvent.CANCEL_REJECT,
-    OrderNews.UPDATE_REJECTED: OrderEvent.AMEND_REJECT,
-    OrderNews.DENIED: OrderEvent.DENY,
-    OrderNews.LOST: OrderEvent.REPLY_LOST,
-    OrderNews.FOUND: OrderEvent.FOUND_WORKING,
-    OrderNews.ABSENT: OrderEvent.FOUND_ABSENT,
-}
+
+def _read(matrix: bytes) -> dict[OrderState, dict[OrderEvent, Cell]]:
+    """Reads the core's table: a row for each state and a column for each event, by their ids."""
+    cells: dict[int, Cell] = {number: effect for effect, number in EFFECT_IDS.items()}
+    cells |= {state.id: state for state in OrderState}
+    columns = len(OrderEvent) + 1
+    check(len(matrix) == columns * (len(OrderState) + 1), "a cell for every pair")
+    return {
+        state: {event: cells[matrix[state.id * columns + event.id]] for event in OrderEvent} for state in OrderState
+    }
+
+
+TABLE: Final = _read(order_table())
 
 # What an order that has ended at the venue is told as. FILLED is of the quantity that it has there:
 # a reduce-only order may have been cut to the position.
@@ -207,166 +129,6 @@ ENDS: Final = {
     OrderState.REJECTED: OrderNews.REJECTED,
     OrderState.FILLED: OrderNews.UPDATED,
 }
-
-
-def as_matrix() -> bytes:
-    """Encodes TABLE for the core: MATRIX_ROWS x MATRIX_COLUMNS bytes, row by row.
-
-    Byte `state_id * MATRIX_COLUMNS + event_id` is the next state's id or an effect's number. Row 0
-    and column 0 belong to no state and no event and are IMPOSSIBLE throughout.
-    """
-    matrix = bytearray([EFFECT_IDS[Effect.IMPOSSIBLE]]) * (MATRIX_ROWS * MATRIX_COLUMNS)
-    for state, row in TABLE.items():
-        for event, cell in row.items():
-            number = cell.id if isinstance(cell, OrderState) else EFFECT_IDS[cell]
-            matrix[state.id * MATRIX_COLUMNS + event.id] = number
-    return bytes(matrix)
-
-
-@dataclass(slots=True)
-class OrderLife:
-    """Keeps one order's state, fed with events. Quantities are int64 at the instrument's decimals.
-
-    Feed fills through `on_fill`, everything else through `on_event`. Both return the cell that
-    applied; `state` is where the order stands afterwards.
-    """
-
-    size: int
-    state: OrderState = OrderState.INITIALIZED
-    filled: int = 0
-    accepted: bool = False
-    triggered: bool = False
-    cancel_open: bool = False
-    update_open: bool = False
-    size_wanted: int = 0  # of the amendment under way, 0: none
-    impossible: int = 0  # breaches of protocol seen
-    trade_ids: set[str] = field(default_factory=set)
-
-    @property
-    def remaining(self) -> int:
-        """Returns the quantity that may still be filled; 0 once the order has ended."""
-        return 0 if self.state.is_final else max(self.size - self.filled, 0)
-
-    def on_fill(self, trade_id: str, size: int) -> Cell:
-        """Books a fill once. `trade_id` is the venue's, unique within the order; size > 0."""
-        check(size > 0, f"a fill has a quantity: {size}")
-        if trade_id in self.trade_ids:
-            return self.on_event(OrderEvent.DUPLICATE)
-        total = self.filled + size
-        event = self._fill_event(total)
-        cell = TABLE[self.state][event]
-        if cell is Effect.IMPOSSIBLE:
-            self.impossible += 1
-            return cell
-        self.trade_ids.add(trade_id)
-        self.filled = total
-        self.accepted = True
-        if self.size < total <= self.size_wanted:
-            self.size = self.size_wanted  # it proves an amendment that is unanswered
-        if event is OrderEvent.FILL_EXCESS or self.state is OrderState.REJECTED:
-            self.impossible += 1
-        self._enter(cell)
-        return cell
-
-    def on_event(self, event: OrderEvent, *, size: int = 0) -> Cell:
-        """Takes any event but a fill. `size` is the quantity that amend_request, amend_ack and found_working name (0:
-        as it was). Raises InvariantViolation for an impossible event of our own."""
-        if event in FILLS:
-            raise InvariantViolation("fills go through on_fill")
-        cell = TABLE[self.state][event]
-        if cell is _IMPOSSIBLE:
-            if event.is_ours:
-                raise InvariantViolation(f"{event} cannot follow in state {self.state}")
-            self.impossible += 1
-            return cell
-        if cell is not _REFUSED:
-            if event in _LEARNED_FROM:
-                self._learn(event, size)
-            self._enter(cell)
-        return cell
-
-    def on_incarnation(self) -> None:
-        """Takes in that another incarnation of the gateway begins: what has no answer by now never gets one."""
-        if self.state in _SENT:
-            self.on_event(OrderEvent.REPLY_LOST)
-
-    def is_sent(self, event: OrderEvent) -> bool:
-        """Tells whether a request made now goes to the venue."""
-        cell = TABLE[self.state][event]
-        if self.state is OrderState.UNKNOWN:
-            return event is OrderEvent.CANCEL_REQUEST
-        return cell in _SENT
-
-    def _fill_event(self, total: int) -> OrderEvent:
-        bound = max(self.size, self.size_wanted) if self.update_open else self.size
-        if total < bound:
-            return OrderEvent.FILL_PARTIAL
-        return OrderEvent.FILL_FULL if total == bound else OrderEvent.FILL_EXCESS
-
-    def _learn(self, event: OrderEvent, size: int) -> None:
-        match event:
-            case OrderEvent.ACCEPT:
-                self.accepted = True
-            case OrderEvent.TRIGGER:
-                self.accepted = self.triggered = True
-            case OrderEvent.CANCEL_REQUEST:
-                self.cancel_open = True
-            case OrderEvent.AMEND_REQUEST:
-                self.update_open, self.size_wanted = True, size
-            case OrderEvent.CANCEL_REJECT:
-                self.cancel_open = False
-            case OrderEvent.AMEND_ACK:
-                self.accepted, self.update_open, self.size_wanted = True, False, 0
-                if size and not self.state.is_final:
-                    self.size = size
-            case OrderEvent.AMEND_REJECT:
-                self.update_open, self.size_wanted = False, 0
-            case OrderEvent.FOUND_WORKING:
-                self.accepted = True
-                if self.state is OrderState.UNKNOWN:
-                    self.cancel_open = self.update_open = False
-                    self.size_wanted = 0
-                    self.size = size or self.size
-            case _:
-                pass
-
-    def _enter(self, cell: Cell) -> None:
-        self.state = resolve(self, cell)
-        if self.state.is_final:
-            self.cancel_open = self.update_open = False
-
-
-_SENT: Final = frozenset({OrderState.SUBMITTED, OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE})
-
-
-def resolve(order: OrderLife, cell: Cell) -> OrderState:
-    """Returns the state that a cell leads to, by the order's quantities after the event.
-
-    OPEN, first that fits: fills reach the quantity and no amendment is open: FILLED; a request is
-    unanswered: UNKNOWN if it was given up for lost, else its PENDING state; has fills:
-    PARTIALLY_FILLED; trigger fired: TRIGGERED; known to have lived: ACCEPTED; nothing known:
-    UNKNOWN if lost, else SUBMITTED.
-    """
-    if isinstance(cell, OrderState):
-        return cell
-    if cell is Effect.GONE:
-        return OrderState.CANCELED if order.accepted else OrderState.REJECTED
-    if cell is not Effect.OPEN:
-        return order.state
-    is_lost = order.state is OrderState.UNKNOWN
-    if order.filled >= order.size and not order.update_open:
-        return OrderState.FILLED
-    if order.cancel_open:
-        return OrderState.UNKNOWN if is_lost else OrderState.PENDING_CANCEL
-    if order.update_open:
-        return OrderState.UNKNOWN if is_lost else OrderState.PENDING_UPDATE
-    if order.filled:
-        return OrderState.PARTIALLY_FILLED
-    if order.triggered:
-        return OrderState.TRIGGERED
-    if order.accepted:
-        return OrderState.ACCEPTED
-    return OrderState.UNKNOWN if is_lost else OrderState.SUBMITTED
 
 
 def as_markdown() -> str:
@@ -383,20 +145,4 @@ def as_markdown() -> str:
     return "\n".join(lines)
 
 
-__all__ = [
-    "EFFECT_IDS",
-    "ENDS",
-    "FILLS",
-    "MATRIX_COLUMNS",
-    "MATRIX_ROWS",
-    "NEWS_EVENTS",
-    "OUR_EVENTS",
-    "TABLE",
-    "Cell",
-    "Effect",
-    "OrderEvent",
-    "OrderLife",
-    "as_markdown",
-    "as_matrix",
-    "resolve",
-]
+__all__ = ["EFFECT_IDS", "ENDS", "FILLS", "OUR_EVENTS", "TABLE", "Cell", "Effect", "OrderEvent", "as_markdown"]

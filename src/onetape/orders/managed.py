@@ -1,11 +1,10 @@
-"""One order at a gateway: what was asked for, how it stands, and what is unanswered."""
+"""What the order manager of a gateway says, and how an order is made of a request or of the venue's words."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from msgspec import field, structs
+from msgspec import structs
 
 from onetape.model.enums import (
     OrderNews,
@@ -21,7 +20,7 @@ from onetape.model.ids import ATTEMPT_MAX, parse_client_id
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN
-from onetape.orders.machine import ENDS, OrderLife
+from onetape.orders.machine import ENDS
 from onetape.orders.order import Order
 from onetape.orders.reports import FillReport, OrderStatusReport
 
@@ -31,15 +30,17 @@ __all__ = [
     "FillOut",
     "HealthOut",
     "IntentOut",
-    "Managed",
     "NewsOut",
     "Out",
-    "Pending",
     "Request",
+    "in_our_sizes",
     "met",
+    "next_name",
+    "note_filled",
     "requested_order",
     "spec_of",
     "spec_of_guardian",
+    "spec_sent",
 ]
 
 
@@ -62,7 +63,7 @@ class IntentOut(NamedTuple):
     share: of an amendment: by how much the order gets smaller so that this may take.
     """
 
-    order: Managed
+    order: Order
     kind: RequestKind
     price: int
     size: int
@@ -77,7 +78,7 @@ class NewsOut(NamedTuple):
     is_local: a change that was refused here and never left; the order is as it was.
     """
 
-    order: Managed
+    order: Order
     news: OrderNews
     state: OrderState
     time: int
@@ -93,7 +94,7 @@ class FillOut(NamedTuple):
     is_forced: the venue itself has closed with it.
     """
 
-    order: Managed | None
+    order: Order | None
     fill: FillReport
     is_forced: bool = False
 
@@ -142,168 +143,54 @@ class TakenOut(NamedTuple):
 Out = IntentOut | NewsOut | FillOut | AccountOut | HealthOut | CycleOut | TakenOut
 
 
-@dataclass(slots=True)
-class Pending:
-    """Keeps a request that is on the wire or waits to be sent again."""
-
-    kind: RequestKind
-    deadline: int  # when its answer counts as lost
-    tries: int = 1
-    resend_at: int = 0  # refused for now (rate, clock): again at this time
-    number: int = 0  # of the call that was sent last
-    code: int = 0  # why it was refused for now,
-    reason: str = ""  # and in words
+def spec_sent(order: Order) -> OrderSpec:
+    """Returns the terms that are sent: of an order that is placed again, what is left of it."""
+    if not order.sent_at:
+        return order.spec
+    return structs.replace(order.spec, size_int=order.size - order.away, price_int=order.price)
 
 
-# What a checkpoint calls fields that have another name since: it is read by later versions, too.
-_KEPT_AS: Final = {
-    "reissues": "again",
-    "filled_outside": "elsewhere",
-    "cancel_retries": "cancels_again",
-    "working_query_at": "asked_working",
-    "reported_filled": "told_filled",
-    "reported_end": "told_end",
-    "reported_time": "told_time",
-}
+def note_filled(order: Order, report: OrderStatusReport) -> None:
+    """Takes in how much of it the venue says is filled. Of one that was seen there first none of the fills is waited
+    for."""
+    order.reported_filled = max(order.reported_filled, report.filled)
+    if order.is_met:
+        order.filled = max(order.filled, report.filled)
+        order.size = max(report.size or order.size, order.filled)
 
 
-_OUR_TIMES: Final = ("created", "sent_at", "placed_at", "amended_at", "lost_at", "ask_at", "working_query_at")
+def next_name(order: Order, chars_max: int) -> str:
+    """Returns the client id under which what is left is placed again, "" where there is none."""
+    parsed = parse_client_id(order.client_id)
+    if parsed is None or order.reissues >= ATTEMPT_MAX:
+        return ""
+    name = str(parsed._replace(attempt=order.reissues + 1))
+    return name if len(name) <= chars_max else ""
 
 
-class Managed(Order, eq=False, kw_only=True, rename=_KEPT_AS):
-    """Keeps one order of the account, with what its gateway knows of it beyond the journal."""
-
-    client_id: str
-    conditional: bool = False  # it waits outside the book now
-    is_unfunded: bool = False  # held until its sub-account has the money: it holds none of it
-    reissues: int = 0  # how often what was left was placed again
-    sent_as: str = ""  # its client id at the venue, where that is another
-    former: tuple[str, ...] = ()  # names, ours and the venue's, of orders there that are gone
-    filled_outside: int = 0  # filled otherwise than by the order that the venue has now,
-    away: int = 0  # which is by so much smaller than ours
-    sent_at: int = 0  # when it was placed again
-    placed_at: int = 0  # when its placing left last, also after the venue refused it for now
-    is_met: bool = False  # seen at the venue first: some of its fills may be older than that
-    pending: dict[RequestKind, Pending] = field(default_factory=dict)
-    cancel_wanted: bool = False  # asked for while the placing is unanswered
-    cancel_retries: int = 0  # how often the cancel was sent again, its answer being lost
-    lost_at: int = 0  # since when its state is not known
-    ask_at: int = 0  # when the venue is asked about it, 0: no need
-    asks: int = 0
-    not_found: int = 0  # answers that do not know it
-    asking: bool = False  # a question is under way
-    ask_other: bool = False  # the next one goes to the list that it is not believed to be in
-    working_query_at: int = 0  # when it was last asked for among the working ones
-    reported_filled: int = 0  # the most that the venue has said is filled
-    reported_end: OrderNews | None = None  # it has ended there; fills are still to come
-    reported_time: int = 0  # venue's time of the newest word about it
-    amended_at: int = 0  # when an amendment was last sent
-
-    @property
-    def is_protective(self) -> bool:
-        """Tells whether it is a stop of the guardian's: cancelling a robot's orders leaves it, because the position
-        remains. Nobody else may use the tag."""
-        return self.spec.tag == GUARDIAN and self.spec.trigger_by is not TriggerBy.NONE
-
-    @property
-    def name(self) -> str:
-        """Returns the order's client id at the venue."""
-        return self.sent_as or self.client_id
-
-    @property
-    def is_open(self) -> bool:
-        return not self.life.state.is_final
-
-    @property
-    def is_unknown(self) -> bool:
-        return self.life.state is OrderState.UNKNOWN
-
-    @property
-    def is_foreign(self) -> bool:
-        return self.robot == 0
-
-    @property
-    def worst_left(self) -> int:
-        """Returns the quantity that may still be filled in the worst case, in units."""
-        if not self.is_open:
-            return 0
-        return max(max(self.life.size, self.life.size_wanted) - self.life.filled, 0)
-
-    @property
-    def spec_sent(self) -> OrderSpec:
-        """Returns the terms that are sent: of an order that is placed again, what is left of it."""
-        if not self.sent_at:
-            return self.spec
-        left = self.life.size - self.away
-        return structs.replace(self.spec, size_int=left, price_int=self.price)
-
-    def restate(self, step: int) -> None:
-        """Takes in that the clock was set by `step`, ns. Of the venue's words the times stay."""
-        for name in _OUR_TIMES:
-            if at := getattr(self, name):
-                setattr(self, name, at + step)
-        for pending in self.pending.values():
-            pending.deadline += step
-            if pending.resend_at:
-                pending.resend_at += step
-
-    def note_filled(self, report: OrderStatusReport) -> None:
-        """Takes in how much of it the venue says is filled. Of one that was seen there first none of the fills is
-        waited for."""
-        self.reported_filled = max(self.reported_filled, report.filled)
-        if self.is_met:
-            self.life.filled = max(self.life.filled, report.filled)
-            self.life.size = max(report.size or self.life.size, self.life.filled)
-
-    def next_name(self, chars_max: int) -> str:
-        """Returns the client id under which what is left is placed again, "" where there is none."""
-        parsed = parse_client_id(self.client_id)
-        if parsed is None or self.reissues >= ATTEMPT_MAX:
-            return ""
-        name = str(parsed._replace(attempt=self.reissues + 1))
-        return name if len(name) <= chars_max else ""
-
-    def in_our_sizes(self, report: OrderStatusReport) -> OrderStatusReport | None:
-        """Restates a report of the venue's order in the quantities of ours, which is larger by what was filled before;
-        None: that order is gone, and what was to be learned from it is known."""
-        if self.former and (report.client_id or report.venue_id) in self.former:
-            return None
-        if not self.away and not self.filled_outside:
-            return report
-        size = report.size + self.away if report.size else 0
-        return report._replace(size=size, filled=report.filled + self.filled_outside)
+def in_our_sizes(order: Order, report: OrderStatusReport) -> OrderStatusReport | None:
+    """Restates a report of the venue's order in the quantities of ours, which is larger by what was filled before;
+    None: that order is gone, and what was to be learned from it is known."""
+    if (former := order.former) and (report.client_id or report.venue_id) in former:
+        return None
+    away, outside = order.away, order.filled_outside
+    if not away and not outside:
+        return report
+    size = report.size + away if report.size else 0
+    return report._replace(size=size, filled=report.filled + outside)
 
 
-def requested_order(client_id: str, request: Request, now: int) -> Managed:
+def requested_order(client_id: str, request: Request, now: int) -> Order:
     """Makes a new order from a robot's request."""
-    spec = request.spec
-    assert spec is not None
-    return Managed(
-        client_id=client_id,
-        robot=request.robot,
-        order_id=request.order_id,
-        spec=spec,
-        life=OrderLife(spec.size_int),
-        created=now,
-        price=spec.price_int,
-    )
+    return Order(request.robot, request.order_id, request.spec, now, client_id)
 
 
-def met(report: OrderStatusReport, robot: int, order_id: int) -> Managed:
+def met(report: OrderStatusReport, robot: int, order_id: int) -> Order:
     """Makes an order that no tape of ours has from the venue's report."""
-    order = Managed(
-        client_id=report.client_id,
-        robot=robot,
-        order_id=order_id,
-        spec=spec_of(report),
-        life=OrderLife(max(report.size, 1)),
-        created=report.time,
-        price=report.price,
-        conditional=report.conditional,
-        is_met=True,
-    )
-    state = report.state if report.state in ENDS else OrderState.ACCEPTED
-    order.life.filled, order.life.state, order.life.accepted = report.filled, state, True
+    order = Order(robot, order_id, spec_of(report), report.time, report.client_id)
+    order.price, order.conditional, order.is_met = report.price, report.conditional, True
+    order.state = report.state if report.state in ENDS else OrderState.ACCEPTED
+    order.filled, order.accepted = report.filled, True
     return order
 
 

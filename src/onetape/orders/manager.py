@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
+from onetape._core import PendingRequest
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
 from onetape.model.errors import (
     AccountMode,
@@ -33,20 +34,21 @@ from onetape.model.ids import is_past_gateway
 from onetape.model.time import SECOND
 from onetape.orders.account_orders import AccountOrders
 from onetape.orders.calls import REQUEST_KINDS, Call, OrderKey, Purpose
-from onetape.orders.machine import ENDS, Effect, OrderEvent
+from onetape.orders.machine import ENDS, OrderEvent
 from onetape.orders.managed import (
     FillOut,
     HealthOut,
     IntentOut,
-    Managed,
     NewsOut,
     Out,
-    Pending,
     Request,
+    in_our_sizes,
     met,
+    note_filled,
     requested_order,
     spec_of_guardian,
 )
+from onetape.orders.order import Order, only_reduces
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.queries import QUERY_AFTER, is_absent, next_query, queries, query_amended, request
 from onetape.orders.reports import (
@@ -59,7 +61,6 @@ from onetape.orders.reports import (
     StreamReport,
     VenueReport,
 )
-from onetape.orders.working import only_reduces
 
 __all__ = ["DECIDED_WITHIN", "RESEND_AFTER", "SENDS_MAX", "OrderManager", "OrderOwners"]
 
@@ -100,7 +101,7 @@ class OrderManager:
         owners: OrderOwners,
         references: Mapping[str, int],
         outs: list[Out] | None = None,
-        goes_on: Callable[[Managed, OrderNews, int], bool] | None = None,
+        goes_on: Callable[[Order, OrderNews, int], bool] | None = None,
     ) -> None:
         self.account = account
         self.venue = account.venue
@@ -126,23 +127,23 @@ class OrderManager:
 
     # --- what robots ask for ----------------------------------------------------------------------
 
-    def submit(self, client_id: str, request: Request, now: int, *, held: bool = False) -> Managed:
+    def submit(self, client_id: str, request: Request, now: int, *, held: bool = False) -> Order:
         """Takes a new order that the gate has let through, and sends it. held: it is not sent yet."""
         order = requested_order(client_id, request, now)
         self.account.place(order, is_held=held)
-        self.outs.append(IntentOut(order, _PLACE, order.price, order.life.size))
+        self.outs.append(IntentOut(order, _PLACE, order.price, order.size))
         if not held:
             self.send(order, _PLACE, now)
         return order
 
-    def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Managed:
+    def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Order:
         """Takes a new order that is denied and never sent."""
         order = requested_order(client_id, request, now)
         self.account.place(order)
         self.report(order, OrderNews.DENIED, now, code, reason)
         return order
 
-    def cancel(self, order: Managed, now: int) -> None:
+    def cancel(self, order: Order, now: int) -> None:
         """Cancels an order at the venue; while its placing is unanswered, as soon as it is answered."""
         if order.is_foreign or not order.is_open:
             self.refuse(order, OrderNews.CANCEL_REJECTED, now)
@@ -150,12 +151,12 @@ class OrderManager:
         if order.is_held:
             self.report(order, OrderNews.CANCELED, now)
             return
-        if RequestKind.PLACE in order.pending and (order.reissue_open or not order.life.accepted):
+        if RequestKind.PLACE in order.pending and (order.reissue_open or not order.accepted):
             if order.cancel_wanted:
                 return
-            waiting = order.pending[RequestKind.PLACE]
-            if waiting.resend_at:  # refused for now: it is nowhere
-                del order.pending[RequestKind.PLACE]
+            waiting = order.pending.get(RequestKind.PLACE)
+            if waiting is not None and waiting.resend_at:  # refused for now: it is nowhere
+                order.pending.end(RequestKind.PLACE)
                 self._refused(order, now, waiting.code, _left_unsent(waiting, now))
                 return
             order.cancel_wanted = True
@@ -168,14 +169,14 @@ class OrderManager:
         order.cancel_retries = 0
         self.send_cancel(order, now)
 
-    def send_cancel(self, order: Managed, now: int, *, is_reissue: bool = False) -> None:
+    def send_cancel(self, order: Order, now: int, *, is_reissue: bool = False) -> None:
         """Sends a cancel of an order that has no other request under way. is_reissue: as an intent has it."""
         self.intend(order, RequestKind.CANCEL, now, is_reissue=is_reissue)
         self.send(order, RequestKind.CANCEL, now)
 
     def intend(
         self,
-        order: Managed,
+        order: Order,
         kind: RequestKind,
         now: int,
         price: int = 0,
@@ -186,17 +187,17 @@ class OrderManager:
     ) -> None:
         """Asks for the end or the amendment of an order: the intent of what is sent next. price, size: 0: as they are;
         is_reissue, share: as an intent has them."""
-        price, size = price or order.price, size or order.life.size
+        price, size = price or order.price, size or order.size
         self.account.request(order, kind, price, size, now, is_reissue=is_reissue)
         self.outs.append(IntentOut(order, kind, price, size, is_reissue, share))
 
-    def cancel_once(self, order: Managed, now: int) -> None:
+    def cancel_once(self, order: Order, now: int) -> None:
         """Cancels an order unless that is under way: for callers that repeat it until it is gone."""
         is_requested = RequestKind.CANCEL in order.pending and not order.is_taken_off
         if not order.cancel_wanted and not is_requested:
             self.cancel(order, now)
 
-    def cancel_ended(self, order: Managed, now: int) -> None:
+    def cancel_ended(self, order: Order, now: int) -> None:
         """Cancels at the venue what works there though it has ended here: nobody else would."""
         self.calls.append(self.venue.cancel(OrderKey(order.spec.symbol, order.name, order.conditional), now))
 
@@ -209,10 +210,10 @@ class OrderManager:
             self.cancel(order, now)
         return len(chosen)
 
-    def amend(self, order: Managed, now: int, *, price: int, size: int, share: int = 0) -> None:
+    def amend(self, order: Order, now: int, *, price: int, size: int, share: int = 0) -> None:
         """Changes an order at the venue. share: as an intent has it."""
         sent = order.is_open and not order.is_foreign and not order.conditional
-        if not sent or order.is_held or not order.life.is_sent(OrderEvent.AMEND_REQUEST):
+        if not sent or order.is_held or not order.sends(OrderEvent.AMEND_REQUEST):
             self.refuse(order, OrderNews.UPDATE_REJECTED, now)
             return
         self.intend(order, RequestKind.AMEND, now, price, size, share=share)
@@ -220,7 +221,7 @@ class OrderManager:
 
     def refuse(
         self,
-        order: Managed,
+        order: Order,
         news: OrderNews,
         now: int,
         code: int = OrderUnknown.code,
@@ -229,7 +230,7 @@ class OrderManager:
         """Refuses a change that is never sent: the order stays as it is."""
         self.outs.append(NewsOut(order, news, order.state, now, code, reason, is_local=True))
 
-    def place_uncertain(self, client_id: str, request: Request, now: int) -> Managed:
+    def place_uncertain(self, client_id: str, request: Request, now: int) -> Order:
         """Enters a new order of which nobody knows whether it was sent.
 
         After a power loss the end of a journal may be missing, intents among it: their orders may
@@ -240,18 +241,18 @@ class OrderManager:
         """
         order = requested_order(client_id, request, now)
         self.account.place(order)
-        self.outs.append(IntentOut(order, _PLACE, order.price, order.life.size))
+        self.outs.append(IntentOut(order, _PLACE, order.price, order.size))
         self._reply_lost(order, now)
         return order
 
-    def amend_uncertain(self, order: Managed, now: int, *, price: int, size: int) -> None:
+    def amend_uncertain(self, order: Order, now: int, *, price: int, size: int) -> None:
         """Enters an amendment likewise: the order has the old terms or the new ones."""
-        if not order.life.is_sent(OrderEvent.AMEND_REQUEST):
+        if not order.sends(OrderEvent.AMEND_REQUEST):
             return
         self.intend(order, RequestKind.AMEND, now, price, size)
         self._reply_lost(order, now)
 
-    def _reply_lost(self, order: Managed, now: int) -> None:
+    def _reply_lost(self, order: Order, now: int) -> None:
         self.report(order, OrderNews.LOST, now, OrderOutcomeUnknown.code)
         order.lost_at = order.ask_at = now
         self.outs.append(HealthOut("order", order.client_id, "unknown"))
@@ -262,7 +263,7 @@ class OrderManager:
         """Takes an answer of the venue, or that there will be none (AMBIGUOUS)."""
         kind = REQUEST_KINDS.get(call.purpose)
         if kind is not None and call.subject is not None:
-            order = self.account.get(call.subject.client_id)
+            order = self.orders.get(call.subject.client_id)
             if order is not None:
                 self._request_answered(order, kind, call.number, answer, now)
             return
@@ -273,7 +274,7 @@ class OrderManager:
             self.calls.append(self.venue.fills(call.symbol, now, since=0, cursor=answer.cursor))
         self.hear(answer.reports, now, source="rest")
 
-    def _request_answered(self, order: Managed, kind: RequestKind, number: int, answer: Answer, now: int) -> None:
+    def _request_answered(self, order: Order, kind: RequestKind, number: int, answer: Answer, now: int) -> None:
         pending = order.pending.get(kind)
         # An amendment that the stream has told of is done, and the next one may be on its way when
         # the answer to the first arrives.
@@ -290,7 +291,7 @@ class OrderManager:
             pending.deadline = pending.resend_at + ANSWER_WITHIN
             pending.code, pending.reason = answer.code or VenueRejected.code, _words(answer)
             return
-        del order.pending[kind]
+        order.pending.end(kind)
         match answer.outcome:
             case Outcome.DONE:
                 self._request_done(order, kind, answer, now)
@@ -305,9 +306,9 @@ class OrderManager:
             if order.is_open:
                 self.send(order, RequestKind.CANCEL, now)
 
-    def _request_done(self, order: Managed, kind: RequestKind, answer: Answer, now: int) -> None:
+    def _request_done(self, order: Order, kind: RequestKind, answer: Answer, now: int) -> None:
         row = next((t for t in answer.reports if isinstance(t, OrderStatusReport)), None)
-        row = order.in_our_sizes(row) if row is not None else None
+        row = in_our_sizes(order, row) if row is not None else None
         if row is not None:
             self._note_ids(order, row)
         match kind:
@@ -328,7 +329,7 @@ class OrderManager:
         if row is not None:
             self._compare(order, row, now)
 
-    def _request_refused(self, order: Managed, kind: RequestKind, answer: Answer, now: int) -> None:
+    def _request_refused(self, order: Order, kind: RequestKind, answer: Answer, now: int) -> None:
         is_cancel = kind is RequestKind.CANCEL
         reason = _words(answer)
         if answer.code == AccountMode.code:  # somebody changed the account
@@ -346,7 +347,7 @@ class OrderManager:
 
     def _query_answered(self, key: OrderKey, answer: Answer, now: int) -> None:
         row = next((t for t in answer.reports if isinstance(t, OrderStatusReport)), None)
-        order = self.account.get(row.client_id if row is not None else key.client_id)
+        order = self.orders.get(row.client_id if row is not None else key.client_id)
         # Where a fill still waits, its next word asks again, and so does the next look of a round.
         self._queried_venue_ids.discard((key.symbol, key.venue_id))
         if order is None:
@@ -354,7 +355,7 @@ class OrderManager:
                 self._meet(row, now)
             return
         order.asking = False
-        row = order.in_our_sizes(row) if row is not None else None
+        row = in_our_sizes(order, row) if row is not None else None
         if row is not None:
             self._snapshot(order, row, now)
             return
@@ -364,7 +365,7 @@ class OrderManager:
         if order.is_open:  # what nobody has answered for is asked again
             order.ask_at = next_query(order, now, ended_apart=self.venue.traits.ended_apart)
 
-    def _not_found(self, order: Managed, key: OrderKey, now: int) -> bool:
+    def _not_found(self, order: Order, key: OrderKey, now: int) -> bool:
         """Takes in that the venue does not have the order; tells whether its next query is settled."""
         if self.venue.traits.ended_apart and not key.venue_id and not key.ended:
             order.ask_other, order.ask_at = True, now
@@ -373,66 +374,52 @@ class OrderManager:
         has_trigger = order.spec.trigger_by is not TriggerBy.NONE and self.venue.traits.conditionals
         # It may have fired: then it is an order of the book, under the same client id.
         order.ask_other = has_trigger and key.conditional
-        if order.life.accepted and not (order.reissue_open and order.life.filled == order.filled_outside):
+        if order.accepted and not (order.reissue_open and order.filled == order.filled_outside):
             # It was there: that nobody finds it proves nothing.
             self._lost(order, now)
         elif is_absent(order, key, now, has_trigger=has_trigger):
             self.report(order, OrderNews.ABSENT, now, OrderUnknown.code)
         return False
 
-    def send(self, order: Managed, kind: RequestKind, now: int) -> None:
+    def send(self, order: Order, kind: RequestKind, now: int) -> None:
         """Sends a request whose intent is on the journal."""
-        pending = order.pending.get(kind)
-        if pending is None:
-            pending = order.pending[kind] = Pending(kind, now + ANSWER_WITHIN)
-        else:
-            pending.tries += 1
-            pending.resend_at = 0
-            pending.deadline = now + ANSWER_WITHIN
-        if kind is RequestKind.AMEND:
-            order.amended_at = now
-        elif kind is _PLACE:
-            order.placed_at = now
-        reference = self.references.get(order.spec.symbol, 0)
         self._sent += 1
-        pending.number = self._sent
+        order.sent(kind, now, now + ANSWER_WITHIN, self._sent)
+        reference = self.references.get(order.spec.symbol, 0)
         call = request(self.venue, order, kind, now, reference=reference)
-        self.calls.append(call._replace(number=pending.number))
+        self.calls.append(call._replace(number=self._sent))
 
     # --- time -------------------------------------------------------------------------------------
 
     def tick(self, now: int) -> None:
         """Does what is due: sends requests again, gives up lost answers, asks queries."""
-        for order in self.account.due.take(now):
-            self.account.mark(order)
-            for kind, pending in list(order.pending.items()):
+        for order in self.account.take_due(now):
+            for pending in order.pending.all():
                 if pending.resend_at:
                     if now >= pending.resend_at:
-                        self.send(order, kind, now)
+                        self.send(order, pending.kind, now)
                 elif now >= pending.deadline:
-                    del order.pending[kind]
+                    order.pending.end(pending.kind)
                     self._lost(order, now)
             if order.ask_at and now >= order.ask_at and not order.asking:
                 self.calls += queries(order, self.venue, now)
-        self.account.working.look()
+        self.account.look()
 
     def ask_unknown(self, now: int) -> None:
         """Asks at once for all orders whose state is unknown: the venue can be reached again."""
         for order in self.unknown:
             if not order.asking:
-                self.account.mark(order)
                 order.ask_at = now
 
     def restate(self, step: int) -> None:
         """Takes in that the clock was set by `step`, ns: what was noted by it is due as much later or earlier."""
         for order in self.open.values():
-            self.account.mark(order)
             order.restate(step)
 
     @property
     def next_due(self) -> int:
         """Returns when `tick` has something to do, ns; a large number without."""
-        return self.account.due.next
+        return self.account.next_due
 
     # --- what the venue says ----------------------------------------------------------------------
 
@@ -459,13 +446,12 @@ class OrderManager:
                     if each.what == "settings changed":
                         self.calls.append(self.venue.modes(now))
 
-    def resolve(self, order: Managed, report: OrderStatusReport, now: int) -> None:
+    def resolve(self, order: Order, report: OrderStatusReport, now: int) -> None:
         """Takes an operator's resolution of an order (`resolve.resolution_of`) as the venue's, once it is on the
         journal. It never makes a fill: where it says that more was filled than is booked, the fills are asked for, and
         the order ends when they are here."""
-        self.account.mark(order)
         # What was told before is not held against it.
-        order.reported_filled, order.reported_end, order.reported_time = order.life.filled, None, 0
+        order.reported_filled, order.reported_end, order.reported_time = order.filled, None, 0
         order.asking = False
         self.hear([report], now, source="operator")
         if order.reported_end is not None:  # no stream is about to tell its fills
@@ -478,7 +464,7 @@ class OrderManager:
         if order is None:
             self._meet(word, now)
             return
-        report = order.in_our_sizes(word)
+        report = in_our_sizes(order, word)
         if report is None:
             return
         self._note_ids(order, report)
@@ -490,12 +476,12 @@ class OrderManager:
         elif report.news is OrderNews.UPDATED:
             # Of an amendment before the newest nothing is learned: that one is told, answered or,
             # where it is lost, asked for.
-            waits = order.life.update_open
+            waits = order.update_open
             is_it = not waits or (report.price, report.size) == order.amend_to
             # Nor of one that was before what is filled: after a restart no time of a word is known.
-            is_it = is_it and report.size >= order.life.filled
+            is_it = is_it and report.size >= order.filled
             if is_it and report.time >= order.reported_time:
-                order.pending.pop(RequestKind.AMEND, None)
+                order.pending.end(RequestKind.AMEND)
                 self.report(order, report.news, now, price=report.price, size=report.size)
         elif report.news is OrderNews.ACCEPTED:
             self._accepted(order, now)
@@ -503,7 +489,7 @@ class OrderManager:
             self.report(order, report.news, now)
         self._compare(order, report, now)
 
-    def _snapshot(self, order: Managed, report: OrderStatusReport, now: int) -> None:
+    def _snapshot(self, order: Order, report: OrderStatusReport, now: int) -> None:
         """Takes the venue's answer to a query for the order's status."""
         self._note_ids(order, report)
         # What has ended never works again: its end is the newest word, whatever it is dated.
@@ -520,11 +506,11 @@ class OrderManager:
                 self.report(order, OrderNews.CANCEL_REJECTED, now, VenueRejected.code)
         self._compare(order, report, now)
 
-    def _found(self, order: Managed, report: OrderStatusReport, now: int) -> None:
+    def _found(self, order: Order, report: OrderStatusReport, now: int) -> None:
         """Takes in that the order works at the venue. A cancel that is lost still holds: it is sent again,
         some times."""
-        order.pending.pop(_PLACE, None)
-        is_requested = order.life.cancel_open and RequestKind.CANCEL not in order.pending
+        order.pending.end(_PLACE)
+        is_requested = order.cancel_open and RequestKind.CANCEL not in order.pending
         is_reissue, order.cancel_wanted = order.is_taken_off, False
         order.ask_at = query_amended(order, report, now)
         if order.ask_at:  # its terms are not known yet
@@ -611,34 +597,34 @@ class OrderManager:
 
     # --- how an order stands ----------------------------------------------------------------------
 
-    def book(self, fill: FillReport, order: Managed | None, now: int) -> None:
+    def book(self, fill: FillReport, order: Order | None, now: int) -> None:
         key = fill.key
         self.unmatched.pop(key, None)
         if order is not None and not order.venue_id and fill.venue_id and not (fill.is_internal or order.is_met):
             self.note_venue_id(order, fill.venue_id)
         before = order.state if order is not None else None
-        cell = self.account.fill(fill, order)
+        can_be = self.account.fill(fill, order)
         if order is None or order.is_met:
             # A list of trades may not have the name, which the order has that was asked for.
             name = fill.client_id or (order.client_id if order is not None else "")
             is_foreign = order is None or order.is_foreign
             self.outs.append(FillOut(order, fill, is_foreign and name.startswith(self.venue.traits.forced)))
             return
-        if cell is Effect.IMPOSSIBLE:
+        if not can_be:
             self._count("fill of an order that cannot have one")
         self.outs.append(FillOut(order, fill))
         if order.state is OrderState.UNKNOWN or before is OrderState.UNKNOWN:
             order.lost_at = 0
-        if order.reported_end is not None and order.life.filled >= order.reported_filled:
+        if order.reported_end is not None and order.filled >= order.reported_filled:
             self._end(order, order.reported_end, None, now)
         if not order.is_open:
             self.account.close(order)
 
-    def _end(self, order: Managed, news: OrderNews, report: OrderStatusReport | None, now: int) -> None:
+    def _end(self, order: Order, news: OrderNews, report: OrderStatusReport | None, now: int) -> None:
         """Takes in that an order has ended at the venue. Its fills come first: until they are here it is not over."""
         if report is not None:
-            order.note_filled(report)
-        if order.reported_filled > order.life.filled:
+            note_filled(order, report)
+        if order.reported_filled > order.filled:
             if order.reported_end is not None and not order.asking:  # they were not there yet
                 order.ask_at = order.ask_at or next_query(order, now)
             order.reported_end = news
@@ -652,36 +638,36 @@ class OrderManager:
             code = report.code if report is not None else 0
             reason = report.reason if report is not None else ""
             order.pending.clear()
-            self.report(order, news, now, code, reason, size=order.life.filled)
+            self.report(order, news, now, code, reason, size=order.filled)
 
-    def _compare(self, order: Managed, report: OrderStatusReport, now: int) -> None:
+    def _compare(self, order: Order, report: OrderStatusReport, now: int) -> None:
         """Compares quantities: the venue may have filled more than was reported, or cut a reduction to the position."""
         reduces = order.spec.reduce_only or report.reduce_only
-        is_cut = reduces and 0 < report.size < order.life.size
-        is_certain = order.life.accepted and order.is_open and not order.is_unknown
-        if is_cut and is_certain and report.time >= order.reported_time and not order.life.update_open:
+        is_cut = reduces and 0 < report.size < order.size
+        is_certain = order.accepted and order.is_open and not order.is_unknown
+        if is_cut and is_certain and report.time >= order.reported_time and not order.update_open:
             self.report(order, OrderNews.UPDATED, now, size=report.size)
         if report.state is not OrderState.TRIGGERED:
             # Else it is the trigger's time, of a service of its own: Binance dates it when what it
             # sent has ended, later than the end itself.
             order.reported_time = max(order.reported_time, report.time)
-        order.note_filled(report)
-        if order.reported_filled > order.life.filled and order.is_open:
+        note_filled(order, report)
+        if order.reported_filled > order.filled and order.is_open:
             # Usually its fills are on their way: asked a moment later.
             order.ask_at = order.ask_at or now + QUERY_AFTER[1]
-        elif order.is_met and order.is_open and 0 < report.size <= order.life.filled:
+        elif order.is_met and order.is_open and 0 < report.size <= order.filled:
             self._end(order, OrderNews.UPDATED, None, now)
 
-    def _accepted(self, order: Managed, now: int) -> None:
+    def _accepted(self, order: Order, now: int) -> None:
         news = OrderNews.UPDATED if order.reissue_open else OrderNews.ACCEPTED
-        self.report(order, news, now, size=order.life.size if order.reissue_open else 0)
+        self.report(order, news, now, size=order.size if order.reissue_open else 0)
 
-    def _refused(self, order: Managed, now: int, code: int, reason: str) -> None:
+    def _refused(self, order: Order, now: int, code: int, reason: str) -> None:
         """Takes in that the venue refused to place an order: it is not there, or what was left of it is gone."""
         news = OrderNews.CANCELED if order.reissue_open else OrderNews.REJECTED
         self.report(order, news, now, code, reason)
 
-    def _lost(self, order: Managed, now: int) -> None:
+    def _lost(self, order: Order, now: int) -> None:
         if order.state is not OrderState.UNKNOWN:
             self.report(order, OrderNews.LOST, now, OrderOutcomeUnknown.code)
             if order.is_unknown:
@@ -689,38 +675,30 @@ class OrderManager:
                 self.outs.append(HealthOut("order", order.client_id, "unknown"))
         self._ask(order, now)
 
-    def _ask(self, order: Managed, now: int) -> None:
+    def _ask(self, order: Order, now: int) -> None:
         if not order.asking:
             order.ask_at = order.ask_at or now
 
     # --- their ids, and what is said --------------------------------------------------------------
 
-    def note_venue_id(self, order: Managed, venue_id: str) -> None:
+    def note_venue_id(self, order: Order, venue_id: str) -> None:
         """Enters the venue's id of an order in the index."""
         self.account.name(order, venue_id)
         for fill in [f for f in self.unmatched.values() if (f.symbol, f.venue_id) == (order.spec.symbol, venue_id)]:
             self.book(fill, order, fill.time)
 
-    def _note_ids(self, order: Managed, report: OrderStatusReport) -> None:
+    def _note_ids(self, order: Order, report: OrderStatusReport) -> None:
         if report.venue_id and report.venue_id != order.venue_id:
             self.note_venue_id(order, report.venue_id)
         if order.conditional and not report.conditional:
             self.account.fire(order)
 
     def report(
-        self,
-        order: Managed,
-        news: OrderNews,
-        now: int,
-        code: int = 0,
-        reason: str = "",
-        *,
-        size: int = 0,
-        price: int = 0,
+        self, order: Order, news: OrderNews, now: int, code: int = 0, reason: str = "", *, size: int = 0, price: int = 0
     ) -> None:
         """Takes in what became of an order, and says it where that changed anything."""
         is_new = self.account.news(order, news, size=size, price=price, code=code, reason=reason)
-        state = order.life.state
+        state = order.state
         if is_new:
             self.outs.append(NewsOut(order, news, state, now, code, reason))
         elif is_new is None:
@@ -744,16 +722,16 @@ class OrderManager:
         return self.books.booked
 
     @property
-    def unknown(self) -> list[Managed]:
+    def unknown(self) -> list[Order]:
         """Returns the orders whose state is unknown."""
-        return self.account.working.all_unknown()
+        return self.account.all_unknown()
 
 
 def _words(answer: Answer) -> str:
     return f"{answer.venue_code} {answer.text}".strip()
 
 
-def _left_unsent(waiting: Pending, now: int) -> str:
+def _left_unsent(waiting: PendingRequest, now: int) -> str:
     """Returns why an order ends whose cancel came while it waited to be sent again."""
     left = max(waiting.resend_at - now, 0) / SECOND
     words = f"{waiting.reason}; not sent again: canceled {left:.1f} s before it would have been"

@@ -13,7 +13,8 @@ from typing import Final
 from onetape.model.enums import RequestKind
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, OrderKey, OrderProtocol
-from onetape.orders.managed import Managed
+from onetape.orders.managed import spec_sent
+from onetape.orders.order import Order
 from onetape.orders.reports import OrderStatusReport
 
 __all__ = ["QUERY_AFTER", "is_absent", "next_query", "queries", "query_amended", "request", "sent_last"]
@@ -28,7 +29,7 @@ QUERY_AFTER: Final = (0, SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECON
 QUERY_APART_AFTER: Final = ABSENT_AFTER
 
 
-def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> bool:
+def is_absent(order: Order, key: OrderKey, now: int, *, has_trigger: bool) -> bool:
     """Tells whether the answer "not found" to the query `key` proves that there is no such order. has_trigger: it may
     have been in a service of its own, or, having fired, in the book."""
     patience = ABSENT_AFTER_CONDITIONAL if has_trigger else ABSENT_AFTER
@@ -37,12 +38,12 @@ def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> 
     return queried_at - sent_last(order) >= patience and order.not_found >= answers
 
 
-def sent_last(order: Managed) -> int:
+def sent_last(order: Order) -> int:
     """Returns when an order was sent last, ns UTC."""
     return max(order.created, order.sent_at, order.placed_at)
 
 
-def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
+def next_query(order: Order, now: int, *, ended_apart: bool = False) -> int:
     """Returns when the next query about an order is due, ns UTC: later each time, but not past when absence can be
     believed."""
     order.asks += 1
@@ -51,17 +52,17 @@ def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
     return min(now + after, believed) if now < believed else now + after
 
 
-def query_amended(order: Managed, report: OrderStatusReport, now: int) -> int:
+def query_amended(order: Order, report: OrderStatusReport, now: int) -> int:
     """Returns when to ask again whether an amendment of the order has arrived; 0: these terms are its last.
 
     The old ones prove no more than absence does: it may still be on its way.
     """
     latest = order.amended_at + ABSENT_AFTER
-    is_settled = not order.life.update_open or (report.price, report.size) == order.amend_to
+    is_settled = not order.update_open or (report.price, report.size) == order.amend_to
     return 0 if is_settled or now >= latest else min(now + QUERY_AFTER[-1], latest)
 
 
-def _question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:
+def _question_of(order: Order, now: int, *, ended_apart: bool) -> OrderKey:
     """Builds the next query for it, and notes that it was sent."""
     key = OrderKey(
         order.spec.symbol,
@@ -76,21 +77,21 @@ def _question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:
     return key
 
 
-def queries(order: Managed, venue: OrderProtocol, now: int) -> list[Call]:
+def queries(order: Order, venue: OrderProtocol, now: int) -> list[Call]:
     """Makes the calls that ask for the state of an order, and for its fills where these are missing."""
     order.ask_at, order.asking = 0, True
     key = _question_of(order, now, ended_apart=venue.traits.ended_apart)
     calls = [venue.query(key, now)]
-    if order.reported_filled > order.life.filled:
+    if order.reported_filled > order.filled:
         since = max(order.created - 60 * SECOND, 0)
         calls.append(venue.fills(order.spec.symbol, now, since=since))
     return calls
 
 
-def request(venue: OrderProtocol, order: Managed, kind: RequestKind, now: int, *, reference: int) -> Call:
+def request(venue: OrderProtocol, order: Order, kind: RequestKind, now: int, *, reference: int) -> Call:
     """Makes the call of an order's request in the terms that the venue's order has."""
     if kind is _PLACE:
-        return venue.place(order.name, order.spec_sent, now, reference=reference)
+        return venue.place(order.name, spec_sent(order), now, reference=reference)
     key = OrderKey(order.spec.symbol, order.name, order.conditional)
     if kind is RequestKind.CANCEL:
         return venue.cancel(key, now)

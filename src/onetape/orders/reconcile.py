@@ -18,8 +18,9 @@ from onetape.model.enums import OrderState, PositionSide
 from onetape.model.time import SECOND
 from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.managed import AccountOut, HealthOut, Managed
+from onetape.orders.managed import AccountOut, HealthOut
 from onetape.orders.manager import OrderManager
+from onetape.orders.order import Order
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.queries import sent_last
 from onetape.orders.reports import FillReport, OrderStatusReport, PositionReport, VenueReport
@@ -341,7 +342,6 @@ class Reconciler:
                 continue
             order.ask_at = order.ask_at or now
             current.missing.add(order.client_id)
-            self.manager.account.mark(order)
 
     def _note_flat(self, answer: Answer, queried_at: int) -> None:
         """Notes as flat each position that the venue does not list, as of the query: what was said since is newer."""
@@ -374,7 +374,7 @@ class Reconciler:
                     self.manager.outs.append(HealthOut("position", subject, f"opening {qty}"))
                 self.manager.outs.append(AccountOut(key[0], key[1], qty, now, OPENING))
 
-    def _compare(self, ended: list[Managed]) -> list[Difference]:
+    def _compare(self, ended: list[Order]) -> list[Difference]:
         manager = self.manager
         current, found = self._round, []
         assert current is not None
@@ -394,7 +394,7 @@ class Reconciler:
             found.append(Difference(f"order {order.client_id}", f"{order.state}{by}", "works"))
         return found + self._unmatched()
 
-    def _working_ended(self) -> list[Managed]:
+    def _working_ended(self) -> list[Order]:
         """Returns the orders of ours that the venue lists as working and that had ended here before it was asked: a
         refusal was believed, or an absence, or an operator's word that was wrong."""
         current, found = self._round, []
@@ -414,7 +414,7 @@ class Reconciler:
             for fill in self.manager.unmatched.values()
         ]
 
-    def _finish(self, differences: list[Difference], ended: list[Managed], now: int) -> None:
+    def _finish(self, differences: list[Difference], ended: list[Order], now: int) -> None:
         assert self._round is not None
         self.differences = differences
         for order in ended:

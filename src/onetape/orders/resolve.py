@@ -13,8 +13,8 @@ from typing import Any, Final
 from onetape.model.enums import OrderState
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
-from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
+from onetape.orders.order import Order
 from onetape.orders.reports import OrderStatusReport
 
 __all__ = ["RESOLUTIONS", "resolution_of"]
@@ -25,7 +25,7 @@ _FIELDS: Final = frozenset({"order", "as", "venue_id", "filled"})
 
 def resolution_of(
     manager: OrderManager, instruments: Mapping[str, Instrument], said: Mapping[str, Any]
-) -> tuple[Managed, OrderStatusReport]:
+) -> tuple[Order, OrderStatusReport]:
     """Returns the order that is meant, and its resolution. said: `order` (our client id), `as` (open, filled or
     closed), and where they are known `venue_id` and `filled` (a quantity).
 
@@ -40,12 +40,12 @@ def resolution_of(
         raise BadInput(f"no order of ours is called {name!r}")
     if not order.is_unknown and order.reported_end is None:
         raise BadInput(f"{name} is {order.state}: nothing about it is in doubt")
-    size, filled = order.life.size, order.life.filled
+    size, filled = order.size, order.filled
     if word == "filled":
         filled = size
     elif "filled" in said:
         filled = _units(instruments[order.spec.symbol], said["filled"])
-        if not order.life.filled <= filled <= size or (word == "open" and filled == size):
+        if not order.filled <= filled <= size or (word == "open" and filled == size):
             raise BadInput(f"filled must be between what is booked and the quantity of {name}")
     report = OrderStatusReport(
         symbol=order.spec.symbol,

@@ -17,8 +17,8 @@ from onetape.model.time import SECOND
 from onetape.orders.backing import only_reduces, reducible, worst_held
 from onetape.orders.filters import Measure, Refusal
 from onetape.orders.halts import Halt, Halts, Level
-from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
+from onetape.orders.order import Order
 
 __all__ = ["BURST_S", "Limits", "Rates", "ShareReductions", "Shares", "Surroundings", "TradingState"]
 
@@ -91,7 +91,7 @@ class Rates:
 
 
 class ShareReductions(Protocol):
-    def amendment(self, order: Managed, size: int, *, knows: bool) -> Refusal | None:
+    def amendment(self, order: Order, size: int, *, knows: bool) -> Refusal | None:
         """Refuses an amendment that would take off more than its sub-account holds."""
 
     def measured(self, robot: int, spec: OrderSpec) -> Measure: ...
@@ -103,7 +103,7 @@ class Shares(Protocol):
     @property
     def reductions(self) -> ShareReductions: ...
 
-    def refusal(self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None) -> Refusal | None:
+    def refusal(self, robot: int, spec: OrderSpec, left: int, old: Order | None = None) -> Refusal | None:
         """Refuses an order for which the robot's sub-account has not enough."""
 
     def measured(self, robot: int, spec: OrderSpec) -> Measure: ...
@@ -124,7 +124,7 @@ class Surroundings:
     """
 
     strategy_of: Callable[[int], str]
-    takes_off_own: Callable[[int, OrderSpec, int, Managed | None], bool]
+    takes_off_own: Callable[[int, OrderSpec, int, Order | None], bool]
     adds_to_own: Callable[[int, OrderSpec], bool]
     silent_ns: Callable[[str], int]
     silent_max_ns: Callable[[str], int]
@@ -149,14 +149,14 @@ class TradingState:
     rates: Rates = field(default_factory=Rates)
     hedge: bool | None = None  # the mode that the account has to be in; None: that in which it is found
 
-    def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
+    def reduces(self, spec: OrderSpec, old: Order | None = None) -> bool:
         """Tells whether an order can only take off a position: by its flag, or on spot, where there is none, by what
         was bought and works to be sold. old: the order that it takes the place of."""
         if self.manager.venue.traits.positions:
             return only_reduces(spec)
         return spec.side is Side.SELL and spec.size_int <= reducible(self.manager, spec, without=old)
 
-    def takes_off(self, spec: OrderSpec, left: int, old: Managed | None = None, *, owner: int = 0) -> bool:
+    def takes_off(self, spec: OrderSpec, left: int, old: Order | None = None, *, owner: int = 0) -> bool:
         """Tells whether an order takes off what is held and opens nothing, neither of the account nor of its owner's
         sub-account, if all that works that way is filled before; the venue does not hold it to that. left: what can be
         filled of it. owner: the robot whose part it trades with; 0: it is judged by the account alone, as what goes by
@@ -167,12 +167,12 @@ class TradingState:
             not owner or self.around.takes_off_own(owner, spec, left, old)
         )
 
-    def _takes_off_account(self, spec: OrderSpec, left: int, old: Managed | None) -> bool:
+    def _takes_off_account(self, spec: OrderSpec, left: int, old: Order | None) -> bool:
         if spec.side is Side.BUY and not self.manager.venue.traits.positions:
             return False
         return worst_held(self.manager, spec, without=old) + left <= 0
 
-    def is_halted(self, halt: Halt, spec: OrderSpec, left: int, old: Managed | None = None, *, owner: int = 0) -> bool:
+    def is_halted(self, halt: Halt, spec: OrderSpec, left: int, old: Order | None = None, *, owner: int = 0) -> bool:
         """Tells whether a halt refuses an order that may open: one that takes off what is held passes, at the first
         level one that adds to it, too."""
         if halt.level is not Level.ADD:

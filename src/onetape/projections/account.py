@@ -38,6 +38,7 @@ from onetape.orders.books import OPENING
 from onetape.orders.openings import Openings
 from onetape.orders.order import Key, Order
 from onetape.orders.order_frames import FORCED_FLAG, FillFrame, NewsFrame, fill_of, news_of, request_of
+from onetape.orders.order_record import order_of
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.projections.checkpoint import Checkpoint
 from onetape.projections.gateway_state import GatewayState
@@ -171,7 +172,7 @@ class AccountState:
         else:
             for order in made.orders.orders.open:
                 if order.robot:
-                    self.placed.add(order)
+                    self.placed.add(order_of(order))
         for symbol, side, state in made.money.booking.account:
             if symbol in self.instruments:
                 self._holding(symbol, side).state = state
@@ -402,7 +403,7 @@ def order_row(order: Order, client_id: str, instrument: Instrument, life: RobotL
         "trigger": instrument.price_text(spec.trigger_int) if spec.trigger_int else None,
         "qty": instrument.size_text(order.size),
         "filled": instrument.size_text(order.filled),
-        "remaining": instrument.size_text(order.life.remaining),
+        "remaining": instrument.size_text(order.remaining),
         "state": str(order.state),
         "code": order.code,
         "reason": order.reason,

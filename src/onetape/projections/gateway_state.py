@@ -31,7 +31,7 @@ from onetape.model.sections import GUARDIAN
 from onetape.model.time import DAY
 from onetape.orders.first_request import FirstRequests
 from onetape.orders.halts import Halts, halt_of
-from onetape.orders.managed import Managed
+from onetape.orders.order import Order
 from onetape.orders.order_frames import RequestFrame, share_of
 from onetape.projections.checkpoint import Checkpoint, TapeRecord
 from onetape.projections.found import Found, acts_on_found, is_dry_run
@@ -91,7 +91,7 @@ class GatewayState:
         if is_by_hand(order_id) and not is_past_gateway(order_id):  # a guardian's follow each other on their own
             self.last_by_hand = max(self.last_by_hand, order_id)
 
-    def amended(self, order: Managed, size: int, share: int) -> None:
+    def amended(self, order: Order, size: int, share: int) -> None:
         """Takes in an amendment, before the order has that size. One of its robot's leaves a share to be taken only
         where the order has been made smaller for it, and stays as large."""
         name = order.client_id

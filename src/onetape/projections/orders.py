@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from onetape.model.enums import PositionSide, RequestKind
-from onetape.orders.order import Key, Order
+from onetape.orders.order import Key, Order, apply_fill, apply_news, apply_request, placed
 from onetape.orders.order_frames import FillFrame, NewsFrame, RequestFrame
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.projections.robot_life import RobotLife
@@ -51,9 +51,9 @@ class Orders:
     def request(self, request: RequestFrame, time: int, life: RobotLife | None) -> None:
         """Takes in a request. life: of its robot, None: the journal does not have it."""
         if request.kind is RequestKind.PLACE:
-            self.add(Order.placed(request, time))
+            self.add(placed(request, time))
         elif (order := self.working.get((request.robot, request.order_id))) is not None:
-            order.take_request_frame(request)
+            apply_request(order, request)
 
     def reply(self, record: Mapping[str, Any]) -> None:
         order = self.find(record["robot"], record["order"]) if "order" in record else None
@@ -62,13 +62,13 @@ class Orders:
 
     def news(self, news: NewsFrame) -> None:
         if (order := self.working.get((news.robot, news.order_id))) is not None:
-            order.take_news_frame(news)
+            apply_news(order, news)
             self._let_go(order)
 
     def fill(self, row: FillFrame, fill: FillReport | None) -> None:
         """Takes in a fill. fill: the same with names, where these are kept."""
         if (order := self.working.get((row.robot, row.order_id))) is not None:
-            order.take_fill_frame(row)
+            apply_fill(order, row)
             self._let_go(order)
 
     def opening(self, symbol: str, side: PositionSide, size: int) -> None:

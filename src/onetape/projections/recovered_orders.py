@@ -16,8 +16,9 @@ from onetape.model.ids import EPOCH_BITS, EPOCH_MAX
 from onetape.orders.account_orders import AccountOrders, OrdersRecord
 from onetape.orders.books import BooksRecord
 from onetape.orders.internal import end_held, trade_inside
-from onetape.orders.managed import Managed, Request, requested_order
+from onetape.orders.managed import Request, requested_order
 from onetape.orders.manager import OrderManager
+from onetape.orders.order import Order
 from onetape.orders.order_frames import FillFrame, NewsFrame, RequestFrame
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.projections.orders import Orders
@@ -54,7 +55,7 @@ class RecoveredOrders(Orders):
         self.has_begun = False  # a round was reconciled: the books have their beginning
         self.records = 0
 
-    def find(self, robot: int, order_id: int) -> Managed | None:
+    def find(self, robot: int, order_id: int) -> Order | None:
         return self.account.by_robot.get((robot, order_id))
 
     def venue_name(self, row: FillFrame) -> str:
@@ -84,7 +85,6 @@ class RecoveredOrders(Orders):
         order = self.find(heard.robot, heard.order_id)
         if order is None:
             return
-        self.account.mark(order)
         if heard.venue_id:
             self.account.name(order, str(heard.venue_id))
         if not heard.is_local:
@@ -138,7 +138,6 @@ class RecoveredOrders(Orders):
         for half in self._halves.values():
             trade_inside(manager, half, now)
         for order in list(self.account.open.values()):
-            self.account.mark(order)
             if order.is_held:
                 end_held(manager, order, now, VenueUnavailable.code, "its gateway ended")
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -10,13 +10,13 @@ from onetape.accounts.booking import BookingRecord
 from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
-from onetape.orders.machine import OrderLife
 from onetape.orders.order import Key, Order
+from onetape.orders.order_record import OrderRecord, order_of, record_of
 from onetape.orders.reports import FillReport
 from onetape.recorder.batch import Row
 from onetape.recorder.worth import WorthRecord
 
-__all__ = ["ProjectionRecord", "RecordedOrder", "Robot", "Trip", "Waiting", "order_of"]
+__all__ = ["ProjectionRecord", "RecordedOrder", "Robot", "Trip", "Waiting", "order_of_row"]
 
 
 class Robot(msgspec.Struct):
@@ -24,14 +24,31 @@ class Robot(msgspec.Struct):
     slot: int
 
 
-class RecordedOrder(msgspec.Struct):
+class RecordedOrder(NamedTuple):
     """An open order, and its row as it is in SQL."""
 
     order: Order
     row: Row
 
+    @classmethod
+    def of(cls, record: OpenRecord) -> RecordedOrder:
+        return cls(order_of(record.order), record.row)
 
-def order_of(row: Row, instrument: Instrument, robot: int) -> Order:
+    @property
+    def record(self) -> OpenRecord:
+        return OpenRecord(record_of(self.order), self.row)
+
+    @property
+    def key(self) -> Key:
+        return self.order.key
+
+
+class OpenRecord(msgspec.Struct):
+    order: OrderRecord
+    row: Row
+
+
+def order_of_row(row: Row, instrument: Instrument, robot: int) -> Order:
     """Makes the order that a row was written of."""
     price_scale, size_scale = 10**instrument.price_decimals, 10**instrument.size_decimals
     size, filled = (round((row[name] or 0) * size_scale) for name in ("qty", "filled"))
@@ -39,9 +56,11 @@ def order_of(row: Row, instrument: Instrument, robot: int) -> Order:
     spec = OrderSpec(symbol=row["symbol"], side=Side(row["side"]), size_int=size, price_int=price)
     state = OrderState(row["state"])
     is_accepted, cancel_open = state is not OrderState.SUBMITTED, state is OrderState.PENDING_CANCEL
-    life = OrderLife(size, state, filled, accepted=is_accepted, cancel_open=cancel_open)
-    key, venue, reason = (robot, row["order_id"] % (1 << 64)), row["venue_order_id"], row["reason"] or ""
-    return Order(*key, spec, life, row["ts_created"], price, venue, spent, row["code"], reason)
+    order = Order(robot, row["order_id"] % (1 << 64), spec, row["ts_created"])
+    order.state, order.filled, order.accepted, order.cancel_open = state, filled, is_accepted, cancel_open
+    order.venue_id, order.spent = row["venue_order_id"], spent
+    order.code, order.reason = row["code"], row["reason"] or ""
+    return order
 
 
 class Trip(msgspec.Struct):
@@ -92,5 +111,5 @@ class ProjectionRecord(msgspec.Struct):
     is_flat: bool = False  # of an earlier release it is not known
     earlier: list[Row] = []
     not_found: list[Key] = []
-    open_orders: list[RecordedOrder] = []  # a robot below 0: of an earlier journal, of no robot of this one
+    open_orders: list[OpenRecord] = []  # a robot below 0: of an earlier journal, of no robot of this one
     orders: list[tuple[int, int, dict[str, Any]]] = []  # of an earlier release: their rows are in them

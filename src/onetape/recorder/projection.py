@@ -23,12 +23,12 @@ from onetape.model.money import MONEY_DECIMALS, divide_half_even, money_text
 from onetape.model.sections import OPERATOR
 from onetape.model.time import DAY, HOUR, MINUTE
 from onetape.model.typed import from_json
-from onetape.orders.order import Key, Order
+from onetape.orders.order import Key, apply_fill, apply_news, apply_request, placed
 from onetape.orders.order_frames import FillFrame, fill_of, news_of, request_of
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.recorder.batch import Batch, FillKey, Row
 from onetape.recorder.income import income_of
-from onetape.recorder.kept import ProjectionRecord, RecordedOrder, Robot, Trip, Waiting, order_of
+from onetape.recorder.kept import ProjectionRecord, RecordedOrder, Robot, Trip, Waiting, order_of_row
 from onetape.recorder.worth import CAPITAL, Figures, Worth
 from onetape.store.record_queries import ONE
 from onetape.tape.journal import Frame
@@ -175,7 +175,7 @@ class Projection:
         self._worth.add_instrument(instrument)
         for row in [row for row in self.earlier if row["symbol"] == instrument.symbol]:
             self.earlier.remove(row)
-            order = order_of(row, instrument, min((0, *(robot for robot, _ in self._orders))) - 1)
+            order = order_of_row(row, instrument, min((0, *(robot for robot, _ in self._orders))) - 1)
             order.take_incarnation()
             self._orders[order.key] = RecordedOrder(order, row)
             self._not_found.add(order.key)
@@ -285,7 +285,7 @@ class Projection:
         robot, order_id, spec = request.robot, request.order_id, request.spec
         if (recorded := self._orders.get((robot, order_id))) is not None:
             if request.kind is not RequestKind.PLACE:
-                recorded.order.take_request_frame(request)
+                apply_request(recorded.order, request)
             return
         if request.kind is not RequestKind.PLACE:
             return
@@ -321,12 +321,12 @@ class Projection:
         }
         self._note(row, ())
         if not request.is_denied:
-            self._orders[robot, order_id] = RecordedOrder(Order.placed(request, frame.time), row)
+            self._orders[robot, order_id] = RecordedOrder(placed(request, frame.time), row)
 
     def _news(self, frame: Frame) -> None:
         news = news_of(frame)
         if (recorded := self._orders.get((news.robot, news.order_id))) is not None:
-            recorded.order.take_news_frame(news)
+            apply_news(recorded.order, news)
             self._changed(recorded, frame.time)
 
     def _reply(self, frame: Frame) -> None:
@@ -341,7 +341,7 @@ class Projection:
             earlier = (each for key, each in self._orders.items() if key[0] < 0)
             recorded = next((each for each in earlier if each.order.venue_id == str(fill.venue)), None)
         if recorded is not None:
-            recorded.order.take_fill_frame(fill)
+            apply_fill(recorded.order, fill)
             self._changed(recorded, time)
 
     def _changed(self, recorded: RecordedOrder, time: int) -> None:
@@ -727,7 +727,7 @@ class Projection:
                 streams=self._streams,
                 currencies=self._currencies,
                 robots=self._robots,
-                open_orders=[*self._orders.values()],
+                open_orders=[each.record for each in self._orders.values()],
                 waiting=list(self._waiting.items()),
                 booking=self._booking.to_record(),
                 trips=[(*key, trip) for key, trip in self._trips.items()],
@@ -749,10 +749,10 @@ class Projection:
             self._instruments[symbol] = Instrument.from_msgpack(packed)
             self._worth.add_instrument(self._instruments[symbol])
         self._streams, self._currencies, self._robots = kept.streams, kept.currencies, kept.robots
-        self._orders = {each.order.key: each for each in kept.open_orders}
+        self._orders = {each.key: each for each in map(RecordedOrder.of, kept.open_orders)}
         for robot, order_id, former in kept.orders:
             row = former["row"]
-            order = order_of(row, self._instruments[row["symbol"]], robot)
+            order = order_of_row(row, self._instruments[row["symbol"]], robot)
             self._orders[robot, order_id] = RecordedOrder(order, row)
         self._booking.restore(kept.booking)
         self._trips = {(slot, symbol, side): trip for slot, symbol, side, trip in kept.trips}

@@ -19,8 +19,8 @@ from onetape.model.money import money_text
 from onetape.model.order import OrderSpec
 from onetape.orders.backing import reducible, worst_held
 from onetape.orders.filters import NOT_MEASURED, Measure, Refusal, away, beyond_band
+from onetape.orders.order import waits
 from onetape.orders.pre_trade.view import View
-from onetape.orders.working import nearest, waits
 
 _NO_TRIGGER: Final = TriggerBy.NONE  # named once: looked up at its class it costs as much as a call
 
@@ -31,12 +31,12 @@ def meets(view: View) -> Refusal | None:
     spec = view.spec
     if view.is_inside or spec.post_only or spec.trigger_by is not _NO_TRIGGER:
         return None
-    other = view.state.manager.account.working.meets(spec)
+    other = view.state.manager.account.meets(spec)
     if other is None:
         return None
     text = f"it would meet {other.client_id}"
     if spec.type is OrderType.MARKET:
-        front = view.state.around.in_front(spec.symbol, other.spec.side, nearest(other))
+        front = view.state.around.in_front(spec.symbol, other.spec.side, other.nearest)
         wanted = spec.size_int + _taking(view)
         if wanted <= front:
             return None
@@ -46,7 +46,7 @@ def meets(view: View) -> Refusal | None:
 
 
 def own_orders(view: View) -> Measure:
-    other = view.state.manager.account.working.meets(view.spec)
+    other = view.state.manager.account.meets(view.spec)
     return (None if other is None else f"meet {other.client_id}"), None
 
 
@@ -175,7 +175,7 @@ def _open_value(view: View) -> int | None:
         if order is view.old or not order.robot or instrument is None or instrument.settle != settle:
             continue
         market = order.spec.trigger_int or state.manager.references.get(order.spec.symbol, 0)
-        price = _dearest(order.spec.side, nearest(order), market)
+        price = _dearest(order.spec.side, order.nearest, market)
         if not price:
             return None
         total += abs(instrument.notional_units(price, order.worst_left))

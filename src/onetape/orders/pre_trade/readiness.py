@@ -95,7 +95,7 @@ def may_be_halted(view: View) -> bool:
         or state.is_deaf
         or view.behind_ns
         or state.around.silent_ns(symbol)
-        or any(state.manager.account.working.unknown(symbol))
+        or bool(state.manager.account.unknown(symbol))
     )
 
 
@@ -251,19 +251,15 @@ def _seconds(ns: int) -> str:
 
 
 def unknown(view: View) -> Refusal | None:
-    unknown = next(view.state.manager.account.working.unknown(view.spec.symbol), None)
-    if unknown is None:
+    unknown = view.state.manager.account.unknown(view.spec.symbol)
+    if not unknown:
         return None
-    text = f"nobody knows yet what became of {_unknown_count(view)}, {unknown.client_id} for one"
+    text = f"nobody knows yet what became of {len(unknown)}, {unknown[0].client_id} for one"
     return Refusal.of(OrderOutcomeUnknown, f"{text}; at most 0")
 
 
 def unknown_orders(view: View) -> Measure:
-    return str(_unknown_count(view)), "0"
-
-
-def _unknown_count(view: View) -> int:
-    return sum(1 for _ in view.state.manager.account.working.unknown(view.spec.symbol))
+    return str(len(view.state.manager.account.unknown(view.spec.symbol))), "0"
 
 
 def other_mode(view: View) -> Refusal | None:

@@ -9,7 +9,7 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
 from onetape.orders.first_request import FirstRequests
-from onetape.orders.managed import Managed
+from onetape.orders.order import Order
 from onetape.orders.trading_state import Shares, TradingState
 
 __all__ = ["View"]
@@ -34,14 +34,14 @@ class View:
     shares: Shares | None = None  # None: there are no sub-accounts
     netted: Refusal | None = None  # why it may not go out among its sub-account's others
 
-    def __init__(self, state: TradingState, spec: OrderSpec, now: int, old: Managed | None = None) -> None:
+    def __init__(self, state: TradingState, spec: OrderSpec, now: int, old: Order | None = None) -> None:
         """old: the order that it takes the place of."""
         self.state = state
         self.spec = spec
         self.now = now
         self.old = old
         # What can be filled.
-        self.left = spec.size_int if old is None else spec.size_int - old.life.filled
+        self.left = spec.size_int if old is None else spec.size_int - old.filled
         # The rules behind the first have it.
         self.instrument: Instrument = state.instruments.get(spec.symbol)  # type: ignore[assignment]
         self.reference = state.manager.references.get(spec.symbol, 0)
