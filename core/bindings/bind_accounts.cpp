@@ -12,26 +12,13 @@
 #include "accounts/entry_frame.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/int128_cast.hpp"
+#include "bindings/python_values.hpp"
 
 using namespace onetape;
 
 namespace {
 
 constexpr Py_ssize_t entry_fields = 6, leg_fields = 4;
-
-// The letters of a str; they live as long as it does.
-[[nodiscard]] std::string_view text_of(PyObject* value) {
-    Py_ssize_t bytes = 0;
-    const char* const letters = PyUnicode_AsUTF8AndSize(value, &bytes);
-    if (letters == nullptr) throw nb::python_error();
-    return {letters, static_cast<std::size_t>(bytes)};
-}
-
-[[nodiscard]] std::int64_t integer_of(PyObject* value) {
-    const long long number = PyLong_AsLongLong(value);
-    if (number == -1 && PyErr_Occurred() != nullptr) throw nb::python_error();
-    return number;
-}
 
 void check_tuple(PyObject* value, Py_ssize_t size, const char* what) {
     if (!PyTuple_Check(value) || (size >= 0 && PyTuple_GET_SIZE(value) != size))

@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "bindings/bind.hpp"
+#include "bindings/errors.hpp"
 #include "bindings/int128_cast.hpp"
+#include "bindings/python_values.hpp"
 #include "bindings/words.hpp"
 #include "orders/order_index.hpp"
 
@@ -30,23 +32,21 @@ struct Name {
     constexpr Name(const char (&text)[size]) { std::copy_n(text, size, letters); }  // NOLINT
 };
 
-// The model's OrderSpec, field by field. Names are interned once: by text each costs a string.
-class SpecReader {
+// An object, field by field. Names are interned once: by text each costs a string.
+class Fields {
  public:
-    explicit SpecReader(nb::handle spec) : spec_(spec) {}
+    explicit Fields(nb::handle object) : object_(object) {}
 
     template <Name name>
     [[nodiscard]] nb::object field() const {
         static PyObject* const interned = PyUnicode_InternFromString(name.letters);
-        nb::object found = nb::steal(PyObject_GetAttr(spec_.ptr(), interned));
+        nb::object found = nb::steal(PyObject_GetAttr(object_.ptr(), interned));
         if (!found.is_valid()) throw nb::python_error();
         return found;
     }
     template <Name name>
     [[nodiscard]] std::int64_t number() const {
-        const long long value = PyLong_AsLongLong(field<name>().ptr());
-        if (value == -1 && PyErr_Occurred() != nullptr) throw nb::python_error();
-        return value;
+        return integer_of(field<name>().ptr());
     }
     template <Name name>
     [[nodiscard]] bool flag() const {
@@ -58,23 +58,16 @@ class SpecReader {
     }
 
  private:
-    nb::handle spec_;
+    nb::handle object_;
 };
 
-[[nodiscard]] std::string_view letters_of(nb::handle text) {
-    Py_ssize_t bytes = 0;
-    const char* const letters = PyUnicode_AsUTF8AndSize(text.ptr(), &bytes);
-    if (letters == nullptr) throw nb::python_error();
-    return {letters, static_cast<std::size_t>(bytes)};
-}
-
 [[nodiscard]] Symbol symbol_of(nb::handle text) {
-    return Symbol::of(letters_of(text));
+    return Symbol::of(text_of(text.ptr()));
 }
 
 // What the sums ask of an order that is not there.
 [[nodiscard]] OrderTerms query_of(nb::handle spec) {
-    const SpecReader of(spec);
+    const Fields of(spec);
     OrderTerms terms;
     terms.symbol = symbol_of(of.field<"symbol">());
     terms.side = of.word<Side, "side">();
@@ -85,7 +78,7 @@ class SpecReader {
 }
 
 [[nodiscard]] OrderTerms terms_of(nb::handle spec) {
-    const SpecReader of(spec);
+    const Fields of(spec);
     OrderTerms terms = query_of(spec);
     terms.size = of.number<"size_int">();
     terms.tif = of.word<TimeInForce, "tif">();
@@ -96,7 +89,7 @@ class SpecReader {
     terms.post_only = of.flag<"post_only">();
     terms.reduce_only = of.flag<"reduce_only">();
     terms.own_reducing = of.flag<"own_reducing">();
-    terms.name_tag(letters_of(of.field<"tag">()));
+    terms.name_tag(text_of(of.field<"tag">().ptr()));
     return terms;
 }
 
@@ -234,6 +227,19 @@ void bind_pending(nb::module_& m) {
     order->client_id = std::move(client_id);
     show(*order, spec);
     return order;
+}
+
+// What we ask of an order that cannot be is a fault of ours, not the venue's.
+void check_ours(OrderCell cell, OrderState before, const char* event) {
+    if (cell == OrderCell::impossible)
+        check(false, std::string(event) + " cannot follow in state " +
+                         nb::cast<std::string>(nb::str(word_of(before))));
+}
+
+[[nodiscard]] const char* event_of(RequestKind kind) {
+    return kind == RequestKind::place    ? "submit"
+           : kind == RequestKind::cancel ? "cancel_request"
+                                         : "amend_request";
 }
 
 void bind_order(nb::module_& m) {
@@ -386,7 +392,10 @@ void bind_order(nb::module_& m) {
         [](AccountOrder& of, nb::handle kind, std::int64_t price, std::int64_t size, bool is_held,
            bool is_reissue) {
             of.touch();
-            of.take_request(word_from<RequestKind>(kind), price, size, is_held, is_reissue);
+            const OrderState before = of.state;
+            const auto asks_for = word_from<RequestKind>(kind);
+            check_ours(of.take_request(asks_for, price, size, is_held, is_reissue), before,
+                       event_of(asks_for));
         },
         nb::arg("kind"), nb::arg("price") = 0, nb::arg("size") = 0, nb::kw_only(),
         nb::arg("is_held") = false, nb::arg("is_reissue") = false,
@@ -416,7 +425,11 @@ void bind_order(nb::module_& m) {
         "take_news",
         [](AccountOrder& of, nb::handle news, std::int64_t size, std::int64_t price) {
             of.touch();
-            return of.take_news(word_from<OrderNews>(news), size, price) != OrderCell::impossible;
+            const OrderState before = of.state;
+            const auto heard = word_from<OrderNews>(news);
+            const OrderCell cell = of.take_news(heard, size, price);
+            if (heard == OrderNews::denied) check_ours(cell, before, "deny");
+            return cell != OrderCell::impossible;
         },
         nb::arg("news"), nb::arg("size"), nb::arg("price") = 0,
         nb::sig("def take_news(self, news: onetape.model.enums.OrderNews, size: int, price: int = "
@@ -425,7 +438,7 @@ void bind_order(nb::module_& m) {
     order.def(
         "take_fill",
         [](AccountOrder& of, std::uint64_t trade_id, std::int64_t price, std::int64_t size) {
-            if (size <= 0) throw nb::value_error("a fill has a quantity");
+            check(size > 0, "a fill has a quantity: " + std::to_string(size));
             of.touch();
             return of.take_fill(trade_id, price, size) != OrderCell::impossible;
         },
@@ -451,9 +464,9 @@ class PyOrderIndex final : public OrderIndex {
 
  protected:
     [[nodiscard]] OrderTraits traits() const override {
-        const nb::object traits = venue_.attr("traits");
-        return {nb::cast<bool>(traits.attr("positions")),
-                nb::cast<bool>(traits.attr("conditionals"))};
+        const nb::object traits = Fields(venue_).field<"traits">();
+        const Fields of(traits);
+        return {of.flag<"positions">(), of.flag<"conditionals">()};
     }
 
  private:
@@ -680,13 +693,22 @@ void bind_index(nb::module_& m) {
     index.def("add", &PyOrderIndex::add, nb::arg("order"))
         .def("file", &PyOrderIndex::file, nb::arg("order"),
              "An order as a checkpoint has it; ended ones in the order in which they ended.")
-        .def("place", &PyOrderIndex::place, nb::arg("order"), nb::kw_only(),
-             nb::arg("is_held") = false, "A new order that is asked for. is_held: not sent yet.")
+        .def(
+            "place",
+            [](PyOrderIndex& of, const AccountOrderRef& order, bool is_held) {
+                const OrderState before = order->state;
+                check_ours(of.place(order, is_held), before, event_of(RequestKind::place));
+            },
+            nb::arg("order"), nb::kw_only(), nb::arg("is_held") = false,
+            "A new order that is asked for. is_held: not sent yet.")
         .def(
             "take",
             [](PyOrderIndex& of, AccountOrder& order, nb::handle kind, std::int64_t price,
                std::int64_t size, std::int64_t now, bool is_reissue) {
-                of.request(order, word_from<RequestKind>(kind), price, size, now, is_reissue);
+                const OrderState before = order.state;
+                const auto asks_for = word_from<RequestKind>(kind);
+                check_ours(of.request(order, asks_for, price, size, now, is_reissue), before,
+                           event_of(asks_for));
             },
             nb::arg("order"), nb::arg("kind"), nb::arg("price"), nb::arg("size"), nb::arg("now"),
             nb::kw_only(), nb::arg("is_reissue") = false,
@@ -698,8 +720,12 @@ void bind_index(nb::module_& m) {
             "news",
             [](PyOrderIndex& of, AccountOrder& order, nb::handle news, std::int64_t size,
                std::int64_t price, std::uint16_t code, std::string_view reason) -> nb::object {
-                switch (of.news(order, word_from<OrderNews>(news), size, price, code, reason)) {
+                const OrderState before = order.state;
+                const auto heard = word_from<OrderNews>(news);
+                switch (of.news(order, heard, size, price, code, reason)) {
                     case OrderIndex::Change::impossible:
+                        if (heard == OrderNews::denied)
+                            check_ours(OrderCell::impossible, before, "deny");
                         return nb::none();
                     case OrderIndex::Change::news:
                         return nb::bool_(true);

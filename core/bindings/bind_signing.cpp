@@ -5,21 +5,10 @@
 
 #include "base/hmac_sha256.hpp"
 #include "bindings/bind.hpp"
+#include "bindings/python_values.hpp"
 #include "text/query_text.hpp"
 
 using namespace onetape;
-
-namespace {
-
-// The letters of a str; they live as long as it does.
-[[nodiscard]] std::string_view text_of(PyObject* value) {
-    Py_ssize_t bytes = 0;
-    const char* letters = PyUnicode_AsUTF8AndSize(value, &bytes);
-    if (letters == nullptr) throw nb::python_error();
-    return {letters, static_cast<std::size_t>(bytes)};
-}
-
-}  // namespace
 
 void bind_signing(nb::module_& m) {
     nb::class_<HmacSha256>(m, "HmacSha256",

@@ -50,4 +50,8 @@ void raise(const Failure& failure) {
     throw nb::python_error();
 }
 
+void check(bool holds, const std::string& rule) {
+    if (!holds) nb::module_::import_("onetape.model.errors").attr("check")(false, rule);
+}
+
 }  // namespace onetape

@@ -55,8 +55,8 @@ OrderCell AccountOrder::take_request(RequestKind kind, std::int64_t price_wanted
         return order_machine::take(*this, OrderAct::amend_request, size_then);
     }
     is_held = is_taken_off = false;
-    const OrderCell cell = order_machine::take(*this, OrderAct::cancel_reject);
-    if (!accepted) return cell;
+    order_machine::take(*this, OrderAct::cancel_reject);
+    if (!accepted) return OrderCell::same;
     reissue_open = true;
     amend_price = price;
     amend_size = size;
@@ -69,9 +69,7 @@ void AccountOrder::take_back() noexcept {
 }
 
 void AccountOrder::take_incarnation() noexcept {
-    const bool is_sent = state == OrderState::submitted || state == OrderState::pending_cancel ||
-                         state == OrderState::pending_update;
-    if (is_sent && !is_held) order_machine::take(*this, OrderAct::reply_lost);
+    if (is_unanswered(state) && !is_held) order_machine::take(*this, OrderAct::reply_lost);
 }
 
 OrderCell AccountOrder::take_news(OrderNews news, std::int64_t size_then,

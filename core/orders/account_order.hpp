@@ -51,8 +51,7 @@ struct AccountOrder : OrderLife, std::enable_shared_from_this<AccountOrder> {
     Int128 spent = 0;        // price times size of its fills
     std::uint16_t code = 0;  // of the last word on it, 0 and "" where that was no refusal
     std::string reason;
-    bool is_held =
-        false;  // it waits at the gateway for orders of ours; the venue has nothing of it
+    bool is_held = false;       // it waits at the gateway for orders of ours, unknown to the venue
     bool is_canceling = false;  // its end was asked for
     bool is_taken_off = false;  // canceled for an internal trade: what is left is placed again
     bool reissue_open = false;  // what was left was placed again, and that is unanswered

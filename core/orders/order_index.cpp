@@ -126,17 +126,20 @@ void OrderIndex::file(const AccountOrderRef& order) {
         ended_.push_back(order);
 }
 
-void OrderIndex::place(const AccountOrderRef& order, bool is_held) {
-    order->take_request(RequestKind::place, 0, 0, is_held, false);
+OrderCell OrderIndex::place(const AccountOrderRef& order, bool is_held) {
+    const OrderCell cell = order->take_request(RequestKind::place, 0, 0, is_held, false);
+    if (cell == OrderCell::impossible) return cell;
     order->conditional = order->terms.has_trigger() && traits().conditionals;
     add(order);
+    return cell;
 }
 
-void OrderIndex::request(AccountOrder& order, RequestKind kind, std::int64_t price,
-                         std::int64_t size, std::int64_t now, bool is_reissue) {
+OrderCell OrderIndex::request(AccountOrder& order, RequestKind kind, std::int64_t price,
+                              std::int64_t size, std::int64_t now, bool is_reissue) {
     mark(order);
-    order.take_request(kind, price, size, false, is_reissue);
-    if (kind == RequestKind::amend) order.amended_at = now;
+    const OrderCell cell = order.take_request(kind, price, size, false, is_reissue);
+    if (kind == RequestKind::amend && cell != OrderCell::impossible) order.amended_at = now;
+    return cell;
 }
 
 OrderIndex::Change OrderIndex::news(AccountOrder& order, OrderNews news, std::int64_t size,

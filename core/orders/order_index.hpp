@@ -73,11 +73,12 @@ class OrderIndex {
     // --- changed --------------------------------------------------------------------------------
 
     void add(const AccountOrderRef& order);
-    // A new order that is asked for. is_held: it is not sent yet.
-    void place(const AccountOrderRef& order, bool is_held);
+    // A new order that is asked for. is_held: it is not sent yet. Returns the cell that applied;
+    // impossible: it is not entered.
+    OrderCell place(const AccountOrderRef& order, bool is_held);
     // Its cancel, or an amendment that is none to a new order: see `take_request`.
-    void request(AccountOrder& order, RequestKind kind, std::int64_t price, std::int64_t size,
-                 std::int64_t now, bool is_reissue);
+    OrderCell request(AccountOrder& order, RequestKind kind, std::int64_t price, std::int64_t size,
+                      std::int64_t now, bool is_reissue);
     enum class Change : std::uint8_t { nothing, news, impossible };
     // A report, and whether that changes anything; impossible: the order is as it was. code,
     // reason: of a refusal.

@@ -195,14 +195,7 @@ OrderCell fill(OrderLife& life, std::int64_t size) noexcept {
 
 bool sends(const OrderLife& life, OrderAct act) noexcept {
     if (life.state == OrderState::unknown) return act == OrderAct::cancel_request;
-    switch (static_cast<OrderState>(cell_of(life.state, act))) {
-        case OrderState::submitted:
-        case OrderState::pending_cancel:
-        case OrderState::pending_update:
-            return true;
-        default:
-            return false;
-    }
+    return is_unanswered(static_cast<OrderState>(cell_of(life.state, act)));
 }
 
 }  // namespace onetape::order_machine

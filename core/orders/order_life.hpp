@@ -50,6 +50,12 @@ enum class OrderCell : std::uint8_t {
     return cell != OrderCell::same && cell < OrderCell::open;
 }
 
+// The order, or a change of it, was sent, and no answer has come.
+[[nodiscard]] constexpr bool is_unanswered(OrderState state) noexcept {
+    return state == OrderState::submitted || state == OrderState::pending_cancel ||
+           state == OrderState::pending_update;
+}
+
 // What of an order the table speaks of. Sizes at the instrument's decimals.
 struct OrderLife {
     std::int64_t size = 0, filled = 0;

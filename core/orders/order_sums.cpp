@@ -138,11 +138,6 @@ std::vector<AccountOrder*> OrderSums::unknown(Symbol symbol) const {
     return found;
 }
 
-bool OrderSums::has_unknown(Symbol symbol) const {
-    const OfSymbol* const of = find(symbol);
-    return of != nullptr && !of->unknown.empty() && !unknown(symbol).empty();
-}
-
 std::vector<AccountOrder*> OrderSums::all_unknown() const {
     std::vector<AccountOrder*> found;
     for (const OfSymbol& of : symbols_)

@@ -54,7 +54,6 @@ class OrderSums {
     // that can only take off adds nothing, whatever has become of it.
     [[nodiscard]] std::vector<AccountOrder*> unknown(Symbol symbol) const;
     [[nodiscard]] std::vector<AccountOrder*> all_unknown() const;
-    [[nodiscard]] bool has_unknown(Symbol symbol) const;
 
     struct SpentOf {
         Symbol symbol;

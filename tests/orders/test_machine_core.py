@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onetape.model.enums import OrderNews, OrderState, Side
+from onetape.model.enums import OrderNews, OrderState, RequestKind, Side
+from onetape.model.errors import InvariantViolation
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import EFFECT_IDS, FILLS, TABLE, Effect, OrderEvent
 from onetape.orders.order import Order
@@ -75,6 +76,18 @@ def test_the_core_moves_an_order_as_the_model_does(state: OrderState) -> None:
             cell = life.on_fill("1", amount)
             assert order.take_fill(1, 1, amount) is (cell is not Effect.IMPOSSIBLE)
             assert shown(order) == shown(life), (state, amount, filled, wanted, facts)
+
+
+def test_a_request_of_ours_that_cannot_be_is_a_fault_of_ours() -> None:
+    order = order_like(OrderLife(10, OrderState.SUBMITTED))
+    with pytest.raises(InvariantViolation, match="submit cannot follow in state SUBMITTED"):
+        order.take_request(RequestKind.PLACE)
+    order.state = OrderState.ACCEPTED
+    with pytest.raises(InvariantViolation, match="deny cannot follow in state ACCEPTED"):
+        order.take_news(OrderNews.DENIED, 0)
+    with pytest.raises(InvariantViolation, match="a fill has a quantity: 0"):
+        order.take_fill(1, 1, 0)
+    assert (order.state, order.filled) == (OrderState.ACCEPTED, 0)
 
 
 def test_each_word_of_a_venue_is_its_event() -> None:
