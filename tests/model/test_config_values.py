@@ -61,9 +61,20 @@ def test_the_keys_that_are_named_are_those_of_the_section(text, keys):
         ('order_max = { "binance:BTC/USDT:USDT" = 1 }', "no symbol of this account: 'binance:BTC/USDT:USDT'"),
         ("order_value_max = { usd = 1000 }", "no currency 'usd'"),
         ("open_value_max = { usd = 1000 }", "no currency 'usd'"),
+        ("leverage = 0", "no leverage: 0"),
+        ("leverage = nan", "no leverage: nan"),
+        ("leverage = 1e-20", "no leverage: 1e-20"),
+        ("leverage = 1e20", "no leverage: 1e"),
+        ("price_band = -0.1", "no limit: -0.1"),
+        ("price_band = nan", "no limit: nan"),
+        ("orders_per_second = -1", "no limit: -1"),
+        ("open_orders_max = -1", "no limit: -1"),
+        ("messages_per_second = -1", "no limit: -1"),
+        ('position_max = { "kraken:BTC/USD:BTC" = -1 }', "no limit: -1"),
+        ('order_max = { "kraken:BTC/USD:BTC" = inf }', "no limit: inf"),
     ],
 )
-def test_a_limit_that_would_hold_for_nothing_is_refused(line, why):
+def test_a_limit_that_would_hold_for_nothing_or_is_none_is_refused(line, why):
     with pytest.raises(BadConfig, match=why):
         parse_config(WHOLE.replace('venue = "kraken"\n', f'venue = "kraken"\n{line}\n', 1))
 

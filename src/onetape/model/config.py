@@ -6,6 +6,7 @@ anywhere. An unknown key or a wrong type is an error that names the line.
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from onetape.model.byte_size import parse_bytes
 from onetape.model.enums import Kind
 from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
 from onetape.model.loss_limit import parse_loss_limit
+from onetape.model.margin import LEVERAGE_MAX
 from onetape.model.money import money_units
 from onetape.model.portfolio_config import PortfolioConfig, check_portfolio
 from onetape.model.proxy import parse_proxy_url
@@ -678,16 +680,10 @@ def _check_accounts(config: Config, source: _Source) -> None:
         _check_fee_asset((*path, "fee_asset"), account, config, source)
         _check_slots(path, account, source)
         _check_withdraw(path, account, config, source)
-        if account.master and (
-            account.master == name
-            or account.master not in config.accounts
-            or config.accounts[account.master].venue != account.venue
-        ):
-            raise source.bad(
-                (*path, "master"),
-                f"no other account `{account.master}` of venue `{account.venue}`",
-                "add it to [accounts]",
-            )
+        master = config.accounts.get(account.master) if account.master != name else None
+        if account.master and (master is None or master.venue != account.venue):
+            words = f"no other account `{account.master}` of venue `{account.venue}`"
+            raise source.bad((*path, "master"), words, "add it to [accounts]")
         kind = config.venues[account.venue].kind
         native = VENUE_KINDS.get(kind, _OTHER)
         if account.password and not kind.startswith("ccxt:"):
@@ -705,7 +701,14 @@ def _those(fits: Callable[[VenueKind], object]) -> str:
 
 
 def _check_limits(path: tuple[str, ...], account: AccountConfig, kind: str, source: _Source) -> None:
-    """Refuses limits that would hold for nothing: of another exchange's symbols, or a currency that is none."""
+    """Refuses limits that would hold for nothing: of another exchange's symbols, or a currency that is none; and what
+    is no limit at all."""
+    least = 1 / LEVERAGE_MAX
+    if not least <= account.leverage <= LEVERAGE_MAX:
+        raise source.bad((*path, "leverage"), f"no leverage: {account.leverage}", f"{least} to {LEVERAGE_MAX}")
+    for key in ("price_band", "orders_per_second", "open_orders_max", "messages_per_second"):
+        if not 0 <= getattr(account, key) < math.inf:
+            raise source.bad((*path, key), f"no limit: {getattr(account, key)}", "0: no limit")
     for key in ("position_max", "order_max"):
         for symbol in getattr(account, key):
             try:
@@ -715,6 +718,8 @@ def _check_limits(path: tuple[str, ...], account: AccountConfig, kind: str, sour
             if not is_there:
                 todo = f"a symbol of {exchange_of(kind)}, such as {exchange_of(kind)}:BTC/USDT:USDT"
                 raise source.bad((*path, key, symbol), f"no symbol of this account: {symbol!r}", todo)
+            if not 0 <= getattr(account, key)[symbol] < math.inf:
+                raise source.bad((*path, key, symbol), f"no limit: {getattr(account, key)[symbol]}", "0: no limit")
     for key in ("order_value_max", "open_value_max"):
         amounts = getattr(account, key)
         _check_amounts((*path, key), amounts, source)
