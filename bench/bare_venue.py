@@ -3,11 +3,12 @@ gateway of Binance USD-M needs. It sends ticks, and notes when each one's order 
 
 Both stamps are taken here, with one clock: before the tick is written, and when the order's bytes
 have been read. Orders are answered at once, always alike: taken, and expired, which the account's
-stream says, too. Between ticks a mark comes each second, as the venue promises: without it a
-gateway holds the market for silent, and refuses orders. What a gateway asks before it trades is
-answered by the simulated exchange's own dialect, which does nothing else.
+stream says, too; with --fills they are filled instead. Between ticks a mark comes each second, as
+the venue promises: without it a gateway holds the market for silent, and refuses orders. What a
+gateway asks before it trades is answered by the simulated exchange's own dialect, which does
+nothing else.
 
-    python bench/bare_venue.py --ticks 1000 --every-us 1000
+    python bench/bare_venue.py --ticks 1000 --every-us 1000 [--fills]
 """
 
 from __future__ import annotations
@@ -39,20 +40,23 @@ TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455
 
 ROW = (
-    b'{"orderId":%d,"symbol":"BTCUSDT","status":"EXPIRED","clientOrderId":"%b","price":"%b",'
-    b'"avgPrice":"0.00","origQty":"0.010","executedQty":"0.000","cumQty":"0.000","cumQuote":"0",'
-    b'"timeInForce":"IOC","type":"LIMIT","reduceOnly":false,"closePosition":false,"side":"BUY",'
+    b'{"orderId":%d,"symbol":"BTCUSDT","status":"%b","clientOrderId":"%b","price":"%b",'
+    b'"avgPrice":"0.00","origQty":"0.010","executedQty":"%b","cumQty":"%b","cumQuote":"0",'
+    b'"timeInForce":"IOC","type":"LIMIT","reduceOnly":false,"closePosition":false,"side":"%b",'
     b'"positionSide":"BOTH","stopPrice":"0.0","workingType":"CONTRACT_PRICE","priceProtect":false,'
     b'"origType":"LIMIT","priceMatch":"NONE","selfTradePreventionMode":"EXPIRE_MAKER",'
     b'"goodTillDate":0,"updateTime":%d}'
 )
 EVENT = (
-    b'{"e":"ORDER_TRADE_UPDATE","E":%d,"T":%d,"o":{"s":"BTCUSDT","c":"%b","S":"BUY","o":"LIMIT",'
-    b'"f":"IOC","q":"0.010","p":"%b","ap":"0","sp":"0","x":"%b","X":"%b","i":%d,"l":"0","z":"0",'
-    b'"L":"0","n":"0","N":"USDT","T":%d,"t":0,"b":"0","a":"0","m":false,"R":false,'
+    b'{"e":"ORDER_TRADE_UPDATE","E":%d,"T":%d,"o":{"s":"BTCUSDT","c":"%b","S":"%b","o":"LIMIT",'
+    b'"f":"IOC","q":"0.010","p":"%b","ap":"0","sp":"0","x":"%b","X":"%b","i":%d,"l":"%b","z":"%b",'
+    b'"L":"%b","n":"0","N":"USDT","T":%d,"t":%d,"b":"0","a":"0","m":false,"R":false,'
     b'"wt":"CONTRACT_PRICE","ot":"LIMIT","ps":"BOTH","cp":false,"rp":"0","pP":false,"si":0,"ss":0,'
     b'"V":"EXPIRE_MAKER","pm":"NONE","gtd":0}}'
 )
+TERMS = ("side", "price", "newClientOrderId")  # of an order that is answered
+# Of an event: what it is, the order's state after it, what is filled of it, and whether that is a trade.
+NEW, EXPIRED, FILLED = (b"NEW", b"NEW", b"0", 0), (b"EXPIRED", b"EXPIRED", b"0", 0), (b"TRADE", b"FILLED", b"0.010", 1)
 HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 
 
@@ -102,12 +106,12 @@ def unframed(data: bytes) -> tuple[int, bytes, int] | None:
 
 
 class BareVenue:
-    def __init__(self, count: int, every_ns: int) -> None:
+    def __init__(self, count: int, every_ns: int, *, fills: bool = False) -> None:
         # Hardly a market, and no past: nobody trades there.
         self.dialect = venues.open_venue(
             "binance-usdm", seed=7, now=time.time_ns(), limits=False, market=venues.Crowd(0.01, 10_000_000_000)
         )
-        self.count, self.every_ns = count + WARM, every_ns
+        self.count, self.every_ns, self.fills = count + WARM, every_ns, fills
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.listening.setblocking(False)
         self.port = int(self.listening.getsockname()[1])
@@ -170,17 +174,21 @@ class BareVenue:
             b'"r":"0.00010000","T":%d,"st":1}' % (ms, price, price, price, price, ms + 3_600_000)
         )
 
-    def order(self, price: bytes, name: bytes, now: int) -> bytes:
+    def order(self, side: bytes, price: bytes, name: bytes, now: int) -> bytes:
         """Its answer. now: when its bytes were here."""
         if price == self.price:
             self.took.append(now - self.sent)
             self.price = b""
         self.orders += 1
         number, ms = 8_389_765_000_000 + self.orders, time.time_ns() // 1_000_000
+        end = FILLED if self.fills else EXPIRED
         if self.account is not None:
-            for kind, state in ((b"NEW", b"NEW"), (b"EXPIRED", b"EXPIRED")):
-                self.account.say(EVENT % (ms, ms, name, price, kind, state, number, ms))
-        return ROW % (number, name, price, ms)
+            for kind, state, size, trade in (NEW, end):
+                at = price if trade else b"0"
+                row = name, side, price, kind, state, number, size, size, at, ms, self.orders * trade
+                self.account.say(EVENT % (ms, ms, *row))
+        state, size = end[1], end[2]
+        return ROW % (number, state, name, price, size, size, side, ms)
 
     # --- sockets ----------------------------------------------------------------------------------
 
@@ -240,7 +248,8 @@ class BareVenue:
             line.say(b'{"result":null,"id":%d}' % int(request.get("id") or 0))
             return
         params = request["params"]
-        row = self.order(params["price"].encode(), params["newClientOrderId"].encode(), now)
+        side, price, name = (params[term].encode() for term in TERMS)
+        row = self.order(side, price, name, now)
         line.say(b'{"id":%d,"status":200,"result":%b}' % (int(request["id"]), row))
 
     def http(self, line: Line, now: int) -> bool:
@@ -251,7 +260,8 @@ class BareVenue:
         if head.startswith(b"POST /fapi/v1/order?"):
             query = head[20 : head.index(b" ", 20)]
             line.buffer = rest
-            row = self.order(field(query, b"price="), field(query, b"newClientOrderId="), now)
+            side, price, name = (field(query, term.encode() + b"=") for term in TERMS)
+            row = self.order(side, price, name, now)
             line.write(HTTP % (len(row), row))
             return True
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -302,10 +312,11 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--ticks", type=int, default=1000)
     options.add_argument("--every-us", type=int, default=1000)
+    options.add_argument("--fills", action="store_true")
     inputs = options.parse_args()
     cores = range(os.cpu_count() or 1)
     os.sched_setaffinity(0, {cores[-1]})
-    venue = BareVenue(inputs.ticks, inputs.every_us * 1000)
+    venue = BareVenue(inputs.ticks, inputs.every_us * 1000, fills=inputs.fills)
     account: Any = venue.dialect.exchange.accounts[0]
     print(json.dumps({"port": venue.port, "key": account.key, "secret": account.secret}), flush=True)
     samples = venue.run()

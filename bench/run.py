@@ -44,8 +44,8 @@ TIMEOUTS_S = {
 }
 # Places that hold no program of their own.
 NOT_FIGURES = {
-    f"{name}.py"
-    for name in ["run", "turn", "gate", "bare_venue", "market_tapes", "loop", "l2_strategies", "whole", "page_home"]
+    *(f"{name}.py" for name in ("run", "turn", "gate", "bare_venue", "market_tapes", "loop", "l2_strategies", "whole")),
+    *(f"{name}.py" for name in ("page_home", "live")),
 }
 
 

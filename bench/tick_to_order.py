@@ -29,6 +29,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -44,6 +45,7 @@ from onetape.tape.journal import JournalReader
 from onetape.tape.payloads import fields
 
 PLACED, NEWS = fields("order_request", "order_id", "price"), fields("order_event", "order_id", "news")
+TRADE = fields("fill", "trade_id")
 RAW, STREAM = "BTCUSDT", "btcusdt@bookTicker"
 VENUE = Path(__file__).with_name("bare_venue.py")
 WARM = 200  # ticks
@@ -91,10 +93,12 @@ secret = "env:BENCH_SECRET"
 
 
 @contextlib.contextmanager
-def venue(options: argparse.Namespace) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """The bare venue, and what it says of itself."""
+def venue(
+    options: argparse.Namespace, *, fills: bool = False
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """The bare venue, and what it says of itself. fills: it fills orders."""
     command = [sys.executable, str(VENUE), "--ticks", str(options.ticks)]
-    command += ["--every-us", str(options.every_us)]
+    command += ["--every-us", str(options.every_us), *(["--fills"] if fills else [])]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     try:
@@ -127,15 +131,23 @@ HEAD = (
 TAIL = b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
-async def bare(port: int, done: asyncio.Event) -> None:
-    """Decodes a tick and writes a request; what is answered is read and dropped."""
+async def bare(port: int, done: asyncio.Event, answered: list[int]) -> None:
+    """Decodes a tick and writes a request; what is answered is read and dropped. answered: ns from a request to its
+    answer."""
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_connection(asyncio.Protocol, "127.0.0.1", port)
+    clock, sent = time.perf_counter_ns, [0]
+
+    class Answers(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            answered.append(clock() - sent[0])
+
+    transport, _ = await loop.create_connection(Answers, "127.0.0.1", port)
     decode = msgspec.json.Decoder(Ticker).decode
 
     class Listener(picows.WSListener):
         def on_ws_frame(self, socket: picows.WSTransport, frame: picows.WSFrame) -> None:
             price = decode(frame.get_payload_as_bytes()).b
+            sent[0] = clock()
             transport.write(b"%b%b%b" % (HEAD, price.encode(), TAIL))
 
     socket, _ = await picows.ws_connect(Listener, f"ws://127.0.0.1:{port}/public/ws/{STREAM}")
@@ -144,17 +156,19 @@ async def bare(port: int, done: asyncio.Event) -> None:
     transport.close()
 
 
-async def sleeping(child: subprocess.Popen[str], port: int) -> list[int]:
-    done = asyncio.Event()
-    client = asyncio.ensure_future(bare(port, done))
+async def sleeping(child: subprocess.Popen[str], port: int) -> dict[str, list[int]]:
+    """The samples of a client that is asleep between ticks: `seen`, by the venue, and `answered`."""
+    done, answered = asyncio.Event(), list[int]()
+    client = asyncio.ensure_future(bare(port, done, answered))
     samples = await asyncio.get_running_loop().run_in_executor(None, samples_of, child)
     done.set()
     await client
-    return samples
+    return {"seen": samples, "answered": answered[WARM:]}
 
 
-def spinning(child: subprocess.Popen[str], port: int) -> list[int]:
-    """Plain sockets that never sleep."""
+def spinning(child: subprocess.Popen[str], port: int) -> dict[str, list[int]]:
+    """The samples of plain sockets that never sleep, likewise."""
+    clock, sent, answered = time.perf_counter_ns, 0, list[int]()
     orders = socket.create_connection(("127.0.0.1", port))
     market = socket.create_connection(("127.0.0.1", port))
     for each in (orders, market):
@@ -170,6 +184,9 @@ def spinning(child: subprocess.Popen[str], port: int) -> list[int]:
     assert child.stdout is not None
     empty = 0
     while True:
+        with contextlib.suppress(BlockingIOError):
+            if orders.recv(65536):
+                answered.append(clock() - sent)
         try:
             data = market.recv(4096)
         except BlockingIOError:
@@ -178,13 +195,12 @@ def spinning(child: subprocess.Popen[str], port: int) -> list[int]:
                 break  # the venue has had all of its orders
             continue
         price = decode(data[4:] if data[1] == 126 else data[2:]).b
+        sent = clock()
         orders.send(b"%b%b%b" % (HEAD, price.encode(), TAIL))
-        with contextlib.suppress(BlockingIOError):
-            orders.recv(65536)
     samples = samples_of(child)
     orders.close()
     market.close()
-    return samples
+    return {"seen": samples, "answered": answered[WARM:]}
 
 
 # --- what is measured -----------------------------------------------------------------------------
@@ -195,13 +211,15 @@ def live(
     venue_of: dict[str, Any],
     stage: str,
     profile: str = "",
+    *,
+    strategy: str = STRATEGY,
     beside: Callable[[Path], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
 ) -> dict[str, list[int]]:
     """The samples, and what lies between the stamps on the tape. beside: runs meanwhile, in the same folder."""
     _, entry, intents, more = STAGES[stage]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        (folder / "echo.py").write_text(STRATEGY)
+        (folder / "echo.py").write_text(strategy)
         rest = f"http://127.0.0.1:{venue_of['port']}"
         (folder / "onetape.toml").write_text(CONFIG.format(rest=rest, entry=entry, intents=intents))
         command = [sys.executable, *(("-m", "cProfile", "-o", profile) if profile else ())]
@@ -214,7 +232,7 @@ def live(
             finally:
                 runner.send_signal(signal.SIGINT)
                 runner.wait(60)
-        return {"seen": seen, **stamps(folder)}
+        return {"seen": seen, **stamps(folder), "fill to callback": fill_stamps(folder)}
 
 
 def stamps(folder: Path) -> dict[str, list[int]]:
@@ -247,17 +265,27 @@ def stamps(folder: Path) -> dict[str, list[int]]:
     return {gap: samples[WARM:] for gap, samples in found.items()}
 
 
+def fill_stamps(folder: Path) -> list[int]:
+    """ns from when a fill was at the gateway to the strategy's callback, where it has noted that; else nothing."""
+    noted = folder / "fills.json"
+    if not noted.is_file():
+        return []
+    heard = {int(trade): at for trade, at in json.loads(noted.read_text())}
+    (run,) = (path for path in folder.rglob("r") if (path / "journal").is_dir())
+    with JournalReader(gateway_journal(run.parents[1], "main")) as reader:
+        fills = [(TRADE.unpack(frame.payload)[0], frame.time) for frame in reader.frames(("fill",))]
+    return [heard[trade] - at for trade, at in fills if trade in heard][WARM:]
+
+
 def measure(options: argparse.Namespace) -> dict[str, list[dict[str, list[int]]]]:
     """The samples of each stage, round by round."""
     stages = options.only.split(",") if options.only else list(STAGES)
     measured: dict[str, list[dict[str, list[int]]]] = {}
     for _ in range(options.rounds):
         with venue(options) as (child, reported):
-            seen = uvloop.run(sleeping(child, reported["port"]))
-            measured.setdefault("sleeping", []).append({"seen": seen})
+            measured.setdefault("sleeping", []).append(uvloop.run(sleeping(child, reported["port"])))
         with venue(options) as (child, reported):
-            seen = spinning(child, reported["port"])
-            measured.setdefault("spinning", []).append({"seen": seen})
+            measured.setdefault("spinning", []).append(spinning(child, reported["port"]))
         for stage in stages:
             with venue(options) as (child, reported):
                 measured.setdefault(stage, []).append(live(child, reported, stage, options.profile))

@@ -2,40 +2,102 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
 from onetape.cli.frame import Answer, Shell, verb
 from onetape.model.errors import NotAvailable, UsageError
 
-UNKNOWN = 2  # exit code of bench/run.py for a figure that there is not
+UNKNOWN: Final = 2  # exit code of bench/run.py for a figure that there is not
+BAR: Final = 40  # letters of the longest row of a histogram
+LIVE: Final = "live"
 
 
-@verb("bench", example="onetape bench journal --runs 5")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True)
-def command(shell: Shell, names: tuple[str, ...], runs: int) -> Answer:
-    """Measure the figures (or those named) several times: median, least and most."""
-    script = Path(__file__).resolve().parents[3] / "bench" / "run.py"
-    if not script.is_file():
+@verb("bench", example="onetape bench live --orders 1000")
+@click.argument("names", nargs=-1, metavar="[live|NAME]...")
+@click.option("--runs", type=click.IntRange(min=1), help="Of each figure.  [default: 3]")
+@click.option("--orders", type=click.IntRange(min=100, max=100_000), help="Of live: how many.  [default: 2000]")
+@click.option("--processes", type=click.Choice(["1", "3"]), help="Of live: gateway and robot apart.  [default: 1]")
+@click.option("--spin", is_flag=True, help="Of live: never sleep; takes a whole core.")
+@click.option("--compiled", is_flag=True, help="Of live: a compiled strategy.")
+def command(
+    shell: Shell,
+    names: tuple[str, ...],
+    runs: int | None,
+    orders: int | None,
+    processes: str | None,
+    spin: bool,
+    compiled: bool,
+) -> Answer:
+    """Measure figures, several times each. live: what an order takes here, beside a bare client."""
+    of_live = {"--orders": orders, "--processes": processes, "--spin": spin or None, "--compiled": compiled or None}
+    chosen = [name for name, value in of_live.items() if value is not None]
+    if LIVE not in names:
+        if chosen:
+            raise UsageError(f"{chosen[0]} is of `bench live`", location="bench", todo="write: onetape bench live")
+        value, code = _measured(shell, "run.py", ["--runs", str(runs or 3), "--json", *names], names)
+        return Answer(value, value["table"], code)
+    if len(names) > 1 or runs is not None:
+        what = "--runs" if runs is not None else names[names.index(LIVE) - 1]
+        raise UsageError(f"{what} is not of `bench live`", location="bench", todo="measure it by itself")
+    if spin and processes == "3":
+        raise UsageError("only one process of all can spin", location="--spin", todo="leave --processes out")
+    if compiled:
+        raise NotAvailable("a compiled strategy does not trade live yet", location="--compiled", todo="leave it out")
+    inputs = ["--orders", str(orders or 2000), "--processes", processes or "1", *(["--spin"] if spin else [])]
+    value, code = _measured(shell, "live.py", inputs, names)
+    return Answer(value, live_text(value["figures"]), code)
+
+
+def _measured(shell: Shell, script: str, inputs: list[str], names: Sequence[str]) -> tuple[dict[str, Any], int]:
+    """Runs a measuring program; returns what it prints and the exit code of this one."""
+    path = Path(__file__).resolve().parents[3] / "bench" / script
+    if not path.is_file():
         raise NotAvailable(
             "the measuring programs are in the source tree, not in an installed package",
             todo="clone the project and run `make bench`",
         )
     shell.progress.end()  # the programs say themselves how far they are
-    call = [sys.executable, str(script), "--runs", str(runs), "--json", *names]
+    call = [sys.executable, str(path), *inputs]
     done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - ours
     if done.returncode == UNKNOWN:
         raise UsageError(
             f"no such figure: {', '.join(names)}", location="bench", todo="those that there are stand above"
         )
-    import json
-
     try:
-        value = json.loads(done.stdout)
+        return json.loads(done.stdout), 0 if done.returncode == 0 else 1
     except ValueError as error:
-        raise NotAvailable("a measuring program failed", location=str(script)) from error
-    return Answer(value, value["table"], 0 if done.returncode == 0 else 1)
+        raise NotAvailable("a measuring program failed", location=str(path)) from error
+
+
+def live_text(figures: Sequence[Mapping[str, Any]]) -> str:
+    """Renders the figures of `bench live` as a table, and a histogram of each."""
+    head = ("us", "p50", "p99", "p99.9", "beside it", "p50", "p99", "ratio")
+    rows = [
+        (
+            row["name"],
+            *(f"{row[name]:.1f}" for name in ("p50", "p99", "p999")),
+            row["against"]["name"],
+            *(f"{row['against'][name]:.1f}" for name in ("p50", "p99")),
+            f"{row['ratio']:.1f}",
+        )
+        for row in figures
+    ]
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) if at in (0, 4) else cell.rjust(width) for at, (cell, width) in enumerate(cells))
+        for cells in (list(zip(row, widths, strict=True)) for row in (head, *rows))
+    ]
+    for row in figures:
+        most = max(count for _, count in row["histogram"])
+        lines += ["", f"{row['name']}, {row['count']} orders, us"]
+        for below, count in row["histogram"]:
+            bar = "#" * -(-count * BAR // most)
+            lines.append(f"{'more' if below is None else f'< {below:g}':>9}  {bar}{f' {count}' if count else ''}")
+    return "\n".join(lines)
