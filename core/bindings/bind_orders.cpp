@@ -15,83 +15,14 @@
 #include "bindings/bind.hpp"
 #include "bindings/errors.hpp"
 #include "bindings/int128_cast.hpp"
-#include "bindings/python_values.hpp"
+#include "bindings/order_spec.hpp"
 #include "bindings/words.hpp"
+#include "orders/client_id.hpp"
 #include "orders/order_index.hpp"
 
 using namespace onetape;
 
 namespace {
-
-// --- terms --------------------------------------------------------------------------------------
-
-// A name that is part of a type.
-template <std::size_t size>
-struct Name {
-    char letters[size];
-    constexpr Name(const char (&text)[size]) { std::copy_n(text, size, letters); }  // NOLINT
-};
-
-// An object, field by field. Names are interned once: by text each costs a string.
-class Fields {
- public:
-    explicit Fields(nb::handle object) : object_(object) {}
-
-    template <Name name>
-    [[nodiscard]] nb::object field() const {
-        static PyObject* const interned = PyUnicode_InternFromString(name.letters);
-        nb::object found = nb::steal(PyObject_GetAttr(object_.ptr(), interned));
-        if (!found.is_valid()) throw nb::python_error();
-        return found;
-    }
-    template <Name name>
-    [[nodiscard]] std::int64_t number() const {
-        return integer_of(field<name>().ptr());
-    }
-    template <Name name>
-    [[nodiscard]] bool flag() const {
-        return field<name>().ptr() == Py_True;
-    }
-    template <class Enum, Name name>
-    [[nodiscard]] Enum word() const {
-        return word_from<Enum>(field<name>());
-    }
-
- private:
-    nb::handle object_;
-};
-
-[[nodiscard]] Symbol symbol_of(nb::handle text) {
-    return Symbol::of(text_of(text.ptr()));
-}
-
-// What the sums ask of an order that is not there.
-[[nodiscard]] OrderTerms query_of(nb::handle spec) {
-    const Fields of(spec);
-    OrderTerms terms;
-    terms.symbol = symbol_of(of.field<"symbol">());
-    terms.side = of.word<Side, "side">();
-    terms.type = of.word<OrderType, "type">();
-    terms.price = of.number<"price_int">();
-    terms.position_side = of.word<PositionSide, "position_side">();
-    return terms;
-}
-
-[[nodiscard]] OrderTerms terms_of(nb::handle spec) {
-    const Fields of(spec);
-    OrderTerms terms = query_of(spec);
-    terms.size = of.number<"size_int">();
-    terms.tif = of.word<TimeInForce, "tif">();
-    terms.trigger = of.number<"trigger_int">();
-    terms.trigger_by = of.word<TriggerBy, "trigger_by">();
-    terms.trigger_kind = of.word<TriggerKind, "trigger_kind">();
-    terms.expire = of.number<"expire">();
-    terms.post_only = of.flag<"post_only">();
-    terms.reduce_only = of.flag<"reduce_only">();
-    terms.own_reducing = of.flag<"own_reducing">();
-    terms.name_tag(text_of(of.field<"tag">().ptr()));
-    return terms;
-}
 
 void show(AccountOrder& order, nb::handle spec) {
     order.shown =
@@ -227,6 +158,11 @@ void bind_pending(nb::module_& m) {
     order->client_id = std::move(client_id);
     show(*order, spec);
     return order;
+}
+
+template <class Payload>
+[[nodiscard]] nb::bytes bytes_of(const Payload& payload) {
+    return nb::bytes(reinterpret_cast<const char*>(&payload), sizeof payload);
 }
 
 // What we ask of an order that cannot be is a fault of ours, not the venue's.
@@ -444,6 +380,28 @@ void bind_order(nb::module_& m) {
         },
         nb::arg("trade_id"), nb::arg("price"), nb::arg("size"),
         "Books a fill once; False: the order cannot have one, and is as it was.");
+    order.def(
+        "request_frame",
+        [](const AccountOrder& of, nb::handle kind, std::int64_t price, std::int64_t size,
+           bool is_reissue) {
+            return bytes_of(
+                of.request_frame(word_from<RequestKind>(kind), price, size, is_reissue));
+        },
+        nb::arg("kind"), nb::arg("price"), nb::arg("size"), nb::arg("is_reissue"),
+        nb::sig("def request_frame(self, kind: onetape.model.enums.RequestKind, price: int, size: "
+                "int, is_reissue: bool) -> bytes"),
+        "A request of it as it stands on its gateway's journal.");
+    order.def(
+        "news_frame",
+        [](const AccountOrder& of, nb::handle news, nb::handle state, std::int64_t time,
+           std::uint16_t code) {
+            return bytes_of(of.news_frame(word_from<OrderNews>(news), word_from<OrderState>(state),
+                                          time, code));
+        },
+        nb::arg("news"), nb::arg("state"), nb::arg("time"), nb::arg("code"),
+        nb::sig("def news_frame(self, news: onetape.model.enums.OrderNews, state: "
+                "onetape.model.enums.OrderState, time: int, code: int) -> bytes"),
+        "News of it as they stand there. state: after them.");
     order.def("restate", [](AccountOrder& of, std::int64_t step) {
         of.touch();
         of.restate(step);
@@ -751,6 +709,54 @@ void bind_index(nb::module_& m) {
         .def("begin_anew", &PyOrderIndex::begin_anew);
 }
 
+// --- client ids ---------------------------------------------------------------------------------
+
+[[nodiscard]] std::string checked_client_id(const ClientId& id) {
+    if (const char* const rule = broken_rule(id))
+        raise({Status::invalid, std::string(rule) + ": tag '" + id.tag + "', epoch " +
+                                    std::to_string(id.epoch) + ", ordinal " +
+                                    std::to_string(id.ordinal) + ", attempt " +
+                                    std::to_string(id.attempt)});
+    return client_id(id);
+}
+
+void bind_client_ids(nb::module_& m) {
+    m.def(
+        "client_id",
+        [](std::string tag, std::int64_t epoch, std::int64_t ordinal, unsigned attempt) {
+            return checked_client_id({std::move(tag), static_cast<std::uint64_t>(epoch),
+                                      static_cast<std::uint64_t>(ordinal), attempt});
+        },
+        nb::arg("tag"), nb::arg("epoch"), nb::arg("ordinal"), nb::arg("attempt") = 0,
+        "The client id of a robot's order. Raises BadInput for what cannot be in one.");
+    m.def(
+        "client_id_of_order",
+        [](std::string tag, std::uint64_t order_id) {
+            return checked_client_id({std::move(tag), order_id >> epoch_bits,
+                                      order_id & ((std::uint64_t{1} << epoch_bits) - 1)});
+        },
+        nb::arg("tag"), nb::arg("order_id"), "Likewise, by the number of the order.");
+    m.def(
+        "parse_client_id",
+        [](const nb::str& text) -> nb::object {
+            Py_ssize_t bytes = 0;
+            const char* const letters = PyUnicode_AsUTF8AndSize(text.ptr(), &bytes);
+            if (letters == nullptr) {  // half of a surrogate pair: none of ours
+                PyErr_Clear();
+                return nb::none();
+            }
+            const auto id = parse_client_id({letters, static_cast<std::size_t>(bytes)});
+            if (!id) return nb::none();
+            return nb::make_tuple(id->tag, id->epoch, id->ordinal, id->attempt);
+        },
+        nb::arg("text"),
+        nb::sig("def parse_client_id(text: str) -> tuple[str, int, int, int] | None"),
+        "Its tag, epoch, ordinal and attempt; None for a text that is no client id of ours.");
+    m.def(
+        "check_of", [](std::string_view stem) { return std::string(1, check_of(stem)); },
+        nb::arg("stem"), "The last character of a client id that begins so.");
+}
+
 }  // namespace
 
 void bind_orders(nb::module_& m) {
@@ -780,4 +786,5 @@ void bind_orders(nb::module_& m) {
     bind_pending(m);
     bind_order(m);
     bind_index(m);
+    bind_client_ids(m);
 }

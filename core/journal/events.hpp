@@ -60,12 +60,13 @@ enum class PositionSide : std::uint8_t { both = 0, long_ = 1, short_ = 2 };
 enum class Liquidity : std::uint8_t { none = 0, maker = 1, taker = 2 };
 enum class IdKind : std::uint8_t { none = 0, integer = 1, text = 2, uuid = 3 };
 
-// Order flags of order_request. 16 and 32 are a gateway's, too: the order is held, and never
-// leaves; it is placed again. The two highest bits are its TriggerKind.
+// Order flags of order_request. The two highest bits are its TriggerKind.
 inline constexpr std::uint8_t order_post_only = 1;
 inline constexpr std::uint8_t order_reduce_only = 2;
 inline constexpr std::uint8_t order_denied = 4;        // a live robot's: refused before it left
 inline constexpr std::uint8_t order_own_reducing = 8;  // a gateway's: reduce-only, sent as plain
+inline constexpr std::uint8_t order_held = 16;         // a gateway's: it waits for orders of ours
+inline constexpr std::uint8_t order_reissue = 32;      // a gateway's: what is left is placed again
 
 inline constexpr unsigned trigger_kind_shift = 6;
 

@@ -1,6 +1,8 @@
 #include "orders/account_order.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 
 #include "orders/order_index.hpp"
 
@@ -61,6 +63,50 @@ OrderCell AccountOrder::take_request(RequestKind kind, std::int64_t price_wanted
     amend_price = price;
     amend_size = size;
     return order_machine::take(*this, OrderAct::amend_request, size);
+}
+
+OrderRequestPayload AccountOrder::request_frame(RequestKind kind, std::int64_t price_then,
+                                                std::int64_t size_then,
+                                                bool is_reissue) const noexcept {
+    OrderRequestPayload frame{};
+    frame.order_id = order_id;
+    frame.price = price_then;
+    frame.size = size_then;
+    frame.trigger = terms.trigger;
+    frame.expire_ns = terms.expire;
+    frame.kind = kind;
+    frame.side = terms.side;
+    frame.type = terms.type;
+    frame.tif = terms.tif;
+    frame.flags = with_trigger_kind(
+        static_cast<std::uint8_t>((terms.post_only ? order_post_only : 0) |
+                                  (terms.reduce_only ? order_reduce_only : 0) |
+                                  (terms.own_reducing ? order_own_reducing : 0) |
+                                  (is_held ? order_held : 0) | (is_reissue ? order_reissue : 0)),
+        terms.trigger_kind);
+    frame.trigger_by = terms.trigger_by;
+    frame.position_side = terms.position_side;
+    frame.robot = static_cast<std::uint8_t>(robot);
+    std::copy_n(terms.tag.begin(), sizeof frame.tag, frame.tag);
+    return frame;
+}
+
+OrderEventPayload AccountOrder::news_frame(OrderNews news, OrderState then, std::int64_t time,
+                                           std::uint16_t news_code) const noexcept {
+    OrderEventPayload frame{};
+    frame.order_id = order_id;
+    const char* const end = venue_id.data() + venue_id.size();
+    const auto read = std::from_chars(venue_id.data(), end, frame.venue_id);
+    if (read.ec != std::errc{} || read.ptr != end) frame.venue_id = 0;  // it is no number
+    frame.ts_event = time;
+    frame.price = price;
+    frame.size = size;
+    frame.filled = filled;
+    frame.code = news_code;
+    frame.news = news;
+    frame.state = then;
+    frame.robot = static_cast<std::uint8_t>(robot);
+    return frame;
 }
 
 void AccountOrder::take_back() noexcept {

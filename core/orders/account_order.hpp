@@ -122,6 +122,13 @@ struct AccountOrder : OrderLife, std::enable_shared_from_this<AccountOrder> {
         for (PendingRequest& each : pending) each.is_there = false;
     }
 
+    // A request of it, and news, as they stand on its gateway's journal. state: after the news.
+    [[nodiscard]] OrderRequestPayload request_frame(RequestKind kind, std::int64_t price_then,
+                                                    std::int64_t size_then,
+                                                    bool is_reissue) const noexcept;
+    [[nodiscard]] OrderEventPayload news_frame(OrderNews news, OrderState then, std::int64_t time,
+                                               std::uint16_t news_code) const noexcept;
+
     // price, size: of an amendment. is_reissue: of a cancel: what is left is to be placed again; of
     // an amendment: it is, which ends whatever was asked of the venue before. Of an order that has
     // worked there it is an amendment that changes nothing: unanswered it is pending_update, lost

@@ -9,7 +9,8 @@
 
 namespace onetape {
 
-// The name of an instrument, once in the process: two are the same where their numbers are.
+// The name of an instrument or a currency, once in the process: two are the same where their
+// numbers are.
 class Symbol {
  public:
     Symbol() noexcept : entry_(&none) {}

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "doctest.h"
+#include "orders/client_id.hpp"
 #include "orders/order_index.hpp"
 
 using namespace onetape;
@@ -77,6 +78,82 @@ class Venue final : public OrderIndex {
  protected:
     [[nodiscard]] OrderTraits traits() const override { return of; }
 };
+
+TEST_CASE("account order: its request on the tape says all that it was asked for") {
+    OrderTerms terms = stop_of(Side::sell, 70, 99);
+    terms.expire = 5 * second;
+    terms.tif = TimeInForce::gtd;
+    terms.reduce_only = terms.post_only = true;
+    terms.position_side = PositionSide::long_;
+    terms.name_tag("close");
+    AccountOrderRef order = order_of("a", terms, 17);
+    order->is_held = true;
+    const OrderRequestPayload frame = order->request_frame(RequestKind::amend, 98, 60, true);
+    CHECK(frame.order_id == 17);
+    CHECK(frame.price == 98);
+    CHECK(frame.size == 60);
+    CHECK(frame.trigger == 99);
+    CHECK(frame.expire_ns == 5 * second);
+    CHECK(frame.kind == RequestKind::amend);
+    CHECK(frame.side == Side::sell);
+    CHECK(frame.type == terms.type);
+    CHECK(frame.tif == TimeInForce::gtd);
+    CHECK(frame.flags ==
+          with_trigger_kind(order_post_only | order_reduce_only | order_held | order_reissue,
+                            TriggerKind::stop));
+    CHECK(frame.trigger_by == TriggerBy::last);
+    CHECK(frame.position_side == PositionSide::long_);
+    CHECK(frame.robot == 1);
+    CHECK(std::string(frame.tag) == "close");
+    order->is_held = false;
+    order->terms.own_reducing = true;
+    order->terms.reduce_only = order->terms.post_only = false;
+    CHECK(order->request_frame(RequestKind::place, 0, 0, false).flags ==
+          with_trigger_kind(order_own_reducing, TriggerKind::stop));
+}
+
+TEST_CASE(
+    "account order: news of it on the tape have its numbers, and the venue's where it is one") {
+    AccountOrderRef order = order_of("a", terms_of(Side::buy, 100, 50), 3);
+    order->filled = 40;
+    order->venue_id = "8389765";
+    const OrderEventPayload frame =
+        order->news_frame(OrderNews::canceled, OrderState::canceled, now, 77);
+    CHECK(frame.order_id == 3);
+    CHECK(frame.venue_id == 8389765);
+    CHECK(frame.ts_event == now);
+    CHECK(frame.price == 50);
+    CHECK(frame.size == 100);
+    CHECK(frame.filled == 40);
+    CHECK(frame.code == 77);
+    CHECK(frame.news == OrderNews::canceled);
+    CHECK(frame.state == OrderState::canceled);
+    CHECK(frame.robot == 1);
+    for (const char* const id : {"", "7a", "O-12", "99999999999999999999999"}) {
+        order->venue_id = id;
+        CHECK(order->news_frame(OrderNews::accepted, OrderState::accepted, now, 0).venue_id == 0);
+    }
+}
+
+TEST_CASE("client id: it reads back, and what only looks like one does not") {
+    for (const ClientId& id : {ClientId{"mm1", 2, 71}, ClientId{"a", epoch_max, ordinal_max, 35},
+                               ClientId{"01234567", 216'000'000, 1, 1}}) {
+        const std::string text = client_id(id);
+        CHECK(parse_client_id(text) == id);
+        std::string other = text;
+        other.back() = other.back() == 'a' ? 'b' : 'a';
+        CHECK(!parse_client_id(other));
+    }
+    CHECK(client_id({"mm1", 2, 71}) == "Tmm1X2X1zv");
+    for (const std::string stem : {"TmmX01X1", "TmmX1X01", "TmmX1X1X0", "TmmX1X1X01", "TmmX1",
+                                   "TX1X1", "TmmX1X1X1X1", "TMX1X1", "TmmXzzzzzzX1", "Tm"})
+        CHECK(!parse_client_id(stem + check_of(stem)));
+    CHECK(!parse_client_id(""));
+    CHECK(broken_rule({"", 1, 1}) != nullptr);
+    CHECK(broken_rule({"a", 0, 1}) != nullptr);
+    CHECK(broken_rule({"a", 1, 0}) != nullptr);
+    CHECK(broken_rule({"a", 1, 1, 36}) != nullptr);
+}
 
 }  // namespace
 

@@ -140,7 +140,7 @@ class Funded(AbstractContextManager):
         return self.money.accounts.available(currency or self.quote, slot) / UNIT
 
     def locked(self, slot: int) -> float:
-        return self.money.locks.held(self.quote, slot) / UNIT
+        return self.money.reserves.held(self.quote, slot) / UNIT
 
     def price(self, coin: str, ticks: int = 0) -> int:
         return PRICES[coin] * 10 ** self.instruments[self.symbols[coin]].price_decimals + ticks

@@ -12,7 +12,7 @@ from accounts.booking_world import INSTRUMENTS, INVERSE, LINEAR, SPOT, UNIT, fil
 from onetape.accounts.booking import Booking
 from onetape.accounts.entries import MAIN, Outside
 from onetape.accounts.holding import Holding, Terms
-from onetape.accounts.locks import Locks
+from onetape.accounts.reserves import Reserves
 from onetape.accounts.sharing import shares, split
 from onetape.model.enums import PositionSide, Side
 from onetape.model.order import OrderSpec
@@ -124,10 +124,10 @@ def test_the_open_profit_of_an_inverse_contract_grows_with_the_price(mark, profi
 
 
 def held(leverage: float, size: int, price: int, instruments=INSTRUMENTS, **more: Any) -> int:
-    locks = Locks(instruments, leverage=leverage)
+    reserves = Reserves(instruments, leverage=leverage)
     spec = OrderSpec(symbol=LINEAR, side=Side.BUY, size_int=size, price_int=price, **more)
-    wanted = locks.wanted(spec, size, price)
-    return wanted.amount if wanted is not None else 0
+    wanted = reserves.wanted(spec, size, price)
+    return wanted[1] if wanted is not None else 0
 
 
 def rated(maker: str, taker: str) -> dict[str, Any]:

@@ -104,10 +104,10 @@ def test_the_purchase_leaves_when_the_sale_is_filled(account, both):
 def test_it_holds_no_money_before_and_as_any_other_behind(account, both):
     sale, purchase = both
     without = account.locked(A)
-    assert account.money.locks.of(purchase, account.quote) == 0
+    assert account.money.reserves.of(purchase, account.quote) == 0
     assert account.free(A) >= 0
     account.fill(sale, SIZE)
-    assert account.money.locks.of(purchase, account.quote) > 0
+    assert account.money.reserves.of(purchase, account.quote) > 0
     assert account.locked(A) == pytest.approx(500.2 if account.is_spot else 50.2, abs=3)
     assert account.free(A) >= 0
     assert without <= 61
@@ -397,6 +397,6 @@ def test_what_has_its_money_may_trade_inside(tmp_path):
         account.fill(sale, SIZE)
         assert account.sent[-1] == (Purpose.CANCEL, waiting.client_id)
         assert purchase.client_id not in account.placed()
-        assert account.money.locks.of(purchase, account.quote) > 0
+        assert account.money.reserves.of(purchase, account.quote) > 0
         account.ended(waiting)
         assert (purchase.state, waiting.state) == (FILLED, FILLED)

@@ -136,7 +136,7 @@ def test_a_move_until_the_books_began_is_in_what_they_began_with(money, time, to
 
 
 def test_a_sub_account_without_money_gets_out_of_its_position(money):
-    money.locks.position(2, LINEAR, PositionSide.BOTH, 1000, 100 * UNIT)
+    money.reserves.position(2, LINEAR, PositionSide.BOTH, 1000, 100 * UNIT)
     assert money.accounts.available("USDT", 2) < 0
     way_out = OrderSpec(symbol=LINEAR, side=Side.SELL, size_int=1000, price_int=1000)
     assert money.refusal(2, way_out, 1000) is None
@@ -160,7 +160,7 @@ def test_a_late_fill_gives_the_account_what_the_venue_has(money, tmp_path):
     group = reader.slots("USDT", max_age=2**62)
     totals, held, *_ = group.all()
     assert totals[0] == 1015 * UNIT
-    assert held[1] == money.locks.held("USDT", 1) == (105 + 2 * 90) * UNIT
+    assert held[1] == money.reserves.held("USDT", 1) == (105 + 2 * 90) * UNIT
 
 
 def test_a_fill_is_in_the_table_with_its_positions_before_robots_are_woken(money, tmp_path):

@@ -71,9 +71,9 @@ def test_what_positions_hold_is_held_after_a_start(tmp_path):
     with Life(tmp_path) as life:
         life.report(1000, BEGAN)
         life.money.booking.adopt(LINEAR, BOTH, 1000, 1000, slot=2)
-        assert life.money.locks.held("USDT", 2) == 0
+        assert life.money.reserves.held("USDT", 2) == 0
         life.money.recover()
-        assert life.money.locks.held("USDT", 2) > 0
+        assert life.money.reserves.held("USDT", 2) > 0
 
 
 def test_a_slot_with_money_is_nobody_else_s_after_a_start(tmp_path):
@@ -151,17 +151,17 @@ def test_what_the_venue_closes_by_force_is_shared_by_who_holds(life):
 def test_what_an_order_held_is_free_once_it_was_filled(life):
     order = order_of()
     life.money.order(order)
-    held = life.money.locks.of(order, "USDT")
+    held = life.money.reserves.of(order, "USDT")
     assert held > 0
     order.state, order.filled = OrderState.FILLED, order.size
     life.money.wrote(FillOut(order, fill_of(LINEAR, "+1@100", time=BEGAN + 5)), 7)
-    assert life.money.locks.of(order, "USDT") == 0
+    assert life.money.reserves.of(order, "USDT") == 0
     other = order_of()
     other.client_id = "id-2"
     life.money.order(other)
     other.state = OrderState.CANCELED
     life.money.wrote(NewsOut(other, "canceled", other.state, BEGAN), 0)
-    assert life.money.locks.of(other, "USDT") == 0
+    assert life.money.reserves.of(other, "USDT") == 0
 
 
 # --- moves and balances ---------------------------------------------------------------------------

@@ -48,7 +48,7 @@ class Gateway:
         """Of each slot: position, balance, what is held."""
         money = self.money
         return {
-            slot: (held.qty, money.ledger.balance("USDT", slot), money.locks.held("USDT", slot))
+            slot: (held.qty, money.ledger.balance("USDT", slot), money.reserves.held("USDT", slot))
             for (slot, _, _), held in sorted(money.booking.positions.items())
         }
 

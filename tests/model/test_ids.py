@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.model.errors import BadInput, OrderInvalid
+from onetape.model.errors import BadInput
 from onetape.model.ids import (
     EPOCH_BITS,
     EPOCH_DRAWN,
@@ -57,10 +57,25 @@ def test_one_changed_character_shows_mostly() -> None:
     assert len(wrong) <= len(changed) // 10
 
 
-def test_short_limits_are_kept() -> None:
-    assert len(client_id("mmaker", epoch=36**3 - 1, ordinal=36**5 - 1, chars_max=18)) == 18
-    with pytest.raises(OrderInvalid, match="longer than the venue's 18"):
-        client_id("mmaker12", epoch=36**3, ordinal=36**5, chars_max=18)
+# As the ids of earlier builds, which stand on tapes and at venues.
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        (ClientId("mm1", 2, 71), "Tmm1X2X1zv"),
+        (ClientId("a", EPOCH_MAX, ORDINAL_MAX, 35), "TaXhra0hrXzzzzzzzzzzXz4"),
+        (ClientId("01234567", 216_000_000, 1), "T01234567X3klmo0X13"),
+    ],
+)
+def test_ids_stay_what_they_were(parts: ClientId, text: str) -> None:
+    assert str(parts) == text and parse_client_id(text) == parts
+
+
+@pytest.mark.parametrize(
+    "text", ["TmmX1X01", "TmmX1X1X0", "TmmX1X1X1X1", "TmmX1", "T", "TX1X1", "\ud800", "TmmX1X1\u0660", "TmmX1XA"]
+)
+def test_what_only_looks_like_an_id_is_none(text: str) -> None:
+    for check in "0123456789abcdefghijklmnopqrstuvwxyz":
+        assert parse_client_id(text + check) is None
 
 
 @pytest.mark.parametrize(

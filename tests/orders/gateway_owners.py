@@ -169,7 +169,7 @@ class Owners:
             slots = {slot: amount for slot, amount in of.items() if slot > 0 and amount}
             if netting:
                 slots[POOL] = slots.get(POOL, 0) + netting
-            held = {slot: world.money.locks.held(currency, slot) for slot in (1, *SLOTS.values())}
+            held = {slot: world.money.reserves.held(currency, slot) for slot in (1, *SLOTS.values())}
             credit = int(world.credit.get(currency, "0")) * 10**18
             found[currency] = Book(slots, held, credit, netting)
         return found

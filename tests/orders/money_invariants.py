@@ -12,7 +12,7 @@ from math import ceil
 
 from onetape.accounts.entries import MAIN, SLOTS_MAX, TOTAL, Cause, Entry, Outside
 from onetape.accounts.entry_frames import unpack
-from onetape.accounts.locks import Locks
+from onetape.accounts.reserves import Reserves
 from onetape.accounts.table import AccountReader
 from onetape.gateway.explain_tape import explain_journal
 from onetape.model.enums import Kind, OrderType, RequestKind
@@ -94,7 +94,7 @@ class MoneyInvariants:
                 del self.waiting[name]
                 continue
             check(order.is_held and order.is_unfunded, f"{name} waits, and has left")
-            check(not world.money.locks.of(order, world.quote), f"{name} waits, and holds money")
+            check(not world.money.reserves.of(order, world.quote), f"{name} waits, and holds money")
             check(world.now - since < WAITS_MAX, f"{name} has waited since {since}")
             check(name not in world.invariants.placed, f"{name} waits, and the venue was asked")
 
@@ -244,7 +244,7 @@ class MoneyInvariants:
 
     def note_held(self) -> None:
         """What is held before the next orders leave: a fill may have changed it."""
-        held = self.world.money.locks.held
+        held = self.world.money.reserves.held
         self.held_before = {(currency, slot): held(currency, slot) for currency in self.sums for slot in (2, 3)}
 
     def _check_held(self) -> None:
@@ -254,7 +254,7 @@ class MoneyInvariants:
         kinds = {(o.spec.type, bool(o.spec.trigger_int)) for o in manager.open.values()}
         if (OrderType.MARKET, False) in kinds:
             return  # reckoned at a price of then
-        anew = Locks(
+        anew = Reserves(
             {i.symbol: i for i in world.instruments},
             leverage=world.life.options.leverage,
             references=manager.references,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from onetape.accounts.locks import Locks
+from onetape.accounts.reserves import Reserves
 from onetape.model.enums import OrderType, Side
 from onetape.model.order import OrderSpec
 from orders.gateway_faults import Faults
@@ -60,6 +60,6 @@ def test_what_opens_does_not_and_the_invariant_would_notice_it(monkeypatch, side
     price = world.exchange.listings[0].last
     world.robots[0].ask(market(side, lots), price)
     assert world.seen["denied 4201"] == 1
-    monkeypatch.setattr(Locks, "opens", lambda *args, **named: False)
+    monkeypatch.setattr(Reserves, "opens", lambda *args, **named: False)
     with pytest.raises(Broken, match="slot 2 holds"):
         world.robots[0].ask(market(side, lots), price)

@@ -17,7 +17,7 @@ from onetape.accounts.booking import FORCED, Booking, BookingRecord
 from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, TRANSFER_REPORTED, Cause, Entry
 from onetape.accounts.ledger import Ledger
-from onetape.accounts.locks import Locks
+from onetape.accounts.reserves import Reserves
 from onetape.accounts.slots import Slots, SubAccounts
 from onetape.accounts.statement import Statements
 from onetape.accounts.transfers import State
@@ -82,7 +82,7 @@ class KeptMoney:
         self.options = options
         self.instruments = instruments
         self.references = references
-        self.locks = Locks(instruments, leverage=options.leverage, references=references)
+        self.reserves = Reserves(instruments, leverage=options.leverage, references=references)
         self._slack = slack
         self._use(Ledger())
         self.fills = BookedFills(instruments)
@@ -102,7 +102,7 @@ class KeptMoney:
         self.ledger = ledger
         credit = {name: money_units(text) for name, text in options.credit.items()}
         slots = Slots(options.subaccounts)
-        self.accounts = SubAccounts(ledger, slots, credit, held=self.locks.held)
+        self.accounts = SubAccounts(ledger, slots, credit, held=self.reserves.held)
         patience = max(DEADLINE, options.transfer_deadline_ns)
         unexplained = Unexplained(self._slack, deadline=patience)
         self.statements = Statements(self.accounts, unexplained, self._slack)
@@ -140,7 +140,7 @@ class KeptMoney:
     def anew(self) -> None:
         """Begins anew at another exchange, where nothing is held yet."""
         self.fills.anew()
-        self.locks.flatten()
+        self.reserves.flatten()
 
     def slots_away(self) -> set[int]:
         """Returns the slots that a transfer may yet give money back to."""

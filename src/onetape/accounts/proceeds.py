@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from onetape.accounts.booking import Booking
 from onetape.accounts.crossing import Crossing, Quote
-from onetape.accounts.locks import Locks
+from onetape.accounts.reserves import Reserves
 from onetape.accounts.slots import SubAccounts
 from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.errors import InsufficientFunds
@@ -46,7 +46,7 @@ Judge = Callable[[Order, int, bool], Refusal | None]
 class Money(Protocol):
     """Shows the money of an account, as its gateway has it."""
 
-    locks: Locks
+    reserves: Reserves
     accounts: SubAccounts
 
     @property
@@ -233,7 +233,7 @@ class Proceeds:
             return 0
         price = self._manager.references.get(symbol, 0)
         profit = held.unrealized_at(price) if price else 0
-        return (self._money.locks.backing(held.cost) + profit) * size // abs(held.qty)
+        return (self._money.reserves.backing(held.cost) + profit) * size // abs(held.qty)
 
 
 def _is_enough(amounts: Iterable[int], wanted: int) -> bool:

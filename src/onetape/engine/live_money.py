@@ -1,7 +1,7 @@
 """A live robot's money at one gateway: its sub-account there, by the entries on the gateway's tape.
 
 What the sub-account has is the ledger's. What of it is locked is reckoned here by the gateway's own
-rule (`accounts/locks.py`) from the robot's orders and positions, so that an order counts at once,
+rule (`accounts/reserves.py`) from the robot's orders and positions, so that an order counts at once,
 before the gateway has heard of it.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, Final
 from onetape._core import EntryKind, TradingLoop
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
-from onetape.accounts.locks import Locks
+from onetape.accounts.reserves import Reserves
 from onetape.engine.plan import Seat
 from onetape.model.enums import Kind, OrderType, PositionSide, Side
 from onetape.model.instrument import Instrument
@@ -45,7 +45,7 @@ class LiveMoney:
         self._instruments = instruments
         self._numbers: dict[str, int] = {}  # of instruments, in the loop
         self._money_index = money_index
-        self._locks: Locks | None = None
+        self._reserves: Reserves | None = None
         self._locked_at = -1  # the loop's count of orders and fills
 
     def entry(self, payload: bytes) -> None:
@@ -73,24 +73,24 @@ class LiveMoney:
         """Returns what of it the robot's orders and positions hold, 1e-18."""
         return self._held().held(currency, self._slot)
 
-    def _held(self) -> Locks:
+    def _held(self) -> Reserves:
         changes = self._loop.order_changes
-        if self._locks is None or self._locked_at != changes:
-            self._locks, self._locked_at = self._reckoned(), changes
-        return self._locks
+        if self._reserves is None or self._locked_at != changes:
+            self._reserves, self._locked_at = self._reckoned(), changes
+        return self._reserves
 
-    def _reckoned(self) -> Locks:
-        locks = Locks(self._instruments, leverage=self._leverage)
+    def _reckoned(self) -> Reserves:
+        reserves = Reserves(self._instruments, leverage=self._leverage)
         for symbol, side, qty, cost in self._loop.holdings():
             if self._instruments[symbol].kind is not Kind.SPOT and self._is_there(symbol):
-                locks.position(self._slot, symbol, _SIDES[side], qty, cost)
+                reserves.position(self._slot, symbol, _SIDES[side], qty, cost)
         for order in self._loop.working(None):
             if not self._is_there(order.symbol):
                 continue
             spec = _spec(order)
             price = spec.price_int or spec.trigger_int or self._touch(spec)
-            locks.hold(str(order.id), spec, order.qty_int - order.filled_int, price, self._slot)
-        return locks
+            reserves.hold(str(order.id), spec, order.qty_int - order.filled_int, price, self._slot)
+        return reserves
 
     def _is_there(self, symbol: str) -> bool:
         """Tells whether it is traded at this gateway."""

@@ -92,7 +92,7 @@ class AccountMoney:
         self._wall = wall
         self._is_shared = bool(kept.options.subaccounts)
         self.ledger = kept.ledger
-        self.locks = kept.locks
+        self.reserves = kept.reserves
         self.accounts = kept.accounts
         self.statements = kept.statements
         self._books = Bookkeeper(self.ledger, self.statements, self._write)
@@ -290,7 +290,7 @@ class AccountMoney:
 
     def _lock(self, symbol: str, side: PositionSide, slot: int) -> None:
         held = self.booking.positions[slot, symbol, side]
-        self._changed.update(self.locks.position(slot, symbol, side, held.qty, held.cost))
+        self._changed.update(self.reserves.position(slot, symbol, side, held.qty, held.cost))
 
     def order(self, order: Order) -> None:
         """Takes in that an order may have changed, and so what it holds."""
@@ -299,7 +299,7 @@ class AccountMoney:
 
     def hold(self, order: Order) -> None:
         """Updates what an order holds of its sub-account's money."""
-        self._changed.update(self.locks.update(order, self._slot_of(order.robot)))
+        self._changed.update(self.reserves.update(order, self._slot_of(order.robot)))
 
     def own(self, slot: int, symbol: str, side: PositionSide) -> int:
         """Returns a sub-account's position, signed."""
@@ -421,30 +421,31 @@ class AccountMoney:
         if not self._is_shared:
             return None
         slot, price = self._slot_of(robot), self._price(spec)
-        wanted = self.locks.wanted(spec, left, price, slot=slot, without=old)
+        wanted = self.reserves.wanted(spec, left, price, slot=slot, without=old)
         if wanted is None:
             return None
-        free = self.accounts.available(wanted.currency, slot)
+        currency, amount = wanted
+        free = self.accounts.available(currency, slot)
         name = "main" if slot == MAIN else self.accounts.slots.name_of(slot) or str(slot)
-        if self.statements.is_stopped(wanted.currency, slot):
-            text = f"the {wanted.currency} of sub-account {name} went back to the pool"
+        if self.statements.is_stopped(currency, slot):
+            text = f"the {currency} of sub-account {name} went back to the pool"
             return Refusal.of(InsufficientFunds, f"{text}: allocate again")
         # Money never bars the way out: not the fee of what only closes, either.
-        if wanted.amount <= free or not self.locks.opens(spec, left, price, slot=slot):
+        if amount <= free or not self.reserves.opens(spec, left, price, slot=slot):
             return None
-        text = f"{money_text(wanted.amount)} {wanted.currency}, sub-account {name} has"
+        text = f"{money_text(amount)} {currency}, sub-account {name} has"
         return Refusal.of(InsufficientFunds, f"{text} {money_text(max(free, 0))} free")
 
     def measured(self, robot: int, spec: OrderSpec) -> tuple[str | None, str | None]:
         """Returns what `refusal` looks at: what a new order wants of its sub-account's money and what of that is free,
         as text. None: nothing is wanted, or sub-accounts are not kept."""
         slot = self._slot_of(robot)
-        wanted = self.locks.wanted(spec, spec.size_int, self._price(spec), slot=slot)
+        wanted = self.reserves.wanted(spec, spec.size_int, self._price(spec), slot=slot)
         if not self._is_shared or wanted is None:
             return None, None
-        free = max(self.accounts.available(wanted.currency, slot), 0)
-        amounts = (money_text(each) for each in (wanted.amount, free))
-        figure, limit = (f"{each} {wanted.currency}" for each in amounts)
+        currency, amount = wanted
+        free = max(self.accounts.available(currency, slot), 0)
+        figure, limit = (f"{money_text(each)} {currency}" for each in (amount, free))
         return figure, limit
 
     def lacks(self, robot: int, spec: OrderSpec, left: int) -> Spending | None:
@@ -453,11 +454,11 @@ class AccountMoney:
         None: it needs nothing, or the sub-account has been stopped from using that currency.
         """
         slot = self._slot_of(robot)
-        wanted = self.locks.wanted(spec, left, self._price(spec), slot=slot)
-        if wanted is None or self.statements.is_stopped(wanted.currency, slot):
+        wanted = self.reserves.wanted(spec, left, self._price(spec), slot=slot)
+        if wanted is None or self.statements.is_stopped(wanted[0], slot):
             return None
-        free = self.accounts.available(wanted.currency, slot)
-        return Spending(wanted.currency, max(wanted.amount - free, 0))
+        currency, amount = wanted
+        return Spending(currency, max(amount - self.accounts.available(currency, slot), 0))
 
     def _price(self, spec: OrderSpec) -> int:
         return spec.price_int or spec.trigger_int or self._references.get(spec.symbol, 0)
@@ -481,7 +482,7 @@ class AccountMoney:
             self._filled.clear()
         for currency in sorted(self._changed):
             totals = self.ledger.slots(currency, max(self._slots_used, MAIN + 1))
-            held = self.locks.held_in(currency, len(totals))
+            held = self.reserves.held_in(currency, len(totals))
             self._table.put(currency, totals, held, ts=now, sequence=self._sequence)
         self._changed.clear()
 

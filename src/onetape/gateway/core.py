@@ -445,7 +445,6 @@ class GatewayCore:
         if admission.unheld:
             admission.hold_placed()
             self.money.publish()
-        self.requests.end_round()
 
     def robot_began(self, life: RobotLife) -> None:
         """Takes in that a robot has started; what its earlier lives have left is cancelled, where orphans are."""

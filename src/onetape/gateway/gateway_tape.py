@@ -25,7 +25,7 @@ from onetape.model.sections import GUARDIAN
 from onetape.orders.first_request import OrderStatus
 from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, IntentOut, NewsOut, Out, TakenOut
 from onetape.orders.manager import OrderManager
-from onetape.orders.order_frames import FORCED_FLAG, HELD_FLAG, LOCAL_FLAG, REISSUE_FLAG, REQUEST
+from onetape.orders.order_frames import FORCED_FLAG, LOCAL_FLAG
 from onetape.orders.reports import FillReport
 from onetape.projections.found import Found, is_dry_run
 from onetape.projections.gateway_state import GatewayState
@@ -44,7 +44,6 @@ _EVENT: Final = type_id("order_event")
 _PLACE: Final = RequestKind.PLACE
 _AMEND: Final = RequestKind.AMEND
 _INPUT_FIELDS: Final = fields("input")
-_NEWS: Final = fields("order_event")
 _FILL: Final = fields("fill")
 
 
@@ -177,23 +176,7 @@ class GatewayTape:
 
     def _intent(self, out: IntentOut, now: int) -> None:
         order, spec = out.order, out.order.spec
-        marks = HELD_FLAG * order.is_held + REISSUE_FLAG * out.is_reissue
-        payload = REQUEST.pack(
-            order.order_id,
-            out.price,
-            out.size,
-            spec.trigger_int,
-            spec.expire,
-            out.kind.id,
-            spec.side.id,
-            spec.type.id,
-            spec.tif.id,
-            spec.flags | marks,
-            spec.trigger_by.id,
-            spec.position_side.id,
-            order.robot,
-            spec.tag.encode()[:32],
-        )
+        payload = order.request_frame(out.kind, out.price, out.size, out.is_reissue)
         if spec.once is not None and out.kind is _PLACE:
             payload += msgspec.msgpack.encode(spec.once.as_record())
         if out.kind is _AMEND and not out.is_reissue:
@@ -207,20 +190,7 @@ class GatewayTape:
         if order.is_foreign:
             self._health(HealthOut("foreign order", order.client_id, str(out.news)), now)
             return
-        venue = int(order.venue_id) if order.venue_id.isdigit() else 0
-        payload = _NEWS.pack(
-            order.order_id,
-            venue,
-            out.time,
-            order.price,
-            order.size,
-            order.filled,
-            out.code,
-            out.news.id,
-            out.state.id,
-            order.robot,
-            0,
-        )
+        payload = order.news_frame(out.news, out.state, out.time, out.code)
         stream = self.streams[order.spec.symbol]
         if out.reason:  # first: the robot reads it before it hears that the order is refused
             self._cold(

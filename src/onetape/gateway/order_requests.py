@@ -49,7 +49,6 @@ class OrderRequests:
         self._admission = admission
         self._proceeds = proceeds
         self._beginning: set[int] = set()  # lives of robots whose journals are not there yet
-        self._placed: tuple[RobotLife, int] | None = None  # the newest order of this round
 
     # --- robots -----------------------------------------------------------------------------------
 
@@ -154,7 +153,6 @@ class OrderRequests:
                 refused = Request(life.number, kind, order_id, spec)
                 manager.deny(life.client_id(order_id), refused, now, OrderInvalid.code, words)
                 return
-            self._placed = life, order_id
             if may_be_sent and self._place_uncertain(life, order_id, spec, now):
                 return
             self._admission.place(life, order_id, spec, now, behind_ns=behind_ns, cause=cause)
@@ -178,14 +176,6 @@ class OrderRequests:
     def taken(self, frames: TakenOut) -> None:
         """Notes which frames of a robot's journal the requests of this round were."""
         self._manager.outs.append(frames)
-
-    def end_round(self) -> None:
-        """Ends a round. The next round's first order gets its client id while nobody waits for it: a robot numbers its
-        orders one after the other."""
-        if self._placed is not None:
-            life, order_id = self._placed
-            life.look_ahead(order_id + 1)
-            self._placed = None
 
     def _place_uncertain(self, life: RobotLife, order_id: int, spec: OrderSpec, now: int) -> bool:
         """Asks the venue whether it has the order. False: it cannot have it."""

@@ -53,11 +53,11 @@ class WalletDesk:
         return {"is_fresh": is_fresh and desk.money.is_ready, "wallets": [*self._own(), *self._rows, *self._hidden]}
 
     def _own(self) -> list[dict[str, Any]]:
-        ledger, locks = self._transfers.money.ledger, self._transfers.money.locks
+        ledger, reserves = self._transfers.money.ledger, self._transfers.money.reserves
         rows = []
         for currency in ledger.currencies():
             total, transit = ledger.total(currency), ledger.transit(currency)
-            held = locks.held_in(currency, SLOTS_MAX)[0]
+            held = reserves.held_in(currency, SLOTS_MAX)[0]
             rows.append(_row(WalletReport(TRADING, currency, total, total - held)))
             if transit:
                 rows.append(_row(WalletReport(TRANSIT, currency, transit, 0)))

@@ -27,11 +27,9 @@ import zlib
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from onetape.model.errors import BadInput, OrderInvalid
+from onetape import _core
 from onetape.model.time import SECOND
 
-CLIENT_ID_CHARS_MAX: Final = 36
-TAG_CHARS_MAX: Final = 8
 EPOCH_BITS: Final = 32  # of an order id, below the epoch
 EPOCH_MAX: Final = 2**30 - 1  # until 2054; the core's exchange numbers its own orders from 2**62
 EPOCH_DRAWN: Final = 2**24
@@ -45,10 +43,6 @@ _COUNTED_BY_HAND: Final = 36**3  # what all orders by hand for robots had as epo
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TAG = re.compile(r"[a-z0-9]{1,8}\Z")
-_CLIENT_ID = re.compile(
-    r"T(?P<tag>[a-z0-9]{1,8})X(?P<epoch>[0-9a-z]{1,6})X(?P<ordinal>[0-9a-z]{1,10})"
-    r"(?:X(?P<again>[1-9a-z]))?(?P<check>[0-9a-z])\Z"
-)
 
 
 class ClientId(NamedTuple):
@@ -64,7 +58,7 @@ class ClientId(NamedTuple):
         return self.epoch << EPOCH_BITS | self.ordinal
 
     def __str__(self) -> str:
-        return client_id(self.tag, epoch=self.epoch, ordinal=self.ordinal, attempt=self.attempt)
+        return _core.client_id(*self)
 
 
 def epoch_of(now: int) -> int:
@@ -94,45 +88,24 @@ def is_past_gateway(order_id: int) -> bool:
     return is_by_hand(order_id) and bool(order_id & (_BY_HAND if is_counted else _PAST_GATEWAY))
 
 
-def client_id(tag: str, *, epoch: int, ordinal: int, attempt: int = 0, chars_max: int = CLIENT_ID_CHARS_MAX) -> str:
-    """Returns the id of a robot's order. `chars_max` is the venue's limit (Kraken spot: 18).
-
-    Raises OrderInvalid when it would be longer, BadInput for a tag or number that cannot be in one.
-    """
-    stem, checksum = _stem(tag, epoch)
-    if not 1 <= ordinal <= ORDINAL_MAX:
-        raise BadInput(f"ordinal out of range: {ordinal}")
-    digits = _base36(ordinal)
-    if attempt:
-        if not 1 <= attempt <= ATTEMPT_MAX:
-            raise BadInput(f"a new order again, at most {ATTEMPT_MAX} times: {attempt}")
-        digits += "X" + _DIGITS[attempt]
-    text = stem + digits + _DIGITS[zlib.crc32(digits.encode(), checksum) % 36]
-    if len(text) > chars_max:
-        raise OrderInvalid(f"client order id {text} is longer than the venue's {chars_max}")
-    return text
+def client_id(tag: str, *, epoch: int, ordinal: int, attempt: int = 0) -> str:
+    """Returns the id of a robot's order, of whatever length: a venue may take fewer letters (Kraken spot: 18). Raises
+    BadInput for a tag or a number that cannot be in one."""
+    return _core.client_id(tag, epoch, ordinal, attempt)
 
 
-def client_id_of_order(tag: str, order_id: int) -> str:
-    """Returns the client id of an order id, of whatever length: a venue may take fewer letters."""
-    return client_id(tag, epoch=order_id >> EPOCH_BITS, ordinal=order_id & ((1 << EPOCH_BITS) - 1))
+client_id_of_order = _core.client_id_of_order
 
 
 def parse_client_id(text: str) -> ClientId | None:
     """Returns what an id says; None for one that is not ours, which is an ordinary thing at a venue."""
-    match = _CLIENT_ID.match(text)
-    if match is None or _check_of(text[:-1]) != match["check"]:
-        return None
-    parsed = ClientId(match["tag"], int(match["epoch"], 36), int(match["ordinal"], 36), int(match["again"] or "0", 36))
-    # Leading zeros would give one order two ids.
-    if parsed.epoch < 1 or parsed.ordinal < 1 or str(parsed) != text:
-        return None
-    return parsed
+    found = _core.parse_client_id(text)
+    return None if found is None else ClientId(*found)
 
 
 def checked(stem: str) -> str:
     """Returns an id whose check character is missing."""
-    return stem + _check_of(stem)
+    return stem + _core.check_of(stem)
 
 
 def tag_of(text: str) -> str:
@@ -150,17 +123,6 @@ def robot_tag(name: str) -> str:
     return plain[:3] + _base36(zlib.crc32(name.encode()) % 36**5).rjust(5, "0")
 
 
-@lru_cache(maxsize=256)
-def _stem(tag: str, epoch: int) -> tuple[str, int]:
-    """Returns what all ids of a robot's life begin with, and its checksum."""
-    if not _TAG.match(tag):
-        raise BadInput(f"a robot's tag is 1 to {TAG_CHARS_MAX} of a-z and 0-9: {tag!r}")
-    if not 1 <= epoch <= EPOCH_MAX:
-        raise BadInput(f"epoch out of range: {epoch}")
-    stem = f"T{tag}X{_base36(epoch)}X"
-    return stem, zlib.crc32(stem.encode())
-
-
 def _base36(number: int) -> str:
     if number < 36:
         return _DIGITS[number]
@@ -172,18 +134,12 @@ def _base36(number: int) -> str:
             return digits
 
 
-def _check_of(text: str) -> str:
-    return _DIGITS[zlib.crc32(text.encode()) % 36]
-
-
 __all__ = [
     "ATTEMPT_MAX",
-    "CLIENT_ID_CHARS_MAX",
     "EPOCH_BITS",
     "EPOCH_DRAWN",
     "EPOCH_MAX",
     "ORDINAL_MAX",
-    "TAG_CHARS_MAX",
     "ClientId",
     "checked",
     "client_id",

@@ -176,6 +176,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return _core.InstrumentSpec(**self.spec())
 
     @cached_property
+    def fee_units(self) -> tuple[int, int]:
+        """Returns the maker's and the taker's fee of a whole, in money units; a rebate below zero."""
+        return money.money_units(self.maker_fee), money.money_units(self.taker_fee)
+
+    @cached_property
     def _margins(self) -> _core.MarginTable:
         return _core.MarginTable(core_rows(self.brackets), rate_units(self.maintenance_rate))
 

@@ -7,13 +7,11 @@ an order whose state nobody knows. Sizes are in units of the instrument, money i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 
 from onetape.model.enums import Kind, Side
 from onetape.model.instrument import Instrument
-from onetape.model.money import MONEY_DECIMALS, money_units
+from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
 from onetape.orders.manager import OrderManager
 from onetape.orders.order import Order, only_reduces
@@ -60,8 +58,8 @@ def spending(instrument: Instrument, spec: OrderSpec, size: int, price: int) -> 
         return Spending(instrument.base, _base_units(instrument, size))
     if not price:
         return None
-    rate = instrument.maker_fee if spec.post_only else instrument.taker_fee
-    return Spending(instrument.quote, _cost_with_fee(instrument, price * size, rate))
+    maker, taker = instrument.fee_units
+    return Spending(instrument.quote, _cost_with_fee(instrument, price * size, maker if spec.post_only else taker))
 
 
 def free_funds(
@@ -80,8 +78,9 @@ def free_funds(
                 free -= _base_units(instrument, size)
         elif instrument.quote == currency:
             taker += unpriced * manager.references.get(symbol, 0)
-            free -= _cost_with_fee(instrument, maker, instrument.maker_fee)
-            free -= _cost_with_fee(instrument, taker, instrument.taker_fee)
+            maker_fee, taker_fee = instrument.fee_units
+            free -= _cost_with_fee(instrument, maker, maker_fee)
+            free -= _cost_with_fee(instrument, taker, taker_fee)
     return free
 
 
@@ -90,13 +89,7 @@ def _base_units(instrument: Instrument, size: int) -> int:
     return size * factor
 
 
-def _cost_with_fee(instrument: Instrument, cost: int, rate: Decimal) -> int:
-    """cost: price times size, in units of both."""
+def _cost_with_fee(instrument: Instrument, cost: int, rate: int) -> int:
+    """cost: price times size, in units of both. rate: 1e-18 of the whole; a rebate sets nothing free."""
     units = abs(instrument.turnover_units(cost))
-    return units + units * _fee(rate) // 10**MONEY_DECIMALS
-
-
-@lru_cache(maxsize=1024)
-def _fee(rate: Decimal) -> int:
-    """Returns the fee rate in 1e-18, a rebate as 0; cached, because all orders have the same few rates."""
-    return max(money_units(rate), 0)
+    return units + units * max(rate, 0) // 10**MONEY_DECIMALS

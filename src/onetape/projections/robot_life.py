@@ -31,7 +31,6 @@ class RobotLife:
     denied: set[int] = field(default_factory=set)  # by a gateway that died before it said `taken`
     # What its orders have brought it: symbol -> position side -> signed quantity, in units.
     held: dict[str, dict[str, int]] = field(default_factory=dict)
-    _ahead: tuple[int, str] = (0, "")  # an order that is still to come, and its client id
 
     @property
     def base(self) -> int:
@@ -64,12 +63,5 @@ class RobotLife:
         return not self.venue or self.symbols.get(stream, "").partition(":")[0] == self.venue
 
     def client_id(self, order_id: int) -> str:
-        """Makes the client id of an order, of whatever length: a venue may take fewer letters."""
-        if order_id == self._ahead[0]:
-            return self._ahead[1]
-        return client_id_of_order(robot_tag(self.name), order_id)
-
-    def look_ahead(self, order_id: int) -> None:
-        """Makes the next id while nobody waits for it."""
-        if order_id & ((1 << EPOCH_BITS) - 1):  # else a life's orders are at their end
-            self._ahead = order_id, self.client_id(order_id)
+        """Makes the client id of an order, of whatever length: a venue may take fewer letters. "": of none, 0."""
+        return client_id_of_order(robot_tag(self.name), order_id) if order_id else ""

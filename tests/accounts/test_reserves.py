@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from accounts.booking_world import INSTRUMENTS, INVERSE, LINEAR, SPOT, UNIT
 from long_form import examples
-from onetape.accounts.locks import Locks
+from onetape.accounts.reserves import Reserves
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side
 from onetape.model.order import OrderSpec
 from onetape.orders.backing import Spending
@@ -27,8 +27,8 @@ def order_of(symbol: str, side: Side, size: int, price: int, name: str = "o", **
     return order
 
 
-def locks(leverage: float = 1.0) -> Locks:
-    return Locks(INSTRUMENTS, leverage=leverage)
+def reserves(leverage: float = 1.0) -> Reserves:
+    return Reserves(INSTRUMENTS, leverage=leverage)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def locks(leverage: float = 1.0) -> Locks:
     ],
 )
 def test_an_order_holds_what_it_may_need(symbol, side, size, price, leverage, currency, held):
-    found = locks(leverage)
+    found = reserves(leverage)
     order = order_of(symbol, side, size, price)
     assert found.wanted(order.spec, size, price) == Spending(currency, held)
     assert list(found.update(order, A)) == [currency]
@@ -59,7 +59,7 @@ def test_an_order_holds_what_it_may_need(symbol, side, size, price, leverage, cu
 
 
 def test_reductions_hold_nothing():
-    found = locks()
+    found = reserves()
     for more in ({"reduce_only": True}, {"position_side": PositionSide.LONG}):
         order = order_of(LINEAR, SELL, 1000, 1000, **more)
         assert found.wanted(order.spec, 1000, 1000) is None
@@ -67,16 +67,27 @@ def test_reductions_hold_nothing():
     assert found.held("USDT", A) == 0
 
 
+def test_of_an_order_that_holds_nothing_no_instrument_is_asked():
+    """A foreign order's may be one that this gateway does not trade."""
+    found = reserves()
+    order = order_of("binance:ELSE/USDT:USDT", BUY, 1000, 1000)
+    order.state = OrderState.CANCELED
+    assert list(found.update(order, A)) == []
+    reduces = order_of("binance:ELSE/USDT:USDT", SELL, 1000, 1000, reduce_only=True)
+    assert list(found.update(reduces, A)) == []
+    assert found.wanted(reduces.spec, 1000, 1000) is None
+
+
 def test_a_market_order_is_reckoned_at_the_price_that_is_known():
-    found = Locks(INSTRUMENTS, leverage=1.0, references={LINEAR: 1000})
+    found = Reserves(INSTRUMENTS, leverage=1.0, references={LINEAR: 1000})
     spec = OrderSpec(symbol=LINEAR, side=BUY, size_int=1000, type=OrderType.MARKET)
     assert found.wanted(spec, 1000, 1200) == Spending("USDT", 120 * UNIT + 6 * UNIT // 100)
     assert found.wanted(spec, 1000, 0) == Spending("USDT", 100 * UNIT + UNIT // 20)
-    assert locks().wanted(spec, 1000, 0) is None
+    assert reserves().wanted(spec, 1000, 0) is None
 
 
 def test_a_position_holds_margin_and_what_closes_it_holds_none():
-    found = locks(10)
+    found = reserves(10)
     assert list(found.position(A, LINEAR, PositionSide.BOTH, 1000, 100 * UNIT)) == ["USDT"]
     assert found.held("USDT", A) == 10 * UNIT
     fee = UNIT // 20
@@ -97,7 +108,7 @@ def test_a_position_holds_margin_and_what_closes_it_holds_none():
     [(LINEAR, 1000, "USDT", 5 * UNIT + UNIT // 40), (SPOT, 600_000, "USDT", 300 * UNIT + 3 * UNIT // 10)],
 )
 def test_what_replaces_an_order_needs_the_difference(symbol, price, currency, more):
-    found = locks(10)
+    found = reserves(10)
     old = order_of(symbol, BUY, 1000, price)
     found.update(old, A)
     wanted = found.wanted(old.spec, 1500, price, slot=A, without=old)
@@ -106,14 +117,14 @@ def test_what_replaces_an_order_needs_the_difference(symbol, price, currency, mo
 
 
 def test_of_an_amendment_that_nobody_has_answered_the_dearer_price_counts():
-    found, order = locks(), order_of(LINEAR, BUY, 1000, 1000)
+    found, order = reserves(), order_of(LINEAR, BUY, 1000, 1000)
     order.update_open, order.size_wanted, order.amend_to = True, 2000, (1100, 2000)
     found.update(order, A)
     assert found.held("USDT", A) == 220 * UNIT + 11 * UNIT // 100
 
 
 def test_an_exchange_that_begins_anew_has_no_positions():
-    found = locks()
+    found = reserves()
     found.position(A, LINEAR, PositionSide.BOTH, 1000, 100 * UNIT)
     found.update(order_of(LINEAR, BUY, 1000, 1000), A)
     found.flatten()
@@ -136,7 +147,7 @@ STEPS = st.lists(
 @settings(max_examples=examples(100), deadline=None)
 @given(STEPS, st.sampled_from([1.0, 3.0, 0.5]))
 def test_held_is_the_same_as_of_all_that_is_there_at_once(steps, leverage):
-    found = locks(leverage)
+    found = reserves(leverage)
     orders: dict[int, Order] = {}
     positions: dict[str, tuple[int, int]] = {}
     for kind, number, symbol, side, size, price in steps:
@@ -158,7 +169,7 @@ def test_held_is_the_same_as_of_all_that_is_there_at_once(steps, leverage):
         if kind == "close":
             order.state = OrderState.CANCELED
         found.update(order, A)
-    anew = locks(leverage)
+    anew = reserves(leverage)
     for symbol, row in positions.items():
         anew.position(A, symbol, PositionSide.BOTH, *row)
     for order in orders.values():
@@ -187,7 +198,7 @@ def test_held_is_the_same_as_of_all_that_is_there_at_once(steps, leverage):
     ],
 )
 def test_what_only_closes_opens_nothing(held, side, size, opens):
-    found = locks()
+    found = reserves()
     value = held * UNIT // 10
     found.position(A, LINEAR, PositionSide.BOTH, held, value)
     order = order_of(LINEAR, side, size, 1000)

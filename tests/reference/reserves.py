@@ -1,4 +1,4 @@
-"""What orders and positions hold of a sub-account's money: it cannot be spent twice, or taken away.
+"""What orders and positions hold of a sub-account's money, plainly: the slow model of `core/orders/reserves.cpp`.
 
 That is our rule and no fact of the venue. On spot a buy holds its cost with fee, a sale its coins.
 Of contracts a sub-account holds margin as if it were alone at the venue: of each position side the

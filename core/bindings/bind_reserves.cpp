@@ -1,0 +1,232 @@
+// What orders and positions hold of sub-accounts' money, for onetape/accounts/reserves.py.
+#include <nanobind/stl/string_view.h>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "bindings/bind.hpp"
+#include "bindings/errors.hpp"
+#include "bindings/int128_cast.hpp"
+#include "bindings/order_spec.hpp"
+#include "orders/reserves.hpp"
+
+using namespace onetape;
+
+namespace {
+
+[[nodiscard]] nb::object item_of(const nb::object& mapping, const nb::object& key) {
+    nb::object found = nb::steal(PyObject_GetItem(mapping.ptr(), key.ptr()));
+    if (!found.is_valid()) throw nb::python_error();
+    return found;
+}
+
+// Amounts as mappings of Python have them: of an instrument's facts what it was made of is looked
+// at each time, since a venue may change them.
+class PyReserves final {
+ public:
+    PyReserves(nb::object instruments, nb::object references, std::int64_t over, std::int64_t under)
+        : instruments_(std::move(instruments)),
+          references_(std::move(references)),
+          core_({over, under}) {}
+
+    [[nodiscard]] nb::object held(nb::handle currency, std::int64_t slot) const {
+        return int128_to_python(core_.held(symbol_of(currency), slot));
+    }
+
+    // What is held in so many slots from 0 on, where the sum of the others stands.
+    [[nodiscard]] nb::list held_in(nb::handle currency, std::int64_t count) const {
+        const Symbol of = symbol_of(currency);
+        Int128 sum = 0;
+        for (std::int64_t slot = 1; slot < count; ++slot) sum += core_.held(of, slot);
+        nb::list rows;
+        rows.append(int128_to_python(sum));
+        for (std::int64_t slot = 1; slot < count; ++slot)
+            rows.append(int128_to_python(core_.held(of, slot)));
+        return rows;
+    }
+
+    [[nodiscard]] nb::object wanted(nb::handle spec, std::int64_t left, std::int64_t price,
+                                    std::int64_t slot, nb::handle without) {
+        const Query query(*this, spec, left, price);
+        const std::string_view former =
+            without.is_none() ? std::string_view()
+                              : std::string_view(nb::cast<AccountOrder*>(without)->client_id);
+        const auto found = core_.wanted(query.of, query.terms, left, query.price, slot, former);
+        if (!found) return nb::none();
+        return nb::make_tuple(word(found->currency), int128_to_python(found->units));
+    }
+
+    [[nodiscard]] bool opens(nb::handle spec, std::int64_t left, std::int64_t price,
+                             std::int64_t slot) {
+        const Query query(*this, spec, left, price);
+        return core_.opens(query.of, query.terms, left, query.price, slot);
+    }
+
+    [[nodiscard]] nb::object of(const AccountOrder& order, nb::handle currency) const {
+        return int128_to_python(core_.of(order.client_id, symbol_of(currency)));
+    }
+
+    [[nodiscard]] nb::object backing(nb::handle value) const {
+        return int128_to_python(core_.backing(int128_from_python(value.ptr())));
+    }
+
+    [[nodiscard]] nb::tuple update(const AccountOrder& order, std::int64_t slot) {
+        if (!Reserves::holds(order.terms, Reserves::left_of(order)))
+            return listed(core_.update(nothing_, order, slot, 0));
+        const nb::object symbol = word(order.terms.symbol);
+        return listed(core_.update(terms_of_symbol(order.terms.symbol, symbol), order, slot,
+                                   market_of(order.terms, symbol)));
+    }
+
+    [[nodiscard]] nb::tuple hold(std::string_view client_id, nb::handle spec, std::int64_t left,
+                                 std::int64_t price, std::int64_t slot) {
+        const Query query(*this, spec, left, price);
+        return listed(core_.hold(query.of, client_id, query.terms, left, query.price, slot));
+    }
+
+    [[nodiscard]] nb::tuple position(std::int64_t slot, nb::handle symbol, nb::handle side,
+                                     std::int64_t qty, nb::handle value) {
+        const Symbol of = symbol_of(symbol);
+        return listed(core_.position(terms_of_symbol(of, nb::borrow(symbol)), of,
+                                     word_from<PositionSide>(side), slot, qty,
+                                     int128_from_python(value.ptr())));
+    }
+
+    void flatten() { core_.flatten(); }
+
+ private:
+    struct Facts {
+        nb::object instrument;
+        ReserveTerms terms;
+    };
+
+    // An order's terms with its instrument's, and the price that it is reckoned at.
+    struct Query {
+        OrderTerms terms;
+        const ReserveTerms& of;
+        std::int64_t price;
+
+        Query(PyReserves& all, nb::handle spec, std::int64_t left, std::int64_t own_price)
+            : Query(all, money_terms_of(spec), Fields(spec).field<"symbol">(), left, own_price) {}
+
+     private:
+        Query(PyReserves& all, const OrderTerms& of_spec, const nb::object& symbol,
+              std::int64_t left, std::int64_t own_price)
+            : terms(of_spec),
+              of(Reserves::holds(terms, left) ? all.terms_of_symbol(terms.symbol, symbol)
+                                              : all.nothing_),
+              price(own_price != 0 ? own_price : all.market_of(terms, symbol)) {}
+    };
+
+    [[nodiscard]] const ReserveTerms& terms_of_symbol(Symbol symbol, const nb::object& name) {
+        const nb::object instrument = item_of(instruments_, name);
+        Facts& facts = facts_[symbol.number()];
+        if (!facts.instrument.is(instrument)) {
+            const auto text = [&](const char* field) { return symbol_of(instrument.attr(field)); };
+            const nb::tuple fees = instrument.attr("fee_units");
+            facts.terms = {nb::cast<InstrumentSpec>(instrument.attr("core")),
+                           text("base"),
+                           text("quote"),
+                           text("settle"),
+                           int128_from_python(nb::object(fees[0]).ptr()),
+                           int128_from_python(nb::object(fees[1]).ptr())};
+            facts.instrument = instrument;
+        }
+        return facts.terms;
+    }
+
+    // What an order without a price of its own is reckoned at; 0: it has one, or none is known.
+    [[nodiscard]] std::int64_t market_of(const OrderTerms& terms, const nb::object& symbol) const {
+        if (terms.type != OrderType::market) return 0;
+        if (PyMapping_HasKey(references_.ptr(), symbol.ptr()) == 0) return 0;
+        return integer_of(item_of(references_, symbol).ptr());
+    }
+
+    [[nodiscard]] nb::object word(Symbol symbol) {
+        nb::object& made = words_[symbol.number()];
+        if (!made.is_valid()) made = nb::str(symbol.text().data(), symbol.text().size());
+        return made;
+    }
+
+    [[nodiscard]] nb::tuple listed(const Reserves::Changed& changed) {
+        if (changed.count == 0) return nb::make_tuple();
+        if (changed.count == 1) return nb::make_tuple(word(changed.currencies[0]));
+        return nb::make_tuple(word(changed.currencies[0]), word(changed.currencies[1]));
+    }
+
+    nb::object instruments_, references_;
+    Reserves core_;
+    const ReserveTerms nothing_;                           // of what holds nothing
+    std::unordered_map<std::uint32_t, Facts> facts_;       // by a symbol's number
+    std::unordered_map<std::uint32_t, nb::object> words_;  // texts of symbols and currencies
+};
+
+}  // namespace
+
+void bind_reserves(nb::module_& m) {
+    nb::class_<PyReserves>(m, "Reserves",
+                           "What orders and positions hold of sub-accounts' money. See "
+                           "core/orders/reserves.hpp.")
+        .def(
+            "__init__",
+            [](PyReserves* made, nb::object instruments, nb::object references, std::int64_t over,
+               std::int64_t under) {
+                check(over > 0 && under > 0, "leverage is positive");
+                new (made) PyReserves(std::move(instruments), std::move(references), over, under);
+            },
+            nb::arg("instruments"), nb::arg("references"), nb::arg("over"), nb::arg("under"),
+            nb::sig("def __init__(self, instruments: typing.Mapping[str, "
+                    "onetape.model.instrument.Instrument], references: typing.Mapping[str, int], "
+                    "over: int, under: int) -> None"),
+            "references: prices that market orders are reckoned at. over, under: leverage as a "
+            "fraction.")
+        .def("held", &PyReserves::held, nb::arg("currency"), nb::arg("slot"),
+             nb::sig("def held(self, currency: str, slot: int) -> int"),
+             "What is held of a currency in a slot, 1e-18; never negative.")
+        .def("held_in", &PyReserves::held_in, nb::arg("currency"), nb::arg("count"),
+             nb::sig("def held_in(self, currency: str, count: int) -> list[int]"),
+             "What is held in so many slots from 0 on, where the sum of the others stands; never "
+             "negative.")
+        .def("wanted", &PyReserves::wanted, nb::arg("spec"), nb::arg("left"), nb::arg("price"),
+             nb::kw_only(), nb::arg("slot") = 0, nb::arg("without") = nb::none(),
+             nb::sig("def wanted(self, spec: onetape.model.order.OrderSpec, left: int, price: int, "
+                     "*, slot: int = 0, without: AccountOrder | None = None) -> tuple[str, int] | "
+                     "None"),
+             "What a new order would hold: a currency and units of it. None: nothing, or that "
+             "cannot be said (no price is known). slot: whose it is; then what closes its "
+             "position, or hedges its orders, needs less. Without it the order counts as if "
+             "nothing else were there. without: the order that it replaces, whose part is free "
+             "then: what is wanted more than now.")
+        .def("opens", &PyReserves::opens, nb::arg("spec"), nb::arg("left"), nb::arg("price"),
+             nb::kw_only(), nb::arg("slot"),
+             nb::sig("def opens(self, spec: onetape.model.order.OrderSpec, left: int, price: int, "
+                     "*, slot: int) -> bool"),
+             "Whether a position could become larger by this order than by those that work. Else "
+             "only its fee is wanted, and what it closes sets free more than that.")
+        .def("of", &PyReserves::of, nb::arg("order"), nb::arg("currency"),
+             nb::sig("def of(self, order: AccountOrder, currency: str) -> int"),
+             "What this order holds: what would be free without it.")
+        .def("backing", &PyReserves::backing, nb::arg("value"),
+             nb::sig("def backing(self, value: int) -> int"),
+             "What a position of that value holds by itself.")
+        .def("update", &PyReserves::update, nb::arg("order"), nb::arg("slot"),
+             nb::sig("def update(self, order: AccountOrder, slot: int) -> tuple[str, ...]"),
+             "The order may have changed. Returns the currencies of which another amount is held.")
+        .def("hold", &PyReserves::hold, nb::arg("client_id"), nb::arg("spec"), nb::arg("left"),
+             nb::arg("price"), nb::arg("slot"),
+             nb::sig("def hold(self, client_id: str, spec: onetape.model.order.OrderSpec, left: "
+                     "int, price: int, slot: int) -> tuple[str, ...]"),
+             "Holds for an order of which so much may be filled yet, at that price or a better "
+             "one.")
+        .def("position", &PyReserves::position, nb::arg("slot"), nb::arg("symbol"), nb::arg("side"),
+             nb::arg("qty"), nb::arg("value"),
+             nb::sig("def position(self, slot: int, symbol: str, side: "
+                     "onetape.model.enums.PositionSide, qty: int, value: int) -> tuple[str, ...]"),
+             "Takes in a sub-account's position as it is now. value: what it was opened for, "
+             "1e-18 of the settle currency, of either sign.")
+        .def("flatten", &PyReserves::flatten,
+             "Nothing is held any more: the exchange has begun anew.");
+}

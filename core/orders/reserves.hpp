@@ -1,0 +1,142 @@
+#pragma once
+// What orders and positions hold of each sub-account's money, so that it cannot be spent twice or
+// taken away. The rule is that of onetape/accounts/reserves.py; amounts are units of 1e-18.
+//
+// Each change costs the same, however many orders and positions there are.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/money.hpp"
+#include "exchange/instrument.hpp"
+#include "orders/account_order.hpp"
+#include "orders/order_terms.hpp"
+
+namespace onetape {
+
+// The facts of an instrument that amounts are reckoned with. Currencies are interned as symbols
+// are; fees are of the whole, 1e-18, a rebate as it is.
+struct ReserveTerms {
+    InstrumentSpec spec;
+    Symbol base, quote, settle;
+    Int128 maker_fee = 0, taker_fee = 0;
+};
+
+// What leverage is as a fraction: 1.1 is 11 / 10. Both above zero.
+struct Leverage {
+    std::int64_t over = 1, under = 1;
+};
+
+class Reserves {
+ public:
+    struct Amount {
+        Symbol currency;
+        Int128 units = 0;
+    };
+    // Currencies of which another amount is held after a change: of an order that is made anew in
+    // another currency both.
+    struct Changed {
+        std::array<Symbol, 2> currencies;
+        std::size_t count = 0;
+    };
+
+    explicit Reserves(Leverage leverage) noexcept : leverage_(leverage) {}
+
+    // Whether an order of which so much may be filled yet holds anything: else nothing is asked of
+    // its instrument, which may be another account's business.
+    [[nodiscard]] static bool holds(const OrderTerms& terms, std::int64_t left) noexcept {
+        return left > 0 && !terms.own_reducing && !terms.only_reduces();
+    }
+
+    // --- what is asked ---
+
+    // Never negative.
+    [[nodiscard]] Int128 held(Symbol currency, std::int64_t slot) const;
+
+    // What an order holds of which so much may be filled yet at `price`, the market's where it has
+    // none (0: not known), more than now. None: nothing, or it cannot be said. without: the order
+    // that it replaces, whose part is free then; "": none.
+    [[nodiscard]] std::optional<Amount> wanted(const ReserveTerms& of, const OrderTerms& terms,
+                                               std::int64_t left, std::int64_t price,
+                                               std::int64_t slot, std::string_view without) const;
+    // Whether a position could become larger by the order than by those that work. Else only its
+    // fee is wanted, and what it closes sets free more than that.
+    [[nodiscard]] bool opens(const ReserveTerms& of, const OrderTerms& terms, std::int64_t left,
+                             std::int64_t price, std::int64_t slot) const;
+    // What an order holds: what would be free without it.
+    [[nodiscard]] Int128 of(std::string_view client_id, Symbol currency) const;
+    // What a position of that value holds by itself.
+    [[nodiscard]] Int128 backing(Int128 value) const noexcept;
+
+    // What may be filled of an order that it holds money for.
+    [[nodiscard]] static std::int64_t left_of(const AccountOrder& order) noexcept {
+        return order.is_unfunded ? 0 : order.worst_left();
+    }
+
+    // --- what changes it ---
+
+    // The order may have changed. price: the market's.
+    Changed update(const ReserveTerms& of, const AccountOrder& order, std::int64_t slot,
+                   std::int64_t price);
+    // In place of what was held for that order.
+    Changed hold(const ReserveTerms& of, std::string_view client_id, const OrderTerms& terms,
+                 std::int64_t left, std::int64_t price, std::int64_t slot);
+    // A sub-account's position of contracts. value: what it was opened for.
+    Changed position(const ReserveTerms& of, Symbol symbol, PositionSide side, std::int64_t slot,
+                     std::int64_t qty, Int128 value);
+    // No position is held any more: the exchange has begun anew.
+    void flatten();
+
+ private:
+    using Key = std::uint64_t;  // slot, symbol and position side; 0: none, on spot
+    // What one order adds to the amounts held: on spot an amount of a currency; of contracts the
+    // value that it may open, and its fee.
+    struct Part {
+        Key key = 0;
+        Symbol currency;
+        std::int64_t slot = 0;
+        Int128 amount = 0, fee = 0;
+        bool sells = false;
+        [[nodiscard]] bool operator==(const Part&) const noexcept = default;
+    };
+    // The margin of one slot, symbol and position side. value: of the position, signed.
+    struct Margin {
+        Symbol currency;
+        std::int64_t slot = 0;
+        Int128 value = 0, buys = 0, sells = 0, fees = 0;
+        Int128 held = 0;  // what all that comes to
+
+        void add(const Part& part, int sign) noexcept;
+        // The value that is held if all that works on one side is filled.
+        [[nodiscard]] Int128 worst() const noexcept;
+    };
+    struct Hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const noexcept {
+            return std::hash<std::string_view>{}(text);
+        }
+    };
+
+    [[nodiscard]] static Key key_of(Symbol symbol, PositionSide side, std::int64_t slot) noexcept;
+    [[nodiscard]] static std::optional<Part> part_of(const ReserveTerms& of,
+                                                     const OrderTerms& terms, std::int64_t left,
+                                                     std::int64_t price, std::int64_t slot);
+    [[nodiscard]] const Part* part(std::string_view client_id) const;
+    [[nodiscard]] Margin margin(const Part& part) const;  // as it is now, or an empty one
+    [[nodiscard]] Int128 needed(const Margin& margin) const noexcept;
+    void apply(const Part& part, int sign, Changed& changed);
+    void renew(Margin& margin, Changed& changed);
+    void move(Symbol currency, std::int64_t slot, Int128 amount, Changed& changed);
+
+    Leverage leverage_;
+    std::unordered_map<std::uint64_t, Int128> held_;                      // by currency and slot
+    std::unordered_map<std::string, Part, Hash, std::equal_to<>> parts_;  // by client id
+    std::unordered_map<Key, Margin> margins_;
+};
+
+}  // namespace onetape
