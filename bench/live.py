@@ -6,12 +6,13 @@
                        it a client that decodes the tick and writes a request that was built before
     order_to_ack       an order's intent on the tape to the venue's answer; beside it that client's own
     fill_to_callback   a fill at the gateway to the robot's `on_fill`; beside it the fill decoded and handed on, to a
-                       process that sleeps where the robot is one of its own
+                       process that sleeps where the robot is one of its own. A compiled strategy cannot note the time:
+                       of one it ends with the intent of an order that `on_fill` places
 
 The venue is the bare one of `bare_venue.py` on loopback, which spins on a core of its own, answers at once and fills
 each order. Prints one JSON object, as the reference of the command line has it.
 
-    python bench/live.py [--orders 2000] [--processes 1|3] [--spin]
+    python bench/live.py [--orders 2000] [--processes 1|3] [--spin] [--compiled]
 """
 
 from __future__ import annotations
@@ -60,6 +61,28 @@ class Echo(Strategy):
         with open("fills.json", "w") as file:
             json.dump(self.fills, file)
 '''
+COMPILED = """
+from onetape import Strategy, compiled
+
+
+@compiled
+class Echo(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    price: float = 0.0
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+
+    def on_quote(self, quote):
+        if quote.bid < 50_000:
+            self.price = quote.bid
+            self.buy(self.symbol, 0.01, quote.bid, tif="IOC")
+
+    def on_fill(self, fill):
+        if self.price > 0:
+            self.sell(self.symbol, 0.01, self.price, tif="IOC")
+            self.price = 0.0
+"""
 EDGES_US = tuple(step * 10**power for power in range(6) for step in (1, 1.5, 2, 3, 5, 7))  # of the histogram
 WARM = 200
 
@@ -160,7 +183,8 @@ def handed_on(count: int) -> list[int]:
 
 
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
-    samples, _, floor = asyncio.run(order_inside.measure(options.orders))
+    inside_of = order_inside.Compiled if options.compiled else order_inside.Inside
+    samples, _, floor = asyncio.run(order_inside.measure(options.orders, at=inside_of))
     inside = figure("market_to_request", samples, "decode, four frames, a signature", floor)
     ticks = argparse.Namespace(ticks=options.orders, every_us=500)
     with venue(ticks) as (child, reported):
@@ -168,7 +192,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         bare = spinning(child, port) if options.spin else uvloop.run(sleeping(child, port))
     stage = "apart" if options.processes == 3 else "spin" if options.spin else "socket"
     with venue(ticks, fills=True) as (child, reported):
-        ours = live(child, reported, stage, strategy=STRATEGY)
+        ours = live(child, reported, stage, strategy=COMPILED if options.compiled else STRATEGY)
     client = "bare client that spins" if options.spin else "bare client that sleeps"
     handed = ("decode, and a unix socket", handed_on) if options.processes == 3 else ("decode, and a call", decoded)
     return [
@@ -184,6 +208,7 @@ def main() -> None:
     options.add_argument("--orders", type=int, default=2000)
     options.add_argument("--processes", type=int, choices=(1, 3), default=1)
     options.add_argument("--spin", action="store_true")
+    options.add_argument("--compiled", action="store_true")
     inputs = options.parse_args()
     own_cores()
     print(json.dumps({"figures": measure(inputs)}))

@@ -73,12 +73,17 @@ class Echo(Strategy):
         self.buy(self.symbol, 0.01, quote.bid, tif="IOC")
 """
 
+COMPILED = STRATEGY.replace("import Strategy", "import Strategy, compiled").replace(
+    "class Echo", "@compiled\nclass Echo"
+)
+
 
 class Inside:
     """A gateway without its connections, and a robot."""
 
     kind, symbol, currency = "binance-usdm", SYMBOL, "USDT"
     keys = ("k" * 64, "s" * 64)
+    strategy = STRATEGY
 
     def __init__(self, home: Path, *, crosses: bool = False) -> None:
         instrument = find(self.symbol)
@@ -133,7 +138,7 @@ class Inside:
     async def begin(self) -> None:
         """A robot begins where there is a market."""
         strategy = self.home / "echo.py"
-        strategy.write_text(STRATEGY)
+        strategy.write_text(self.strategy)
         options = LiveOptions(strategy=str(strategy), params={"symbol": self.symbol}, home=self.home, data=())
         loop = asyncio.get_running_loop()
         opening = loop.run_in_executor(None, open_live, options, {"main": self})
@@ -252,6 +257,12 @@ class Inside:
         self.robots.close()
         self.core.money.close()
         self.writer.close()
+
+
+class Compiled(Inside):
+    """The same with a strategy that is machine code."""
+
+    strategy = COMPILED
 
 
 class AtPacifica(Inside):

@@ -39,13 +39,13 @@ import msgspec
 import picows
 import uvloop
 
-from onetape.model.enums import EventType, OrderNews
+from onetape.model.enums import EventType, OrderNews, Side
 from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.payloads import fields
 
 PLACED, NEWS = fields("order_request", "order_id", "price"), fields("order_event", "order_id", "news")
-TRADE = fields("fill", "trade_id")
+TRADE, PLACED_SIDE = fields("fill", "trade_id", "side"), fields("order_request", "side")
 RAW, STREAM = "BTCUSDT", "btcusdt@bookTicker"
 VENUE = Path(__file__).with_name("bare_venue.py")
 WARM = 200  # ticks
@@ -266,15 +266,23 @@ def stamps(folder: Path) -> dict[str, list[int]]:
 
 
 def fill_stamps(folder: Path) -> list[int]:
-    """ns from when a fill was at the gateway to the strategy's callback, where it has noted that; else nothing."""
+    """ns from when a purchase was at the gateway to the strategy's callback, where it has noted that; else to the
+    intent of the sale that it places then."""
     noted = folder / "fills.json"
-    if not noted.is_file():
-        return []
-    heard = {int(trade): at for trade, at in json.loads(noted.read_text())}
+    heard = {int(trade): at for trade, at in json.loads(noted.read_text())} if noted.is_file() else {}
+    found, bought = list[int](), 0
     (run,) = (path for path in folder.rglob("r") if (path / "journal").is_dir())
     with JournalReader(gateway_journal(run.parents[1], "main")) as reader:
-        fills = [(TRADE.unpack(frame.payload)[0], frame.time) for frame in reader.frames(("fill",))]
-    return [heard[trade] - at for trade, at in fills if trade in heard][WARM:]
+        for frame in reader.frames(("fill", "order_request")):
+            if frame.type == EventType.FILL.id:
+                trade, side = TRADE.unpack(frame.payload)
+                bought = frame.time if side == Side.BUY.id else 0
+                if trade in heard:
+                    found.append(heard[trade] - frame.time)
+            elif not heard and bought and PLACED_SIDE.unpack(frame.payload)[0] == Side.SELL.id:
+                found.append(frame.time - bought)
+                bought = 0
+    return found[WARM:]
 
 
 def measure(options: argparse.Namespace) -> dict[str, list[dict[str, list[int]]]]:

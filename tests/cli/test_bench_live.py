@@ -10,7 +10,7 @@ import pytest
 
 from long_form import long_form
 from onetape.cli.bench import live_text
-from onetape.model.errors import NotAvailable, UsageError
+from onetape.model.errors import UsageError
 
 BENCH = str(Path(__file__).resolve().parents[2] / "bench")
 sys.path.insert(0, BENCH)
@@ -22,7 +22,7 @@ finally:
 NAMES = ["market_to_request", "tick_to_order", "order_to_ack", "fill_to_callback"]
 
 
-@pytest.mark.parametrize("more", ["", *long_form("--processes 3", "--spin")])
+@pytest.mark.parametrize("more", ["--compiled", *long_form("", "--processes 3", "--spin", "--processes 3 --compiled")])
 def test_the_figures_of_this_machine_stand_beside_a_bare_client(onetape, more):
     done = onetape("bench", "live", "--orders", 100, *more.split(), "--json")
     assert done.code == 0, done.err
@@ -56,7 +56,6 @@ def test_what_was_not_measured_is_no_figure():
         ("live --spin --processes 3", UsageError),
         ("live --runs 2", UsageError),
         ("live journal", UsageError),
-        ("live --compiled", NotAvailable),
     ],
 )
 def test_what_does_not_go_together_is_refused(onetape, words, error):

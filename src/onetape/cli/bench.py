@@ -48,9 +48,8 @@ def command(
         raise UsageError(f"{what} is not of `bench live`", location="bench", todo="measure it by itself")
     if spin and processes == "3":
         raise UsageError("only one process of all can spin", location="--spin", todo="leave --processes out")
-    if compiled:
-        raise NotAvailable("a compiled strategy does not trade live yet", location="--compiled", todo="leave it out")
-    inputs = ["--orders", str(orders or 2000), "--processes", processes or "1", *(["--spin"] if spin else [])]
+    inputs = ["--orders", str(orders or 2000), "--processes", processes or "1"]
+    inputs += [name for name, is_set in (("--spin", spin), ("--compiled", compiled)) if is_set]
     value, code = _measured(shell, "live.py", inputs, names)
     return Answer(value, live_text(value["figures"]), code)
 
