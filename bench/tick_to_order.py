@@ -163,7 +163,7 @@ async def sleeping(child: subprocess.Popen[str], port: int) -> dict[str, list[in
     samples = await asyncio.get_running_loop().run_in_executor(None, samples_of, child)
     done.set()
     await client
-    return {"seen": samples, "answered": answered[WARM:]}
+    return {"seen": samples, "answered": warm(answered)}
 
 
 def spinning(child: subprocess.Popen[str], port: int) -> dict[str, list[int]]:
@@ -200,7 +200,7 @@ def spinning(child: subprocess.Popen[str], port: int) -> dict[str, list[int]]:
     samples = samples_of(child)
     orders.close()
     market.close()
-    return {"seen": samples, "answered": answered[WARM:]}
+    return {"seen": samples, "answered": warm(answered)}
 
 
 # --- what is measured -----------------------------------------------------------------------------
@@ -262,7 +262,12 @@ def stamps(folder: Path) -> dict[str, list[int]]:
                         found[GAPS[2]].append(frame.time - intents[number])
                 case _:
                     received.setdefault(int.from_bytes(frame.payload[16:24], "little"), frame.time)
-    return {gap: samples[WARM:] for gap, samples in found.items()}
+    return {gap: warm(samples) for gap, samples in found.items()}
+
+
+def warm(samples: list[int]) -> list[int]:
+    """Without the first ones; of few, as on a machine that is too busy for more, the second half."""
+    return samples[min(WARM, len(samples) // 2) :]
 
 
 def fill_stamps(folder: Path) -> list[int]:
@@ -282,7 +287,7 @@ def fill_stamps(folder: Path) -> list[int]:
             elif not heard and bought and PLACED_SIDE.unpack(frame.payload)[0] == Side.SELL.id:
                 found.append(frame.time - bought)
                 bought = 0
-    return found[WARM:]
+    return warm(found)
 
 
 def measure(options: argparse.Namespace) -> dict[str, list[dict[str, list[int]]]]:

@@ -32,7 +32,7 @@ def test_the_figures_of_this_machine_stand_beside_a_bare_client(onetape, more):
         assert row["unit"] == "us" and 0 < row["p50"] <= row["p99"] <= row["p999"]
         assert 0 < row["against"]["p50"] <= row["against"]["p99"] and row["against"]["name"]
         assert row["ratio"] == pytest.approx(row["p50"] / row["against"]["p50"], abs=0.01)
-        assert sum(count for _, count in row["histogram"]) == row["count"] >= 90
+        assert sum(count for _, count in row["histogram"]) == row["count"] > 0
     assert all(row["name"] in live_text(figures) for row in figures)
 
 
