@@ -31,7 +31,7 @@ import msgspec
 import order_inside
 import uvloop
 from bare_venue import EVENT, FILLED
-from tick_to_order import GAPS, live, own_cores, sleeping, spinning, venue
+from tick_to_order import GAPS, WARM, live, own_cores, percent, sleeping, spinning, venue
 
 STRATEGY = '''
 import json
@@ -84,12 +84,6 @@ class Echo(Strategy):
             self.price = 0.0
 """
 EDGES_US = tuple(step * 10**power for power in range(6) for step in (1, 1.5, 2, 3, 5, 7))  # of the histogram
-WARM = 200
-
-
-def percent(ordered: list[int], share: float) -> float:
-    """us."""
-    return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] / 1000, 2)
 
 
 def figure(name: str, samples: list[int], floor: str, of_floor: list[int]) -> dict[str, Any]:
@@ -97,18 +91,19 @@ def figure(name: str, samples: list[int], floor: str, of_floor: list[int]) -> di
     row before. Raises SystemExit where nothing was measured."""
     if not samples or not of_floor:
         raise SystemExit(f"{name}: nothing was measured")
-    ours, bare = sorted(samples), sorted(of_floor)
-    counts = Counter(bisect_right(EDGES_US, ns / 1000) for ns in ours)
+    p50, p99, p999 = (round(percent(samples, which), 2) for which in (50, 99, 99.9))
+    bare_p50, bare_p99 = (round(percent(of_floor, which), 2) for which in (50, 99))
+    counts = Counter(bisect_right(EDGES_US, ns / 1000) for ns in samples)
     rows = [(EDGES_US[at] if at < len(EDGES_US) else None, counts[at]) for at in range(min(counts), max(counts) + 1)]
     return {
         "name": name,
         "unit": "us",
-        "count": len(ours),
-        "p50": percent(ours, 0.5),
-        "p99": percent(ours, 0.99),
-        "p999": percent(ours, 0.999),
-        "against": {"name": floor, "p50": percent(bare, 0.5), "p99": percent(bare, 0.99)},
-        "ratio": round(percent(ours, 0.5) / percent(bare, 0.5), 2),
+        "count": len(samples),
+        "p50": p50,
+        "p99": p99,
+        "p999": p999,
+        "against": {"name": floor, "p50": bare_p50, "p99": bare_p99},
+        "ratio": round(p50 / bare_p50, 2),
         "histogram": rows,
     }
 

@@ -305,10 +305,10 @@ def measure(options: argparse.Namespace) -> dict[str, list[dict[str, list[int]]]
     return measured
 
 
-def percent(samples: list[int], which: int) -> float:
+def percent(samples: list[int], which: float) -> float:
     """us."""
     ordered = sorted(samples)
-    return ordered[min(len(ordered) - 1, len(ordered) * which // 100)] / 1000
+    return ordered[min(len(ordered) - 1, int(len(ordered) * which / 100))] / 1000
 
 
 def middle(rounds: list[dict[str, list[int]]], what: str, which: int) -> float:

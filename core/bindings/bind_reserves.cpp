@@ -40,11 +40,13 @@ class PyReserves final {
     [[nodiscard]] nb::list held_in(nb::handle currency, std::int64_t count) const {
         const Symbol of = symbol_of(currency);
         Int128 sum = 0;
-        for (std::int64_t slot = 1; slot < count; ++slot) sum += core_.held(of, slot);
         nb::list rows;
-        rows.append(int128_to_python(sum));
-        for (std::int64_t slot = 1; slot < count; ++slot)
-            rows.append(int128_to_python(core_.held(of, slot)));
+        for (std::int64_t slot = 1; slot < count; ++slot) {
+            const Int128 held = core_.held(of, slot);
+            sum += held;
+            rows.append(int128_to_python(held));
+        }
+        rows.insert(0, int128_to_python(sum));
         return rows;
     }
 
@@ -74,11 +76,8 @@ class PyReserves final {
     }
 
     [[nodiscard]] nb::tuple update(const AccountOrder& order, std::int64_t slot) {
-        if (!Reserves::holds(order.terms, Reserves::left_of(order)))
-            return listed(core_.update(nothing_, order, slot, 0));
-        const nb::object symbol = word(order.terms.symbol);
-        return listed(core_.update(terms_of_symbol(order.terms.symbol, symbol), order, slot,
-                                   market_of(order.terms, symbol)));
+        return listed(core_.update(facts_of(order.terms, Reserves::left_of(order)), order, slot,
+                                   market_of(order.terms)));
     }
 
     [[nodiscard]] nb::tuple hold(std::string_view client_id, nb::handle spec, std::int64_t left,
@@ -90,8 +89,7 @@ class PyReserves final {
     [[nodiscard]] nb::tuple position(std::int64_t slot, nb::handle symbol, nb::handle side,
                                      std::int64_t qty, nb::handle value) {
         const Symbol of = symbol_of(symbol);
-        return listed(core_.position(terms_of_symbol(of, nb::borrow(symbol)), of,
-                                     word_from<PositionSide>(side), slot, qty,
+        return listed(core_.position(facts_of(of), of, word_from<PositionSide>(side), slot, qty,
                                      int128_from_python(value.ptr())));
     }
 
@@ -110,19 +108,18 @@ class PyReserves final {
         std::int64_t price;
 
         Query(PyReserves& all, nb::handle spec, std::int64_t left, std::int64_t own_price)
-            : Query(all, money_terms_of(spec), Fields(spec).field<"symbol">(), left, own_price) {}
-
-     private:
-        Query(PyReserves& all, const OrderTerms& of_spec, const nb::object& symbol,
-              std::int64_t left, std::int64_t own_price)
-            : terms(of_spec),
-              of(Reserves::holds(terms, left) ? all.terms_of_symbol(terms.symbol, symbol)
-                                              : all.nothing_),
-              price(own_price != 0 ? own_price : all.market_of(terms, symbol)) {}
+            : terms(money_terms_of(spec)),
+              of(all.facts_of(terms, left)),
+              price(own_price != 0 ? own_price : all.market_of(terms)) {}
     };
 
-    [[nodiscard]] const ReserveTerms& terms_of_symbol(Symbol symbol, const nb::object& name) {
-        const nb::object instrument = item_of(instruments_, name);
+    // Of an order that holds nothing no instrument is looked for.
+    [[nodiscard]] const ReserveTerms& facts_of(const OrderTerms& terms, std::int64_t left) {
+        return Reserves::holds(terms, left) ? facts_of(terms.symbol) : nothing_;
+    }
+
+    [[nodiscard]] const ReserveTerms& facts_of(Symbol symbol) {
+        const nb::object instrument = item_of(instruments_, word(symbol));
         Facts& facts = facts_[symbol.number()];
         if (!facts.instrument.is(instrument)) {
             const auto text = [&](const char* field) { return symbol_of(instrument.attr(field)); };
@@ -139,8 +136,9 @@ class PyReserves final {
     }
 
     // What an order without a price of its own is reckoned at; 0: it has one, or none is known.
-    [[nodiscard]] std::int64_t market_of(const OrderTerms& terms, const nb::object& symbol) const {
+    [[nodiscard]] std::int64_t market_of(const OrderTerms& terms) {
         if (terms.type != OrderType::market) return 0;
+        const nb::object symbol = word(terms.symbol);
         if (PyMapping_HasKey(references_.ptr(), symbol.ptr()) == 0) return 0;
         return integer_of(item_of(references_, symbol).ptr());
     }

@@ -91,6 +91,10 @@ Reserves::Margin Reserves::margin(const Part& part) const {
     return found == margins_.end() ? Margin{part.currency, part.slot} : found->second;
 }
 
+Reserves::Margin& Reserves::room(Key key, Symbol currency, std::int64_t slot) {
+    return margins_.try_emplace(key, Margin{currency, slot}).first->second;
+}
+
 Int128 Reserves::held(Symbol currency, std::int64_t slot) const {
     const auto found = held_.find(slot_key(currency, slot));
     return found == held_.end() ? 0 : found->second;
@@ -180,9 +184,7 @@ Reserves::Changed Reserves::position(const ReserveTerms& of, Symbol symbol, Posi
                                      std::int64_t slot, std::int64_t qty, Int128 value) {
     Changed changed;
     if (of.spec.kind == ContractKind::spot) return changed;
-    Margin& margin = margins_[key_of(symbol, side, slot)];
-    margin.currency = of.settle;
-    margin.slot = slot;
+    Margin& margin = room(key_of(symbol, side, slot), of.settle, slot);
     margin.value = qty == 0 ? 0 : qty > 0 ? absolute(value) : -absolute(value);
     renew(margin, changed);
     return changed;
@@ -201,9 +203,7 @@ void Reserves::apply(const Part& part, int sign, Changed& changed) {
         move(part.currency, part.slot, sign * part.amount, changed);
         return;
     }
-    Margin& margin = margins_[part.key];
-    margin.currency = part.currency;
-    margin.slot = part.slot;
+    Margin& margin = room(part.key, part.currency, part.slot);
     margin.add(part, sign);
     renew(margin, changed);
 }

@@ -128,6 +128,7 @@ class Reserves {
                                                      std::int64_t price, std::int64_t slot);
     [[nodiscard]] const Part* part(std::string_view client_id) const;
     [[nodiscard]] Margin margin(const Part& part) const;  // as it is now, or an empty one
+    [[nodiscard]] Margin& room(Key key, Symbol currency, std::int64_t slot);
     [[nodiscard]] Int128 needed(const Margin& margin) const noexcept;
     void apply(const Part& part, int sign, Changed& changed);
     void renew(Margin& margin, Changed& changed);

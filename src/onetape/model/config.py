@@ -710,7 +710,7 @@ def _check_limits(path: tuple[str, ...], account: AccountConfig, kind: str, sour
         if not 0 <= getattr(account, key) < math.inf:
             raise source.bad((*path, key), f"no limit: {getattr(account, key)}", "0: no limit")
     for key in ("position_max", "order_max"):
-        for symbol in getattr(account, key):
+        for symbol, most in getattr(account, key).items():
             try:
                 is_there = parse_symbol(symbol).venue == exchange_of(kind)
             except OnetapeError:
@@ -718,8 +718,8 @@ def _check_limits(path: tuple[str, ...], account: AccountConfig, kind: str, sour
             if not is_there:
                 todo = f"a symbol of {exchange_of(kind)}, such as {exchange_of(kind)}:BTC/USDT:USDT"
                 raise source.bad((*path, key, symbol), f"no symbol of this account: {symbol!r}", todo)
-            if not 0 <= getattr(account, key)[symbol] < math.inf:
-                raise source.bad((*path, key, symbol), f"no limit: {getattr(account, key)[symbol]}", "0: no limit")
+            if not 0 <= most < math.inf:
+                raise source.bad((*path, key, symbol), f"no limit: {most}", "0: no limit")
     for key in ("order_value_max", "open_value_max"):
         amounts = getattr(account, key)
         _check_amounts((*path, key), amounts, source)
