@@ -28,13 +28,37 @@ struct PendingRequest {
     std::string reason;          // and in words
 };
 
+// What may be filled of orders: of those that could open a position, and of those that take one
+// off and wait for no trigger.
+struct WorstSums {
+    std::int64_t opening = 0, reducing = 0;
+
+    void add(const WorstSums& other, int sign) noexcept {
+        opening += sign * other.opening;
+        reducing += sign * other.reducing;
+    }
+};
+
+// What may be filled of orders, by how it is valued. maker and taker: cost at the orders' own
+// prices, by the fee that it is charged; unpriced: size of market orders.
+struct SpentSums {
+    std::int64_t size = 0;
+    Int128 maker = 0, taker = 0;
+    std::int64_t unpriced = 0;
+
+    void add(const SpentSums& other, int sign) noexcept {
+        size += sign * other.size;
+        maker += sign * other.maker;
+        taker += sign * other.taker;
+        unpriced += sign * other.unpriced;
+    }
+};
+
 // What an order adds to the sums over all that work: see order_sums.hpp.
 struct OrderShare {
-    std::int64_t opening = 0;   // what may be filled of it, where it could open a position
-    std::int64_t reducing = 0;  // where it takes one off, and waits for no trigger
-    std::int64_t size = 0, unpriced = 0;
-    Int128 maker = 0, taker = 0;  // cost by the fee that it is charged
-    std::int64_t near = 0;        // its place among the prices that can be met
+    WorstSums worst;
+    SpentSums spent;
+    std::int64_t near = 0;  // its place among the prices that can be met
     bool is_met = false, is_unknown = false;
 };
 

@@ -17,21 +17,22 @@ constexpr std::size_t at(PositionSide side) noexcept {
     const std::int64_t left = order.worst_left();
     const bool reduces = terms.only_reduces(), is_waiting = waits(order, traits);
     OrderShare share;
-    share.opening = reduces ? 0 : left;
-    share.reducing = (reduces || !traits.positions) && !is_waiting ? left : 0;
+    share.worst.opening = reduces ? 0 : left;
+    share.worst.reducing = (reduces || !traits.positions) && !is_waiting ? left : 0;
     share.is_met = terms.type != OrderType::market && !is_waiting;
     share.is_unknown = order.is_unknown();
     // Prices of buys have their sign turned, so that the highest is the first.
     share.near = -sign_of(terms.side) * nearest(order);
     if (order.is_unfunded) return share;
-    share.size = left;
+    share.spent.size = left;
     std::int64_t price = order.price;
     if (order.update_open) price = std::max(price, order.amend_price);
     if (terms.type == OrderType::market) price = terms.trigger;
     if (terms.type == OrderType::market && terms.trigger == 0)
-        share.unpriced = left;
+        share.spent.unpriced = left;
     else
-        (terms.post_only ? share.maker : share.taker) = static_cast<Int128>(left) * price;
+        (terms.post_only ? share.spent.maker : share.spent.taker) =
+            static_cast<Int128>(left) * price;
     return share;
 }
 
@@ -67,14 +68,9 @@ void OrderSums::change(AccountOrder& order, int sign) {
     if (number >= symbols_.size()) symbols_.resize(number + 1);
     OfSymbol& of = symbols_[number];
     of.symbol = terms.symbol;
-    Worst& worst = of.worst[at_side(terms.side)][at(terms.position_side)];
-    worst.opening += sign * share.opening;
-    worst.reducing += sign * share.reducing;
+    of.worst[at_side(terms.side)][at(terms.position_side)].add(share.worst, sign);
     OfSide& side = of.sides[at_side(terms.side)];
-    side.spent.size += sign * share.size;
-    side.spent.maker += sign * share.maker;
-    side.spent.taker += sign * share.taker;
-    side.spent.unpriced += sign * share.unpriced;
+    side.spent.add(share.spent, sign);
     if (share.is_met) {
         if (sign > 0)
             side.resting.insert({share.near, &order});
@@ -93,17 +89,16 @@ const OrderSums::OfSymbol* OrderSums::find(Symbol symbol) const {
     return symbol.number() < symbols_.size() ? &symbols_[symbol.number()] : nullptr;
 }
 
-OrderSums::Worst OrderSums::worst(const OrderTerms& terms, const AccountOrder* without) const {
+WorstSums OrderSums::worst(const OrderTerms& terms, const AccountOrder* without) const {
     const OfSymbol* const of = find(terms.symbol);
     if (of == nullptr) return {};
-    Worst sums = of->worst[at_side(terms.side)][at(terms.position_side)];
+    WorstSums sums = of->worst[at_side(terms.side)][at(terms.position_side)];
     if (without == nullptr || !without->share) return sums;
     const OrderTerms& own = without->terms;
     if (own.symbol != terms.symbol || own.side != terms.side ||
         own.position_side != terms.position_side)
         return sums;
-    sums.opening -= without->share->opening;
-    sums.reducing -= without->share->reducing;
+    sums.add(without->share->worst, -1);
     return sums;
 }
 
@@ -152,13 +147,8 @@ std::vector<OrderSums::SpentOf> OrderSums::spent(const AccountOrder* without) co
     for (const OfSymbol& of : symbols_) {
         for (const Side side : {Side::buy, Side::sell}) {
             SpentSums sums = of.sides[at_side(side)].spent;
-            if (own != nullptr && without->terms.symbol == of.symbol &&
-                without->terms.side == side) {
-                sums.size -= own->size;
-                sums.maker -= own->maker;
-                sums.taker -= own->taker;
-                sums.unpriced -= own->unpriced;
-            }
+            if (own != nullptr && without->terms.symbol == of.symbol && without->terms.side == side)
+                sums.add(own->spent, -1);
             if (sums.size != 0) found.push_back({of.symbol, side, sums});
         }
     }

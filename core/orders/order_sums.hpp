@@ -20,14 +20,6 @@ struct OrderTraits {
     bool conditionals = true;  // orders with a trigger wait in a service of their own
 };
 
-// What may be filled of a symbol's orders of one side, by how it is valued. maker and taker: cost
-// at the orders' own prices, by the fee that it is charged; unpriced: size of market orders.
-struct SpentSums {
-    std::int64_t size = 0;
-    Int128 maker = 0, taker = 0;
-    std::int64_t unpriced = 0;
-};
-
 // Whether the order's trigger has not fired yet.
 [[nodiscard]] bool waits(const AccountOrder& order, const OrderTraits& traits) noexcept;
 // The price at which it may be met first: of an amendment that nobody has answered both may be
@@ -36,16 +28,11 @@ struct SpentSums {
 
 class OrderSums {
  public:
-    struct Worst {
-        std::int64_t opening = 0;   // of orders that could open a position
-        std::int64_t reducing = 0;  // of those that take one off, and wait for no trigger
-    };
-
     void put(AccountOrder& order, const OrderTraits& traits);  // as it is now, in place of before
     void drop(AccountOrder& order);
 
     // without: an order whose share is left out, or null.
-    [[nodiscard]] Worst worst(const OrderTerms& terms, const AccountOrder* without) const;
+    [[nodiscard]] WorstSums worst(const OrderTerms& terms, const AccountOrder* without) const;
     // The first order that these terms would trade with, were they in the book; null: none.
     [[nodiscard]] AccountOrder* meets(const OrderTerms& terms) const;
     // All of them, the first to be met first.
@@ -83,7 +70,7 @@ class OrderSums {
     };
     struct OfSymbol {
         Symbol symbol;
-        std::array<std::array<Worst, 3>, 2> worst;  // by side, and by position side
+        std::array<std::array<WorstSums, 3>, 2> worst;  // by side, and by position side
         std::array<OfSide, 2> sides;
         std::set<AccountOrder*, ByListing> unknown;
     };
