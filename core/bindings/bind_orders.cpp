@@ -16,9 +16,9 @@
 #include "bindings/errors.hpp"
 #include "bindings/int128_cast.hpp"
 #include "bindings/order_spec.hpp"
+#include "bindings/py_order_index.hpp"
 #include "bindings/words.hpp"
 #include "orders/client_id.hpp"
-#include "orders/order_index.hpp"
 
 using namespace onetape;
 
@@ -30,7 +30,17 @@ void show(AccountOrder& order, nb::handle spec) {
                               [](void* object) { Py_DECREF(static_cast<PyObject*>(object)); });
 }
 
-[[nodiscard]] nb::object spec_of(const AccountOrder& order) {
+PyObject* make_spec = nullptr;  // as Python has terms: `spec_of` of onetape/orders/order.py
+
+// Made when somebody asks, of an order that began in the core.
+[[nodiscard]] nb::object spec_of(AccountOrder& order) {
+    if (!order.shown) {
+        const OrderTerms& terms = order.terms;
+        show(order, nb::handle(make_spec)(terms.symbol.text(), word_of(terms.side), terms.size,
+                                          word_of(terms.type), terms.price, word_of(terms.tif),
+                                          word_of(terms.position_side), terms.expire,
+                                          terms.post_only, std::string(terms.tag.data())));
+    }
     return nb::borrow(static_cast<PyObject*>(order.shown.get()));
 }
 
@@ -414,23 +424,6 @@ void bind_order(nb::module_& m) {
 
 // --- the index ----------------------------------------------------------------------------------
 
-// Reads of a venue what it differs in, when it is asked: it may be known only once the venue's
-// instruments are.
-class PyOrderIndex final : public OrderIndex {
- public:
-    explicit PyOrderIndex(nb::object venue) : venue_(std::move(venue)) {}
-
- protected:
-    [[nodiscard]] OrderTraits traits() const override {
-        const nb::object traits = Fields(venue_).field<"traits">();
-        const Fields of(traits);
-        return {of.flag<"positions">(), of.flag<"conditionals">()};
-    }
-
- private:
-    nb::object venue_;
-};
-
 [[nodiscard]] nb::object shown(const AccountOrderRef& order) {
     return order ? nb::cast(order) : nb::none();
 }
@@ -615,6 +608,16 @@ void bind_index(nb::module_& m) {
             nb::sig("def meeting(self, spec: onetape.model.order.OrderSpec) -> list[AccountOrder]"),
             "All orders that it would trade with, the first to be met first.")
         .def(
+            "taking",
+            [](PyOrderIndex& of, nb::handle symbol, nb::handle side) {
+                return listed(of.taking(symbol_of(symbol), word_from<Side>(side)));
+            },
+            nb::arg("symbol"), nb::arg("side"),
+            nb::sig("def taking(self, symbol: str, side: onetape.model.enums.Side) -> "
+                    "list[AccountOrder]"),
+            "Orders of robots on that side that are over as soon as the venue has them and take "
+            "nothing off by their flag.")
+        .def(
             "unknown",
             [](PyOrderIndex& of, nb::handle symbol) {
                 return listed(of.sums().unknown(symbol_of(symbol)));
@@ -752,6 +755,9 @@ void bind_client_ids(nb::module_& m) {
         nb::arg("text"),
         nb::sig("def parse_client_id(text: str) -> tuple[str, int, int, int] | None"),
         "Its tag, epoch, ordinal and attempt; None for a text that is no client id of ours.");
+    m.def("is_by_hand", &is_by_hand, nb::arg("order_id"),
+          "Tells whether an order is one that its robot has not asked for: of a person's, or a "
+          "guardian's.");
     m.def(
         "check_of", [](std::string_view stem) { return std::string(1, check_of(stem)); },
         nb::arg("stem"), "The last character of a client id that begins so.");
@@ -776,6 +782,15 @@ void bind_orders(nb::module_& m) {
             Words<RequestKind>::name(kinds);
         },
         "Takes the members of the model's enumerations by their numbers.");
+    m.def(
+        "name_spec",
+        [](const nb::object& make) {
+            Py_XDECREF(make_spec);
+            make_spec = nb::object(make).release().ptr();
+        },
+        nb::arg("make"),
+        "Takes what makes an OrderSpec of symbol, side, size, type, price, tif, position side, "
+        "expiry, post-only and tag.");
     m.def(
         "order_table",
         [] {

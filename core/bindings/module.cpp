@@ -20,6 +20,7 @@ NB_MODULE(_core, m) {
     bind_journal_tools(m);
     bind_orders(m);
     bind_reserves(m);
+    bind_plain_orders(m);
     bind_requests(m);
     bind_accounts(m);
     bind_signing(m);

@@ -13,6 +13,13 @@ inline constexpr std::uint64_t epoch_max = (1ull << 30) - 1;
 inline constexpr std::uint64_t ordinal_max = 3'656'158'440'062'975;  // 36^10 - 1
 inline constexpr unsigned attempt_max = 35;
 
+// Whether an order is one that its robot has not asked for: of a person's, or a guardian's. Those
+// of old have one epoch.
+[[nodiscard]] constexpr bool is_by_hand(std::uint64_t order_id) noexcept {
+    constexpr std::uint64_t by_hand = 1ull << 31, counted_by_hand = 36 * 36 * 36;
+    return (order_id & by_hand) != 0 || order_id >> epoch_bits == counted_by_hand;
+}
+
 struct ClientId {
     std::string tag;  // 1 to 8 of a-z and 0-9
     std::uint64_t epoch = 0, ordinal = 0;

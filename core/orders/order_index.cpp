@@ -74,6 +74,18 @@ std::vector<AccountOrderRef> OrderIndex::take_due(std::int64_t now) {
     return taken;
 }
 
+std::vector<AccountOrder*> OrderIndex::taking(Symbol symbol, Side side) const {
+    std::vector<AccountOrder*> found;
+    for (AccountOrder* each = first_; each != nullptr; each = each->next) {
+        const OrderTerms& terms = each->terms;
+        if (each->robot != 0 && terms.symbol == symbol && terms.side == side &&
+            terms.takes_at_once() && !terms.has_trigger() &&
+            terms.position_side == PositionSide::both && !terms.reduce_only && !terms.own_reducing)
+            found.push_back(each);
+    }
+    return found;
+}
+
 // --- changed ------------------------------------------------------------------------------------
 
 void OrderIndex::link(AccountOrder& order) {

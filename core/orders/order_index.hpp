@@ -40,6 +40,9 @@ class OrderIndex {
     // Open orders in the order in which they came.
     [[nodiscard]] const AccountOrder* first_open() const noexcept { return first_; }
     [[nodiscard]] std::size_t open_count() const noexcept { return open_; }
+    // Those of robots that are over as soon as the venue has them and take nothing off by their
+    // flag: what they hold of a one-way position is gone before a reduction arrives.
+    [[nodiscard]] std::vector<AccountOrder*> taking(Symbol symbol, Side side) const;
     [[nodiscard]] const std::deque<AccountOrderRef>& ended() const noexcept { return ended_; }
     [[nodiscard]] std::size_t names() const noexcept { return by_name_.size(); }
     template <class Take>

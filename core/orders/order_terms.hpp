@@ -62,6 +62,10 @@ struct OrderTerms {
         return position_side == (side == Side::sell ? PositionSide::long_ : PositionSide::short_);
     }
     [[nodiscard]] bool has_trigger() const noexcept { return trigger_by != TriggerBy::none; }
+    // It is over as soon as the venue has it, or its trigger has fired.
+    [[nodiscard]] bool takes_at_once() const noexcept {
+        return type == OrderType::market || tif == TimeInForce::ioc || tif == TimeInForce::fok;
+    }
     [[nodiscard]] bool is_stop() const noexcept { return has_trigger() && only_reduces(); }
 };
 

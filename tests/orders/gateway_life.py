@@ -18,10 +18,12 @@ from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
 from onetape.ipc.fence import Fence
+from onetape.model.enums import RequestKind
 from onetape.model.home import gateway_journal
 from onetape.model.sections import GUARDIAN
 from onetape.orders.account_orders import AccountOrders
-from onetape.orders.managed import Out
+from onetape.orders.managed import IntentOut, Out
+from onetape.orders.order import Order
 from onetape.projections.checkpoint import checkpoint_file
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -91,11 +93,17 @@ class SeenTape(GatewayTape):
     """seen: told of what has been written, before anything follows from it."""
 
     seen: Callable[[Out], None]
+    plain: int = 0  # orders that the list was not asked about
 
     def write(self, out: Out, now: int) -> int:
         sequence = super().write(out, now)
         self.seen(out)
         return sequence
+
+    def placed(self, order: Order) -> None:
+        super().placed(order)
+        self.plain += 1
+        self.seen(IntentOut(order, RequestKind.PLACE, order.price, order.size))
 
 
 class Life:
@@ -113,6 +121,7 @@ class Life:
             leverage=LEVERAGE,
             commands="process",
             is_guarded=world.is_guarded,
+            is_slow=world.is_slow,
             position_max={s: float(by_symbol[s].size(n)) for s, n in world.limits.items()},
         )
         self._fence = Fence(home.path, "main", holder="gateway")

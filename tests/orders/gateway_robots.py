@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 from msgspec import structs
 
 from onetape.model.enums import Kind, OrderType, PositionSide, RequestKind, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.money import money
 from onetape.model.order import OrderSpec
-from onetape.orders.order_frames import RequestFrame
+from onetape.orders.order import Order
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -210,7 +211,10 @@ class SimRobot:
 
     def frame(self, kind: RequestKind, order_id: int, spec: OrderSpec) -> None:
         """One that the gateway reads, and no other is there."""
-        world, requested = self.world, RequestFrame(self.number, kind, order_id, spec)
-        life = world.tape.robots[self.number]
-        world.core.requests.request(life, requested, world.core.stamp(world.moment()), cause=world.now)
+        world = self.world
+        life, moment = world.tape.robots[self.number], world.moment()
+        frame = Order(self.number, order_id, spec).request_frame(kind, spec.price_int, spec.size_int, False)
+        if spec.once is not None:
+            frame += msgspec.msgpack.encode(spec.once.as_record())
+        world.core.requests.take(life, frame, spec.symbol, world.core.stamp(moment), wall=moment.wall, cause=world.now)
         world.core.end_requests()

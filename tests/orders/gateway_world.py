@@ -64,6 +64,7 @@ class World:
     crash_every: int = 120  # seconds, about
     is_guarded: bool = False  # nothing is opened but under a guardian's lease
     sells_to_buy: bool = False  # robots close one thing to open another
+    is_slow: bool = False  # the list of rules judges each order
     seen: Counter = field(default_factory=Counter)
 
     def __post_init__(self) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from onetape._core import OrderRates
 from onetape.model.enums import OrderState, Side
 from onetape.model.errors import ClockSkew
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
-from onetape.orders.trading_state import Rates
 from orders.binance_manager import SECOND, STOP, SYMBOL, Desk
 
 REFUSED = {"outcome": Outcome.SAFE, "code": ClockSkew.code, "venue_code": "-1021"}
@@ -74,7 +74,7 @@ def test_a_round_asks_again_for_what_was_refused(step):
 
 
 def test_a_robot_s_rate_is_counted_on(step):
-    rates, now = Rates(), 10**18
+    rates, now = OrderRates(), 10**18
     for _ in range(3):
         rates.count(1, 2, now)
     rates.restate(step)

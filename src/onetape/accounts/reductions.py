@@ -29,7 +29,7 @@ from onetape.model.sections import GUARDIAN
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
 from onetape.orders.manager import OrderManager
-from onetape.orders.order import Order, only_reduces, takes_at_once, waits
+from onetape.orders.order import Order, only_reduces, waits
 
 __all__ = ["Reductions"]
 
@@ -66,7 +66,6 @@ class Reductions:
         self._bounds = bounds
         self._is_shared = is_shared
         self._orders: dict[Key, dict[str, Order]] = {}  # open reductions, the oldest first
-        self._taking: dict[Key, dict[str, Order]] = {}  # other orders that are filled at once
         self._marked: dict[Key, bool] = {}  # to be looked at; the position has shrunk
         # When an order was last asked to be smaller, and which size.
         self._tried: dict[str, tuple[int, int]] = {}
@@ -168,20 +167,17 @@ class Reductions:
         spec = order.spec
         if not self._is_shared or not order.robot:
             return
-        reduces = spec.own_reducing or self._is_ours(spec)
-        if not reduces and (not _takes(spec) or spec.position_side is not _BOTH):
+        if not spec.own_reducing and not self._is_ours(spec):
             return
         key = self._key(order.robot, spec)
-        kept = self._orders if reduces else self._taking
         if order.is_open:
-            kept.setdefault(key, {})[order.client_id] = order
-            if reduces:
-                self._marked.setdefault(key, False)
+            self._orders.setdefault(key, {})[order.client_id] = order
+            self._marked.setdefault(key, False)
             return
         self._tried.pop(order.client_id, None)
-        mine = kept.get(key)
+        mine = self._orders.get(key)
         if mine is not None and mine.pop(order.client_id, None) is not None and not mine:
-            del kept[key]
+            del self._orders[key]
 
     def position(self, slot: int, symbol: str, of: PositionSide, side: Side) -> None:
         """A fill of that side has changed a sub-account's position: what it had to be taken off by
@@ -275,17 +271,14 @@ class Reductions:
 
     def _working(self, key: Key, without: Order | None = None) -> int:
         """Returns what is on its way to take it off: reductions, and what trades as soon as it arrives."""
-        mine, taking = self._orders.get(key, {}), self._taking.get(key, {})
+        slot, symbol, of, side = key
+        mine = self._orders.get(key, {})
         left = sum(o.worst_left for o in mine.values() if o is not without and self._counts(o))
-        return left + sum(o.worst_left for o in taking.values())
+        taking = self._manager.account.taking(symbol, side) if of is _BOTH else ()
+        return left + sum(o.worst_left for o in taking if self._slot_of(o.robot) == slot)
 
     def _free(self, key: Key, without: Order | None = None) -> int:
         return self._held(key) - self._working(key, without)
-
-
-def _takes(spec: OrderSpec) -> bool:
-    """It is over as soon as the venue has it."""
-    return spec.trigger_by is TriggerBy.NONE and takes_at_once(spec)
 
 
 def _left_then(order: Order) -> int:

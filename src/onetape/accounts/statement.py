@@ -92,7 +92,7 @@ class Statements:
         self._many_within = many_within
         self._currencies: dict[str, _Currency] = {}
         self._corrections: deque[int] = deque(maxlen=many)
-        self._stopped: dict[str, set[int]] = {}
+        self.stopped: dict[str, set[int]] = {}  # slots by currency: see `is_stopped`
         self.stale = 0  # words that were too old to be looked at
         self.corrections = 0
 
@@ -101,7 +101,7 @@ class Statements:
 
     def is_stopped(self, currency: str, slot: int) -> bool:
         """Its allocation was lost in a reset, and nothing has been allocated to it since."""
-        return slot in self._stopped.get(currency, ())
+        return slot in self.stopped.get(currency, ())
 
     def opening(self, currency: str, total: int, time: int, *, of: int = 0) -> Entry | None:
         """Returns the first balance of a currency that nothing is known of; None where the books have begun."""
@@ -124,9 +124,9 @@ class Statements:
                 state = self._of(currency)
                 state.agreed = max(state.agreed, entry.time)
             if holder > MAIN and cause is _RESET:
-                self._stopped.setdefault(currency, set()).add(holder)
+                self.stopped.setdefault(currency, set()).add(holder)
             elif holder > MAIN and amount > 0 and cause is _COMMAND:
-                self._stopped.get(currency, set()).discard(holder)
+                self.stopped.get(currency, set()).discard(holder)
 
     def on_balance(self, report: BalanceReport, now: int, *, is_queried: bool = True, of: int = 0) -> list[Effect]:
         """Takes in a balance as of its time by the venue's clock. is_queried: by a check, after the fills until then
@@ -247,13 +247,13 @@ class Statements:
         """Returns what entries have shown; a start queries a statement anyway."""
         return {
             "unexplained": self.unexplained.to_record(),
-            "stopped": {name: sorted(slots) for name, slots in self._stopped.items() if slots},
+            "stopped": {name: sorted(slots) for name, slots in self.stopped.items() if slots},
             "agreed": {name: of.agreed for name, of in self._currencies.items() if of.agreed},
         }
 
     def restore(self, record: dict[str, Any]) -> None:
         self.unexplained.restore(record["unexplained"])
-        self._stopped = {name: set(slots) for name, slots in record["stopped"].items()}
+        self.stopped = {name: set(slots) for name, slots in record["stopped"].items()}
         for name, agreed in record["agreed"].items():
             self._of(name).agreed = agreed
 

@@ -98,7 +98,7 @@ class AccountMoney:
         self._books = Bookkeeper(self.ledger, self.statements, self._write)
         self._table_writer = AccountTableWriter(table, self.ledger, self._instruments, self._references, margins)
         self._heard: dict[str, tuple[BalanceReport, int]] = {}  # and when it is looked at
-        self._changed: set[str] = set()  # currencies, since readers were told
+        self.changed: set[str] = set()  # currencies, since readers were told
         self._filled: set[tuple[str, PositionSide]] = set()  # positions, likewise
         self._slots_used = kept.slots_used()
         self._sequence = 0  # of the newest entry's frame
@@ -124,7 +124,7 @@ class AccountMoney:
             record = {"slots": kept.names}
             self._writer.append("params", msgspec.msgpack.encode(record), time=self._wall())
         self._table.name(dict(slots))
-        self._changed.update(self.ledger.currencies())
+        self.changed.update(self.ledger.currencies())
         for slot, symbol, side in self.booking.positions:
             self._lock(symbol, side, slot)
         for sequence, fill, slot in kept.fills.unbooked():
@@ -223,7 +223,7 @@ class AccountMoney:
         self._kept.note(entry)
         for leg in entry.legs:
             if not leg.wallet:
-                self._changed.add(leg.currency)
+                self.changed.add(leg.currency)
                 if leg.amount:
                     self._slots_used = max(self._slots_used, leg.holder + 1)
 
@@ -290,7 +290,7 @@ class AccountMoney:
 
     def _lock(self, symbol: str, side: PositionSide, slot: int) -> None:
         held = self.booking.positions[slot, symbol, side]
-        self._changed.update(self.reserves.position(slot, symbol, side, held.qty, held.cost))
+        self.changed.update(self.reserves.position(slot, symbol, side, held.qty, held.cost))
 
     def order(self, order: Order) -> None:
         """Takes in that an order may have changed, and so what it holds."""
@@ -299,7 +299,7 @@ class AccountMoney:
 
     def hold(self, order: Order) -> None:
         """Updates what an order holds of its sub-account's money."""
-        self._changed.update(self.reserves.update(order, self._slot_of(order.robot)))
+        self.changed.update(self.reserves.update(order, self._slot_of(order.robot)))
 
     def own(self, slot: int, symbol: str, side: PositionSide) -> int:
         """Returns a sub-account's position, signed."""
@@ -474,17 +474,17 @@ class AccountMoney:
         with it looks at equity as soon as it hears of that."""
         if has_moved and self.is_ready:
             self._table_writer.money(self.booking, self._writer.published, self._wall())
-        if not self._changed and not self._filled:
+        if not self.changed and not self._filled:
             return
         now = self._wall()
         if self._filled and self.is_ready:  # else the first tick that is has all
             self._table_writer.fills(self._filled, self.booking, self._writer.published, now)
             self._filled.clear()
-        for currency in sorted(self._changed):
+        for currency in sorted(self.changed):
             totals = self.ledger.slots(currency, max(self._slots_used, MAIN + 1))
             held = self.reserves.held_in(currency, len(totals))
             self._table.put(currency, totals, held, ts=now, sequence=self._sequence)
-        self._changed.clear()
+        self.changed.clear()
 
     def status(self) -> dict[str, Any]:
         """Returns the figures of `status`, amounts as decimal text."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol
 
+from onetape._core import PlainOrders
 from onetape.accounts.crossing import Crossing
 from onetape.accounts.kept_money import KeptMoney
 from onetape.accounts.proceeds import Proceeds
@@ -24,7 +25,7 @@ from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
 from onetape.gateway.checkpoint import Recovered
-from onetape.gateway.gateway_tape import GatewayTape, is_risk
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.leverage import LeverageDesk
 from onetape.gateway.order_requests import OrderRequests
 from onetape.gateway.parts import Parts
@@ -244,7 +245,26 @@ class GatewayCore:
             manager, listed, self.money, slot_of=slot_of, quote=market.best, gate=gate, crossing=self.crossing
         )
         self.admission = Admission(manager, gate, self.tape, self.money, self.crossing, self.proceeds)
-        self.requests = OrderRequests(manager, gate, self.tape, self.money, self.admission, self.proceeds)
+        self.requests = OrderRequests(
+            manager, gate, self.tape, self.money, self.admission, self.proceeds, self._plain_orders()
+        )
+
+    def _plain_orders(self) -> PlainOrders | None:
+        """Makes what takes in the usual orders in one call; None: the list of rules judges each, where that is wanted,
+        and where orders of two sub-accounts may meet inside."""
+        options, money = self.options, self.money
+        if options.is_slow or self.crossing is not None:
+            return None
+        return PlainOrders(
+            self.gate,
+            self.manager.account,
+            money.reserves,
+            money.accounts if options.subaccounts else None,
+            money.statements,
+            money.changed,
+            self.tape.writer.append_raw,
+            self.tape.streams,
+        )
 
     def _open_money(self, kept: KeptMoney, table: AccountTable, limits: Limits) -> AccountMoney:
         options = self.options
@@ -536,9 +556,8 @@ class GatewayCore:
                 self._answered(call, answer)
 
     def _record(self) -> bool:
-        """Journals what the manager says; tells whether there was anything."""
+        """Journals what the manager says; tells whether readers have anything new."""
         tape, money = self.tape, self.money
-        has_said, has_risk, on_disk = False, False, self.options.intents == "disk"
         while self._outs:
             outs = self._outs
             self._outs = self.manager.outs = []
@@ -549,14 +568,14 @@ class GatewayCore:
                     has_fills = True
                     if out.order is not None and not out.fill.is_internal:
                         self.stops.executed(out.order, out.fill.trade_id, self.now)
-            has_said, has_risk = True, on_disk and (has_risk or any(map(is_risk, outs)))
             self.parts.hand_over(self.now)
             money.reductions.hold(self.now)  # fills leave less to be taken off
             if has_fills:
                 self.gate.hold_to_stops(self.now)
             self.proceeds.look(self.now)  # and they bring money
-        if has_risk:
+        if tape.has_risk and self.options.intents == "disk":
             tape.ensure("disk")
+        has_said, tape.is_new, tape.has_risk = tape.is_new, False, False
         return has_said
 
     def _send(self, calls: list[Call]) -> None:

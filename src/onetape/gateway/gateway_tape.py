@@ -25,6 +25,7 @@ from onetape.model.sections import GUARDIAN
 from onetape.orders.first_request import OrderStatus
 from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, IntentOut, NewsOut, Out, TakenOut
 from onetape.orders.manager import OrderManager
+from onetape.orders.order import Order
 from onetape.orders.order_frames import FORCED_FLAG, LOCAL_FLAG
 from onetape.orders.reports import FillReport
 from onetape.projections.found import Found, is_dry_run
@@ -58,6 +59,8 @@ class GatewayTape:
     currencies: dict[int, str] = field(default_factory=dict)  # by the numbers that fees have, from 1
     streams: dict[str, int] = field(default_factory=dict)
     records: int = 0  # of orders and money, that were written
+    is_new: bool = False  # there are some that readers have not been woken for,
+    has_risk: bool = False  # and some that must survive a loss of power before a call leaves
     _settles: dict[str, str] = field(default_factory=dict)  # by symbol
 
     @property
@@ -78,6 +81,8 @@ class GatewayTape:
     def write(self, out: Out, now: int) -> int:
         """Writes a record; returns the sequence of its frame, of a fill; else 0."""
         self.records += 1
+        self.is_new = True
+        self.has_risk = self.has_risk or is_risk(out)
         match out:
             case IntentOut():
                 self._intent(out, now)
@@ -95,6 +100,11 @@ class GatewayTape:
                 life = self.robots[out.robot]
                 self.take(life, life.uuid, out.first, out.last, 0, out.decided)
         return 0
+
+    def placed(self, order: Order) -> None:
+        """Takes in that a new order's intent was written, by the core."""
+        self.records += 1
+        self.is_new = self.has_risk = True
 
     def attach(self, life: RobotLife, now: int) -> None:
         self.robots[life.number] = life

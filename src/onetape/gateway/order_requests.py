@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from onetape._core import PlainOrders
 from onetape.accounts.proceeds import Proceeds
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.errors import OrderInvalid
-from onetape.model.ids import epoch_of, is_by_hand
+from onetape.model.ids import epoch_of, is_by_hand, robot_tag
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN
@@ -22,7 +23,7 @@ from onetape.orders.gate import Gate
 from onetape.orders.managed import CycleOut, HealthOut, Request, TakenOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.order import Order
-from onetape.orders.order_frames import RequestFrame
+from onetape.orders.order_frames import RequestFrame, request_of
 from onetape.projections.robot_life import RobotLife
 
 __all__ = ["ROBOTS_MAX", "OrderRequests"]
@@ -41,14 +42,19 @@ class OrderRequests:
         money: AccountMoney,
         admission: Admission,
         proceeds: Proceeds,
+        plain: PlainOrders | None,
     ) -> None:
+        """plain: takes in the usual orders; None: the list of rules judges each."""
         self._manager = manager
         self._gate = gate
         self._tape = tape
         self._money = money
         self._admission = admission
         self._proceeds = proceeds
+        self._plain = plain
         self._beginning: set[int] = set()  # lives of robots whose journals are not there yet
+        for life in tape.robots.values():
+            self._register(life)
 
     # --- robots -----------------------------------------------------------------------------------
 
@@ -78,7 +84,12 @@ class OrderRequests:
         self._tape.attach(life, now)
         self._tape.ensure("disk")  # a life whose number is forgotten would repeat its ids
         self._beginning.add(number)
+        self._register(life)
         return life
+
+    def _register(self, life: RobotLife) -> None:
+        if self._plain is not None and not life.is_operator:
+            self._plain.follow(life.number, life.slot, life.rate, robot_tag(life.name))
 
     def attached(self, life: RobotLife) -> None:
         """Takes in that a robot's journal is there."""
@@ -120,6 +131,33 @@ class OrderRequests:
 
     # --- requests ---------------------------------------------------------------------------------
 
+    def take(
+        self,
+        life: RobotLife,
+        payload: bytes,
+        symbol: str,
+        now: int,
+        *,
+        wall: int,
+        cause: int,
+        may_be_sent: bool = False,
+        behind_ns: int = 0,
+    ) -> None:
+        """Takes the next request of a round as it stands on its robot's journal. wall: ns UTC, when it was taken; the
+        others as `request` has them. Raises BadInput for what is none."""
+        self._admission.hold_placed()  # this one finds less
+        manager, plain = self._manager, self._plain
+        # What was said before comes before it on the tape, and who waits for money finds less.
+        is_alone = not manager.outs and not self._proceeds.waiting and not life.denied
+        if plain is not None and is_alone and not may_be_sent and not behind_ns:
+            order = plain.place(payload, symbol, life.number, now, wall)
+            if order is not None:
+                self._tape.placed(order)
+                manager.send(order, RequestKind.PLACE, now)
+                return
+        request = request_of(payload, symbol)
+        self.request(life, request, now, cause=cause, may_be_sent=may_be_sent, behind_ns=behind_ns)
+
     def request(
         self,
         life: RobotLife,
@@ -130,10 +168,9 @@ class OrderRequests:
         may_be_sent: bool = False,
         behind_ns: int = 0,
     ) -> None:
-        """Takes the next request of a round. cause: when what it was decided on had come, the same of all that one
-        callback asks for; may_be_sent: it lay there when a gateway died whose tape may lack its end; behind_ns: how
-        much too old the market was that it was decided on."""
-        self._admission.hold_placed()  # this one finds less
+        """Takes the next request of a round, once what was placed before it is held. cause: when what it was decided on
+        had come, the same of all that one callback asks for; may_be_sent: it lay there when a gateway died whose tape
+        may lack its end; behind_ns: how much too old the market was that it was decided on."""
         if self._proceeds.waiting:
             self._proceeds.came(life.number, cause)
         if request.is_denied:

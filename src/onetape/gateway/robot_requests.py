@@ -18,7 +18,7 @@ from onetape.model.errors import BadInput, IoFailed, SchemaMismatch, TornTape
 from onetape.model.instrument import Instrument
 from onetape.model.symbol import at_exchange
 from onetape.orders.managed import TakenOut
-from onetape.orders.order_frames import ended_key, request_of
+from onetape.orders.order_frames import ended_key
 from onetape.projections.robot_life import RobotLife
 from onetape.tape.journal import JournalReader, type_id
 from onetape.tape.wait import JournalWatch, Waiter
@@ -198,8 +198,16 @@ class Robots:
                         if not is_sent:  # else it lay there while no gateway ran
                             came.append((received, taken, symbol, life.name))
                         behind = self._behind(life, received)
-                        request = request_of(payload, symbol)
-                        requests.request(life, request, now, cause=received, may_be_sent=is_sent, behind_ns=behind)
+                        requests.take(
+                            life,
+                            payload,
+                            symbol,
+                            now,
+                            wall=taken,
+                            cause=received,
+                            may_be_sent=is_sent,
+                            behind_ns=behind,
+                        )
                     elif kind == _CYCLE and sequence > life.taken:
                         decided = decided or time.time_ns()
                         first, last = first or sequence, sequence

@@ -39,7 +39,6 @@ ATTEMPT_MAX: Final = 35
 _EPOCHS_SINCE: Final = 1_577_836_800  # 2020, seconds UTC
 _BY_HAND: Final = 1 << 31
 _PAST_GATEWAY: Final = 1 << 30
-_COUNTED_BY_HAND: Final = 36**3  # what all orders by hand for robots had as epoch when epochs were counts
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TAG = re.compile(r"[a-z0-9]{1,8}\Z")
@@ -77,11 +76,6 @@ def next_by_hand(last: int, now: int, *, is_past_gateway: bool = False) -> int:
     return max(follows, epoch_of(now) << EPOCH_BITS | marks | fraction)
 
 
-def is_by_hand(order_id: int) -> bool:
-    """Tells whether an order is one that its robot has not asked for: of a person's, or a guardian's."""
-    return bool(order_id & _BY_HAND) or order_id >> EPOCH_BITS == _COUNTED_BY_HAND
-
-
 def is_past_gateway(order_id: int) -> bool:
     """Tells whether a guardian has placed an order while no gateway ran."""
     is_counted = order_id >> EPOCH_BITS < EPOCH_DRAWN
@@ -95,6 +89,7 @@ def client_id(tag: str, *, epoch: int, ordinal: int, attempt: int = 0) -> str:
 
 
 client_id_of_order = _core.client_id_of_order
+is_by_hand = _core.is_by_hand
 
 
 def parse_client_id(text: str) -> ClientId | None:

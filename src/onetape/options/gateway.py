@@ -98,6 +98,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     hub: HubOfGateway | None = None  # whose market it reads; None: it follows the venue's itself
     hedge: bool | None = None  # the mode that the account has to be in; None: that in which it is found
     is_guarded: bool = False  # nothing new is opened but while a guardian watches
+    is_slow: bool = False  # each order is judged by the list of rules, as a reference for the core
     is_new: bool = False  # the exchange began with this gateway: nothing of an earlier life is there
 
     def __repr__(self) -> str:

@@ -8,21 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Protocol
 
+from onetape._core import OrderRates
 from onetape.model.enums import Side, TriggerBy
 from onetape.model.instrument import Instrument
+from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
-from onetape.model.time import SECOND
 from onetape.orders.backing import only_reduces, reducible, worst_held
 from onetape.orders.filters import Measure, Refusal
 from onetape.orders.halts import Halt, Halts, Level
 from onetape.orders.manager import OrderManager
 from onetape.orders.order import Order
 
-__all__ = ["BURST_S", "Limits", "Rates", "ShareReductions", "Shares", "Surroundings", "TradingState"]
-
-BURST_S: Final = 10  # over which a robot's rate is meant: what it did not use it may send at once
+__all__ = ["Limits", "ShareReductions", "Shares", "Surroundings", "TradingState"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,44 +49,10 @@ class Limits:
     symbols: frozenset[str] = frozenset()
     messages_a_second: int = 0
 
-
-@dataclass(slots=True)
-class Rates:
-    """Counts how many orders have left: of all robots together in this second, and of each."""
-
-    _second: int = 0
-    _sent: int = 0
-    _messages: tuple[int, int] = (0, 0)  # a second, and how many left in it
-    _due: dict[int, int] = field(default_factory=dict)  # by robot, ns
-
-    def sent_this_second(self, now: int) -> int:
-        """Returns the number of orders that all robots together have sent in this second."""
-        return self._sent if now // SECOND == self._second else 0
-
-    def messages_this_second(self, now: int) -> int:
-        second, count = self._messages
-        return count if now // SECOND == second else 0
-
-    def message(self, now: int) -> None:
-        """Counts one more order, amendment or cancel that leaves."""
-        self._messages = now // SECOND, self.messages_this_second(now) + 1
-
-    def ahead_ns(self, robot: int, now: int) -> int:
-        """Returns how long it takes at the robot's rate until all that it has sent is paid for, ns."""
-        return max(self._due.get(robot, 0) - now, 0)
-
-    def restate(self, step: int) -> None:
-        """Takes in that the clock was set by `step`, ns."""
-        self._due = {robot: due + step for robot, due in self._due.items()}
-
-    def count(self, robot: int, rate: int, now: int) -> None:
-        """Counts one more order. rate: the robot's orders a second, 0: no limit of its own."""
-        second = now // SECOND
-        if second != self._second:
-            self._second, self._sent = second, 0
-        self._sent += 1
-        if rate:
-            self._due[robot] = max(self._due.get(robot, 0), now) + SECOND // rate
+    @property
+    def price_band_units(self) -> int:
+        """Returns the price band in 1e-18 of a price."""
+        return int(self.price_band.scaleb(MONEY_DECIMALS))
 
 
 class ShareReductions(Protocol):
@@ -146,7 +111,7 @@ class TradingState:
     ready: bool = False  # reconciled, and the account's stream is there
     disk_full: bool = False  # the journal's next segment has no room
     is_deaf: bool = False  # the account's stream does not tell what happens, though it is connected
-    rates: Rates = field(default_factory=Rates)
+    rates: OrderRates = field(default_factory=OrderRates)
     hedge: bool | None = None  # the mode that the account has to be in; None: that in which it is found
 
     def reduces(self, spec: OrderSpec, old: Order | None = None) -> bool:

@@ -8,6 +8,7 @@ any other: from its tape and the kept source.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -339,6 +340,7 @@ def addressed(
         allowed=limits.symbols,
         messages_per_second=limits.messages_per_second,
         executions_max=executions_max,
+        is_slow=os.environ.get("ONETAPE_SLOW_GATEWAY") == "1",
         executions_ns=executions_ns,
         dead_man_ns=parse_duration(limits.dead_man) if limits.dead_man else 0,
         orphans=limits.orphans,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from onetape._core import BURST_S
 from onetape.model.enums import Kind
 from onetape.model.errors import InsufficientFunds, OrderRate
 from onetape.model.money import money_text
@@ -11,7 +12,6 @@ from onetape.model.time import SECOND
 from onetape.orders.backing import Spending, free_funds, spending
 from onetape.orders.filters import NOT_MEASURED, Measure, Refusal
 from onetape.orders.pre_trade.view import View
-from onetape.orders.trading_state import BURST_S
 
 _SPOT: Final = Kind.SPOT  # named once: looked up at its class it costs as much as a call
 
@@ -25,8 +25,7 @@ def too_fast(view: View) -> Refusal | None:
     rate = view.rate
     if not rate or not view.is_counted:
         return None
-    ahead = view.state.rates.ahead_ns(view.robot, view.now)
-    if ahead <= (rate * BURST_S - 1) * SECOND // rate:
+    if view.state.rates.may_send(view.robot, rate, view.now):
         return None
     sent, most = robot_rate(view)
     return Refusal.of(OrderRate, f"{sent} of this robot, at most {most}")

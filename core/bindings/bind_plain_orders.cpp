@@ -1,0 +1,298 @@
+// New orders of the usual kind at a gateway, from a robot's frame to the intent on the tape in one
+// call, for onetape/orders/plain_orders.py; and the rates that orders are counted by.
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "bindings/bind.hpp"
+#include "bindings/int128_cast.hpp"
+#include "bindings/order_spec.hpp"
+#include "bindings/py_order_index.hpp"
+#include "bindings/py_reserves.hpp"
+#include "orders/client_id.hpp"
+#include "orders/order_rates.hpp"
+#include "orders/plain_order.hpp"
+
+using namespace onetape;
+
+namespace {
+
+[[nodiscard]] bool holds(const nb::object& value) {
+    const int truth = PyObject_IsTrue(value.ptr());
+    if (truth < 0) throw nb::python_error();
+    return truth != 0;
+}
+
+// Null: there is none of that key.
+[[nodiscard]] PyObject* found_in(const nb::object& dict, const nb::object& key) {
+    PyObject* const found = PyDict_GetItemWithError(dict.ptr(), key.ptr());
+    if (found == nullptr && PyErr_Occurred() != nullptr) throw nb::python_error();
+    return found;
+}
+
+[[nodiscard]] Int128 amount_in(const nb::object& dict, const nb::object& key) {
+    PyObject* const found = found_in(dict, key);
+    return found == nullptr ? 0 : int128_from_python(found);
+}
+
+[[nodiscard]] std::int64_t number_in(const nb::object& dict, const nb::object& key) {
+    PyObject* const found = found_in(dict, key);
+    return found == nullptr ? 0 : integer_of(found);
+}
+
+// What every symbol of an account has in common of its limits.
+struct AccountLimits {
+    std::int64_t orders_a_second = 0, messages_a_second = 0, open_orders_max = 0;
+    bool are_plain = false;  // no rule of them needs a look at all that works
+};
+
+class PyPlainOrders final {
+ public:
+    PyPlainOrders(nb::object state, nb::object index, nb::object reserves, nb::object subaccounts,
+                  nb::object statements, nb::object changed, nb::object append, nb::object streams)
+        : state_(std::move(state)),
+          index_object_(std::move(index)),
+          reserves_object_(std::move(reserves)),
+          subaccounts_(std::move(subaccounts)),
+          statements_(std::move(statements)),
+          changed_(std::move(changed)),
+          append_(std::move(append)),
+          streams_(std::move(streams)),
+          index_(*nb::cast<PyOrderIndex*>(index_object_)),
+          reserves_(*nb::cast<PyReserves*>(reserves_object_)),
+          rates_(*nb::cast<OrderRates*>(Fields(state_).field<"rates">())) {}
+
+    void follow(std::int64_t robot, std::int64_t slot, std::int64_t rate, std::string tag) {
+        robots_[robot] = {slot, rate, std::move(tag)};
+    }
+
+    [[nodiscard]] nb::object place(const nb::bytes& payload, const nb::str& symbol,
+                                   std::int64_t robot, std::int64_t now, std::int64_t wall) {
+        const auto whose = robots_.find(robot);
+        if (whose == robots_.end()) return nb::none();
+        const Robot& of = whose->second;
+        const auto terms = plain_terms(payload.c_str(), payload.size(), symbol_of(symbol));
+        if (!terms) return nb::none();
+        AccountOrderRef order = made(*terms, payload, robot, of, now);
+        if (!order || is_stopped(*terms, symbol, now)) return nb::none();
+        const nb::object instruments = Fields(state_).field<"instruments">();
+        if (found_in(instruments, symbol) == nullptr) return nb::none();
+        const ReserveTerms& facts = reserves_.facts_of(terms->symbol);
+        const nb::object manager = Fields(state_).field<"manager">();
+        const std::int64_t reference = number_in(Fields(manager).field<"references">(), symbol);
+        const OrderLimits limits = limits_of(symbol, facts);
+        const OrderSetting setting{facts.spec, limits, reference, held(manager, *terms, symbol)};
+        if (!are_kept(of, robot, now) || !keeps_rules(*terms, setting, index_.sums()) ||
+            !is_paid(facts, *terms, of.slot, reference))
+            return nb::none();
+
+        if (is_counted(of)) {
+            rates_.message(now);
+            rates_.count(robot, of.rate, now);
+        }
+        index_.place(order, false);
+        hold(facts, *order, of.slot, reference);
+        const OrderRequestPayload intent =
+            order->request_frame(RequestKind::place, order->price, order->size, false);
+        const nb::bytes frame(reinterpret_cast<const char*>(&intent), sizeof intent);
+        append_(static_cast<int>(EventType::order_request), frame, 0, streams_[symbol], wall);
+        return nb::cast(order);
+    }
+
+ private:
+    struct Robot {
+        std::int64_t slot = 0, rate = 0;
+        std::string tag;
+    };
+
+    // The order as it would be; none where its number is known, or its id too long for the venue.
+    [[nodiscard]] AccountOrderRef made(const OrderTerms& terms, const nb::bytes& payload,
+                                       std::int64_t robot, const Robot& of, std::int64_t now) {
+        OrderRequestPayload asked;
+        std::memcpy(&asked, payload.c_str(), sizeof asked);
+        const ClientId id{of.tag, asked.order_id >> epoch_bits,
+                          asked.order_id & ((std::uint64_t{1} << epoch_bits) - 1)};
+        if (asked.order_id == 0 || is_by_hand(asked.order_id) || broken_rule(id) != nullptr ||
+            index_.of_robot(robot, asked.order_id))
+            return nullptr;
+        auto order = std::make_shared<AccountOrder>();
+        order->robot = robot;
+        order->order_id = asked.order_id;
+        order->terms = terms;
+        order->size = terms.size;
+        order->price = terms.price;
+        order->created = now;
+        order->client_id = client_id(id);
+        const nb::object venue = Fields(index_object_).field<"venue">();
+        const std::int64_t chars = Fields(venue).number<"client_id_chars">();
+        return static_cast<std::int64_t>(order->client_id.size()) <= chars ? order : nullptr;
+    }
+
+    // Whether anything at all keeps new risk from being taken on now.
+    [[nodiscard]] bool is_stopped(const OrderTerms& terms, const nb::str& symbol,
+                                  std::int64_t now) {
+        const Fields state(state_);
+        if (!state.flag<"ready">() || state.flag<"disk_full">() || state.flag<"is_deaf">())
+            return true;
+        const nb::object halts = state.field<"halts">(), around = state.field<"around">();
+        if (holds(Fields(halts).field<"killed">()) || holds(halts) ||
+            holds(Fields(halts).field<"unprotected">()))
+            return true;
+        if (Fields(around).flag<"is_guarded">() && now >= Fields(halts).number<"lease_until">())
+            return true;
+        if (!index_.sums().unknown(terms.symbol).empty()) return true;
+        const nb::object mode = Fields(state.field<"manager">()).field<"mode">();
+        if (!mode.is_none()) {
+            const nb::object is_hedge = Fields(mode).field<"hedge">();
+            if (!is_hedge.is(state.field<"hedge">()) || !Fields(mode).flag<"can_trade">() ||
+                holds(is_hedge) == (terms.position_side == PositionSide::both))
+                return true;
+        }
+        return integer_of(nb::object(Fields(around).field<"silent_ns">()(symbol)).ptr()) != 0;
+    }
+
+    [[nodiscard]] std::int64_t held(const nb::object& manager, const OrderTerms& terms,
+                                    const nb::str& symbol) const {
+        const nb::tuple key = nb::make_tuple(symbol, word_of(terms.position_side));
+        return number_in(Fields(manager).field<"positions">(), key);
+    }
+
+    // --- limits
+    // -----------------------------------------------------------------------------------
+
+    [[nodiscard]] OrderLimits limits_of(const nb::str& symbol, const ReserveTerms& facts) {
+        const nb::object limits = Fields(state_).field<"limits">();
+        if (!limits.is(limits_)) take_limits(limits);
+        if (!account_.are_plain) return {};
+        const Fields of(limits);
+        return {number_in(of.field<"position_max">(), symbol),
+                number_in(of.field<"order_max">(), symbol),
+                amount_in(of.field<"order_value_max">(), reserves_.word(facts.settle)), band_};
+    }
+
+    void take_limits(const nb::object& limits) {
+        const Fields of(limits);
+        account_ = {of.number<"orders_a_second">(), of.number<"messages_a_second">(),
+                    of.number<"open_orders_max">(),
+                    !holds(of.field<"open_value_max">()) && !holds(of.field<"symbols">())};
+        // Beyond ten times the price the core's numbers may not reach.
+        const nb::object units = limits.attr("price_band_units");
+        band_ = int128_from_python(units.ptr());
+        if (band_ > 10 * pow10(money_decimals)) account_.are_plain = false;
+        limits_ = limits;
+    }
+
+    [[nodiscard]] bool is_counted(const Robot& of) const noexcept {
+        return of.rate != 0 || account_.orders_a_second != 0 || account_.messages_a_second != 0;
+    }
+
+    [[nodiscard]] bool are_kept(const Robot& of, std::int64_t robot, std::int64_t now) const {
+        const auto is_below = [](std::int64_t count, std::int64_t most) {
+            return most == 0 || count < most;
+        };
+        return account_.are_plain && rates_.may_send(robot, of.rate, now) &&
+               is_below(static_cast<std::int64_t>(index_.open_count()), account_.open_orders_max) &&
+               is_below(rates_.messages_this_second(now), account_.messages_a_second) &&
+               is_below(rates_.sent_this_second(now), account_.orders_a_second);
+    }
+
+    // --- money
+    // ------------------------------------------------------------------------------------
+
+    [[nodiscard]] bool is_shared() const { return !subaccounts_.is_none(); }
+
+    [[nodiscard]] bool is_paid(const ReserveTerms& facts, const OrderTerms& terms,
+                               std::int64_t slot, std::int64_t reference) {
+        if (!is_shared()) return true;
+        const std::int64_t price = terms.price != 0 ? terms.price : reference;
+        const auto wanted = reserves_.core().wanted(facts, terms, terms.size, price, slot, "");
+        if (!wanted) return true;
+        const nb::object currency = reserves_.word(wanted->currency);
+        if (found_in(Fields(statements_).field<"stopped">(), currency) != nullptr) return false;
+        return wanted->units <=
+               free(currency, slot) - reserves_.core().held(wanted->currency, slot);
+    }
+
+    [[nodiscard]] Int128 free(const nb::object& currency, std::int64_t slot) const {
+        const nb::object amount = Fields(subaccounts_).field<"free">()(currency, slot);
+        return int128_from_python(amount.ptr());
+    }
+
+    void hold(const ReserveTerms& facts, const AccountOrder& order, std::int64_t slot,
+              std::int64_t reference) {
+        const std::int64_t market = order.terms.type == OrderType::market ? reference : 0;
+        const Reserves::Changed changed = reserves_.core().update(facts, order, slot, market);
+        for (std::size_t at = 0; at < changed.count; ++at)
+            if (PySet_Add(changed_.ptr(), reserves_.word(changed.currencies[at]).ptr()) != 0)
+                throw nb::python_error();
+    }
+
+    nb::object state_, index_object_, reserves_object_, subaccounts_, statements_;
+    nb::object changed_, append_, streams_;
+    PyOrderIndex& index_;
+    PyReserves& reserves_;
+    OrderRates& rates_;
+    std::unordered_map<std::int64_t, Robot> robots_;
+    nb::object limits_ = nb::none();  // that these are of
+    AccountLimits account_;
+    Int128 band_ = 0;
+};
+
+void bind_rates(nb::module_& m) {
+    nb::class_<OrderRates>(m, "OrderRates",
+                           "How many orders have left: of all robots together in this second, and "
+                           "of each. Times ns.")
+        .def(nb::init<>())
+        .def("sent_this_second", &OrderRates::sent_this_second, nb::arg("now"),
+             "Orders that all robots together have sent in this second.")
+        .def("messages_this_second", &OrderRates::messages_this_second, nb::arg("now"),
+             "Likewise, with amendments and cancels.")
+        .def("message", &OrderRates::message, nb::arg("now"),
+             "Counts one more order, amendment or cancel that leaves.")
+        .def("ahead_ns", &OrderRates::ahead_ns, nb::arg("robot"), nb::arg("now"),
+             "How long it takes at the robot's rate until all that it has sent is paid for.")
+        .def("may_send", &OrderRates::may_send, nb::arg("robot"), nb::arg("rate"), nb::arg("now"),
+             "Whether a robot of that rate, orders a second, may send one more. 0: it has none.")
+        .def("restate", &OrderRates::restate, nb::arg("step"), "The clock was set by `step`.")
+        .def("count", &OrderRates::count, nb::arg("robot"), nb::arg("rate"), nb::arg("now"),
+             "Counts one more order. rate: of its robot, orders a second, 0: none.");
+}
+
+}  // namespace
+
+void bind_plain_orders(nb::module_& m) {
+    bind_rates(m);
+    m.attr("BURST_S") = OrderRates::burst_s;
+    nb::class_<PyPlainOrders>(m, "PlainOrders",
+                              "New orders that pass the pre-trade list without a question. See "
+                              "core/orders/plain_order.hpp.")
+        .def(nb::init<nb::object, nb::object, nb::object, nb::object, nb::object, nb::object,
+                      nb::object, nb::object>(),
+             nb::arg("state"), nb::arg("index"), nb::arg("reserves"), nb::arg("subaccounts").none(),
+             nb::arg("statements"), nb::arg("changed"), nb::arg("append"), nb::arg("streams"),
+             nb::sig("def __init__(self, state: onetape.orders.trading_state.TradingState, index: "
+                     "OrderIndex, reserves: Reserves, subaccounts: "
+                     "onetape.accounts.slots.SubAccounts | None, statements: "
+                     "onetape.accounts.statement.Statements, changed: set[str], append: "
+                     "typing.Callable[..., int], streams: typing.Mapping[str, int]) -> None"),
+             "subaccounts: whose money orders want; None: the account has none. changed: takes "
+             "the currencies of which another amount is held. append: writes a frame of the "
+             "gateway's tape.")
+        .def("follow", &PyPlainOrders::follow, nb::arg("robot"), nb::arg("slot"), nb::arg("rate"),
+             nb::arg("tag"),
+             "Takes orders of a robot from here on. rate: orders a second, 0: any; tag: in its "
+             "client ids.")
+        .def("place", &PyPlainOrders::place, nb::arg("payload"), nb::arg("symbol"),
+             nb::arg("robot"), nb::arg("now"), nb::arg("wall"),
+             nb::sig("def place(self, payload: bytes, symbol: str, robot: int, now: int, wall: "
+                     "int) -> AccountOrder | None"),
+             "Takes in a new order of a robot's frame and writes its intent; None: the list has to "
+             "be asked, and nothing has changed.");
+}

@@ -1,0 +1,257 @@
+"""New orders of the usual kind are taken in by the core. What it takes in the list of rules lets through, and an
+account comes to the same with it and without it, frame by frame."""
+
+from __future__ import annotations
+
+import os
+import random
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+
+from onetape._core import PlainOrders
+from onetape.accounts.reserves import Reserves
+from onetape.model.enums import OrderType, PositionSide, RequestKind, Side, TimeInForce, TriggerBy, TriggerKind
+from onetape.model.ids import EPOCH_BITS, epoch_of
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from onetape.orders.halts import halt_of
+from onetape.orders.order import Order
+from onetape.orders.order_frames import request_of
+from onetape.orders.pre_trade.rules import refusal_of
+from onetape.orders.pre_trade.view import View
+from onetape.orders.reports import AccountModeReport
+from onetape.tape.journal import JournalReader
+from orders.gate_desk import NOW, PERP, SPOT, UNIT, Desk
+from orders.gateway_faults import Faults
+from orders.gateway_world import World
+from orders.halt_world import HaltWorld
+from orders.surroundings import surround
+from reference.rates import Rates
+
+LONG = bool(os.environ.get("ONETAPE_LONG"))
+BASE = epoch_of(NOW) << EPOCH_BITS
+ROBOT = 1
+
+
+# --- an account with it, and without it -----------------------------------------------------------
+
+
+def tape_of(world: World) -> list[tuple[Any, ...]]:
+    with JournalReader(world.life.writer._writer.path) as reader:
+        return [(f.type, f.flags, f.time, f.stream, f.payload) for f in reader.frames()]
+
+
+@pytest.mark.parametrize("kind", ("binance-usdm", "aster", "pacifica", "bitmex", "kraken"))
+@pytest.mark.parametrize("world", (World, HaltWorld))
+@pytest.mark.parametrize("seed", range(40 if LONG else 2))
+def test_an_account_comes_to_the_same_with_it_and_without_it(world: type[World], kind: str, seed: int) -> None:
+    seconds = 300 if LONG else 40
+    fast, slow = (world(seed, Faults(), kind, crashes=False, is_slow=is_slow).run(seconds) for is_slow in (False, True))
+    assert tape_of(fast) == tape_of(slow)
+    assert fast.differences() == slow.differences() == []
+    assert slow.tape.plain == 0
+    assert fast.tape.plain > 0 or kind == "kraken" or world is HaltWorld
+
+
+# --- what it takes in, the list lets through ------------------------------------------------------
+
+
+class Entry:
+    """A gate whose new orders the core takes in, and the list beside it."""
+
+    def __init__(self, symbol: str = PERP, **limits: Any) -> None:
+        self.desk = Desk(symbol, **limits)
+        self.tape: list[tuple[Any, ...]] = []
+        manager = self.desk.manager
+        reserves = Reserves({symbol: self.desk.instrument}, leverage=1.0, references=manager.references)
+        self.plain = PlainOrders(
+            self.desk.gate, manager.account, reserves, None, cast(Any, object()), set(), self.append, {symbol: 1}
+        )
+        self.count = 0
+
+    def append(self, *frame: Any) -> int:
+        self.tape.append(frame)
+        return len(self.tape)
+
+    def follow(self, rate: int = 0) -> None:
+        self.plain.follow(ROBOT, 2, rate, "one")
+
+    def place(self, spec: OrderSpec, now: int = NOW, order_id: int = 0, more: bytes = b"") -> Order | None:
+        self.count += 1
+        self.order_id = order_id or BASE | self.count
+        frame = Order(ROBOT, self.order_id, spec).request_frame(RequestKind.PLACE, spec.price_int, spec.size_int, False)
+        return self.plain.place(frame + more, spec.symbol, ROBOT, now, now + 1)
+
+
+def test_what_is_taken_in_is_an_order_as_it_was_asked_for() -> None:
+    entry = Entry()
+    entry.follow()
+    spec = entry.desk.spec("buy", 10, 60_000, tif=TimeInForce.IOC, tag="my tag")
+    order = entry.place(spec)
+    assert order is not None
+    assert order.spec == spec and order.key == (ROBOT, entry.order_id) and order.created == NOW
+    assert order.client_id.startswith("ToneX") and order.is_open and not order.accepted
+    assert entry.desk.manager.orders[order.client_id] is order
+    ((_, payload, flags, stream, time),) = entry.tape
+    assert (flags, stream, time) == (0, 1, NOW + 1)
+    request = request_of(payload, PERP)
+    assert (request.robot, request.kind, request.order_id, request.spec) == (
+        ROBOT, RequestKind.PLACE, entry.order_id, spec,
+    )  # fmt: skip
+
+
+OTHERS = {
+    "a trigger": {"type": OrderType.MARKET, "trigger": 61_000},
+    "a reduction": {"reduce_only": True},
+    "a closing side": {"position_side": PositionSide.SHORT},
+    "the guardian's tag": {"tag": "guardian"},
+    "a tag that is no plain text": {"tag": "ü"},
+}
+
+
+@pytest.mark.parametrize("terms", OTHERS.values(), ids=OTHERS)
+def test_other_orders_are_for_the_list(terms: dict[str, Any]) -> None:
+    entry = Entry()
+    entry.follow()
+    terms = dict(terms)
+    price = 0 if "trigger" in terms else 60_000
+    assert entry.place(entry.desk.spec("buy", 10, price, **terms)) is None
+    assert entry.tape == [] and len(entry.desk.manager.orders) == 0
+
+
+def test_what_cannot_be_an_order_of_its_robot_is_for_the_list() -> None:
+    entry = Entry()
+    usual = entry.desk.spec("buy", 10, 60_000)
+    assert entry.place(usual) is None  # of a robot that nobody has named
+    entry.follow()
+    assert entry.place(usual, order_id=BASE | 1 << 31) is None  # by hand
+    assert entry.place(usual, more=b"\x80") is None  # with a request key
+    order = entry.place(usual)
+    assert order is not None
+    assert entry.place(usual, order_id=order.order_id) is None  # it is there
+    spot = Entry(SPOT)
+    spot.follow()
+    spot.desk.own("USD", 1_000_000)
+    assert spot.place(spot.desk.spec("buy", 10_000_000, 50_000)) is None
+
+
+def randomly(rng: random.Random, chance: float, value: Any, other: Any = 0) -> Any:
+    return value if rng.random() < chance else other
+
+
+def limits_of(rng: random.Random) -> dict[str, Any]:
+    return {
+        "position_max": randomly(rng, 0.3, {PERP: rng.choice((15, 40, 90))}, {}),
+        "order_max": randomly(rng, 0.3, {PERP: rng.choice((9, 10, 30))}, {}),
+        "price_band": randomly(rng, 0.3, Decimal(rng.choice(("0", "0.0001", "0.01", "0.05", "20"))), Decimal(0)),
+        "orders_a_second": randomly(rng, 0.3, rng.choice((1, 3, 50))),
+        "messages_a_second": randomly(rng, 0.3, rng.choice((1, 3, 50))),
+        "order_value_max": randomly(rng, 0.3, {"USDT": rng.choice((500, 600, 601, 5000)) * UNIT}, {}),
+        "open_value_max": randomly(rng, 0.1, {"USDT": 900 * UNIT}, {}),
+        "open_orders_max": randomly(rng, 0.2, rng.choice((1, 3, 9))),
+        "symbols": randomly(rng, 0.1, frozenset({"x:A/B"}), frozenset()),
+    }
+
+
+def set_about(rng: random.Random, desk: Desk) -> None:
+    """Something holds up new orders now and then."""
+    gate, seldom = desk.gate, 0.02
+    gate.ready = rng.random() > seldom
+    gate.disk_full, gate.is_deaf = rng.random() < seldom, rng.random() < seldom
+    gate.halts.killed = randomly(rng, seldom, "by hand", "")
+    gate.halts.protect(PERP, randomly(rng, seldom, NOW))
+    gate.halts.lease_until = NOW + rng.choice((-1, 0, 1)) * SECOND
+    if rng.random() < seldom:
+        gate.halts.begin(halt_of({}, actor="guardian", account="main", time=NOW))
+    silent = randomly(rng, seldom, SECOND)
+    surround(gate, silent_ns=lambda symbol: silent, is_guarded=rng.random() < seldom)
+    desk.manager.references[PERP] = randomly(rng, 0.95, desk.price(rng.choice((59_000, 60_000, 60_001))))
+    if rng.random() < 0.4:
+        hedge = rng.random() < 0.3
+        desk.manager.mode = AccountModeReport(hedge, False, rng.random() > seldom, False)
+        gate.hedge = randomly(rng, 0.9, hedge, None)
+    desk.hold(rng.choice((0, 0, 10, -10, 30, -30)))
+    for _ in range(rng.randrange(4)):
+        side, price = rng.choice(("buy", "sell")), rng.choice((59_000, 60_000, 61_000))
+        desk.work(side, rng.choice((5, 20)), price, robot=rng.choice((0, ROBOT, 2)))
+    if rng.random() < seldom:
+        desk.lose("buy", 5, 59_000)
+
+
+def any_spec(rng: random.Random, desk: Desk) -> OrderSpec:
+    price = 0 if rng.random() < 0.2 else rng.choice((58_000, 60_000, 60_006, 60_600, 63_000))
+    terms: dict[str, Any] = {}
+    if price:
+        terms["tif"] = rng.choice((TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD))
+        terms["expire"] = NOW + SECOND if terms["tif"] is TimeInForce.GTD else 0
+        terms["post_only"] = rng.random() < 0.2
+    if rng.random() < 0.1:
+        terms["reduce_only"] = True
+    if rng.random() < 0.1:
+        terms["position_side"] = rng.choice((PositionSide.LONG, PositionSide.SHORT))
+    if rng.random() < 0.05:
+        terms |= {"trigger_int": desk.price(61_000), "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
+    size = rng.choice((1, 2, 10, 10, 10, 10, 31))
+    return OrderSpec(
+        symbol=PERP,
+        side=rng.choice((Side.BUY, Side.SELL)),
+        size_int=size,
+        type=OrderType.LIMIT if price else OrderType.MARKET,
+        price_int=desk.price(price) + randomly(rng, 0.05, 1),
+        **terms,
+    )
+
+
+def test_nothing_is_taken_in_that_the_list_would_refuse() -> None:
+    taken = passed = refused = 0
+    for seed in range(100_000 if LONG else 1500):
+        rng = random.Random(seed)
+        limits = limits_of(rng)
+        entry, beside = Entry(**limits), Entry(**limits)
+        for each in (entry, beside):
+            set_about(random.Random(seed), each.desk)
+        rate = rng.choice((0, 0, 1, 5))
+        entry.follow(rate)
+        for at in range(5):
+            spec = any_spec(rng, entry.desk)
+            view = View(beside.desk.gate, spec, NOW + at)
+            view.client_id, view.robot, view.rate = "T1", ROBOT, rate
+            before = len(beside.desk.manager.orders)
+            refusal = refusal_of(view)
+            order = entry.place(spec, NOW + at)
+            passed, refused = passed + (refusal is None), refused + (refusal is not None)
+            if order is None:
+                break  # they are no longer as far as each other
+            assert refusal is None, (seed, spec, refusal)
+            taken += 1
+            assert len(beside.desk.manager.orders) == before
+            beside.desk.manager.account.place(Order(ROBOT, entry.order_id, spec, NOW + at, order.client_id))
+    # Nearly all that pass are taken in, and enough is refused that it might have been wrong about.
+    assert taken > passed * 0.7 and refused > taken
+
+
+def test_rates_count_as_their_reference_does() -> None:
+    for seed in range(2000 if LONG else 100):
+        rng, now = random.Random(seed), NOW
+        core, model = Entry().desk.gate.rates, Rates()
+        for _ in range(60):
+            now += rng.choice((0, 1, SECOND // 3, SECOND, 7 * SECOND))
+            robot, rate = rng.choice((1, 2)), rng.choice((0, 1, 3, 50))
+            match rng.randrange(4):
+                case 0:
+                    core.message(now)
+                    model.message(now)
+                case 1:
+                    step = rng.choice((-SECOND, SECOND))
+                    core.restate(step)
+                    model.restate(step)
+                case _:
+                    core.count(robot, rate, now)
+                    model.count(robot, rate, now)
+            assert core.sent_this_second(now) == model.sent_this_second(now)
+            assert core.messages_this_second(now) == model.messages_this_second(now)
+            assert core.ahead_ns(robot, now) == model.ahead_ns(robot, now)
+            most = (rate * 10 - 1) * SECOND // rate if rate else 0
+            assert core.may_send(robot, rate, now) is (not rate or model.ahead_ns(robot, now) <= most)
