@@ -18,9 +18,9 @@
 #include "bindings/order_spec.hpp"
 #include "bindings/py_order_index.hpp"
 #include "bindings/words.hpp"
-#include "orders/client_id.hpp"
 
 using namespace onetape;
+using namespace nb::literals;
 
 namespace {
 
@@ -30,16 +30,27 @@ void show(AccountOrder& order, nb::handle spec) {
                               [](void* object) { Py_DECREF(static_cast<PyObject*>(object)); });
 }
 
-PyObject* make_spec = nullptr;  // as Python has terms: `spec_of` of onetape/orders/order.py
+// The text of a symbol: the same object each time that it is asked for.
+[[nodiscard]] nb::object shown(Symbol symbol) {
+    static std::vector<PyObject*> texts;
+    if (symbol.number() >= texts.size()) texts.resize(symbol.number() + 64, nullptr);
+    PyObject*& text = texts[symbol.number()];
+    if (text == nullptr) text = nb::str(symbol.text().data(), symbol.text().size()).release().ptr();
+    return nb::borrow(text);
+}
+
+PyObject* spec_type = nullptr;  // OrderSpec
 
 // Made when somebody asks, of an order that began in the core.
 [[nodiscard]] nb::object spec_of(AccountOrder& order) {
     if (!order.shown) {
         const OrderTerms& terms = order.terms;
-        show(order, nb::handle(make_spec)(terms.symbol.text(), word_of(terms.side), terms.size,
-                                          word_of(terms.type), terms.price, word_of(terms.tif),
-                                          word_of(terms.position_side), terms.expire,
-                                          terms.post_only, std::string(terms.tag.data())));
+        show(order, nb::handle(spec_type)(
+                        "symbol"_a = shown(terms.symbol), "side"_a = word_of(terms.side),
+                        "size_int"_a = terms.size, "type"_a = word_of(terms.type),
+                        "price_int"_a = terms.price, "tif"_a = word_of(terms.tif),
+                        "position_side"_a = word_of(terms.position_side), "expire"_a = terms.expire,
+                        "post_only"_a = terms.post_only, "tag"_a = std::string(terms.tag.data())));
     }
     return nb::borrow(static_cast<PyObject*>(order.shown.get()));
 }
@@ -196,6 +207,9 @@ void bind_order(nb::module_& m) {
               nb::arg("created") = 0, nb::arg("client_id") = "");
     order.def_prop_ro("spec", &spec_of, nb::sig("def spec(self) -> onetape.model.order.OrderSpec"));
     order.def_prop_ro(
+        "symbol", [](const AccountOrder& of) { return shown(of.terms.symbol); },
+        nb::sig("def symbol(self) -> str"));
+    order.def_prop_ro(
         "key", [](const AccountOrder& of) { return nb::make_tuple(of.robot, of.order_id); },
         nb::sig("def key(self) -> tuple[int, int]"));
     field<&AccountOrder::robot>(order, "robot");
@@ -296,6 +310,9 @@ void bind_order(nb::module_& m) {
                       "The quantity that may still be filled in the worst case.");
     order.def_prop_ro("name", &AccountOrder::name, "Its client id at the venue.");
     order.def_prop_ro("is_open", &AccountOrder::is_open);
+    order.def_prop_ro(
+        "reduce_only", [](const AccountOrder& of) { return of.terms.reduce_only; },
+        "It can only take off a position, by its flag.");
     order.def_prop_ro("is_unknown", &AccountOrder::is_unknown);
     order.def_prop_ro("is_foreign", [](const AccountOrder& of) { return of.robot == 0; });
     order.def_prop_ro("is_protective", &AccountOrder::is_protective,
@@ -712,57 +729,6 @@ void bind_index(nb::module_& m) {
         .def("begin_anew", &PyOrderIndex::begin_anew);
 }
 
-// --- client ids ---------------------------------------------------------------------------------
-
-[[nodiscard]] std::string checked_client_id(const ClientId& id) {
-    if (const char* const rule = broken_rule(id))
-        raise({Status::invalid, std::string(rule) + ": tag '" + id.tag + "', epoch " +
-                                    std::to_string(id.epoch) + ", ordinal " +
-                                    std::to_string(id.ordinal) + ", attempt " +
-                                    std::to_string(id.attempt)});
-    return client_id(id);
-}
-
-void bind_client_ids(nb::module_& m) {
-    m.def(
-        "client_id",
-        [](std::string tag, std::int64_t epoch, std::int64_t ordinal, unsigned attempt) {
-            return checked_client_id({std::move(tag), static_cast<std::uint64_t>(epoch),
-                                      static_cast<std::uint64_t>(ordinal), attempt});
-        },
-        nb::arg("tag"), nb::arg("epoch"), nb::arg("ordinal"), nb::arg("attempt") = 0,
-        "The client id of a robot's order. Raises BadInput for what cannot be in one.");
-    m.def(
-        "client_id_of_order",
-        [](std::string tag, std::uint64_t order_id) {
-            return checked_client_id({std::move(tag), order_id >> epoch_bits,
-                                      order_id & ((std::uint64_t{1} << epoch_bits) - 1)});
-        },
-        nb::arg("tag"), nb::arg("order_id"), "Likewise, by the number of the order.");
-    m.def(
-        "parse_client_id",
-        [](const nb::str& text) -> nb::object {
-            Py_ssize_t bytes = 0;
-            const char* const letters = PyUnicode_AsUTF8AndSize(text.ptr(), &bytes);
-            if (letters == nullptr) {  // half of a surrogate pair: none of ours
-                PyErr_Clear();
-                return nb::none();
-            }
-            const auto id = parse_client_id({letters, static_cast<std::size_t>(bytes)});
-            if (!id) return nb::none();
-            return nb::make_tuple(id->tag, id->epoch, id->ordinal, id->attempt);
-        },
-        nb::arg("text"),
-        nb::sig("def parse_client_id(text: str) -> tuple[str, int, int, int] | None"),
-        "Its tag, epoch, ordinal and attempt; None for a text that is no client id of ours.");
-    m.def("is_by_hand", &is_by_hand, nb::arg("order_id"),
-          "Tells whether an order is one that its robot has not asked for: of a person's, or a "
-          "guardian's.");
-    m.def(
-        "check_of", [](std::string_view stem) { return std::string(1, check_of(stem)); },
-        nb::arg("stem"), "The last character of a client id that begins so.");
-}
-
 }  // namespace
 
 void bind_orders(nb::module_& m) {
@@ -784,13 +750,11 @@ void bind_orders(nb::module_& m) {
         "Takes the members of the model's enumerations by their numbers.");
     m.def(
         "name_spec",
-        [](const nb::object& make) {
-            Py_XDECREF(make_spec);
-            make_spec = nb::object(make).release().ptr();
+        [](const nb::type_object& type) {
+            Py_XDECREF(spec_type);
+            spec_type = nb::object(type).release().ptr();
         },
-        nb::arg("make"),
-        "Takes what makes an OrderSpec of symbol, side, size, type, price, tif, position side, "
-        "expiry, post-only and tag.");
+        nb::arg("type"), "Takes the class of orders' terms.");
     m.def(
         "order_table",
         [] {
@@ -801,5 +765,4 @@ void bind_orders(nb::module_& m) {
     bind_pending(m);
     bind_order(m);
     bind_index(m);
-    bind_client_ids(m);
 }

@@ -1,5 +1,5 @@
 // New orders of the usual kind at a gateway, from a robot's frame to the intent on the tape in one
-// call, for onetape/orders/plain_orders.py; and the rates that orders are counted by.
+// call; the rates that orders are counted by, and what they took.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/durations.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/int128_cast.hpp"
 #include "bindings/order_spec.hpp"
@@ -115,16 +116,16 @@ class PyPlainOrders final {
     // The order as it would be; none where its number is known, or its id too long for the venue.
     [[nodiscard]] AccountOrderRef made(const OrderTerms& terms, const nb::bytes& payload,
                                        std::int64_t robot, const Robot& of, std::int64_t now) {
-        OrderRequestPayload asked;
-        std::memcpy(&asked, payload.c_str(), sizeof asked);
-        const ClientId id{of.tag, asked.order_id >> epoch_bits,
-                          asked.order_id & ((std::uint64_t{1} << epoch_bits) - 1)};
-        if (asked.order_id == 0 || is_by_hand(asked.order_id) || broken_rule(id) != nullptr ||
-            index_.of_robot(robot, asked.order_id))
+        OrderRequestPayload requested;
+        std::memcpy(&requested, payload.c_str(), sizeof requested);
+        const ClientId id{of.tag, requested.order_id >> epoch_bits,
+                          requested.order_id & ((std::uint64_t{1} << epoch_bits) - 1)};
+        if (requested.order_id == 0 || is_by_hand(requested.order_id) ||
+            broken_rule(id) != nullptr || index_.of_robot(robot, requested.order_id))
             return nullptr;
         auto order = std::make_shared<AccountOrder>();
         order->robot = robot;
-        order->order_id = asked.order_id;
+        order->order_id = requested.order_id;
         order->terms = terms;
         order->size = terms.size;
         order->price = terms.price;
@@ -265,10 +266,27 @@ void bind_rates(nb::module_& m) {
              "Counts one more order. rate: of its robot, orders a second, 0: none.");
 }
 
+void bind_durations(nb::module_& m) {
+    nb::class_<Durations>(m, "Durations",
+                          "Durations in ns, counted in the same few hundred buckets however many "
+                          "there are.")
+        .def(nb::init<>())
+        .def_ro("count", &Durations::count)
+        .def_ro("total", &Durations::total, "The sum of all.")
+        .def_ro("largest", &Durations::largest)
+        .def("note", &Durations::note, nb::arg("ns"), "Counts one. ns: not negative.")
+        .def("at_most", &Durations::at_most, nb::arg("ns"),
+             "How many took at most so long, a sixteenth more at most.")
+        .def("percentile", &Durations::percentile, nb::arg("percent"),
+             "The ns that at least so many of a hundred took at most; 0 where there is none. It is "
+             "a sixteenth too long at most.");
+}
+
 }  // namespace
 
 void bind_plain_orders(nb::module_& m) {
     bind_rates(m);
+    bind_durations(m);
     m.attr("BURST_S") = OrderRates::burst_s;
     nb::class_<PyPlainOrders>(m, "PlainOrders",
                               "New orders that pass the pre-trade list without a question. See "
@@ -294,5 +312,5 @@ void bind_plain_orders(nb::module_& m) {
              nb::sig("def place(self, payload: bytes, symbol: str, robot: int, now: int, wall: "
                      "int) -> AccountOrder | None"),
              "Takes in a new order of a robot's frame and writes its intent; None: the list has to "
-             "be asked, and nothing has changed.");
+             "be requested, and nothing has changed.");
 }

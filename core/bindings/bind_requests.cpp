@@ -1,4 +1,5 @@
-// Requests of clients as Python sees them: HTTP in its plain form, parameters, numbers.
+// Requests of clients and words of venues as Python sees them: HTTP in its plain form, parameters,
+// numbers, and looks at text that every message gets.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 
@@ -6,6 +7,7 @@
 
 #include "bindings/bind.hpp"
 #include "text/http_request.hpp"
+#include "text/json_outline.hpp"
 
 using namespace onetape;
 
@@ -83,6 +85,35 @@ namespace {
     return found;
 }
 
+// Whether all fields are numbers and text of the usual kind, which any tape holds.
+[[nodiscard]] bool is_plain_report(const nb::tuple& report) {
+    for (const nb::handle field : report) {
+        PyObject* const value = field.ptr();
+        if (PyLong_CheckExact(value)) {
+            int overflow = 0;
+            if (PyLong_AsLongLongAndOverflow(value, &overflow) < 0 || overflow != 0) return false;
+        } else if (PyUnicode_CheckExact(value)) {
+            constexpr Py_ssize_t digits_of_any_number = 18;
+            if (!PyUnicode_IS_ASCII(value)) return false;
+            const auto* const letters = static_cast<const char*>(PyUnicode_DATA(value));
+            const Py_ssize_t length = PyUnicode_GET_LENGTH(value);
+            if (length > digits_of_any_number && letters[0] >= '0' && letters[0] <= '9')
+                return false;
+        } else if (PyFloat_CheckExact(value) ||
+                   !(value == Py_None || PyBool_Check(value) || PyUnicode_Check(value))) {
+            return false;  // a Decimal, or something else that has to be looked at
+        }
+    }
+    return true;
+}
+
+[[nodiscard]] bool has_any(const nb::bytes& data, const nb::list& forms) {
+    const std::string_view text(data.c_str(), data.size());
+    for (const nb::handle form : forms)
+        if (text.find(bytes_of(form)) != std::string_view::npos) return true;
+    return false;
+}
+
 }  // namespace
 
 void bind_requests(nb::module_& m) {
@@ -100,9 +131,22 @@ void bind_requests(nb::module_& m) {
             return nb::int_(units);
         },
         nb::arg("text"), nb::arg("decimals"),
+        nb::sig("def plain_units(text: str, decimals: int) -> int | None"),
         "Digits, with a point or without, as int64 at `decimals`; None where it is no such "
         "number,\n"
         "has more decimals, or is above 2^62.");
+    m.def("is_plain_report", &is_plain_report, nb::arg("report"),
+          "Whether all fields of a tuple are numbers and text of the usual kind, which any tape "
+          "holds: no number below 0, beyond 64 bits or with decimals, no text beyond ASCII.");
+    m.def("has_any", &has_any, nb::arg("data"), nb::arg("forms"),
+          nb::sig("def has_any(data: bytes, forms: list[bytes]) -> bool"),
+          "Whether one of these is in the data.");
+    m.def(
+        "json_outline",
+        [](const nb::bytes& text) { return json_outline({text.c_str(), text.size()}); },
+        nb::arg("text"),
+        "A number for the fields and words of a JSON text, without numbers and strings that have a "
+        "digit.");
     m.def("units_text", &units_text, nb::arg("units"), nb::arg("decimals"), nb::arg("least"),
           "units * 10^-decimals with `least` decimals at least, and no more zeros than that.");
 }

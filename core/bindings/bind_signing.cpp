@@ -3,14 +3,172 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 #include "base/hmac_sha256.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/python_values.hpp"
+#include "bindings/words.hpp"
+#include "orders/place_template.hpp"
 #include "text/query_text.hpp"
 
 using namespace onetape;
 
+namespace {
+
+// A value of a JSON object as it is signed: its letters, and whether it is a number.
+struct Term {
+    std::string_view name;
+    std::string value;
+    bool is_number = false;
+};
+
+void append_json_text(std::string& text, std::string_view value) {
+    text += '"';
+    for (const char letter : value) {
+        if (letter == '"' || letter == '\\') {
+            text += '\\';
+            text += letter;
+        } else if (static_cast<unsigned char>(letter) < 0x20) {
+            text += "\\u00";
+            text += "0123456789abcdef"[static_cast<unsigned char>(letter) >> 4];
+            text += "0123456789abcdef"[static_cast<unsigned char>(letter) & 15];
+        } else {
+            text += letter;
+        }
+    }
+    text += '"';
+}
+
+// `a=1&b=2`, sorted by name: what a request of a WebSocket signs.
+[[nodiscard]] std::string sorted_query(const std::vector<Term>& terms) {
+    std::vector<const Term*> sorted;
+    for (const Term& each : terms) sorted.push_back(&each);
+    std::sort(sorted.begin(), sorted.end(),
+              [](const Term* a, const Term* b) { return a->name < b->name; });
+    std::string text;
+    text.reserve(384);
+    for (const Term* each : sorted) {
+        if (!text.empty()) text += '&';
+        text += each->name;
+        text += '=';
+        text += each->value;
+    }
+    return text;
+}
+
+[[nodiscard]] nb::bytes socket_request(const HmacSha256& key, std::int64_t number,
+                                       std::string_view method, const nb::dict& params,
+                                       const nb::dict& more) {
+    std::vector<Term> terms;
+    terms.reserve(16);
+    for (const nb::dict& each : {params, more}) {
+        PyObject *name = nullptr, *value = nullptr;
+        Py_ssize_t at = 0;
+        while (PyDict_Next(each.ptr(), &at, &name, &value)) {
+            const bool is_number = PyLong_Check(value) != 0;
+            terms.push_back(
+                {text_of(name),
+                 is_number ? std::to_string(integer_of(value)) : std::string(text_of(value)),
+                 is_number});
+        }
+    }
+    Term signature{"signature", {}, false};
+    append_hex(signature.value, key.of(sorted_query(terms)));
+    terms.push_back(std::move(signature));
+    std::string text = "{\"id\":" + std::to_string(number) + ",\"method\":";
+    text.reserve(640);
+    append_json_text(text, method);
+    text += ",\"params\":{";
+    for (std::size_t at = 0; at < terms.size(); ++at) {
+        if (at != 0) text += ',';
+        append_json_text(text, terms[at].name);
+        text += ':';
+        if (terms[at].is_number)
+            text += terms[at].value;
+        else
+            append_json_text(text, terms[at].value);
+    }
+    text += "}}";
+    return nb::bytes(text.data(), text.size());
+}
+
+// --- orders
+// ---------------------------------------------------------------------------------------
+
+[[nodiscard]] PlaceTemplate place_template(const nb::list& rows) {
+    static constexpr std::pair<std::string_view, PlaceField> fields[] = {
+        {"symbol", PlaceField::symbol},
+        {"side", PlaceField::side},
+        {"size", PlaceField::size},
+        {"price", PlaceField::price},
+        {"tif", PlaceField::tif},
+        {"expire_ms", PlaceField::expire_ms},
+        {"position_side", PlaceField::position_side},
+        {"type", PlaceField::type},
+        {"client_id", PlaceField::client_id},
+    };
+    std::vector<PlaceTemplate::Row> made;
+    for (const nb::handle each : rows) {
+        const nb::tuple row = nb::cast<nb::tuple>(each);
+        const nb::object field_name = row[1];
+        const std::string_view field = text_of(field_name.ptr());
+        const auto* const found = std::find_if(std::begin(fields), std::end(fields),
+                                               [&](const auto& of) { return of.first == field; });
+        if (found == std::end(fields)) throw nb::value_error("a field that no order has");
+        PlaceTemplate::Row of{nb::cast<std::string>(row[0]), found->second, {}, {}};
+        for (const auto& [member, word] : nb::cast<nb::dict>(row[2])) {
+            if (nb::isinstance<nb::str>(member) && !nb::hasattr(member, "id"))
+                of.post_only = nb::cast<std::string>(word);
+            else
+                of.words.at(nb::cast<std::size_t>(member.attr("id"))) = nb::cast<std::string>(word);
+        }
+        made.push_back(std::move(of));
+    }
+    return PlaceTemplate(std::move(made));
+}
+
+[[nodiscard]] nb::object place_terms(const PlaceTemplate& of, const AccountOrder& order,
+                                     std::string_view symbol, int price_decimals,
+                                     int size_decimals) {
+    if (!PlaceTemplate::takes(order)) return nb::none();
+    nb::dict found;
+    for (const auto& [name, value] : of.of(order, symbol, price_decimals, size_decimals)) {
+        const nb::object key = nb::steal(
+            PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size())));
+        found[key] = nb::str(value.data(), value.size());
+    }
+    return found;
+}
+
+}  // namespace
+
 void bind_signing(nb::module_& m) {
+    nb::class_<PlaceTemplate>(m, "PlaceTemplate",
+                              "The parameters of a request that places an order, by a venue's "
+                              "table of words.")
+        .def(
+            "__init__",
+            [](PlaceTemplate* made, const nb::list& rows) {
+                new (made) PlaceTemplate(place_template(rows));
+            },
+            nb::arg("rows"),
+            nb::sig("def __init__(self, rows: list[tuple[str, str, typing.Mapping[typing.Any, "
+                    "str]]]) -> "
+                    "None"),
+            "rows: a parameter's name, what of the order it says (symbol, side, size, price, tif, "
+            "expire_ms, position_side, type, client_id), and its words by the model's members; "
+            "`post_only`: in place of a time in force. What has no word is left out.")
+        .def("terms", &place_terms, nb::arg("order"), nb::arg("symbol"), nb::arg("price_decimals"),
+             nb::arg("size_decimals"),
+             nb::sig("def terms(self, order: AccountOrder, symbol: str, price_decimals: int, "
+                     "size_decimals: int) -> dict[str, str] | None"),
+             "The parameters; None: the order has a trigger or another thing that the table does "
+             "not say. symbol: the venue's.");
     nb::class_<HmacSha256>(m, "HmacSha256",
                            "HMAC-SHA-256 with a key that is taken in once and never shown.")
         .def(
@@ -41,6 +199,12 @@ void bind_signing(nb::module_& m) {
             },
             nb::arg("message"), nb::arg("given"),
             "Whether `signature` is the signature of a message, in letters of any case.")
+        .def("socket_request", &socket_request, nb::arg("number"), nb::arg("method"),
+             nb::arg("params"), nb::arg("more"),
+             nb::sig("def socket_request(self, number: int, method: str, params: dict[str, str | "
+                     "int], more: dict[str, str | int]) -> bytes"),
+             "A request as JSON, `id`, `method` and `params`, with both kinds of parameters and "
+             "last the signature of all of them, sorted by name.")
         .def(
             "signed_query",
             [](const HmacSha256& self, const nb::dict& params, const nb::str& tail) {

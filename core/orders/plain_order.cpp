@@ -64,28 +64,28 @@ namespace {
 
 std::optional<OrderTerms> plain_terms(const void* payload, std::size_t bytes,
                                       Symbol symbol) noexcept {
-    OrderRequestPayload asked;
-    if (bytes != sizeof asked) return std::nullopt;
-    std::memcpy(&asked, payload, sizeof asked);
-    const bool is_usual = asked.kind == RequestKind::place &&
-                          (asked.flags & ~order_post_only) == 0 && asked.trigger == 0 &&
-                          asked.trigger_by == TriggerBy::none &&
-                          (asked.side == Side::buy || asked.side == Side::sell) &&
-                          (asked.type == OrderType::limit || asked.type == OrderType::market) &&
-                          asked.tif >= TimeInForce::gtc && asked.tif <= TimeInForce::gtd &&
-                          asked.position_side <= PositionSide::short_ && is_plain_tag(asked.tag);
+    OrderRequestPayload requested;
+    if (bytes != sizeof requested) return std::nullopt;
+    std::memcpy(&requested, payload, sizeof requested);
+    const bool is_usual = requested.kind == RequestKind::place &&
+                          (requested.flags & ~order_post_only) == 0 && requested.trigger == 0 &&
+                          requested.trigger_by == TriggerBy::none &&
+                          (requested.side == Side::buy || requested.side == Side::sell) &&
+                          (requested.type == OrderType::limit || requested.type == OrderType::market) &&
+                          requested.tif >= TimeInForce::gtc && requested.tif <= TimeInForce::gtd &&
+                          requested.position_side <= PositionSide::short_ && is_plain_tag(requested.tag);
     if (!is_usual) return std::nullopt;
     OrderTerms terms;
     terms.symbol = symbol;
-    terms.size = asked.size;
-    terms.price = asked.price;
-    terms.expire = asked.expire_ns;
-    terms.side = asked.side;
-    terms.type = asked.type;
-    terms.tif = asked.tif;
-    terms.position_side = asked.position_side;
-    terms.post_only = (asked.flags & order_post_only) != 0;
-    std::copy_n(asked.tag, sizeof asked.tag, terms.tag.begin());
+    terms.size = requested.size;
+    terms.price = requested.price;
+    terms.expire = requested.expire_ns;
+    terms.side = requested.side;
+    terms.type = requested.type;
+    terms.tif = requested.tif;
+    terms.position_side = requested.position_side;
+    terms.post_only = (requested.flags & order_post_only) != 0;
+    std::copy_n(requested.tag, sizeof requested.tag, terms.tag.begin());
     if (terms.only_reduces() || terms.is_guardians()) return std::nullopt;
     return terms;
 }

@@ -216,5 +216,7 @@ class SimRobot:
         frame = Order(self.number, order_id, spec).request_frame(kind, spec.price_int, spec.size_int, False)
         if spec.once is not None:
             frame += msgspec.msgpack.encode(spec.once.as_record())
-        world.core.requests.take(life, frame, spec.symbol, world.core.stamp(moment), wall=moment.wall, cause=world.now)
+        world.core.requests.take_frame(
+            life, frame, spec.symbol, world.core.stamp(moment), wall=moment.wall, cause=world.now
+        )
         world.core.end_requests()

@@ -1,5 +1,4 @@
-"""New orders of the usual kind are taken in by the core. What it takes in the list of rules lets through, and an
-account comes to the same with it and without it, frame by frame."""
+"""New orders of the usual kind are taken in by the core, and what it takes in the list of rules lets through."""
 
 from __future__ import annotations
 
@@ -22,37 +21,13 @@ from onetape.orders.order_frames import request_of
 from onetape.orders.pre_trade.rules import refusal_of
 from onetape.orders.pre_trade.view import View
 from onetape.orders.reports import AccountModeReport
-from onetape.tape.journal import JournalReader
 from orders.gate_desk import NOW, PERP, SPOT, UNIT, Desk
-from orders.gateway_faults import Faults
-from orders.gateway_world import World
-from orders.halt_world import HaltWorld
 from orders.surroundings import surround
 from reference.rates import Rates
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 BASE = epoch_of(NOW) << EPOCH_BITS
 ROBOT = 1
-
-
-# --- an account with it, and without it -----------------------------------------------------------
-
-
-def tape_of(world: World) -> list[tuple[Any, ...]]:
-    with JournalReader(world.life.writer._writer.path) as reader:
-        return [(f.type, f.flags, f.time, f.stream, f.payload) for f in reader.frames()]
-
-
-@pytest.mark.parametrize("kind", ("binance-usdm", "aster", "pacifica", "bitmex", "kraken"))
-@pytest.mark.parametrize("world", (World, HaltWorld))
-@pytest.mark.parametrize("seed", range(40 if LONG else 2))
-def test_an_account_comes_to_the_same_with_it_and_without_it(world: type[World], kind: str, seed: int) -> None:
-    seconds = 300 if LONG else 40
-    fast, slow = (world(seed, Faults(), kind, crashes=False, is_slow=is_slow).run(seconds) for is_slow in (False, True))
-    assert tape_of(fast) == tape_of(slow)
-    assert fast.differences() == slow.differences() == []
-    assert slow.tape.plain == 0
-    assert fast.tape.plain > 0 or kind == "kraken" or world is HaltWorld
 
 
 # --- what it takes in, the list lets through ------------------------------------------------------

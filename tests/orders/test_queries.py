@@ -160,8 +160,9 @@ def test_fills_that_were_claimed_are_asked_for_from_before_the_order_on(desk):
 def test_an_amendment_is_of_what_the_venue_has(desk):
     order, venue = desk.place(), desk.manager.venue
     order.away, order.amend_to = 4, (PRICE, SIZE)
-    call = request(venue, order, RequestKind.AMEND, NOW, reference=0)
+    call = request(venue, order, RequestKind.AMEND, NOW, number=1, reference=0)
     assert dict(parse_qsl(urlsplit(call.target).query))["quantity"] == "0.006"
+    assert call.number == 1
 
 
 def test_a_late_word_of_an_earlier_amendment_does_not_settle_one_that_is_lost(desk):

@@ -262,11 +262,17 @@ class Session:
         stop = TIME_MAX if self.plan.end is None else self.plan.end - 1
         if until is not None:
             stop = min(stop, until)
-        with self._catching():
-            outcome = self.loop.run(frames_max, stop) if block is None else self.loop.run_checked(block, stop)
+        if self.compiled is None:
+            outcome = self._run(frames_max, stop, block)
+        else:
+            with self.compiled.catching():
+                outcome = self._run(frames_max, stop, block)
         if outcome == _core.RunOutcome.FAILED:
             self.loop.raise_failure()
         return outcome
+
+    def _run(self, frames_max: int, stop: int, block: _core.FrameBlock | None) -> _core.RunOutcome:
+        return self.loop.run(frames_max, stop) if block is None else self.loop.run_checked(block, stop)
 
     @property
     def is_at_end(self) -> bool:

@@ -1,7 +1,8 @@
 """What is seen of a venue that its adapter does not know: counted by name.
 
-Every message of the account, of the market one now and then: a field that is new is in all messages
-of its kind. What is seen for the first time goes to the journal, all counts are in the status.
+Every message of the account whose fields and words were not seen before, of the market one now and
+then: a field that is new is in all messages of its kind. What is seen for the first time goes to the
+journal, all counts are in the status.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from onetape._core import json_outline
 from onetape.model.errors import NotAvailable
 from onetape.model.json_text import read_json
 from onetape.orders.managed import HealthOut
@@ -20,6 +22,7 @@ __all__ = ["DriftWatch"]
 
 FIRST: Final = 64  # messages of the market that are all looked at
 EACH: Final = 256  # then one in so many
+OUTLINES_MAX: Final = 4096  # of messages of the account that were as the facts have them
 
 
 class DriftWatch:
@@ -29,6 +32,7 @@ class DriftWatch:
         self._say = say
         self._seen = 0
         self._drifts: Drifts | None = None
+        self._outlines: set[int] = set()  # outlines of messages that were as the facts have them
         try:
             self._errors = errors_of(kind)
             self._drifts = Drifts(facts_of(kind))
@@ -44,8 +48,14 @@ class DriftWatch:
 
     def account(self, message: bytes) -> None:
         """A message of the account's stream. Raises nothing: what is no JSON others count."""
-        if self._drifts is not None:
-            self._tell(self._compared(message))
+        if self._drifts is None or (outline := json_outline(message)) in self._outlines:
+            return
+        before = self._drifts.noted_times
+        self._tell(self._compared(message))
+        if self._drifts.noted_times == before:  # and so is the next one of the same fields and words
+            if len(self._outlines) >= OUTLINES_MAX:
+                self._outlines.clear()
+            self._outlines.add(outline)
 
     def market(self, message: bytes) -> None:
         self._seen += 1

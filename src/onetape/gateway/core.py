@@ -540,6 +540,11 @@ class GatewayCore:
         """Adds an out to those that are carried out next."""
         self._outs.append(out)
 
+    @property
+    def has_effects(self) -> bool:
+        """Tells whether there is anything to carry out."""
+        return bool(self._outs or self.manager.calls or self._refused or self.admission.unheld)
+
     def carry_out(self) -> None:
         """Carries effects out: first the journal, then the wire, then the table, then the bell."""
         manager = self.manager
@@ -597,7 +602,7 @@ class GatewayCore:
         if call.subject is None or call.purpose not in ORDER_PURPOSES:
             return False
         order = self.manager.orders.get(call.subject.client_id)
-        return order is not None and (order.is_protective or order.spec.reduce_only)
+        return order is not None and (order.is_protective or order.reduce_only)
 
     def _reduces(self, call: Call) -> bool:
         """Tells whether the order that a call is about can only take off a position."""

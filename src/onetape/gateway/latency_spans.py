@@ -11,57 +11,23 @@ set back is left out. Nothing here is read by what decides.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from itertools import accumulate
 from typing import Any, Final
 
+from onetape._core import Durations
 from onetape.model.ids import robot_tag, tag_of
 from onetape.orders.calls import ORDER_PURPOSES, Call
 from onetape.orders.outcome import Answer, Outcome
 
 __all__ = ["Histogram", "Spans"]
 
-PARTS: Final = 16  # buckets for each doubling: a value is told within a sixteenth
 WAITING_MAX: Final = 10_000  # requests without an answer; the oldest is no longer waited for
 LE_US: Final = tuple(step * 10**power for power in range(6) for step in (10, 25, 50))  # 10 us to 5 s
 SPANS: Final = ("received_to_decided", "decided_to_out", "out_to_acknowledged")
 PERCENTS: Final = ((50.0, "p50_us"), (99.0, "p99_us"), (99.9, "p999_us"))
 
 
-class Histogram:
-    """Counts durations in the same few hundred buckets, however many there are."""
-
-    __slots__ = ("_buckets", "count", "largest", "total")
-
-    def __init__(self) -> None:
-        self._buckets: dict[int, int] = {}  # by number: how many
-        self.count = self.total = 0
-        self.largest = 0
-
-    def note(self, ns: int) -> None:
-        """Counts one duration.
-
-        ns: not negative.
-        """
-        shift = ns.bit_length() - 5
-        bucket = ns if shift <= 0 else (shift << 4) + (ns >> shift)
-        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
-        self.count += 1
-        self.total += ns
-        if ns > self.largest:
-            self.largest = ns
-
-    def percentile(self, percent: float) -> int:
-        """Returns the ns that at least so many of a hundred took at most; 0 where there is none.
-
-        It is a sixteenth too long at most.
-        """
-        left = self.count * percent / 100
-        for bucket in sorted(self._buckets):
-            left -= self._buckets[bucket]
-            if left <= 0:
-                return min(_last(bucket), self.largest)
-        return self.largest
+class Histogram(Durations):
+    """Counts durations in the same few hundred buckets, however many there are. The core counts."""
 
     def summary(self) -> dict[str, Any]:
         """Returns the count, percentiles and the sum in microseconds, and how many took at most so many: `le_us`."""
@@ -70,18 +36,8 @@ class Histogram:
             row[name] = self.percentile(percent) / 1000
         row["max_us"] = self.largest / 1000
         row["sum_us"] = self.total / 1000
-        ordered = sorted(self._buckets.items())
-        ends, sums = [_last(bucket) for bucket, _ in ordered], [0, *accumulate(count for _, count in ordered)]
-        row["le_us"] = {str(us): sums[bisect_right(ends, us * 1000)] for us in LE_US}
+        row["le_us"] = {str(us): self.at_most(us * 1000) for us in LE_US}
         return row
-
-
-def _last(bucket: int) -> int:
-    """Returns the longest ns that a bucket holds."""
-    if bucket < 2 * PARTS:
-        return bucket
-    shift = (bucket >> 4) - 1
-    return ((bucket - (shift << 4) + 1) << shift) - 1
 
 
 class Spans:

@@ -131,7 +131,7 @@ class OrderRequests:
 
     # --- requests ---------------------------------------------------------------------------------
 
-    def take(
+    def take_frame(
         self,
         life: RobotLife,
         payload: bytes,
@@ -145,7 +145,8 @@ class OrderRequests:
     ) -> None:
         """Takes the next request of a round as it stands on its robot's journal. wall: ns UTC, when it was taken; the
         others as `request` has them. Raises BadInput for what is none."""
-        self._admission.hold_placed()  # this one finds less
+        if self._admission.unheld:
+            self._admission.hold_placed()  # this one finds less
         manager, plain = self._manager, self._plain
         # What was said before comes before it on the tape, and who waits for money finds less.
         is_alone = not manager.outs and not self._proceeds.waiting and not life.denied

@@ -173,9 +173,8 @@ class Robots:
         """Takes a few requests of each robot, so that one without end keeps nobody waiting; tells whether there may be
         more."""
         core, requests = self._core, self._core.requests
-        now = core.stamp(self._moment())
-        has_more = False
-        decided = 0  # when the first of them was taken in
+        now, has_more = 0, False
+        decided = newest = 0  # when the first of them was taken in, and the last
         came: list[
             tuple[int, int, str, str]
         ] = []  # when what each was decided on had come; it was taken in; of what; who
@@ -190,15 +189,16 @@ class Robots:
                     elif kind == _PARAMS:
                         life.sit(msgspec.msgpack.decode(payload), self._account)
                     elif kind == _ORDER_REQUEST and sequence > life.taken and life.trades(stream):
-                        taken = time.time_ns()  # some are written while the first is seen to
-                        decided = decided or taken
+                        newest = taken = time.time_ns()  # some are written while the first is seen to
+                        if not decided:
+                            decided, now = taken, core.stamp(self._moment())
                         first, last = first or sequence, sequence
                         is_sent = sequence <= self._uncertain_until.get(life.number, 0)
                         symbol = at_exchange(life.symbols.get(stream, ""))
                         if not is_sent:  # else it lay there while no gateway ran
                             came.append((received, taken, symbol, life.name))
                         behind = self._behind(life, received)
-                        requests.take(
+                        requests.take_frame(
                             life,
                             payload,
                             symbol,
@@ -209,7 +209,8 @@ class Robots:
                             behind_ns=behind,
                         )
                     elif kind == _CYCLE and sequence > life.taken:
-                        decided = decided or time.time_ns()
+                        if not decided:
+                            decided, now = time.time_ns(), core.stamp(self._moment())
                         first, last = first or sequence, sequence
                         requests.end_cycle(ended_key(payload), life.slot, life.number)
             except UNREADABLE as error:
@@ -219,9 +220,10 @@ class Robots:
                 # The stamp of when they came, not of when they were seen to.
                 requests.taken(TakenOut(life.number, first, last, decided))
         self._spans.decided_at = decided
-        if decided:
-            core.stamp(self._moment())  # some came since: no intent is older than its request
-        core.end_requests()
+        if decided or core.has_effects:
+            if newest != decided:
+                core.stamp(self._moment())  # some came since: no intent is older than its request
+            core.end_requests()
         self._spans.decided_at = 0
         for received, taken, symbol, name in came:  # counted once the orders are out
             self._spans.decided(received, taken, name)

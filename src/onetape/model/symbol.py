@@ -48,6 +48,7 @@ def exchange_of(kind: str) -> str:
     return _EXCHANGES.get(name, name)
 
 
+@lru_cache(maxsize=4096)
 def at_exchange(text: str) -> str:
     """Returns a symbol or a venue as the exchange has it, without the account that it is traded on."""
     venue, colon, name = text.partition(":")

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
+from onetape._core import AccountOrder
 from onetape.model.enums import RequestKind
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
@@ -171,6 +172,10 @@ class OrderProtocol(Protocol):
 
         reference: a recent price, where a market order is sent with one; 0: not known.
         """
+        ...
+
+    def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
+        """Makes the call that places an order of ours. number: of the request."""
         ...
 
     def cancel(self, key: OrderKey, now: int) -> Call: ...

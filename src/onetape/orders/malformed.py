@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
+from onetape._core import is_plain_report
 from onetape.model.errors import BadInput, FundsError, VenueError
 from onetape.orders.reports import VenueReport
 
@@ -35,6 +36,8 @@ def check_reports(reports: Iterable[VenueReport]) -> None:
     """Raises ValueError, OverflowError for what no tape could hold: it is refused where it is read
     and not where it is written, when much else has been done with it."""
     for each in reports:
+        if is_plain_report(each):
+            continue
         for name, value in zip(each._fields, each, strict=True):
             if type(value) is int:
                 most = MONEY_MAX if name in _MONEY else NUMBER_MAX

@@ -385,9 +385,8 @@ class OrderManager:
         """Sends a request whose intent is on the journal."""
         self._sent += 1
         order.sent(kind, now, now + ANSWER_WITHIN, self._sent)
-        reference = self.references.get(order.spec.symbol, 0)
-        call = request(self.venue, order, kind, now, reference=reference)
-        self.calls.append(call._replace(number=self._sent))
+        reference = self.references.get(order.symbol, 0)
+        self.calls.append(request(self.venue, order, kind, now, number=self._sent, reference=reference))
 
     # --- time -------------------------------------------------------------------------------------
 

@@ -51,35 +51,7 @@ name_words(
     RequestKind.by_id(),
 )
 
-
-def _spec_of(
-    symbol: str,
-    side: Side,
-    size: int,
-    type_: OrderType,
-    price: int,
-    tif: TimeInForce,
-    position_side: PositionSide,
-    expire: int,
-    post_only: bool,
-    tag: str,
-) -> OrderSpec:
-    """Makes the terms of an order that began in the core, whose kind has no others."""
-    return OrderSpec(
-        symbol=symbol,
-        side=side,
-        size_int=size,
-        type=type_,
-        price_int=price,
-        tif=tif,
-        position_side=position_side,
-        expire=expire,
-        post_only=post_only,
-        tag=tag,
-    )
-
-
-name_spec(_spec_of)
+name_spec(OrderSpec)
 
 # Named once: a member looked up at its class costs as much as a call.
 _SELL = Side.SELL

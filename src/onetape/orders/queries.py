@@ -13,7 +13,6 @@ from typing import Final
 from onetape.model.enums import RequestKind
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, OrderKey, OrderProtocol
-from onetape.orders.managed import spec_sent
 from onetape.orders.order import Order
 from onetape.orders.reports import OrderStatusReport
 
@@ -88,12 +87,12 @@ def queries(order: Order, venue: OrderProtocol, now: int) -> list[Call]:
     return calls
 
 
-def request(venue: OrderProtocol, order: Order, kind: RequestKind, now: int, *, reference: int) -> Call:
-    """Makes the call of an order's request in the terms that the venue's order has."""
+def request(venue: OrderProtocol, order: Order, kind: RequestKind, now: int, *, number: int, reference: int) -> Call:
+    """Makes the call of an order's request in the terms that the venue's order has. number: the request's."""
     if kind is _PLACE:
-        return venue.place(order.name, spec_sent(order), now, reference=reference)
-    key = OrderKey(order.spec.symbol, order.name, order.conditional)
+        return venue.place_order(order, now, number=number, reference=reference)
+    key = OrderKey(order.symbol, order.name, order.conditional)
     if kind is RequestKind.CANCEL:
-        return venue.cancel(key, now)
+        return venue.cancel(key, now)._replace(number=number)
     price, size = order.amend_to
-    return venue.amend(key, order.spec, now, price=price, size=size - order.away)
+    return venue.amend(key, order.spec, now, price=price, size=size - order.away)._replace(number=number)

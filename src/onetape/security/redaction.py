@@ -11,6 +11,8 @@ import binascii
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from onetape._core import has_any
+
 __all__ = ["Redactor"]
 
 SHOWN = "***"
@@ -33,8 +35,8 @@ class Redactor:
 
     def hidden(self, data: bytes, *more: str) -> bytes:
         """more: what is secret this once, a signature."""
-        for form in self._forms:
-            if form in data:
+        if has_any(data, self._forms):
+            for form in self._forms:
                 data = data.replace(form, SHOWN.encode())
         for each in more:
             if len(each) >= CHARS_MIN and each.encode() in data:

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from onetape._core import AccountOrder
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
+from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey
 from onetape.orders.malformed import MALFORMED
+from onetape.orders.managed import spec_sent
 from onetape.orders.reports import FillReport, StreamReport, VenueReport
 from onetape.venues.error_tables import malformed
 
@@ -42,6 +45,13 @@ class AccountProtocol:
         """Reports that something came of an instrument that is not known."""
         self.unlisted.add(str(raw))
         return [StreamReport("other symbol", str(raw))]
+
+    def place(self, client_id: str, spec: OrderSpec, now: int, *, reference: int = 0) -> Call:
+        raise NotImplementedError
+
+    def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
+        """Makes the call that places an order of ours. A venue with a template for usual ones overrides it."""
+        return self.place(order.name, spec_sent(order), now, reference=reference)._replace(number=number)
 
     def query(self, key: OrderKey, now: int) -> Call:
         raise NotImplementedError

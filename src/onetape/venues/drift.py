@@ -99,6 +99,7 @@ class Drifts:
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.counts: dict[tuple[What, str], int] = {}
+        self.noted_times = 0  # of all that was noted
         self._new: list[Drift] = []
 
     def rows(self) -> list[Drift]:
@@ -108,6 +109,7 @@ class Drifts:
         return sorted(found, key=lambda each: (order.index(each.what), each.name))
 
     def note(self, what: What, name: str) -> None:
+        self.noted_times += 1
         key = (what, name)
         if key not in self.counts and len(self.counts) >= NAMES_MAX:
             key = (what, "(others)")

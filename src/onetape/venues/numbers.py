@@ -7,6 +7,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from onetape._core import plain_units
 from onetape.model.errors import InvalidAmount
 from onetape.model.json_text import read_json
 from onetape.model.money import MONEY_DECIMALS, money_text
@@ -40,11 +41,9 @@ def _refuse(text: str) -> Any:
 def units_of(text: str, decimals: int) -> int:
     """`60000.10` at one decimal is 600001. Raises ValueError for what is no plain decimal number
     or has more decimals than there are."""
-    whole, _, rest = text.partition(".")
-    if len(rest) == decimals and whole:  # as venues write them, nearly always
-        digits = whole + rest
-        if digits.isdecimal() and digits.isascii():
-            return int(digits)
+    units = plain_units(text, decimals)
+    if units is not None:  # as venues write them, nearly always
+        return units
     sign = 1
     if text[:1] in ("-", "+"):
         sign, text = (-1 if text[0] == "-" else 1), text[1:]

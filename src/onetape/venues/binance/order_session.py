@@ -17,7 +17,7 @@ from onetape.model.time import MS
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.outcome import Answer
 from onetape.venues.binance.instruments import ORDER_COUNT
-from onetape.venues.binance.signing import socket_payload
+from onetape.venues.binance.signing import HmacSigner, socket_payload
 from onetape.venues.binance.trading import RECV_WINDOW_MS, BinanceUsdmProtocol
 from onetape.venues.order_entry import Reply
 
@@ -50,28 +50,29 @@ class BinanceOrderSession:
     def hello(self, number: int, now: int) -> bytes | None:
         if not self._signer.opens_session:
             return None
-        return self._encoded(number, "session.logon", self._signed({}, now))
+        params = self._stamp(now)
+        params["signature"] = self._signer.sign(socket_payload(params))
+        return self._encoded(number, "session.logon", params)
 
     def carries(self, call: Call) -> bool:
         return (call.purpose, call.target) in _METHODS
 
     def message(self, call: Call, number: int, now: int) -> bytes:
-        params: dict[str, object] = {
-            name: int(value) if name in _WHOLE else value for name, value in (call.terms or {}).items()
-        }
-        if self._signer.opens_session:
-            params["timestamp"], params["recvWindow"] = now // MS, RECV_WINDOW_MS
-        else:
-            params = self._signed(params, now)
-        return self._encoded(number, _METHODS[call.purpose, call.target], params)
+        params: dict[str, Any] = dict(call.terms or ())
+        for name in _WHOLE.intersection(params):
+            params[name] = int(params[name])
+        method, signer = _METHODS[call.purpose, call.target], self._signer
+        if isinstance(signer, HmacSigner):
+            return signer.socket_request(number, method, params, self._stamp(now))
+        params["timestamp"], params["recvWindow"] = now // MS, RECV_WINDOW_MS
+        return self._encoded(number, method, params)
 
-    def _signed(self, params: dict[str, object], now: int) -> dict[str, object]:
-        params = {**params, "apiKey": self._protocol.key, "recvWindow": RECV_WINDOW_MS, "timestamp": now // MS}
-        params["signature"] = self._signer.sign(socket_payload(params))
-        return params
+    def _stamp(self, now: int) -> dict[str, Any]:
+        """Returns what is signed with the parameters of a request."""
+        return {"apiKey": self._protocol.key, "recvWindow": RECV_WINDOW_MS, "timestamp": now // MS}
 
     @staticmethod
-    def _encoded(number: int, method: str, params: dict[str, object]) -> bytes:
+    def _encoded(number: int, method: str, params: dict[str, Any]) -> bytes:
         return msgspec.json.encode({"id": number, "method": method, "params": params})
 
     def read(self, message: bytes, now: int) -> Reply | str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce
+from onetape.model.enums import Liquidity, OrderState, OrderType, TimeInForce
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.model.time import MS
@@ -24,7 +24,7 @@ from onetape.orders.reports import (
     PositionReport,
     WalletReport,
 )
-from onetape.venues.binance.words import ALGO_STATES, CONDITIONAL_TYPES, STATES, TIFS
+from onetape.venues.binance.words import ALGO_STATES, CONDITIONAL_TYPES, POSITION_SIDES, SIDES, STATES, TIFS
 from onetape.venues.numbers import money_of, units_of
 
 __all__ = ["algo_row", "balance_reports", "order_row", "position_row", "trade_row"]
@@ -41,14 +41,14 @@ def order_row(row: Row, by_raw: ByRaw) -> OrderStatusReport:
         venue_id=str(row["orderId"]),
         state=STATES.get(row["status"], OrderState.UNKNOWN),
         time=int(row["updateTime"]) * MS,
-        side=Side(row["side"].lower()),
+        side=SIDES[row["side"]],
         type=OrderType.MARKET if row["type"].endswith("MARKET") else OrderType.LIMIT,
         trigger=units_of(row["stopPrice"], i.price_decimals) if row["type"] in CONDITIONAL_TYPES else 0,
         tif=TIFS.get(row["timeInForce"], TimeInForce.GTC),
         price=units_of(row["price"], i.price_decimals),
         size=units_of(row["origQty"], i.size_decimals),
         filled=units_of(row["executedQty"], i.size_decimals),
-        position_side=PositionSide(row["positionSide"].lower()),
+        position_side=POSITION_SIDES[row["positionSide"]],
         reduce_only=bool(row["reduceOnly"]),
         takes_profit=row["type"].startswith("TAKE_PROFIT"),
     )
@@ -62,12 +62,12 @@ def algo_row(row: Row, by_raw: ByRaw) -> OrderStatusReport:
         venue_id=str(row.get("actualOrderId") or row["algoId"]),
         state=ALGO_STATES.get(row["algoStatus"], OrderState.UNKNOWN),
         time=int(row["updateTime"]) * MS,
-        side=Side(row["side"].lower()),
+        side=SIDES[row["side"]],
         type=OrderType.MARKET if row["orderType"].endswith("MARKET") else OrderType.LIMIT,
         price=units_of(row["price"] or "0", i.price_decimals),
         size=units_of(row["quantity"] or "0", i.size_decimals),
         trigger=units_of(row["triggerPrice"] or "0", i.price_decimals),
-        position_side=PositionSide(row["positionSide"].lower()),
+        position_side=POSITION_SIDES[row["positionSide"]],
         reduce_only=bool(row["reduceOnly"]),
         conditional=row["algoStatus"] in ("NEW", "CANCELED", "EXPIRED", "REJECTED"),
         takes_profit=row["orderType"].startswith("TAKE_PROFIT"),
@@ -81,8 +81,8 @@ def trade_row(row: Row, by_raw: ByRaw) -> FillReport:
         client_id="",
         venue_id=str(row["orderId"]),
         trade_id=int(row["id"]),
-        side=Side(row["side"].lower()),
-        position_side=PositionSide(row["positionSide"].lower()),
+        side=SIDES[row["side"]],
+        position_side=POSITION_SIDES[row["positionSide"]],
         price=units_of(row["price"], i.price_decimals),
         size=units_of(row["qty"], i.size_decimals),
         time=int(row["time"]) * MS,
@@ -96,7 +96,7 @@ def position_row(row: Row, by_raw: ByRaw, queried_at: int) -> PositionReport:
     i = by_raw[row["symbol"]]
     return PositionReport(
         i.symbol,
-        PositionSide(row["positionSide"].lower()),
+        POSITION_SIDES[row["positionSide"]],
         units_of(row["positionAmt"], i.size_decimals),
         queried_at,
         entry=_price(row, "entryPrice"),

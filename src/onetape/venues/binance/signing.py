@@ -50,6 +50,7 @@ class HmacSigner:
         key = _core.HmacSha256(secret.encode())
         self.sign = key.hex
         self.signed_query = key.signed_query
+        self.socket_request = key.socket_request
 
 
 class Ed25519Signer:

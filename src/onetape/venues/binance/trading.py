@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
+from onetape._core import AccountOrder, PlaceTemplate
+from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, TimeInForce, TriggerBy
 from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, VenueRateLimit, VenueRejected
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
@@ -42,8 +43,10 @@ from onetape.venues.binance.words import (
     CONDITIONAL_TYPES,
     NEWS,
     PASSED_OVER,
+    POSITION_SIDES,
     SHOWN,
     SIDE_WORDS,
+    SIDES,
     STATE_NEWS,
     STATES,
     TIF_WORDS,
@@ -68,6 +71,22 @@ _GTD: Final = TimeInForce.GTD
 UNKNOWN: Final = -1000  # "An unknown error occurred while processing the request."
 # Codes that settle a cancel or amendment by saying that the order is not there.
 _NOT_THERE: Final = frozenset({-2011, -2013})
+
+
+# A usual order's parameters, in the order in which `place` has them.
+_USUAL: Final = PlaceTemplate(
+    [
+        ("symbol", "symbol", {}),
+        ("side", "side", SIDE_WORDS),
+        ("quantity", "size", {}),
+        ("positionSide", "position_side", {PositionSide.LONG: "LONG", PositionSide.SHORT: "SHORT"}),
+        ("price", "price", {}),
+        ("timeInForce", "tif", {**TIF_WORDS, "post_only": "GTX"}),
+        ("goodTillDate", "expire_ms", {}),
+        ("type", "type", {OrderType.LIMIT: "LIMIT", OrderType.MARKET: "MARKET"}),
+        ("newClientOrderId", "client_id", {}),
+    ]
+)
 
 
 class BinanceUsdmProtocol(AccountProtocol):
@@ -123,6 +142,14 @@ class BinanceUsdmProtocol(AccountProtocol):
             params["newClientOrderId"] = client_id
         key = OrderKey(spec.symbol, client_id, conditional)
         return self._signed(self._endpoints.place[conditional], params, now, subject=key)
+
+    def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
+        i = self._by_symbol[order.symbol]
+        params = _USUAL.terms(order, i.raw_symbol, i.price_decimals, i.size_decimals)
+        if params is None:
+            return super().place_order(order, now, number=number, reference=reference)
+        key = OrderKey(order.symbol, order.name)
+        return self._signed(self._endpoints.place[False], params, now, subject=key, number=number)
 
     def cancel(self, key: OrderKey, now: int) -> Call:
         return self._signed(self._endpoints.cancel[key.conditional], self._named(key), now, subject=key)
@@ -274,14 +301,21 @@ class BinanceUsdmProtocol(AccountProtocol):
         return f"{self.family.ways[2]}/ws/{key}"
 
     def _signed(
-        self, endpoint: Endpoint, params: dict[str, str], now: int, *, subject: OrderKey | None = None, symbol: str = ""
+        self,
+        endpoint: Endpoint,
+        params: dict[str, str],
+        now: int,
+        *,
+        subject: OrderKey | None = None,
+        symbol: str = "",
+        number: int = 0,
     ) -> Call:
         purpose, method, path, weight, orders = endpoint
         if self.signs_late and purpose in ORDER_PURPOSES:
-            return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, params)
+            return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, params, number)
         target = f"{path}?{self._query(params, now)}"
         made = now if self.family.has_nonces else 0
-        return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol, made=made)
+        return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol, None, number, made)
 
     def _query(self, params: dict[str, str], now: int) -> str:
         if self.family.has_nonces:
@@ -433,7 +467,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         if i is None:
             return self.of_other_symbol(o["s"])
         kind, status = o["x"], o["X"]
-        side, position_side = Side(o["S"].lower()), PositionSide(o["ps"].lower())
+        side, position_side = SIDES[o["S"]], POSITION_SIDES[o["ps"]]
         time = int(o["T"]) * MS
         last = units_of(o["l"], i.size_decimals)
         if kind == "CALCULATED" and not last:
@@ -492,7 +526,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         ]
         found += self._moves.of_event(value["a"], int(value["T"]), self._symbol)
         for row in self.listed(value["a"].get("P", ()), amount="pa", name="s"):
-            i, side = self._by_raw[row["s"]], PositionSide(row["ps"].lower())
+            i, side = self._by_raw[row["s"]], POSITION_SIDES[row["ps"]]
             found.append(PositionReport(i.symbol, side, units_of(row["pa"], i.size_decimals), time))
         return found
 
@@ -517,11 +551,11 @@ class BinanceUsdmProtocol(AccountProtocol):
                 # Of T and E the documentation says both things: the earlier one happened first.
                 time=min(int(value["T"]), int(value["E"])) * MS,
                 news=STATE_NEWS.get(state),
-                side=Side(o["S"].lower()),
+                side=SIDES[o["S"]],
                 price=units_of(o["p"], i.price_decimals),
                 size=units_of(o["q"], i.size_decimals),
                 trigger=units_of(o["tp"], i.price_decimals),
-                position_side=PositionSide(o["ps"].lower()),
+                position_side=POSITION_SIDES[o["ps"]],
                 reduce_only=bool(o["R"]),
                 conditional=not o.get("ai"),
                 code=VenueRejected.code if state is OrderState.REJECTED else 0,

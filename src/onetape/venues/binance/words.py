@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from onetape.model.enums import OrderNews, OrderState, Side, TimeInForce
+from onetape.model.enums import OrderNews, OrderState, PositionSide, Side, TimeInForce
 
 __all__ = [
     "ALGO_STATES",
     "CONDITIONAL_TYPES",
     "NEWS",
     "PASSED_OVER",
+    "POSITION_SIDES",
     "SHOWN",
+    "SIDES",
     "SIDE_WORDS",
     "STATES",
     "STATE_NEWS",
@@ -61,6 +63,8 @@ STATE_NEWS: Final = {
 TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}
 TIF_WORDS: Final = {tif: word for word, tif in TIFS.items()}
 SIDE_WORDS: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
+SIDES: Final = {word: side for side, word in SIDE_WORDS.items()}
+POSITION_SIDES: Final = {side.upper(): side for side in PositionSide}
 CONDITIONAL_TYPES: Final = frozenset(
     {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}
 )

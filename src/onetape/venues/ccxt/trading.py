@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape._core import AccountOrder
 from onetape.model.enums import Kind, Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
@@ -24,6 +25,7 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import MS, SECOND
 from onetape.orders.calls import Call, OrderKey, Purpose, Traits, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
+from onetape.orders.managed import spec_sent
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
     AccountModeReport,
@@ -83,6 +85,9 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
         self.traits = Traits(positions=not is_spot, conditionals=False)
 
     # --- requests ---------------------------------------------------------------------------------
+
+    def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
+        return self.place(order.name, spec_sent(order), now, reference=reference)._replace(number=number)
 
     def place(self, client_id: str, spec: OrderSpec, now: int, *, reference: int = 0) -> Call:
         i = self._by_symbol[spec.symbol]
