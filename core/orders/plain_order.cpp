@@ -67,13 +67,13 @@ std::optional<OrderTerms> plain_terms(const void* payload, std::size_t bytes,
     OrderRequestPayload requested;
     if (bytes != sizeof requested) return std::nullopt;
     std::memcpy(&requested, payload, sizeof requested);
-    const bool is_usual = requested.kind == RequestKind::place &&
-                          (requested.flags & ~order_post_only) == 0 && requested.trigger == 0 &&
-                          requested.trigger_by == TriggerBy::none &&
-                          (requested.side == Side::buy || requested.side == Side::sell) &&
-                          (requested.type == OrderType::limit || requested.type == OrderType::market) &&
-                          requested.tif >= TimeInForce::gtc && requested.tif <= TimeInForce::gtd &&
-                          requested.position_side <= PositionSide::short_ && is_plain_tag(requested.tag);
+    const bool is_usual =
+        requested.kind == RequestKind::place && (requested.flags & ~order_post_only) == 0 &&
+        requested.trigger == 0 && requested.trigger_by == TriggerBy::none &&
+        (requested.side == Side::buy || requested.side == Side::sell) &&
+        (requested.type == OrderType::limit || requested.type == OrderType::market) &&
+        requested.tif >= TimeInForce::gtc && requested.tif <= TimeInForce::gtd &&
+        requested.position_side <= PositionSide::short_ && is_plain_tag(requested.tag);
     if (!is_usual) return std::nullopt;
     OrderTerms terms;
     terms.symbol = symbol;
