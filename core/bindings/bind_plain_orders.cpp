@@ -20,6 +20,7 @@
 #include "orders/client_id.hpp"
 #include "orders/order_rates.hpp"
 #include "orders/plain_order.hpp"
+#include "orders/plain_report.hpp"
 
 using namespace onetape;
 
@@ -74,6 +75,36 @@ class PyPlainOrders final {
         robots_[robot] = {slot, rate, std::move(tag)};
     }
 
+    // Whether it was taken in.
+    [[nodiscard]] bool report(const nb::object& report, std::int64_t now, std::int64_t query_at,
+                              std::int64_t wall, bool is_accepted) {
+        const Fields of(report);
+        const nb::object client_id = of.field<"client_id">(), venue_id = of.field<"venue_id">();
+        const AccountOrderRef order = index_.named(text_of(client_id.ptr()));
+        const nb::object word = of.field<"news">();
+        if (!order || of.flag<"reduce_only">() || of.flag<"conditional">() ||
+            of.number<"code">() != 0 || holds(of.field<"reason">()))
+            return false;
+        const auto whose = robots_.find(order->robot);
+        const nb::object symbol = reserves_.word(order->terms.symbol);
+        if (whose == robots_.end() ||
+            found_in(Fields(state_).field<"instruments">(), symbol) == nullptr)
+            return false;
+        OrderNews news{};
+        const OrderReport heard{text_of(venue_id.ptr()), of.word<OrderState, "state">(),
+                                is_accepted      ? OrderNews::accepted
+                                : word.is_none() ? OrderNews{}
+                                                 : word_from<OrderNews>(word),
+                                of.number<"time">(), of.number<"filled">()};
+        const Heard found = hear_plainly(index_, *order, heard, query_at, news);
+        if (found != Heard::news) return found != Heard::no;
+        hold(reserves_.facts_of(order->terms.symbol), *order, whose->second.slot,
+             reference_of(symbol));
+        const OrderEventPayload frame = order->news_frame(news, order->state, now, 0);
+        append(EventType::order_event, bytes_of(frame), order->terms.symbol, wall);
+        return true;
+    }
+
     [[nodiscard]] nb::object place(const nb::bytes& payload, const nb::str& symbol,
                                    std::int64_t robot, std::int64_t now, std::int64_t wall) {
         const auto whose = robots_.find(robot);
@@ -87,7 +118,7 @@ class PyPlainOrders final {
         if (found_in(instruments, symbol) == nullptr) return nb::none();
         const ReserveTerms& facts = reserves_.facts_of(terms->symbol);
         const nb::object manager = Fields(state_).field<"manager">();
-        const std::int64_t reference = number_in(Fields(manager).field<"references">(), symbol);
+        const std::int64_t reference = reference_of(symbol);
         const OrderLimits limits = limits_of(symbol, facts);
         const OrderSetting setting{facts.spec, limits, reference, held(manager, *terms, symbol)};
         if (!are_kept(of, robot, now) || !keeps_rules(*terms, setting, index_.sums()) ||
@@ -102,16 +133,29 @@ class PyPlainOrders final {
         hold(facts, *order, of.slot, reference);
         const OrderRequestPayload intent =
             order->request_frame(RequestKind::place, order->price, order->size, false);
-        const nb::bytes frame(reinterpret_cast<const char*>(&intent), sizeof intent);
-        append_(static_cast<int>(EventType::order_request), frame, 0, streams_[symbol], wall);
+        append(EventType::order_request, bytes_of(intent), order->terms.symbol, wall);
         return nb::cast(order);
     }
 
  private:
+    template <class Payload>
+    [[nodiscard]] static nb::bytes bytes_of(const Payload& payload) {
+        return nb::bytes(reinterpret_cast<const char*>(&payload), sizeof payload);
+    }
+
+    void append(EventType type, const nb::bytes& frame, Symbol symbol, std::int64_t wall) const {
+        append_(static_cast<int>(type), frame, 0, streams_[reserves_.word(symbol)], wall);
+    }
+
     struct Robot {
         std::int64_t slot = 0, rate = 0;
         std::string tag;
     };
+
+    [[nodiscard]] std::int64_t reference_of(const nb::object& symbol) const {
+        const nb::object manager = Fields(state_).field<"manager">();
+        return number_in(Fields(manager).field<"references">(), symbol);
+    }
 
     // The order as it would be; none where its number is known, or its id too long for the venue.
     [[nodiscard]] AccountOrderRef made(const OrderTerms& terms, const nb::bytes& payload,
@@ -307,6 +351,13 @@ void bind_plain_orders(nb::module_& m) {
              nb::arg("tag"),
              "Takes orders of a robot from here on. rate: orders a second, 0: any; tag: in its "
              "client ids.")
+        .def("report", &PyPlainOrders::report, nb::arg("report"), nb::arg("now"),
+             nb::arg("query_at"), nb::arg("wall"), nb::arg("is_accepted") = false,
+             nb::sig("def report(self, report: onetape.orders.reports.OrderStatusReport, now: int, "
+                     "query_at: int, wall: int, is_accepted: bool = False) -> bool"),
+             "Takes in what the venue says of an order and writes the news; False: the manager has "
+             "to be asked, and nothing has changed. query_at: when the venue is asked for fills "
+             "that it counts and has not told. is_accepted: it answers the order's placing.")
         .def("place", &PyPlainOrders::place, nb::arg("payload"), nb::arg("symbol"),
              nb::arg("robot"), nb::arg("now"), nb::arg("wall"),
              nb::sig("def place(self, payload: bytes, symbol: str, robot: int, now: int, wall: "

@@ -18,15 +18,16 @@ from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
 from onetape.ipc.fence import Fence
-from onetape.model.enums import RequestKind
+from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.home import gateway_journal
 from onetape.model.sections import GUARDIAN
 from onetape.orders.account_orders import AccountOrders
-from onetape.orders.managed import IntentOut, Out
-from onetape.orders.order import Order
+from onetape.orders.managed import IntentOut, NewsOut, Out
+from onetape.orders.order_frames import request_of
 from onetape.projections.checkpoint import checkpoint_file
 from onetape.security.tokens import make_token
-from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.journal import JournalReader, JournalWriter, type_id
+from onetape.tape.payloads import fields
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 from orders.gateway_robots import LEVERAGE, NAMES
 from worlds.gateway_money import options_of
@@ -47,6 +48,10 @@ class Home:
         # Worlds have no end that a test could await.
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
         self.tokens = {name: make_token(self.path, name) for name in ("operator", GUARDIAN, *SLOTS)}
+
+
+ORDER_REQUEST = type_id("order_request")
+NEWS = fields("order_event", "order_id", "ts_event", "news", "robot")
 
 
 class MortalWriter:
@@ -93,17 +98,25 @@ class SeenTape(GatewayTape):
     """seen: told of what has been written, before anything follows from it."""
 
     seen: Callable[[Out], None]
-    plain: int = 0  # orders that the list was not asked about
+    plain: int = 0  # frames that the core has made
 
     def write(self, out: Out, now: int) -> int:
         sequence = super().write(out, now)
         self.seen(out)
         return sequence
 
-    def placed(self, order: Order) -> None:
-        super().placed(order)
+    def append_plain(self, kind: int, payload: bytes, flags: int, stream: int, time: int) -> int:
+        sequence = super().append_plain(kind, payload, flags, stream, time)
         self.plain += 1
-        self.seen(IntentOut(order, RequestKind.PLACE, order.price, order.size))
+        if kind == ORDER_REQUEST:
+            request = request_of(payload, "")
+            order = self.state.orders.account.by_robot[request.robot, request.order_id]
+            self.seen(IntentOut(order, RequestKind.PLACE, order.price, order.size))
+        else:
+            order_id, at, news, robot = NEWS.unpack(payload)
+            order = self.state.orders.account.by_robot[robot, order_id]
+            self.seen(NewsOut(order, OrderNews.from_id(news), order.state, at, 0, ""))
+        return sequence
 
 
 class Life:

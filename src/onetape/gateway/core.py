@@ -245,13 +245,12 @@ class GatewayCore:
             manager, listed, self.money, slot_of=slot_of, quote=market.best, gate=gate, crossing=self.crossing
         )
         self.admission = Admission(manager, gate, self.tape, self.money, self.crossing, self.proceeds)
-        self.requests = OrderRequests(
-            manager, gate, self.tape, self.money, self.admission, self.proceeds, self._plain_orders()
-        )
+        manager.plain = self._plain_orders()
+        self.requests = OrderRequests(manager, gate, self.tape, self.money, self.admission, self.proceeds)
 
     def _plain_orders(self) -> PlainOrders | None:
-        """Makes what takes in the usual orders in one call; None: the list of rules judges each, where that is wanted,
-        and where orders of two sub-accounts may meet inside."""
+        """Makes what takes in the usual orders and their reports in one call each; None: the list of rules and the
+        manager see to all, where that is wanted, and where orders of two sub-accounts may meet inside."""
         options, money = self.options, self.money
         if options.is_slow or self.crossing is not None:
             return None
@@ -262,7 +261,7 @@ class GatewayCore:
             money.accounts if options.subaccounts else None,
             money.statements,
             money.changed,
-            self.tape.writer.append_raw,
+            self.tape.append_plain,
             self.tape.streams,
         )
 
@@ -420,7 +419,7 @@ class GatewayCore:
         now = self.stamp(moment)
         self._heard += 1
         self.listening.reports(reports)
-        self.manager.hear(reports, now)
+        self.manager.hear(reports, now, wall=self.wall)
         self.carry_out()
         self._report_money(reports)
 
@@ -445,7 +444,7 @@ class GatewayCore:
         if call.purpose is Purpose.LEVERAGE:
             self.leverage.answered(call, answer, self.steady)
         elif not self.listening.answered(call, answer) and not self.reconciler.answered(call, answer, now):
-            self.manager.answered(call, answer, now)
+            self.manager.answered(call, answer, now, wall=self.wall)
 
     def _report_money(self, reports: Sequence[VenueReport]) -> None:
         """Reports money to the ledger, once the fills that came with it are booked."""
@@ -543,12 +542,12 @@ class GatewayCore:
     @property
     def has_effects(self) -> bool:
         """Tells whether there is anything to carry out."""
-        return bool(self._outs or self.manager.calls or self._refused or self.admission.unheld)
+        return bool(self._outs or self.manager.calls or self._refused or not self.tape.is_followed)
 
     def carry_out(self) -> None:
         """Carries effects out: first the journal, then the wire, then the table, then the bell."""
         manager = self.manager
-        while self._outs or manager.calls or self._refused:
+        while self.has_effects:
             has_said = self._record()
             calls, manager.calls = manager.calls, []
             if calls:
@@ -563,7 +562,8 @@ class GatewayCore:
     def _record(self) -> bool:
         """Journals what the manager says; tells whether readers have anything new."""
         tape, money = self.tape, self.money
-        while self._outs:
+        while self._outs or not tape.is_followed:
+            tape.is_followed = True
             outs = self._outs
             self._outs = self.manager.outs = []
             has_fills = False

@@ -25,7 +25,6 @@ from onetape.model.sections import GUARDIAN
 from onetape.orders.first_request import OrderStatus
 from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, IntentOut, NewsOut, Out, TakenOut
 from onetape.orders.manager import OrderManager
-from onetape.orders.order import Order
 from onetape.orders.order_frames import FORCED_FLAG, LOCAL_FLAG
 from onetape.orders.reports import FillReport
 from onetape.projections.found import Found, is_dry_run
@@ -60,7 +59,8 @@ class GatewayTape:
     streams: dict[str, int] = field(default_factory=dict)
     records: int = 0  # of orders and money, that were written
     is_new: bool = False  # there are some that readers have not been woken for,
-    has_risk: bool = False  # and some that must survive a loss of power before a call leaves
+    has_risk: bool = False  # some that must survive a loss of power before a call leaves,
+    is_followed: bool = True  # and none of which the core has yet to look at what follows
     _settles: dict[str, str] = field(default_factory=dict)  # by symbol
 
     @property
@@ -101,10 +101,12 @@ class GatewayTape:
                 self.take(life, life.uuid, out.first, out.last, 0, out.decided)
         return 0
 
-    def placed(self, order: Order) -> None:
-        """Takes in that a new order's intent was written, by the core."""
+    def append_plain(self, kind: int, payload: bytes, flags: int, stream: int, time: int) -> int:
+        """Writes a frame that the core has made, of a new order's intent or of what became of an order."""
         self.records += 1
-        self.is_new = self.has_risk = True
+        self.is_new, self.is_followed = True, False
+        self.has_risk = self.has_risk or kind == _ORDER_REQUEST
+        return self.writer.append_raw(kind, payload, flags, stream, time)
 
     def attach(self, life: RobotLife, now: int) -> None:
         self.robots[life.number] = life

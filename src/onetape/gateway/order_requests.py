@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from onetape._core import PlainOrders
 from onetape.accounts.proceeds import Proceeds
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
@@ -42,16 +41,13 @@ class OrderRequests:
         money: AccountMoney,
         admission: Admission,
         proceeds: Proceeds,
-        plain: PlainOrders | None,
     ) -> None:
-        """plain: takes in the usual orders; None: the list of rules judges each."""
         self._manager = manager
         self._gate = gate
         self._tape = tape
         self._money = money
         self._admission = admission
         self._proceeds = proceeds
-        self._plain = plain
         self._beginning: set[int] = set()  # lives of robots whose journals are not there yet
         for life in tape.robots.values():
             self._register(life)
@@ -88,8 +84,8 @@ class OrderRequests:
         return life
 
     def _register(self, life: RobotLife) -> None:
-        if self._plain is not None and not life.is_operator:
-            self._plain.follow(life.number, life.slot, life.rate, robot_tag(life.name))
+        if self._manager.plain is not None and not life.is_operator:
+            self._manager.plain.follow(life.number, life.slot, life.rate, robot_tag(life.name))
 
     def attached(self, life: RobotLife) -> None:
         """Takes in that a robot's journal is there."""
@@ -147,13 +143,12 @@ class OrderRequests:
         others as `request` has them. Raises BadInput for what is none."""
         if self._admission.unheld:
             self._admission.hold_placed()  # this one finds less
-        manager, plain = self._manager, self._plain
+        manager, plain = self._manager, self._manager.plain
         # What was said before comes before it on the tape, and who waits for money finds less.
         is_alone = not manager.outs and not self._proceeds.waiting and not life.denied
         if plain is not None and is_alone and not may_be_sent and not behind_ns:
             order = plain.place(payload, symbol, life.number, now, wall)
             if order is not None:
-                self._tape.placed(order)
                 manager.send(order, RequestKind.PLACE, now)
                 return
         request = request_of(payload, symbol)

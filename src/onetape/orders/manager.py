@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
-from onetape._core import PendingRequest
+from onetape._core import PendingRequest, PlainOrders
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
 from onetape.model.errors import (
     AccountMode,
@@ -121,6 +121,7 @@ class OrderManager:
         self.counts: dict[str, int] = {}  # what was odd, by name
         self.touched: set[str] = set()  # symbols of which something was heard since a round ended
         self.owners = owners
+        self.plain: PlainOrders | None = None  # takes in usual orders and what is said of them, where there is one
         self._goes_on = goes_on
         self._queried_venue_ids: set[tuple[str, str]] = set()
         self._sent = 0  # requests about orders
@@ -259,13 +260,13 @@ class OrderManager:
 
     # --- the wire ---------------------------------------------------------------------------------
 
-    def answered(self, call: Call, answer: Answer, now: int) -> None:
-        """Takes an answer of the venue, or that there will be none (AMBIGUOUS)."""
+    def answered(self, call: Call, answer: Answer, now: int, *, wall: int = 0) -> None:
+        """Takes an answer of the venue, or that there will be none (AMBIGUOUS). wall: as `hear` has it."""
         kind = REQUEST_KINDS.get(call.purpose)
         if kind is not None and call.subject is not None:
             order = self.orders.get(call.subject.client_id)
             if order is not None:
-                self._request_answered(order, kind, call.number, answer, now)
+                self._request_answered(order, kind, call.number, answer, now, wall)
             return
         if call.purpose is Purpose.QUERY and call.subject is not None:
             self._query_answered(call.subject, answer, now)
@@ -274,7 +275,9 @@ class OrderManager:
             self.calls.append(self.venue.fills(call.symbol, now, since=0, cursor=answer.cursor))
         self.hear(answer.reports, now, source="rest")
 
-    def _request_answered(self, order: Order, kind: RequestKind, number: int, answer: Answer, now: int) -> None:
+    def _request_answered(
+        self, order: Order, kind: RequestKind, number: int, answer: Answer, now: int, wall: int
+    ) -> None:
         pending = order.pending.get(kind)
         # An amendment that the stream has told of is done, and the next one may be on its way when
         # the answer to the first arrives.
@@ -294,7 +297,7 @@ class OrderManager:
         order.pending.end(kind)
         match answer.outcome:
             case Outcome.DONE:
-                self._request_done(order, kind, answer, now)
+                self._request_done(order, kind, answer, now, wall)
             case Outcome.DEFINITIVE | Outcome.SAFE:
                 self._request_refused(order, kind, answer, now)
             case Outcome.SETTLED if kind is not RequestKind.PLACE:
@@ -306,8 +309,10 @@ class OrderManager:
             if order.is_open:
                 self.send(order, RequestKind.CANCEL, now)
 
-    def _request_done(self, order: Order, kind: RequestKind, answer: Answer, now: int) -> None:
+    def _request_done(self, order: Order, kind: RequestKind, answer: Answer, now: int, wall: int) -> None:
         row = next((t for t in answer.reports if isinstance(t, OrderStatusReport)), None)
+        if kind is _PLACE and row is not None and wall and self._is_plain(row, now, wall, is_accepted=True):
+            return
         row = in_our_sizes(order, row) if row is not None else None
         if row is not None:
             self._note_ids(order, row)
@@ -422,8 +427,9 @@ class OrderManager:
 
     # --- what the venue says ----------------------------------------------------------------------
 
-    def hear(self, reports: Iterable[VenueReport], now: int, *, source: str = "stream") -> None:
-        """Takes reports of the stream, or rows of an answer. source: which of them, for the journal."""
+    def hear(self, reports: Iterable[VenueReport], now: int, *, source: str = "stream", wall: int = 0) -> None:
+        """Takes reports of the stream, or rows of an answer. source: which of them, for the journal. wall: ns UTC, of
+        what is written at once; 0: nothing is."""
         for each in reports:
             match each:
                 case FillReport():
@@ -431,7 +437,8 @@ class OrderManager:
                     self._fill(each, now)
                 case OrderStatusReport():
                     self.touched.add(each.symbol)
-                    self._order(each, now)
+                    if not wall or not self._is_plain(each, now, wall):
+                        self._order(each, now)
                 case BalanceReport():
                     self.outs += self.books.balance(each, source)
                 case MoveReport():  # the ledger's
@@ -444,6 +451,13 @@ class OrderManager:
                     self._count(f"{each.what} {each.detail}".strip())
                     if each.what == "settings changed":
                         self.calls.append(self.venue.modes(now))
+
+    def _is_plain(self, report: OrderStatusReport, now: int, wall: int, *, is_accepted: bool = False) -> bool:
+        """Tells whether the core has taken a report in: what was said before it comes before it on the tape.
+        is_accepted: it answers the order's placing."""
+        if self.plain is None or self.outs or self.unmatched:
+            return False
+        return self.plain.report(report, now, now + QUERY_AFTER[1], wall, is_accepted)
 
     def resolve(self, order: Order, report: OrderStatusReport, now: int) -> None:
         """Takes an operator's resolution of an order (`resolve.resolution_of`) as the venue's, once it is on the
