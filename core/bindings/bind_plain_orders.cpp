@@ -1,5 +1,5 @@
 // New orders of the usual kind at a gateway, from a robot's frame to the intent on the tape in one
-// call; the rates that orders are counted by, and what they took.
+// call, and what a venue says of them.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
@@ -11,7 +11,6 @@
 #include <unordered_map>
 #include <utility>
 
-#include "base/durations.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/int128_cast.hpp"
 #include "bindings/order_spec.hpp"
@@ -290,48 +289,9 @@ class PyPlainOrders final {
     Int128 band_ = 0;
 };
 
-void bind_rates(nb::module_& m) {
-    nb::class_<OrderRates>(m, "OrderRates",
-                           "How many orders have left: of all robots together in this second, and "
-                           "of each. Times ns.")
-        .def(nb::init<>())
-        .def("sent_this_second", &OrderRates::sent_this_second, nb::arg("now"),
-             "Orders that all robots together have sent in this second.")
-        .def("messages_this_second", &OrderRates::messages_this_second, nb::arg("now"),
-             "Likewise, with amendments and cancels.")
-        .def("message", &OrderRates::message, nb::arg("now"),
-             "Counts one more order, amendment or cancel that leaves.")
-        .def("ahead_ns", &OrderRates::ahead_ns, nb::arg("robot"), nb::arg("now"),
-             "How long it takes at the robot's rate until all that it has sent is paid for.")
-        .def("may_send", &OrderRates::may_send, nb::arg("robot"), nb::arg("rate"), nb::arg("now"),
-             "Whether a robot of that rate, orders a second, may send one more. 0: it has none.")
-        .def("restate", &OrderRates::restate, nb::arg("step"), "The clock was set by `step`.")
-        .def("count", &OrderRates::count, nb::arg("robot"), nb::arg("rate"), nb::arg("now"),
-             "Counts one more order. rate: of its robot, orders a second, 0: none.");
-}
-
-void bind_durations(nb::module_& m) {
-    nb::class_<Durations>(m, "Durations",
-                          "Durations in ns, counted in the same few hundred buckets however many "
-                          "there are.")
-        .def(nb::init<>())
-        .def_ro("count", &Durations::count)
-        .def_ro("total", &Durations::total, "The sum of all.")
-        .def_ro("largest", &Durations::largest)
-        .def("note", &Durations::note, nb::arg("ns"), "Counts one. ns: not negative.")
-        .def("at_most", &Durations::at_most, nb::arg("ns"),
-             "How many took at most so long, a sixteenth more at most.")
-        .def("percentile", &Durations::percentile, nb::arg("percent"),
-             "The ns that at least so many of a hundred took at most; 0 where there is none. It is "
-             "a sixteenth too long at most.");
-}
-
 }  // namespace
 
 void bind_plain_orders(nb::module_& m) {
-    bind_rates(m);
-    bind_durations(m);
-    m.attr("BURST_S") = OrderRates::burst_s;
     nb::class_<PyPlainOrders>(m, "PlainOrders",
                               "New orders that pass the pre-trade list without a question. See "
                               "core/orders/plain_order.hpp.")

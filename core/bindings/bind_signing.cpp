@@ -1,5 +1,6 @@
 // Requests of a venue, written and signed in one go: a query is text of a dozen short values, and
 // to make it in Python costs more than to sign it.
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 
@@ -61,22 +62,22 @@ void append_json_text(std::string& text, std::string_view value) {
     return text;
 }
 
-[[nodiscard]] nb::bytes socket_request(const HmacSha256& key, std::int64_t number,
-                                       std::string_view method, const nb::dict& params,
-                                       const nb::dict& more) {
-    std::vector<Term> terms;
-    terms.reserve(16);
-    for (const nb::dict& each : {params, more}) {
-        PyObject *name = nullptr, *value = nullptr;
-        Py_ssize_t at = 0;
-        while (PyDict_Next(each.ptr(), &at, &name, &value)) {
-            const bool is_number = PyLong_Check(value) != 0;
-            terms.push_back(
-                {text_of(name),
-                 is_number ? std::to_string(integer_of(value)) : std::string(text_of(value)),
-                 is_number});
-        }
+void append_terms(std::vector<Term>& terms, const nb::dict& params) {
+    PyObject *name = nullptr, *value = nullptr;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(params.ptr(), &at, &name, &value)) {
+        const bool is_number = PyLong_Check(value) != 0;
+        terms.push_back(
+            {text_of(name),
+             is_number ? std::to_string(integer_of(value)) : std::string(text_of(value)),
+             is_number});
     }
+}
+
+[[nodiscard]] nb::bytes signed_request(const HmacSha256& key, std::int64_t number,
+                                       std::string_view method, std::vector<Term> terms,
+                                       const nb::dict& more) {
+    append_terms(terms, more);
     Term signature{"signature", {}, false};
     append_hex(signature.value, key.of(sorted_query(terms)));
     terms.push_back(std::move(signature));
@@ -95,6 +96,15 @@ void append_json_text(std::string& text, std::string_view value) {
     }
     text += "}}";
     return nb::bytes(text.data(), text.size());
+}
+
+[[nodiscard]] nb::bytes socket_request(const HmacSha256& key, std::int64_t number,
+                                       std::string_view method, const nb::dict& params,
+                                       const nb::dict& more) {
+    std::vector<Term> terms;
+    terms.reserve(16);
+    append_terms(terms, params);
+    return signed_request(key, number, method, std::move(terms), more);
 }
 
 // --- orders
@@ -132,22 +142,50 @@ void append_json_text(std::string& text, std::string_view value) {
     return PlaceTemplate(std::move(made));
 }
 
-[[nodiscard]] nb::object place_terms(const PlaceTemplate& of, const AccountOrder& order,
-                                     std::string_view symbol, int price_decimals,
-                                     int size_decimals) {
-    if (!PlaceTemplate::takes(order)) return nb::none();
-    nb::dict found;
-    for (const auto& [name, value] : of.of(order, symbol, price_decimals, size_decimals)) {
-        const nb::object key = nb::steal(
-            PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size())));
-        found[key] = nb::str(value.data(), value.size());
+// Parameters of one order, which are written when somebody asks: by REST as a dict, by a socket at
+// once into its request.
+struct PlaceTerms {
+    nb::object table;  // the template
+    AccountOrderRef order;
+    std::string symbol;
+    int price_decimals = 0, size_decimals = 0;
+
+    [[nodiscard]] std::vector<PlaceTemplate::Parameter> parameters() const {
+        return nb::cast<const PlaceTemplate&>(table).of(*order, symbol, price_decimals,
+                                                        size_decimals);
     }
-    return found;
+    [[nodiscard]] nb::dict as_dict() const {
+        nb::dict found;
+        for (const auto& each : parameters())
+            found[nb::str(each.name.data(), each.name.size())] =
+                nb::str(each.value.data(), each.value.size());
+        return found;
+    }
+};
+
+[[nodiscard]] nb::object place_terms(const nb::object& table, const AccountOrderRef& order,
+                                     std::string symbol, int price_decimals, int size_decimals) {
+    if (!PlaceTemplate::takes(*order)) return nb::none();
+    return nb::cast(PlaceTerms{table, order, std::move(symbol), price_decimals, size_decimals});
+}
+
+[[nodiscard]] nb::bytes socket_place(const HmacSha256& key, std::int64_t number,
+                                     std::string_view method, const PlaceTerms& order,
+                                     const nb::dict& more) {
+    std::vector<Term> terms;
+    terms.reserve(16);
+    const auto parameters = order.parameters();
+    for (const auto& each : parameters) terms.push_back({each.name, each.value, each.is_number});
+    return signed_request(key, number, method, std::move(terms), more);
 }
 
 }  // namespace
 
 void bind_signing(nb::module_& m) {
+    nb::class_<PlaceTerms>(m, "PlaceTerms",
+                           "The parameters of a request that places an order, written when they "
+                           "are asked for.")
+        .def("as_dict", &PlaceTerms::as_dict, nb::sig("def as_dict(self) -> dict[str, str]"));
     nb::class_<PlaceTemplate>(m, "PlaceTemplate",
                               "The parameters of a request that places an order, by a venue's "
                               "table of words.")
@@ -166,7 +204,7 @@ void bind_signing(nb::module_& m) {
         .def("terms", &place_terms, nb::arg("order"), nb::arg("symbol"), nb::arg("price_decimals"),
              nb::arg("size_decimals"),
              nb::sig("def terms(self, order: AccountOrder, symbol: str, price_decimals: int, "
-                     "size_decimals: int) -> dict[str, str] | None"),
+                     "size_decimals: int) -> PlaceTerms | None"),
              "The parameters; None: the order has a trigger or another thing that the table does "
              "not say. symbol: the venue's.");
     nb::class_<HmacSha256>(m, "HmacSha256",
@@ -199,6 +237,11 @@ void bind_signing(nb::module_& m) {
             },
             nb::arg("message"), nb::arg("given"),
             "Whether `signature` is the signature of a message, in letters of any case.")
+        .def("socket_place", &socket_place, nb::arg("number"), nb::arg("method"), nb::arg("terms"),
+             nb::arg("more"),
+             nb::sig("def socket_place(self, number: int, method: str, terms: PlaceTerms, more: "
+                     "dict[str, str | int]) -> bytes"),
+             "The same of an order's parameters as a template has them.")
         .def("socket_request", &socket_request, nb::arg("number"), nb::arg("method"),
              nb::arg("params"), nb::arg("more"),
              nb::sig("def socket_request(self, number: int, method: str, params: dict[str, str | "

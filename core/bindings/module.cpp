@@ -18,6 +18,7 @@ NB_MODULE(_core, m) {
     bind_exchange(m);
     bind_journal_columns(m);
     bind_journal_tools(m);
+    bind_counts(m);
     bind_client_ids(m);
     bind_orders(m);
     bind_reserves(m);

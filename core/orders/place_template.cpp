@@ -10,8 +10,9 @@ bool PlaceTemplate::takes(const AccountOrder& order) noexcept {
     return order.sent_at == 0 && !order.terms.has_trigger() && !order.terms.reduce_only;
 }
 
-PlaceTemplate::Parameters PlaceTemplate::of(const AccountOrder& order, std::string_view symbol,
-                                            int price_decimals, int size_decimals) const {
+std::vector<PlaceTemplate::Parameter> PlaceTemplate::of(const AccountOrder& order,
+                                                        std::string_view symbol, int price_decimals,
+                                                        int size_decimals) const {
     const OrderTerms& terms = order.terms;
     const bool is_limit = terms.type == OrderType::limit;
     const auto word = [](const Row& row, auto value) -> std::optional<std::string> {
@@ -45,11 +46,11 @@ PlaceTemplate::Parameters PlaceTemplate::of(const AccountOrder& order, std::stri
         }
         return std::nullopt;
     };
-    Parameters found;
+    std::vector<Parameter> found;
     found.reserve(rows_.size());
     for (const Row& row : rows_)
         if (std::optional<std::string> value = value_of(row))
-            found.emplace_back(row.name, std::move(*value));
+            found.push_back({row.name, std::move(*value), row.field == PlaceField::expire_ms});
     return found;
 }
 

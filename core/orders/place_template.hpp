@@ -30,16 +30,20 @@ class PlaceTemplate {
         std::array<std::string, 8> words;  // by the number on tape; "": it is left out
         std::string post_only;             // in place of a time in force
     };
-    using Parameters = std::vector<std::pair<std::string_view, std::string>>;
+    struct Parameter {
+        std::string_view name;  // lives as long as the table does
+        std::string value;
+        bool is_number = false;  // where requests tell numbers from text
+    };
 
     explicit PlaceTemplate(std::vector<Row> rows) : rows_(std::move(rows)) {}
 
     // Whether an order is sent by its terms as they were asked for, without a trigger and without a
     // flag that it may only take off.
     [[nodiscard]] static bool takes(const AccountOrder& order) noexcept;
-    // In the order of the table; names live as long as it does. symbol: the venue's.
-    [[nodiscard]] Parameters of(const AccountOrder& order, std::string_view symbol,
-                                int price_decimals, int size_decimals) const;
+    // In the order of the table. symbol: the venue's.
+    [[nodiscard]] std::vector<Parameter> of(const AccountOrder& order, std::string_view symbol,
+                                            int price_decimals, int size_decimals) const;
 
  private:
     std::vector<Row> rows_;

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from onetape.model.time import SECOND
-from onetape.orders.budget import ESSENTIAL, PROTECTIVE, Budget, BudgetRule, WindowCounts
+from onetape.orders.budget import ESSENTIAL, PROTECTIVE, Budget, BudgetRule, Recount, WindowCounts
 from onetape.orders.calls import Purpose
 from onetape.store.shared_counters import SharedCounters
+from reference.window_counts import WindowCounts as Model
 
 MINUTE = 60 * SECOND
 RULES = (BudgetRule(MINUTE, 1000, "x-used"), BudgetRule(SECOND, 500, "x-used-1s"))
@@ -138,3 +141,48 @@ def test_a_ban_is_never_made_shorter_nor_made_by_a_limit_of_something_else():
     assert counts.banned_until() == NOW + 7
     budget.heard(418, {"retry-after": "9"}, NOW, is_limited=False)
     assert counts.banned_until() == NOW + 9 * SECOND
+
+
+def test_the_core_counts_as_its_reference_does():
+    for seed in range(200):
+        rng, now = random.Random(seed), NOW
+        core, model = WindowCounts(), Model()
+        limits = [(rng.choice((SECOND, 10 * SECOND)), rng.choice((1, 3, 20))) for _ in range(rng.randint(1, 3))]
+        for _ in range(60):
+            now += rng.choice((0, 1, SECOND // 3, SECOND, 11 * SECOND))
+            slot, weight = rng.randrange(3), rng.choice((0, 1, 2, -1))
+            begins = now - now % SECOND
+            match rng.randrange(6):
+                case 0:
+                    assert core.spend(slot, begins, weight, 5) == model.spend(slot, begins, weight, 5)
+                case 1:
+                    core.correct(slot, begins, weight + 2)
+                    model.correct(slot, begins, weight + 2)
+                case 2:
+                    before, phase = core.phase(), rng.choice((0, SECOND // 7))
+                    moved = [Recount(slot, begins, begins - phase)]
+                    core.restate(before, phase, moved)
+                    model.restate(before, phase, moved)
+                case 3 if rng.random() < 0.2:
+                    core.ban(now + SECOND)
+                    model.ban(now + SECOND)
+                case _:
+                    assert core.spend_each(limits, max(weight, 0), now) is each_spent(
+                        model, limits, max(weight, 0), now
+                    )
+            assert (core.phase(), core.banned_until()) == (model.phase(), model.banned_until())
+            for each in range(3):
+                assert core.spend(each, begins, 0, 0) == model.spend(each, begins, 0, 0)
+
+
+def each_spent(model: Model, limits: list[tuple[int, int]], weight: int, now: int) -> bool:
+    """All or nothing, of the limits by their place."""
+    if now < model.banned_until():
+        return False
+    windows = [now - (now + model.phase()) % window for window, _ in limits]
+    rows = list(zip(range(len(limits)), windows, limits, strict=True))
+    if any(model.spend(slot, window, 0, -1) + weight > most for slot, window, (_, most) in rows):
+        return False
+    for slot, window, (_, most) in rows:
+        model.spend(slot, window, weight, most)
+    return True

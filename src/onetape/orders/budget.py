@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from onetape import _core
 from onetape.model.time import SECOND
 from onetape.orders.calls import ORDER_PURPOSES, Purpose
 
@@ -112,39 +113,13 @@ class Counts(Protocol):
         ...
 
 
-class WindowCounts:
-    """Implements `Counts` for one process alone."""
-
-    def __init__(self) -> None:
-        self._banned = self._phase = 0
-        self._windows: dict[int, tuple[int, int]] = {}  # by slot: which window, how much of it
-
-    def phase(self) -> int:
-        return self._phase
+class WindowCounts(_core.WindowCounts):
+    """Implements `Counts` for one process alone. The core counts (`core/orders/window_counts.hpp`)."""
 
     def restate(self, before: int, phase: int, counts: Sequence[Recount]) -> None:
-        self._phase = phase
-        for slot, begun, begins in counts:
-            at, used = self._windows.get(slot, (begins, 0))
-            self._windows[slot] = (begins, used if at >= begun else 0)
-
-    def banned_until(self) -> int:
-        return self._banned
-
-    def ban(self, until: int) -> None:
-        self._banned = max(self._banned, until)
-
-    def spend(self, slot: int, window: int, weight: int, most: int) -> int:
-        at, used = self._windows.get(slot, (window, 0))
-        used = used if at >= window else 0
-        if used + weight <= most:
-            self._windows[slot] = (max(at, window), used + weight)
-        return used
-
-    def correct(self, slot: int, window: int, used: int) -> None:
-        at, counted = self._windows.get(slot, (window, 0))
-        if at <= window:
-            self._windows[slot] = (window, max(used, counted if at == window else 0))
+        self.set_phase(phase)
+        for each in counts:
+            self.recount(*each)
 
 
 class Budget:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from onetape.model.errors import VenueRateLimit
 from onetape.model.time import SECOND
-from onetape.orders.budget import Budget, BudgetRule, Verdict, WindowCounts
+from onetape.orders.budget import USUAL_PERCENT, Budget, BudgetRule, Verdict, WindowCounts
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer, Outcome
@@ -56,6 +56,8 @@ class OrderBudget:
         """Takes the limits as the venue counts them; without any, only what it says is believed."""
         self._counts = WindowCounts()
         self._budget = Budget(rules, self._counts, of="the orders of this account", settled=SETTLED)
+        # What usual orders may use of each window; none of them rolls.
+        self._usual = [(rule.window, rule.most * USUAL_PERCENT // 100) for rule in rules]
 
     def restate(self, phase: int) -> None:
         """Takes in how far the venue's clock, by which windows begin, is ahead of the steady one, ns."""
@@ -67,6 +69,8 @@ class OrderBudget:
         if call.purpose not in (Purpose.PLACE, Purpose.AMEND):
             return None
         now = self._now()
+        if self._counts.spend_each(self._usual, call.orders, now):
+            return None
         verdict = self._budget.take(call.purpose, call.orders, now)
         if verdict is not None and reduces(call):
             verdict = self._budget.take(call.purpose, call.orders, now, is_essential=True)

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape._core import PlaceTerms
 from onetape.model.json_text import read_json
 from onetape.model.time import MS
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.outcome import Answer
 from onetape.venues.binance.instruments import ORDER_COUNT
 from onetape.venues.binance.signing import HmacSigner, socket_payload
-from onetape.venues.binance.trading import RECV_WINDOW_MS, BinanceUsdmProtocol
+from onetape.venues.binance.trading import RECV_WINDOW_MS, BinanceUsdmProtocol, terms_of
 from onetape.venues.order_entry import Reply
 
 __all__ = ["PATH", "BinanceOrderSession"]
@@ -58,10 +59,12 @@ class BinanceOrderSession:
         return (call.purpose, call.target) in _METHODS
 
     def message(self, call: Call, number: int, now: int) -> bytes:
-        params: dict[str, Any] = dict(call.terms or ())
+        method, signer, terms = _METHODS[call.purpose, call.target], self._signer, call.terms
+        if isinstance(signer, HmacSigner) and isinstance(terms, PlaceTerms):
+            return signer.socket_place(number, method, terms, self._stamp(now))
+        params: dict[str, Any] = terms_of(call)
         for name in _WHOLE.intersection(params):
             params[name] = int(params[name])
-        method, signer = _METHODS[call.purpose, call.target], self._signer
         if isinstance(signer, HmacSigner):
             return signer.socket_request(number, method, params, self._stamp(now))
         params["timestamp"], params["recvWindow"] = now // MS, RECV_WINDOW_MS

@@ -51,6 +51,7 @@ class HmacSigner:
         self.sign = key.hex
         self.signed_query = key.signed_query
         self.socket_request = key.socket_request
+        self.socket_place = key.socket_place
 
 
 class Ed25519Signer:

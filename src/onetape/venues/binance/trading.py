@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape._core import AccountOrder, PlaceTemplate
+from onetape._core import AccountOrder, PlaceTemplate, PlaceTerms
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, TimeInForce, TriggerBy
 from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, VenueRateLimit, VenueRejected
 from onetape.model.json_text import read_json
@@ -87,6 +87,12 @@ _USUAL: Final = PlaceTemplate(
         ("newClientOrderId", "client_id", {}),
     ]
 )
+
+
+def terms_of(call: Call) -> dict[str, Any]:
+    """Returns the parameters of a call that is not signed yet."""
+    terms: Any = call.terms
+    return terms.as_dict() if isinstance(terms, PlaceTerms) else dict(terms or ())
 
 
 class BinanceUsdmProtocol(AccountProtocol):
@@ -169,7 +175,7 @@ class BinanceUsdmProtocol(AccountProtocol):
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
             return call
-        query = self._query(dict(call.terms), now)
+        query = self._query(terms_of(call), now)
         return call._replace(target=f"{call.target}?{query}", headers=self._headers, terms=None)
 
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
@@ -303,7 +309,7 @@ class BinanceUsdmProtocol(AccountProtocol):
     def _signed(
         self,
         endpoint: Endpoint,
-        params: dict[str, str],
+        params: Any,
         now: int,
         *,
         subject: OrderKey | None = None,
@@ -313,6 +319,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         purpose, method, path, weight, orders = endpoint
         if self.signs_late and purpose in ORDER_PURPOSES:
             return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, params, number)
+        params = params.as_dict() if isinstance(params, PlaceTerms) else params
         target = f"{path}?{self._query(params, now)}"
         made = now if self.family.has_nonces else 0
         return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol, None, number, made)
