@@ -56,7 +56,7 @@ def test_messages_of_a_known_outline_are_not_compared_again_unless_they_drift():
     watch = DriftWatch("binance-usdm", said.append)
     unusual = json.dumps({"e": "NEVER_SEEN"}).encode()
     for _ in range(3):
-        watch.account(unknown)
+        watch.account(unusual)
     assert watch.counts == {"unknown message NEVER_SEEN": 3} and len(said) == 1
     usual = json.dumps({"e": "ACCOUNT_CONFIG_UPDATE", "E": 1, "T": 2, "ac": {"s": "BTCUSDT", "l": 20}}).encode()
     for _ in range(3):
