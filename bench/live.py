@@ -193,7 +193,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     return [
         inside,
         figure("tick_to_order", ours["seen"], client, bare["seen"]),
-        figure("order_to_ack", ours[GAPS[2]], client, bare["answered"]),
+        figure("order_to_ack", ours[GAPS[1]], client, bare["answered"]),
         figure("fill_to_callback", ours["fill to callback"], handed[0], handed[1](options.orders)),
     ]
 

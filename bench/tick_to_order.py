@@ -60,7 +60,7 @@ STAGES = {
     "apart-rest": ("three processes, REST", "rest", "process", ()),
 }
 FLOORS = {"sleeping": "bare client, asleep between ticks", "spinning": "bare client that spins"}
-GAPS = ("received to decided", "decided to intent", "intent to ack")
+GAPS = ("received to intent", "intent to ack")
 STRATEGY = '''
 from onetape import Strategy
 
@@ -237,29 +237,23 @@ def live(
 
 def stamps(folder: Path) -> dict[str, list[int]]:
     """ns from one stamp to the next, by the gateway's tape: a message received, the request it led
-    to taken in, its intent written, its answer read."""
+    to taken in, as its intent has it, the answer read."""
     (run,) = (path for path in folder.rglob("r") if (path / "journal").is_dir())
     received: dict[int, int] = {}
     intents: dict[int, int] = {}
     found: dict[str, list[int]] = {gap: [] for gap in GAPS}
-    requests: list[tuple[int, int]] = []  # when the message came, when the intent was written
     with JournalReader(gateway_journal(run.parents[1], "main")) as reader:
-        for frame in reader.frames(("quote", "input", "order_request", "order_event")):
+        for frame in reader.frames(("quote", "order_request", "order_event")):
             match frame.type:
-                case EventType.INPUT.id:  # behind what came of the requests, as of when they came
-                    for came, written in requests:
-                        found[GAPS[0]].append(frame.time - came)
-                        found[GAPS[1]].append(written - frame.time)
-                    requests.clear()
                 case EventType.ORDER_REQUEST.id:
                     number, price = PLACED.unpack(frame.payload)
                     intents[number] = frame.time
                     if price in received:
-                        requests.append((received[price], frame.time))
+                        found[GAPS[0]].append(frame.time - received[price])
                 case EventType.ORDER_EVENT.id:
                     number, news = NEWS.unpack(frame.payload)
                     if news == OrderNews.ACCEPTED.id and number in intents:
-                        found[GAPS[2]].append(frame.time - intents[number])
+                        found[GAPS[1]].append(frame.time - intents[number])
                 case _:
                     received.setdefault(int.from_bytes(frame.payload[16:24], "little"), frame.time)
     return {gap: warm(samples) for gap, samples in found.items()}

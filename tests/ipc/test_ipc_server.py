@@ -20,6 +20,7 @@ import uvloop
 from ipc_process import Adder
 
 import onetape.ipc.server
+from onetape.ipc.local_socket import connect
 from onetape.ipc.server import FOLLOW, LINE_BYTES_MAX, RESERVED, SENDERS_MAX, WAITING_MAX, Stream, listen
 from onetape.security.tokens import read_token
 
@@ -376,3 +377,24 @@ def test_a_process_that_contradicts_itself_ends_and_does_not_go_on_deaf(tmp_path
 
     run(work())
     assert sys.exc_info()[0] is None
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_who_comes_while_the_server_ends_is_hung_up_on(tmp_path: Path, turns: int):
+    """Nobody answers it any more: to wait for that would be for ever."""
+    path = tmp_path / "run" / "s.sock"
+
+    async def work() -> None:
+        serving = asyncio.ensure_future(await listen(path, lambda line: {}))
+        await asyncio.sleep(0)
+        client = connect(path, timeout_s=20)
+        client.setblocking(False)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        with client, contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(20):
+                assert await asyncio.get_running_loop().sock_recv(client, 100) == b""
+
+    run(work())

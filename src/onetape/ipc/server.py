@@ -150,12 +150,17 @@ class _Table:
         self.is_operator = is_operator
         # The one that has been silent longest is the first.
         self.senders: dict[_Sender, None] = {}
+        self._is_closed = False
         self._waiting: deque[_Sender] = deque()
         self._wanted: asyncio.Future[None] | None = None  # while nobody waits
 
     def enter(self, sender: _Sender) -> None:
         """Takes a place, if need be that of the one which has been silent longest; the sender is
-        refused where there is none, and where it has to prove that it is the operator."""
+        refused where there is none, and where it has to prove that it is the operator. One that was accepted while the
+        server ended is hung up on: nobody would answer it."""
+        if self._is_closed:
+            sender.close()
+            return
         if len(self.senders) >= SENDERS_MAX:
             silent = next((each for each in self.senders if each.is_silent), None)
             if silent is not None:
@@ -219,6 +224,7 @@ class _Table:
             return _encode(not_a_request(error))
 
     def close(self) -> None:
+        self._is_closed = True
         for sender in list(self.senders):
             sender.close()
 
