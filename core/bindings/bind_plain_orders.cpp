@@ -3,6 +3,7 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -69,6 +70,12 @@ class PyPlainOrders final {
           index_(*nb::cast<PyOrderIndex*>(index_object_)),
           reserves_(*nb::cast<PyReserves*>(reserves_object_)),
           rates_(*nb::cast<OrderRates*>(Fields(state_).field<"rates">())) {}
+
+    // What it refers to: gate and manager refer to it in turn.
+    [[nodiscard]] std::array<nb::object*, 9> objects() noexcept {
+        return {&state_,   &index_object_, &reserves_object_, &subaccounts_, &statements_,
+                &changed_, &append_,       &streams_,         &limits_};
+    }
 
     void follow(std::int64_t robot, std::int64_t slot, std::int64_t rate, std::string tag) {
         robots_[robot] = {slot, rate, std::move(tag)};
@@ -208,8 +215,7 @@ class PyPlainOrders final {
         return number_in(Fields(manager).field<"positions">(), key);
     }
 
-    // --- limits
-    // -----------------------------------------------------------------------------------
+    // --- limits ---
 
     [[nodiscard]] OrderLimits limits_of(const nb::str& symbol, const ReserveTerms& facts) {
         const nb::object limits = Fields(state_).field<"limits">();
@@ -247,8 +253,7 @@ class PyPlainOrders final {
                is_below(rates_.sent_this_second(now), account_.orders_a_second);
     }
 
-    // --- money
-    // ------------------------------------------------------------------------------------
+    // --- money ---
 
     [[nodiscard]] bool is_shared() const { return !subaccounts_.is_none(); }
 
@@ -289,10 +294,28 @@ class PyPlainOrders final {
     Int128 band_ = 0;
 };
 
+// So that an account that nobody refers to any more is collected.
+int traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    if (!nb::inst_ready(self)) return 0;
+    for (const nb::object* const each : nb::inst_ptr<PyPlainOrders>(self)->objects())
+        Py_VISIT(each->ptr());
+    return 0;
+}
+
+int clear(PyObject* self) {
+    for (nb::object* const each : nb::inst_ptr<PyPlainOrders>(self)->objects()) each->reset();
+    return 0;
+}
+
+PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+                       {Py_tp_clear, reinterpret_cast<void*>(clear)},
+                       {0, nullptr}};
+
 }  // namespace
 
 void bind_plain_orders(nb::module_& m) {
-    nb::class_<PyPlainOrders>(m, "PlainOrders",
+    nb::class_<PyPlainOrders>(m, "PlainOrders", nb::type_slots(slots),
                               "New orders that pass the pre-trade list without a question. See "
                               "core/orders/plain_order.hpp.")
         .def(nb::init<nb::object, nb::object, nb::object, nb::object, nb::object, nb::object,
@@ -315,13 +338,13 @@ void bind_plain_orders(nb::module_& m) {
              nb::arg("query_at"), nb::arg("wall"), nb::arg("is_accepted") = false,
              nb::sig("def report(self, report: onetape.orders.reports.OrderStatusReport, now: int, "
                      "query_at: int, wall: int, is_accepted: bool = False) -> bool"),
-             "Takes in what the venue says of an order and writes the news; False: the manager has "
-             "to be asked, and nothing has changed. query_at: when the venue is asked for fills "
+             "Takes in what the venue says of an order and writes the news; False: the manager "
+             "decides, and nothing has changed. query_at: when the venue is asked for fills "
              "that it counts and has not told. is_accepted: it answers the order's placing.")
         .def("place", &PyPlainOrders::place, nb::arg("payload"), nb::arg("symbol"),
              nb::arg("robot"), nb::arg("now"), nb::arg("wall"),
              nb::sig("def place(self, payload: bytes, symbol: str, robot: int, now: int, wall: "
                      "int) -> AccountOrder | None"),
-             "Takes in a new order of a robot's frame and writes its intent; None: the list has to "
-             "be requested, and nothing has changed.");
+             "Takes in a new order of a robot's frame and writes its intent; None: the list of "
+             "rules decides, and nothing has changed.");
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
+import weakref
 from decimal import Decimal
 from typing import Any, cast
 
@@ -110,6 +112,15 @@ def test_what_cannot_be_an_order_of_its_robot_is_for_the_list() -> None:
     spot.follow()
     spot.desk.own("USD", 1_000_000)
     assert spot.place(spot.desk.spec("buy", 10_000_000, 50_000)) is None
+
+
+def test_an_account_that_nobody_refers_to_is_collected() -> None:
+    entry = Entry()
+    entry.desk.manager.plain = entry.plain
+    gone = weakref.ref(entry.desk.gate.manager)
+    del entry
+    gc.collect()
+    assert gone() is None
 
 
 def randomly(rng: random.Random, chance: float, value: Any, other: Any = 0) -> Any:
