@@ -185,7 +185,19 @@ void bind_signing(nb::module_& m) {
     nb::class_<PlaceTerms>(m, "PlaceTerms",
                            "The parameters of a request that places an order, written when they "
                            "are asked for.")
-        .def("as_dict", &PlaceTerms::as_dict, nb::sig("def as_dict(self) -> dict[str, str]"));
+        .def(
+            "keys", [](const PlaceTerms& of) { return of.as_dict().keys(); },
+            nb::sig("def keys(self) -> list[str]"))
+        .def(
+            "__iter__", [](const PlaceTerms& of) { return nb::iter(of.as_dict().keys()); },
+            nb::sig("def __iter__(self) -> typing.Iterator[str]"))
+        .def("__len__", [](const PlaceTerms& of) { return of.as_dict().size(); })
+        .def(
+            "__getitem__",
+            [](const PlaceTerms& of, const nb::str& name) {
+                return nb::object(of.as_dict()[name]);
+            },
+            nb::sig("def __getitem__(self, name: str) -> str"));
     nb::class_<PlaceTemplate>(m, "PlaceTemplate",
                               "The parameters of a request that places an order, by a venue's "
                               "table of words.")

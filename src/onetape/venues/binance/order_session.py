@@ -19,7 +19,7 @@ from onetape.orders.calls import Call, Purpose
 from onetape.orders.outcome import Answer
 from onetape.venues.binance.instruments import ORDER_COUNT
 from onetape.venues.binance.signing import HmacSigner, socket_payload
-from onetape.venues.binance.trading import RECV_WINDOW_MS, BinanceUsdmProtocol, terms_of
+from onetape.venues.binance.trading import RECV_WINDOW_MS, BinanceUsdmProtocol
 from onetape.venues.order_entry import Reply
 
 __all__ = ["PATH", "BinanceOrderSession"]
@@ -62,7 +62,7 @@ class BinanceOrderSession:
         method, signer, terms = _METHODS[call.purpose, call.target], self._signer, call.terms
         if isinstance(signer, HmacSigner) and isinstance(terms, PlaceTerms):
             return signer.socket_place(number, method, terms, self._stamp(now))
-        params: dict[str, Any] = terms_of(call)
+        params: dict[str, Any] = dict(terms or ())
         for name in _WHOLE.intersection(params):
             params[name] = int(params[name])
         if isinstance(signer, HmacSigner):

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
-from onetape._core import AccountOrder, PlaceTemplate, PlaceTerms
+from onetape._core import AccountOrder, PlaceTemplate
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, TimeInForce, TriggerBy
 from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, VenueRateLimit, VenueRejected
 from onetape.model.json_text import read_json
@@ -89,12 +89,6 @@ _USUAL: Final = PlaceTemplate(
 )
 
 
-def terms_of(call: Call) -> dict[str, Any]:
-    """Returns the parameters of a call that is not signed yet."""
-    terms: Any = call.terms
-    return terms.as_dict() if isinstance(terms, PlaceTerms) else dict(terms or ())
-
-
 class BinanceUsdmProtocol(AccountProtocol):
     """Implements `OrderProtocol`. secret: of HMAC, or a private Ed25519 key as PEM, or what the family signs with.
     Raises BadConfig for one that is none."""
@@ -155,7 +149,9 @@ class BinanceUsdmProtocol(AccountProtocol):
         if params is None:
             return super().place_order(order, now, number=number, reference=reference)
         key = OrderKey(order.symbol, order.name)
-        return self._signed(self._endpoints.place[False], params, now, subject=key, number=number)
+        return self._signed(
+            self._endpoints.place[False], cast(Mapping[str, str], params), now, subject=key, number=number
+        )
 
     def cancel(self, key: OrderKey, now: int) -> Call:
         return self._signed(self._endpoints.cancel[key.conditional], self._named(key), now, subject=key)
@@ -175,7 +171,7 @@ class BinanceUsdmProtocol(AccountProtocol):
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
             return call
-        query = self._query(terms_of(call), now)
+        query = self._query(dict(call.terms), now)
         return call._replace(target=f"{call.target}?{query}", headers=self._headers, terms=None)
 
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
@@ -309,7 +305,7 @@ class BinanceUsdmProtocol(AccountProtocol):
     def _signed(
         self,
         endpoint: Endpoint,
-        params: Any,
+        params: Mapping[str, str],
         now: int,
         *,
         subject: OrderKey | None = None,
@@ -319,8 +315,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         purpose, method, path, weight, orders = endpoint
         if self.signs_late and purpose in ORDER_PURPOSES:
             return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, params, number)
-        params = params.as_dict() if isinstance(params, PlaceTerms) else params
-        target = f"{path}?{self._query(params, now)}"
+        target = f"{path}?{self._query(dict(params), now)}"
         made = now if self.family.has_nonces else 0
         return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol, None, number, made)
 
