@@ -222,6 +222,28 @@ def test_fills_of_one_moment_are_in_the_order_of_their_ids_or_where_these_are_ha
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("liquidity", Liquidity)
+@pytest.mark.parametrize("sign", "+-")
+def test_fills_of_one_moment_and_side_are_in_the_order_in_which_one_order_sweeps_the_book(liquidity, sign):
+    """Where ids are hashes: whoever takes meets the best price first, and so whoever makes is met."""
+    held = fill_of(INVERSE, f"{'-' if sign == '+' else '+'}3@60043")
+    rises = (sign == "+") == (liquidity is Liquidity.TAKER)
+    prices = ("60080", "60082") if rises else ("60082", "60080")
+    swept = [
+        fill_of(INVERSE, f"{sign}2@{price}", time=2, trade=HASHED_TRADES + n)._replace(liquidity=liquidity)
+        for n, price in enumerate(prices)
+    ]
+    found = []
+    for rows in (swept, swept[::-1]):
+        booking, ledger = Booking(INSTRUMENTS), Ledger()
+        for row, slot in zip((held, *rows), (A, A, B), strict=True):
+            ledger.post(checked(booking.fill(row, slot)))
+        account = booking.account[INVERSE, BOTH]
+        assert ledger.total("BTC") == account.realized
+        found.append((account.qty, account.cost, account.realized))
+    assert found[0] == found[1]
+
+
 # --- what the venue does by itself ----------------------------------------------------------------
 
 

@@ -280,7 +280,7 @@ def test_the_checkpoint_before_is_looked_at_and_not_read(long_tape, monkeypatch)
     assert read.count(Checkpoint) == 1  # that it goes on from
 
 
-SHAPES = {19: "ae7b755cf15f2473"}
+SHAPES = {20: "d0586e331c05afda"}
 
 
 def shape_of(part: Any, named: dict[str, Any]) -> Any:

@@ -24,7 +24,7 @@ import msgspec
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.holding import Holding, Own, Terms
 from onetape.accounts.sharing import shares, split
-from onetape.model.enums import PositionSide, Side
+from onetape.model.enums import Liquidity, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, divide_half_even
 from onetape.orders.reports import HASHED_TRADES, INTERNAL_TRADES, FillReport
@@ -40,6 +40,7 @@ _FEES: Final = int(Outside.FEES)
 _FUNDING: Final = int(Outside.FUNDING)
 _NETTING: Final = int(Outside.NETTING)
 _SELL: Final = Side.SELL
+_MAKER: Final = Liquidity.MAKER
 _BY_FILL: Final = Cause.FILL
 # Legs and entries of fills are made of their tuples: by name it takes three times as long.
 _made: Final = tuple.__new__
@@ -49,11 +50,12 @@ _State = tuple[int, int, int]  # quantity, cost, realized
 
 
 class _Recent(NamedTuple):
-    """A fill, and what its sub-account's and the account's holding were before it. By time and
-    number they stand in the venue's order."""
+    """A fill, and what its sub-account's and the account's holding were before it. sweep: 0 where trade ids count;
+    else its price, negative where an order that takes from the book meets the highest one first."""
 
     time: int
     trade_id: int
+    sweep: int
     slot: int
     change: int
     value: int
@@ -110,7 +112,7 @@ class Booking:
         """Books a fill of an order of that sub-account; of the pool where nobody's order is known. Of an internal trade
         the venue knows nothing: the other side is `netting`, until that side's fill comes, and the account's position
         stays."""
-        symbol, _, _, trade_id, side, position_side, price, size, time, fee, fee_name, _ = fill
+        symbol, _, _, trade_id, side, position_side, price, size, time, fee, fee_name, liquidity = fill
         terms = self._terms.get(symbol)
         if terms is None or terms.instrument is not self._instruments[symbol]:
             terms = self.terms(symbol)
@@ -123,6 +125,9 @@ class Booking:
             own = self._holding(slot, symbol, position_side, terms)
         legs: tuple[Leg, ...] = ()
         is_internal = trade_id >= INTERNAL_TRADES
+        sweep = 0
+        if trade_id >= HASHED_TRADES and not is_internal:
+            sweep = price if sells == (liquidity is _MAKER) else -price
         if terms.is_spot:
             own.fill(change, value)
             base, amount = terms.base, change * terms.base_factor
@@ -133,13 +138,13 @@ class Booking:
                 _made(Leg, (slot, settle, -value, "")),
                 _made(Leg, (outside, settle, value, "")),
             )
-        elif (recent := own.recent) and time <= recent[-1][0] and _is_before((time, trade_id), recent[-1]):
-            legs = self._late(_Recent(time, trade_id, slot, change, value), own, symbol)
+        elif (recent := own.recent) and time <= recent[-1][0] and _is_before((time, trade_id, sweep), recent[-1]):
+            legs = self._late(_Recent(time, trade_id, sweep, slot, change, value), own, symbol)
         else:
             account = own.account
             before = account.state
             own_before = own.state
-            recent.append(_made(_Recent, (time, trade_id, slot, change, value, own_before, before)))
+            recent.append(_made(_Recent, (time, trade_id, sweep, slot, change, value, own_before, before)))
             profit = own.fill(change, value)
             total = 0 if is_internal else account.fill(change, value)
             if profit != total:
@@ -208,7 +213,7 @@ class Booking:
         sign = -fill.side.sign
         total = self.account[key].realized if key in self.account else 0
         realized: dict[int, int] = {}
-        after = self._undo((fill.time, fill.trade_id), key, realized)
+        after = self._undo((fill.time, fill.trade_id, 0), key, realized)
         held = {
             slot: self.positions[slot, *key].qty * sign
             for slot in self._slots.get(key, ())
@@ -336,12 +341,13 @@ class Booking:
 
 
 def _is_before(one: tuple[int, ...] | _Recent, other: _Recent) -> bool:
-    """Tells whether a fill comes first: by the venue's time, then by trade id where ids count; equal ones keep their
-    arrival."""
+    """Tells whether a fill comes first: by the venue's time, then by trade id where ids count, else as an order that
+    takes from the book meets the prices of one side; equal ones keep their arrival."""
     if one[0] != other[0]:
         return one[0] < other[0]
-    counts = one[1] < HASHED_TRADES or one[1] >= INTERNAL_TRADES
-    return counts and one[1] < other[1]
+    if one[1] < HASHED_TRADES or one[1] >= INTERNAL_TRADES:
+        return one[1] < other[1]
+    return one[2] < other[2] and one[2] * other[2] > 0
 
 
 def _profit_legs(
