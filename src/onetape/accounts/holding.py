@@ -29,9 +29,23 @@ class Terms:
     """What each fill of one version of an instrument needs.
 
     value: of price and size, 1e-18 of the settle currency, signed as the size.
+    average_decimals: of an average price, two more than prices have.
     """
 
-    __slots__ = ("base", "base_factor", "core", "instrument", "is_spot", "settle", "unit", "value")
+    __slots__ = (
+        "_amount_factor",
+        "_value_factor",
+        "average_decimals",
+        "base",
+        "base_factor",
+        "core",
+        "instrument",
+        "is_inverse",
+        "is_spot",
+        "settle",
+        "unit",
+        "value",
+    )
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
@@ -42,6 +56,18 @@ class Terms:
         self.unit: Fraction = Fraction(instrument.multiplier) / 10**instrument.size_decimals
         self.core = instrument.core
         self.value = instrument.core.notional
+        self.is_inverse = instrument.kind is Kind.INVERSE
+        self.average_decimals = min(instrument.price_decimals + 2, MONEY_DECIMALS)
+        over, under = self.unit.numerator * 10**MONEY_DECIMALS, self.unit.denominator
+        shift = 10**self.average_decimals
+        self._amount_factor, self._value_factor = (over * shift, under) if self.is_inverse else (over, under * shift)
+
+    def average(self, qty: int, cost: int) -> int:
+        """Returns the average price at which a position was opened, of `average_decimals`; 0 when flat."""
+        if not qty or not cost:
+            return 0
+        amount, value = abs(qty) * self._amount_factor, abs(cost) * self._value_factor
+        return divide_half_even(amount, value) if self.is_inverse else divide_half_even(value, amount)
 
 
 class Holding(_core.CorePosition):
@@ -71,15 +97,12 @@ class Holding(_core.CorePosition):
             return Fraction(0)
         value = Fraction(self.cost, 10**MONEY_DECIMALS)
         amount: Fraction = self.qty * self.terms.unit
-        return amount / value if self.terms.instrument.kind is Kind.INVERSE else value / amount
+        return amount / value if self.terms.is_inverse else value / amount
 
     @property
     def average(self) -> Decimal:
         """Returns the average entry price for people: two decimals more than the instrument's prices have."""
-        decimals = self.terms.instrument.price_decimals + 2
-        entry = self.entry
-        units = divide_half_even(entry.numerator * 10**decimals, entry.denominator)
-        return Decimal(units).scaleb(-decimals)
+        return Decimal(self.terms.average(self.qty, self.cost)).scaleb(-self.terms.average_decimals)
 
 
 class Own(Holding):

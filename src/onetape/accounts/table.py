@@ -43,7 +43,7 @@ MARGIN: Final = GroupSpec(
         ("maintenance", "m"),
         ("initial", "m"),  # the venue's word, as `available` is
         ("available", "m"),
-        ("told_at", "u"),  # ns UTC, when the venue was asked
+        ("told_at", "u"),  # ns UTC, when the venue was asked: `reported_at`
     ),
 )
 POSITION: Final = GroupSpec(
@@ -66,6 +66,8 @@ _KEY_BYTES_MAX: Final = 64
 class Margin(NamedTuple):
     """The margin of one currency, units of 1e-18; None: not known.
 
+    Its fields between currency and ts are the table's, in order.
+
     equity: balance and open profit, at the middle of the last quotes.
     maintenance: by the brackets that the instruments have.
     initial, available: the venue's word of `reported_at` (ns UTC).
@@ -83,7 +85,8 @@ class Margin(NamedTuple):
 
 
 class PositionShown(NamedTuple):
-    """A position as the table has it, units of 1e-18; None: not known.
+    """A position as the table has it, units of 1e-18; None: not known. Its fields between side and ts are the table's,
+    in order.
 
     slot: 0 the account's.
     """
@@ -160,18 +163,15 @@ class AccountTable:
 
     def put_margin(self, margin: Margin, *, sequence: int) -> None:
         """Writes the margin of one currency."""
-        values = margin._asdict()
-        currency, ts, _ = values.pop("currency"), values.pop("ts"), values.pop("sequence")
-        values["told_at"] = values.pop("reported_at")  # the field's name in files
-        self._writer.put("margin", currency, values, ts=ts, sequence=sequence)
+        currency, *values, ts, _ = margin
+        self._writer.put("margin", currency, dict(zip(MARGIN.names, values, strict=True)), ts=ts, sequence=sequence)
 
     def put_position(self, position: PositionShown, *, sequence: int) -> None:
         """One slot's position. A symbol of more than 50 bytes has no room: nobody sees it."""
-        values = position._asdict()
-        slot, symbol, side, ts, _ = (values.pop(name) for name in ("slot", "symbol", "side", "ts", "sequence"))
+        slot, symbol, side, *values, ts, _ = position
         key = f"{slot} {side} {symbol}"
         if len(key.encode()) <= _KEY_BYTES_MAX:
-            self._writer.put("position", key, values, ts=ts, sequence=sequence)
+            self._writer.put("position", key, dict(zip(POSITION.names, values, strict=True)), ts=ts, sequence=sequence)
 
     def put_funding(self, symbol: str, rate: int, at: int, *, ts: int) -> None:
         """Writes the next payment of a symbol, signed as longs pay it: 1e-12, and when, ns UTC."""

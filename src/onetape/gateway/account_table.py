@@ -6,7 +6,7 @@ gateway's tick: margin, and twice a second what prices change. Prices are the mi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from onetape.accounts.booking import Booking
@@ -16,7 +16,7 @@ from onetape.accounts.ledger import Ledger
 from onetape.accounts.table import AccountTable, Margin, PositionShown
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
-from onetape.model.money import MONEY_DECIMALS, money_units
+from onetape.model.money import MONEY_DECIMALS
 from onetape.model.time import SECOND
 from onetape.orders.reports import BalanceReport
 
@@ -24,6 +24,7 @@ __all__ = ["AccountTableWriter"]
 
 REVALUED_EVERY: Final = SECOND // 2
 REVALUED_AT_ONCE: Final = 4  # a tick does not keep orders waiting; the rest have the next ticks
+_DATED: Final = -2  # from there on a row says of when it is
 
 Key = tuple[int, str, PositionSide]
 
@@ -57,12 +58,13 @@ class AccountTableWriter:
 
     def fills(self, moved: Collection[tuple[str, PositionSide]], booking: Booking, sequence: int, now: int) -> None:
         """Writes the positions that fills have changed; the margin is due with the next tick, as which it is called."""
-        for key, held in self._now(booking).items():
-            size = held.qty, held.cost
-            if key[1:] in moved and self._sizes.get(key) != size:
-                self._sizes[key] = size
-                self._show(key, held, now, sequence, entry=None)
-                self._is_margin_due = True
+        for place in moved:
+            for key, held in _shown(booking, *place):
+                size = held.qty, held.cost
+                if self._sizes.get(key) != size:
+                    self._sizes[key] = size
+                    self._show(key, held, now, sequence, entry=None)
+                    self._is_margin_due = True
 
     def tick(self, booking: Booking, sequence: int, now: int) -> None:
         """Writes what has changed since.
@@ -70,7 +72,7 @@ class AccountTableWriter:
         sequence: of the newest frame that is in the books.
         now: ns UTC.
         """
-        holdings = self._now(booking)
+        holdings = {key: held for place in booking.account for key, held in _shown(booking, *place)}
         sizes = {key: (held.qty, held.cost) for key, held in holdings.items()}
         if not 0 <= now - self._revalued < REVALUED_EVERY:
             self._revalued = now
@@ -100,7 +102,7 @@ class AccountTableWriter:
         for currency in self._settled():
             margin = self._margin_of(currency, booking, now)
             before = self._margin.get(currency)
-            if before is None or before._replace(ts=now) != margin:
+            if before is None or before[:_DATED] != margin[:_DATED]:
                 self._table.put_margin(margin, sequence=sequence)
                 self._margin[currency] = margin
 
@@ -108,36 +110,24 @@ class AccountTableWriter:
         """Writes a position. entry: as it was, where only the price may be another."""
         shown = self._position(key, held, now, entry)
         before = self._shown.get(key)
-        if before is None or before._replace(ts=now) != shown:
+        if before is None or before[:_DATED] != shown[:_DATED]:
             self._table.put_position(shown, sequence=sequence)
             self._shown[key] = shown
 
-    def _now(self, booking: Booking) -> dict[Key, Holding]:
-        """Returns the positions of slots; as slot 0 what the venue has, and of spot, which has no positions there, the
-        sum of all."""
-        found: dict[Key, Holding] = dict(booking.positions)
-        for (symbol, side), held in booking.account.items():
-            if not held.terms.is_spot:
-                found[TOTAL, symbol, side] = held
-        for (_, symbol, side), own in booking.positions.items():
-            if own.terms.is_spot:
-                total = found.setdefault((TOTAL, symbol, side), Holding(own.terms))
-                total.qty += own.qty
-                total.cost += own.cost
-                total.realized += own.realized
-        return found
-
     def _position(self, key: Key, held: Holding, now: int, entry: int | None) -> PositionShown:
         slot, symbol, side = key
-        instrument, price = self._instruments[symbol], self._references.get(symbol, 0)
+        terms, qty, price = held.terms, held.qty, self._references.get(symbol, 0)
+        instrument = self._instruments[symbol]
+        if entry is None:
+            entry = terms.average(qty, held.cost) * 10 ** (MONEY_DECIMALS - terms.average_decimals)
         return PositionShown(
             slot,
             symbol,
             side,
-            qty=held.qty * 10 ** (MONEY_DECIMALS - instrument.size_decimals),
-            entry=money_units(held.average) if entry is None else entry,
+            qty=qty * terms.base_factor,
+            entry=entry,
             price=price * 10 ** (MONEY_DECIMALS - instrument.price_decimals) if price else None,
-            unrealized=held.unrealized_at(price) if price or not held.qty else None,
+            unrealized=held.unrealized(terms.core, price) if price or not qty else None,
             realized=held.realized,
             size_decimals=instrument.size_decimals,
             ts=now,
@@ -173,3 +163,18 @@ class AccountTableWriter:
             reported_at=report.time if report else None,
             ts=now,
         )
+
+
+def _shown(booking: Booking, symbol: str, side: PositionSide) -> Iterator[tuple[Key, Holding]]:
+    """Yields the positions of slots; as slot 0 what the venue has, and of spot, which has none there, their sum."""
+    account = booking.account.get((symbol, side))
+    if account is None:
+        return
+    total = Holding(account.terms) if account.terms.is_spot else account
+    for key, own in booking.sharing(symbol, side):
+        yield key, own
+        if total is not account:
+            total.qty += own.qty
+            total.cost += own.cost
+            total.realized += own.realized
+    yield (TOTAL, symbol, side), total

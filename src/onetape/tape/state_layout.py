@@ -28,6 +28,12 @@ FieldValue = int | float | bool | str | None
 
 _FORMATS = {"i": "q", "u": "Q", "b": "Q", "f": "d", "m": "Qq", "t": "8s", "T": "32s"}
 _TEXT_BYTES = {"t": 8, "T": 32}
+_ABSENT: dict[str, tuple[int | float | bytes, ...]] = {
+    **dict.fromkeys("iub", (0,)),
+    "f": (0.0,),
+    "m": (0, 0),
+    **dict.fromkeys("tT", (b"",)),
+}
 _LOW = (1 << 64) - 1
 _FIELDS_MAX = 64  # one bit each
 
@@ -60,12 +66,13 @@ class GroupSpec:
         return struct.Struct("<" + "".join(_FORMATS[code] for _, code in self.fields))
 
     @cached_property
-    def _names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
+        """Returns the names of its fields, in order."""
         return tuple(name for name, _ in self.fields)
 
     @cached_property
     def _name_set(self) -> frozenset[str]:
-        return frozenset(self._names)
+        return frozenset(self.names)
 
     @cached_property
     def _whole(self) -> int:
@@ -85,21 +92,23 @@ class GroupSpec:
     def pack(self, values: Mapping[str, FieldValue]) -> tuple[bytes, int]:
         """Cells and the word of present fields. A field that is not given is None."""
         if self._whole >= 0 and values.keys() == self._name_set:
-            numbers = [values[name] for name in self._names]
+            numbers = [values[name] for name in self.names]
             if None not in numbers:
                 return self._pack(numbers), self._whole
         cells: list[int | float | bytes] = []
         present = 0
-        count = 0
         for bit, (name, code) in enumerate(self.fields):
             value = values.get(name)
-            count += name in values
-            if value is not None:
-                present |= 1 << bit
-            self._add(cells, name, code, value)
-        if count != len(values):
-            wrong = sorted(values.keys() - {name for name, _ in self.fields})
-            raise BadInput(f"group {self.name!r} has no field {', '.join(wrong)}")
+            if value is None:
+                cells += _ABSENT[code]
+                continue
+            present |= 1 << bit
+            if isinstance(value, int) and code in "mui":  # also a bool
+                cells += (value & _LOW, value >> 64) if code == "m" else (value,)
+            else:
+                cells.append(self._cell(name, code, value))
+        if wrong := values.keys() - self._name_set:
+            raise BadInput(f"group {self.name!r} has no field {', '.join(sorted(wrong))}")
         return self._pack(cells), present
 
     def _pack(self, cells: Sequence[FieldValue | bytes]) -> bytes:
@@ -108,28 +117,23 @@ class GroupSpec:
         except struct.error as error:
             raise BadInput(f"group {self.name!r}: {error}") from None
 
-    def _add(self, cells: list[int | float | bytes], name: str, code: str, value: FieldValue) -> None:
+    def _cell(self, name: str, code: str, value: int | float | bool | str) -> int | float | bytes:
         if most := _TEXT_BYTES.get(code):
-            text = b"" if value is None else str(value).encode()
+            text = str(value).encode()
             if len(text) > most or b"\0" in text:
                 raise BadInput(f"{self.name}.{name}: {value!r} is not a text of at most {most} bytes")
-            cells.append(text)
-        elif code == "f":
-            cells.append(0.0 if value is None else float(value))
-        else:
-            if value is not None and not isinstance(value, int):
-                raise BadInput(f"{self.name}.{name} is an integer, not {value!r}")
-            number = 0 if value is None else int(value)
-            if code == "m":
-                cells += [number & _LOW, number >> 64]
-            else:
-                cells.append(number)
+            return text
+        if code == "f":
+            return float(value)
+        if not isinstance(value, int):
+            raise BadInput(f"{self.name}.{name} is an integer, not {value!r}")
+        return int(value)
 
     def unpack(self, cells: bytes, present: int) -> dict[str, FieldValue]:
         if len(cells) != self.size_bytes:
             raise SchemaMismatch(f"group {self.name!r} has {self.size_bytes} bytes, read {len(cells)}")
         if present == self._whole:
-            return dict(zip(self._names, self._struct.unpack(cells), strict=True))
+            return dict(zip(self.names, self._struct.unpack(cells), strict=True))
         raw = iter(self._struct.unpack(cells))
         values: dict[str, FieldValue] = {}
         for bit, (name, code) in enumerate(self.fields):
