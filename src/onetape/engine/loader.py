@@ -195,9 +195,12 @@ def _resolved(file: str) -> Path:
 
 
 @cache
-def _is_beside(file: str, main: str) -> bool:
-    """A module of the strategy in `main`: itself, or another that is nobody's library."""
-    path, own = _resolved(file), _resolved(main)
+def _resolved_text(file: str) -> str:
+    return str(_resolved(file))
+
+
+def _is_beside(path: Path, own: Path) -> bool:
+    """A module of the strategy in `own`: itself, or another that is nobody's library."""
     if (path.suffix != ".py" and path != own) or not path.is_relative_to(own.parent):
         return False
     return path == own or not ("site-packages" in path.parts or path.is_relative_to(Path(__file__).parent.parent))
@@ -212,5 +215,8 @@ def own_modules(strategy: type[Strategy]) -> list[ModuleType]:
     main = getattr(module, "__file__", None)
     if main is None:
         return [module]
+    own = _resolved(main)
+    folder = str(own.parent)  # looked at as text first: of a thousand modules a few are there
     files = [(each, getattr(each, "__file__", None)) for each in list(sys.modules.values())]
-    return [each for each, file in files if file is not None and _is_beside(file, main)]
+    near = [(each, file) for each, file in files if file is not None and _resolved_text(file).startswith(folder)]
+    return [each for each, file in near if _is_beside(_resolved(file), own)]
