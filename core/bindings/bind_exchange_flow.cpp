@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <vector>
 
 #include "bindings/errors.hpp"
@@ -86,11 +88,49 @@ class PyFlow {
         while (flow_->next(event, until.value_or(MatchingEngine::never))) {
             const bool is_top = event.type == EventType::quote || event.type == EventType::book;
             if (is_heard || !is_top) return as_tuple(event);
-            Unheard& last = (event.type == EventType::quote ? quotes_ : books_)[event.symbol];
-            last.event = event;
-            last.payload.assign(event.payload.begin(), event.payload.end());
+            pass_over(event);
         }
         return nb::none();
+    }
+
+    // Of each symbol, until then: (minutes, marks). A minute is the time of its end, 0 for the
+    // last, which has none yet, and its trades. Quotes and depth are passed over.
+    nb::list history(std::int64_t until) {
+        std::vector<nb::list> minutes(count_), marks(count_), trades(count_);
+        FlowEvent event{};
+        while (flow_->next(event, until)) {
+            const std::uint32_t at = event.symbol;
+            switch (event.type) {
+                case EventType::trade: {
+                    const auto trade = payload_of<TradePayload>(event);
+                    trades[at].append(nb::make_tuple(event.time, trade.price, trade.size,
+                                                     trade.id_low, static_cast<int>(trade.side)));
+                    break;
+                }
+                case EventType::mark: {
+                    const auto mark = payload_of<MarkPayload>(event);
+                    engine(at).set_mark(event.time, mark.mark, mark.index);
+                    marks[at].append(nb::make_tuple(event.time, mark.mark, mark.index));
+                    break;
+                }
+                case EventType::bar:
+                    minutes[at].append(nb::make_tuple(event.time, trades[at]));
+                    trades[at] = nb::list();
+                    break;
+                case EventType::quote:
+                case EventType::book:
+                    pass_over(event);
+                    break;
+                default:
+                    throw std::logic_error("an event that no generated market has");
+            }
+        }
+        nb::list found;
+        for (std::size_t at = 0; at < count_; ++at) {
+            minutes[at].append(nb::make_tuple(0, trades[at]));
+            found.append(nb::make_tuple(minutes[at], marks[at]));
+        }
+        return found;
     }
 
     nb::list take_unheard() {
@@ -204,6 +244,19 @@ class PyFlow {
         std::vector<std::byte> payload;  // empty: there is none
     };
 
+    void pass_over(const FlowEvent& event) {
+        Unheard& last = (event.type == EventType::quote ? quotes_ : books_)[event.symbol];
+        last.event = event;
+        last.payload.assign(event.payload.begin(), event.payload.end());
+    }
+
+    template <class Payload>
+    static Payload payload_of(const FlowEvent& event) {
+        Payload payload;
+        std::memcpy(&payload, event.payload.data(), sizeof payload);
+        return payload;
+    }
+
     static nb::object as_tuple(const FlowEvent& event) {
         return nb::make_tuple(
             static_cast<int>(event.type), event.flags, event.symbol, event.time,
@@ -247,6 +300,12 @@ void onetape::bind_exchange_flow(nb::module_& m) {
         .def("next", &PyFlow::next, nb::arg("until") = nb::none(), nb::arg("is_heard") = true,
              "(type id, flags, symbol index, time, payload), or None: nothing before `until`. "
              "is_heard False: quotes and depth are passed over.")
+        .def("history", &PyFlow::history, nb::arg("until"),
+             nb::sig("def history(self, until: int) -> list[tuple[list[tuple[int, list[tuple[int, "
+                     "int, int, int, int]]]], list[tuple[int, int, int]]]]"),
+             "The market before `until` in which nobody else takes part. Of each symbol (minutes, "
+             "marks): (end, trades), of the running minute end 0; a trade is (time, price, size, "
+             "id, side), a mark (time, mark, index). Quotes and depth are passed over.")
         .def("take_unheard", &PyFlow::take_unheard,
              "The last quote and depth of each symbol that were passed over.")
         .def_prop_ro("next_time", &PyFlow::next_time, "No event is earlier than this.")

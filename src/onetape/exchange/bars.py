@@ -65,7 +65,22 @@ class PriceBars:
         if not self.bars or self.bars[-1].open_time != start:
             self.bars.append(flat_bar(time, -1, start, price)._replace(trades=1))
             return
-        last = self.bars[-1]
-        self.bars[-1] = last._replace(
-            high=max(last.high, price), low=min(last.low, price), close=price, trades=last.trades + 1
+        when, at, _, end, first, high, low, _, volume, turnover, trades, *bought = self.bars[-1]
+        self.bars[-1] = BarReport(
+            when, at, start, end, first, max(high, price), min(low, price), price, volume, turnover, trades + 1, *bought
         )
+
+    def add_all(self, points: Iterable[tuple[int, int]]) -> None:
+        """Takes in many, as `add` does one after the other: (time, price)."""
+        for _, found in groupby(points, lambda point: point[0] - point[0] % MINUTE):
+            rows = list(found)
+            self.add(*rows[0])
+            prices = [price for _, price in rows[1:]]
+            if prices:
+                last = self.bars[-1]
+                self.bars[-1] = last._replace(
+                    high=max(last.high, *prices),
+                    low=min(last.low, *prices),
+                    close=prices[-1],
+                    trades=last.trades + len(prices),
+                )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from onetape._core import FLAG_SNAPSHOT
-from onetape.exchange.listing import Listing, changed_filters
+from onetape.exchange.listing import SIDES, Listing, changed_filters
 from onetape.exchange.reports import DepthReport, MarkReport, QuoteReport, TradeReport
 from onetape.exchange.timeline import Timeline, recorded
 from onetape.model.enums import EventType, Side, TriggerBy
@@ -22,7 +22,9 @@ _TRADE_FIELDS: Final = fields("trade", "price", "size", "id_low", "side")
 _BOOK_FIELDS: Final = fields("book", "first_id", "last_id", "bid_count", "ask_count")
 _MARK_FIELDS: Final = fields("mark", "mark", "index")
 _RATE: Final = fields("funding", "rate")
-_SIDES: Final = (Side.NONE, Side.BUY, Side.SELL)
+
+
+Minute = tuple[int, Sequence[tuple[int, int, int, int, int]]]  # as `Listing.add_minute` has it
 
 
 class Listed(Protocol):
@@ -85,7 +87,7 @@ class Board:
                 say(quote)
         elif kind == TRADE:
             price, size, trade_id, side = _TRADE_FIELDS.unpack_from(payload)
-            trade = TradeReport(time, index, price, size, _SIDES[side], trade_id)
+            trade = TradeReport(time, index, price, size, SIDES[side], trade_id)
             if listing.bar is not None and listing.bar.close_time <= time:
                 self._close_bar(listing, listing.bar.close_time)  # its end comes after the trade
             listing.add_trade(trade)
@@ -94,6 +96,13 @@ class Board:
             (listing.funding_rate,) = _RATE.unpack_from(payload)
         elif kind == BAR:
             self._close_bar(listing, time)
+
+    def take_history(self, history: Sequence[tuple[Sequence[Minute], Sequence[tuple[int, int, int]]]]) -> None:
+        """Takes in trades and marks of each instrument (`_core.OrderFlow.history`), and says nothing."""
+        for listing, (minutes, marks) in zip(self.listings, history, strict=True):
+            for end, rows in minutes:
+                listing.add_minute(end, rows)
+            listing.add_marks(marks)
 
     def _close_bar(self, listing: Listing, end: int) -> None:
         if (bar := listing.close_bar(end)) is not None:

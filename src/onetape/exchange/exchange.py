@@ -147,10 +147,27 @@ class SimExchange:
         self.board.is_heard = False
         try:
             self.advance(now)
-            for kind, flags, index, time, payload in self.flow.take_unheard():
-                self.board.take(kind, flags, index, time, payload)
         finally:
-            self.board.is_heard = True
+            self._take_last()
+
+    def begin(self, now: int) -> None:
+        """A generated market until `now`, in which nobody else takes part and of which nothing is said: as
+        `advance_unheard`, eight times as fast."""
+        timeline, board, flow = self.timeline, self.board, self.flow
+        while (due := timeline.next_due) <= now:
+            board.take_history(flow.history(due))
+            timeline.now = due
+            timeline.run_next()
+        board.take_history(flow.history(now + 1))
+        timeline.now = now
+        self._take_last()
+
+    def _take_last(self) -> None:
+        """Takes in the quote and the depth of each symbol that were the last ones which nothing was said of."""
+        self.board.is_heard = False
+        for kind, flags, index, time, payload in self.flow.take_unheard():
+            self.board.take(kind, flags, index, time, payload)
+        self.board.is_heard = True
 
     def _take_market(self, kind: int, flags: int, index: int, time: int, payload: bytes) -> None:
         if kind == MARK:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from itertools import takewhile
+from itertools import compress, groupby, takewhile
 from typing import Final
 
 from msgspec import ValidationError, convert, structs
@@ -18,7 +19,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.margin import MarginBracket
 from onetape.model.time import DAY, MINUTE
 
-__all__ = ["FILTERS", "Listing", "changed_brackets", "changed_filters"]
+__all__ = ["FILTERS", "SIDES", "Listing", "changed_brackets", "changed_filters"]
 
 FILTERS: Final = (
     "tick",
@@ -36,6 +37,7 @@ PREMIUM_DECIMALS: Final = 8
 QUOTES_KEPT: Final = 1000
 TRADES_KEPT: Final = 50_000  # more than an hour of a generated market
 BARS_KEPT: Final = 3000
+SIDES: Final = (Side.NONE, Side.BUY, Side.SELL)  # by their numbers in an event of the market
 FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market,
 FUNDING_SPAN: Final = 480 * MINUTE  # for so long
 
@@ -91,13 +93,54 @@ class Listing:
             self.index_bars.add(time, index)
             self.premium_bars.add(time, (mark - index) * 10**PREMIUM_DECIMALS // index)
 
+    def add_marks(self, marks: Sequence[tuple[int, int, int]]) -> None:
+        """Takes in many, as `add_mark` does one after the other: (time, mark, index)."""
+        if not marks:
+            return
+        _, self.mark, self.index = marks[-1]
+        self.mark_bars.add_all([(time, mark) for time, mark, _ in marks])
+        indexed = [each for each in marks if each[2]]
+        self.index_bars.add_all([(time, index) for time, _, index in indexed])
+        premium = [(time, (mark - index) * 10**PREMIUM_DECIMALS // index) for time, mark, index in indexed]
+        self.premium_bars.add_all(premium)
+
+    def add_minute(self, end: int, rows: Sequence[tuple[int, int, int, int, int]]) -> None:
+        """Takes in the trades until the end of a minute, 0: it runs, as `add_trade` does one after the other. A row is
+        (time, price, size, id, number of the side)."""
+        at = self.at
+        trades = [TradeReport(time, at, price, size, SIDES[side], id_) for time, price, size, id_, side in rows]
+        for start, found in groupby(trades, lambda trade: trade.time - trade.time % MINUTE):
+            minute = list(found)
+            if self.bar is not None and self.bar.close_time <= minute[0].time:
+                self.close_bar(self.bar.close_time)
+            bar, running = self._bar_of(minute, start), self.bar
+            is_same = running is not None and running.open_time == start
+            self.bar = one_of((running, bar), start, start + MINUTE) if running is not None and is_same else bar
+            self.last = bar.close
+        self.trades.extend(trades)
+        if end:
+            self.close_bar(end)
+
+    def _bar_of(self, trades: Sequence[TradeReport], start: int) -> BarReport:
+        prices, sizes = [each.price for each in trades], [each.size for each in trades]
+        turnovers = [self._turnover(each) for each in trades]
+        bought = [each.side is Side.BUY for each in trades]
+        return BarReport(
+            trades[-1].time, trades[0].at, start, start + MINUTE, prices[0], max(prices), min(prices), prices[-1],
+            sum(sizes), sum(turnovers), len(trades), sum(compress(sizes, bought)), sum(compress(turnovers, bought)),
+            trades[0].trade_id, trades[-1].trade_id,
+        )  # fmt: skip
+
+    def _turnover(self, trade: TradeReport) -> int:
+        if self.instrument.kind is Kind.INVERSE:
+            return self.instrument.notional_units(trade.price, trade.size)
+        return trade.price * trade.size
+
     def add_trade(self, trade: TradeReport) -> None:
         self.trades.append(trade)
         self.last = trade.price
         price, size = trade.price, trade.size
-        turnover = price * size
-        if self.instrument.kind is Kind.INVERSE:
-            turnover = self.instrument.notional_units(price, size)
+        turnover = self._turnover(trade)
         bar, start = self.bar, trade.time - trade.time % MINUTE
         bought = trade.side is Side.BUY
         if bar is None or bar.open_time != start:
@@ -106,18 +149,12 @@ class Listing:
                 turnover, 1, size * bought, turnover * bought, trade.trade_id, trade.trade_id,
             )  # fmt: skip
             return
-        self.bar = bar._replace(
-            time=trade.time,
-            high=max(bar.high, price),
-            low=min(bar.low, price),
-            close=price,
-            volume=bar.volume + size,
-            turnover=bar.turnover + turnover,
-            trades=bar.trades + 1,
-            buy_volume=bar.buy_volume + size * bought,
-            buy_turnover=bar.buy_turnover + turnover * bought,
-            last_trade=trade.trade_id,
-        )
+        _, at, _, end, first, high, low, _, volume, total, trades, buy_volume, buy_total, first_trade, _ = bar
+        self.bar = BarReport(  # whole: `_replace` takes four times as long, of each trade
+            trade.time, at, start, end, first, max(high, price), min(low, price), price, volume + size,
+            total + turnover, trades + 1, buy_volume + size * bought, buy_total + turnover * bought, first_trade,
+            trade.trade_id,
+        )  # fmt: skip
 
     def running(self, now: int) -> BarReport | None:
         """Returns the minute of `now`; None where nothing was ever traded."""

@@ -26,7 +26,7 @@ from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.venue_kinds import VENUE_KINDS
 
-__all__ = ["VENUES", "Crowd", "facts_of", "lists", "open_venue"]
+__all__ = ["VENUES", "Crowd", "facts_of", "listed_market", "lists", "open_venue"]
 
 Call = tuple[int, str, list[Any], dict[str, Any]]  # (time, method, arguments, keywords)
 
@@ -52,7 +52,7 @@ def lists(kind: str, instrument: Instrument) -> bool:
     )
 
 
-def _market(symbol: str, leverage: int) -> FlowMarket:
+def listed_market(symbol: str, leverage: int) -> FlowMarket:
     found = flow_market(symbol)
     if not leverage:
         return found
@@ -87,12 +87,15 @@ def open_venue(
     """
     facts = facts_of(kind)
     if isinstance(market, Crowd):
-        symbols = [_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols]
+        symbols = [listed_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols]
         market = GeneratedMarket(symbols, seed=seed, start=now - market.history, rate=market.rate)
     exchange = SimExchange(
         market, facts.rules, keyring=(seed, kind), currencies=tuple(facts.balances | facts.rules.collateral)
     )
-    exchange.advance_unheard(now)
+    if isinstance(market, GeneratedMarket):
+        exchange.begin(now)
+    else:
+        exchange.advance_unheard(now)
     for name in accounts:
         key, secret = facts.keys(seed, f"{kind}/{name}")
         account = exchange.accounts.open(name, key, secret, facts.balances)
