@@ -95,6 +95,8 @@ class PositionGuard:
         self.is_confirmed = False  # the venue has said so since it is long, short or flat
         self._differs = 0  # listings in a row
         self.parts: dict[str, SubAccountStop] = {}  # by sub-account
+        self._triggers_terms: object = None  # that these triggers follow from
+        self._triggers_found: list[int] = []
         # Stops.
         self.stops, self.targets = LadderState(is_target=False), LadderState(is_target=True)
         self.rows: dict[str, StopRow] = {}  # of both
@@ -300,10 +302,17 @@ class PositionGuard:
         if not self.entry or not self.qty:
             return 0
         sign = 1 if self.qty > 0 else -1
-        floors, liquidation = self.stops.floors, self.liquidation
-        levels = levels_of(self.instrument, sign, self.entry, rules.distances, floors=floors, liquidation=liquidation)
         worst = min((sign * each for each in self._prices(now)), default=None)
-        return sum(worst is not None and worst <= sign * trigger for trigger, _ in levels)
+        return sum(worst is not None and worst <= sign * trigger for trigger in self._triggers(rules, sign, self.entry))
+
+    def _triggers(self, rules: Rules, sign: int, entry: Fraction) -> list[int]:
+        """Returns the triggers of its levels, which are the same from quote to quote."""
+        floors, liquidation = self.stops.floors, self.liquidation
+        terms = (self.instrument, sign, entry, liquidation, rules.distances, tuple(floors.items()))
+        if terms != self._triggers_terms:
+            found = levels_of(self.instrument, sign, entry, rules.distances, floors=floors, liquidation=liquidation)
+            self._triggers_terms, self._triggers_found = terms, [trigger for trigger, _ in found]
+        return self._triggers_found
 
     def due_of_parts(self, rules: Rules, now: int, *, every: int) -> Iterator[tuple[str, SubAccountStop, int, int]]:
         """Yields what local stops close now of sub-accounts that hold against each other: each with its name, its

@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
+from math import lcm
 from typing import Final
 
 import msgspec
@@ -153,6 +154,19 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def lot_int(self) -> int:
         """One lot in size units."""
         return int(self.lot.scaleb(self.size_decimals))
+
+    @cached_property
+    def market_steps(self) -> tuple[int, int, int]:
+        """Returns lot, least and greatest quantity of what becomes a market order, in size units; 0: there is no
+        greatest."""
+
+        def units(value: Decimal) -> int:
+            return int(value.scaleb(self.size_decimals))
+
+        step = lcm(max(units(self.lot), 1), max(units(self.market_lot), 1))
+        least = max(units(self.size_min), units(self.market_size_min), step)
+        tops = [units(each) for each in (self.size_max, self.market_size_max) if each]
+        return step, least, min(tops, default=0) // step * step
 
     def price(self, price_int: int) -> Decimal:
         """Returns the exact price of an int64."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil, lcm
+from math import ceil
 from typing import Final, NamedTuple
 
 from onetape.model.instrument import Instrument
@@ -83,7 +83,7 @@ def ladder_of(
                 moved.append(rank)
     if not size or not levels:
         return Ladder((), (), abs(qty))
-    step, least, top = _steps(instrument)
+    step, least, top = instrument.market_steps
     count, share, rest = 1, size, size
     for count in range(len(levels), 0, -1):
         share = size // count // step * step
@@ -146,7 +146,7 @@ def drawn_in(
 
 def protectable(instrument: Instrument, qty: int) -> int:
     """Returns how much of a position stops can take off: whole lots, if they are not less than the venue trades."""
-    step, least, _ = _steps(instrument)
+    step, least, _ = instrument.market_steps
     size = abs(qty) // step * step
     return size if size >= least else 0
 
@@ -154,7 +154,7 @@ def protectable(instrument: Instrument, qty: int) -> int:
 def pieces(instrument: Instrument, size: int) -> list[int]:
     """Returns a quantity as market orders that the venue takes: whole lots, none too great; [] where it is too
     little."""
-    step, least, most = _steps(instrument)
+    step, least, most = instrument.market_steps
     size = size // step * step
     return _pieces(size, step, most) if size >= least else []
 
@@ -207,20 +207,6 @@ def _trigger(instrument: Instrument, sign: int, level: Fraction) -> int:
     tick = max(int(instrument.tick.scaleb(instrument.price_decimals)), 1)
     ticks = level / tick
     return (ceil(ticks) if sign > 0 else int(ticks // 1)) * tick
-
-
-def _steps(instrument: Instrument) -> tuple[int, int, int]:
-    """Returns lot, least and greatest quantity of what becomes a market order; 0: there is no greatest."""
-
-    def units(value: Decimal) -> int:
-        return int(value.scaleb(instrument.size_decimals))
-
-    lot, market_lot = units(instrument.lot), units(instrument.market_lot)
-    step = lcm(max(lot, 1), max(market_lot, 1))
-    least = max(units(instrument.size_min), units(instrument.market_size_min), step)
-    tops = [units(each) for each in (instrument.size_max, instrument.market_size_max) if each]
-    most = min(tops, default=0) // step * step
-    return step, least, most
 
 
 def _count(size: int, most: int) -> int:
