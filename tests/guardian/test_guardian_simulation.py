@@ -19,7 +19,7 @@ from onetape.orders.managed import HealthOut
 from orders.gateway_seeds import Seed
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
-SEEDS = 1000 if LONG else 12
+SEEDS = 1000 if LONG else 6
 EVERY = 1 if LONG else 5  # of the frames of a replacement
 
 
@@ -292,7 +292,7 @@ def test_every_fault_comes_up():
         "kill switch",
     }
     seen: Counter = Counter()
-    for number in range(40):
+    for number in (1, *range(40)):  # the first has all, as it is now
         seen += GuardianWorld(number).run(90).seen
         if not wanted - seen.keys():
             return

@@ -145,7 +145,7 @@ def test_every_event_comes_up():
         "denied 4310",  # without a guardian nothing is opened
     }
     seen: Counter = Counter()
-    for number in range(40):
+    for number in (7, 2, *range(40)):  # the first two have all, as it is now
         seen += PastWorld(number).run(90).seen
         if not wanted - seen.keys():
             return
