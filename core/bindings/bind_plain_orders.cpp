@@ -93,9 +93,7 @@ class PyPlainOrders final {
             return false;
         const auto whose = robots_.find(order->robot);
         const nb::object symbol = reserves_.word(order->terms.symbol);
-        if (whose == robots_.end() ||
-            found_in(Fields(state_).field<"instruments">(), symbol) == nullptr)
-            return false;
+        if (whose == robots_.end() || !is_traded(symbol)) return false;
         OrderNews news{};
         const OrderReport heard{text_of(venue_id.ptr()), of.word<OrderState, "state">(),
                                 is_accepted      ? OrderNews::accepted
@@ -107,7 +105,7 @@ class PyPlainOrders final {
         hold(reserves_.facts_of(order->terms.symbol), *order, whose->second.slot,
              reference_of(symbol));
         const OrderEventPayload frame = order->news_frame(news, order->state, now, 0);
-        append(EventType::order_event, bytes_of(frame), order->terms.symbol, wall);
+        append(EventType::order_event, bytes_of(frame), order->terms.symbol, wall, false);
         return true;
     }
 
@@ -120,8 +118,7 @@ class PyPlainOrders final {
         if (!terms) return nb::none();
         AccountOrderRef order = made(*terms, payload, robot, of, now);
         if (!order || is_stopped(*terms, symbol, now)) return nb::none();
-        const nb::object instruments = Fields(state_).field<"instruments">();
-        if (found_in(instruments, symbol) == nullptr) return nb::none();
+        if (!is_traded(symbol)) return nb::none();
         const ReserveTerms& facts = reserves_.facts_of(terms->symbol);
         const nb::object manager = Fields(state_).field<"manager">();
         const std::int64_t reference = reference_of(symbol);
@@ -139,7 +136,24 @@ class PyPlainOrders final {
         hold(facts, *order, of.slot, reference);
         const OrderRequestPayload intent =
             order->request_frame(RequestKind::place, order->price, order->size, false);
-        append(EventType::order_request, bytes_of(intent), order->terms.symbol, wall);
+        append(EventType::order_request, bytes_of(intent), order->terms.symbol, wall, true);
+        return nb::cast(order);
+    }
+
+    [[nodiscard]] nb::object cancel(const nb::bytes& payload, std::int64_t robot, std::int64_t now,
+                                    std::int64_t wall) {
+        OrderRequestPayload requested;
+        if (payload.size() != sizeof requested || robots_.count(robot) == 0) return nb::none();
+        std::memcpy(&requested, payload.c_str(), sizeof requested);
+        if (requested.kind != RequestKind::cancel || requested.flags != 0) return nb::none();
+        const AccountOrderRef order = index_.of_robot(robot, requested.order_id);
+        if (!order || !may_cancel(*order) || !is_traded(reserves_.word(order->terms.symbol)))
+            return nb::none();
+        order->cancel_retries = 0;
+        index_.request(*order, RequestKind::cancel, order->price, order->size, now, false);
+        const OrderRequestPayload intent =
+            order->request_frame(RequestKind::cancel, order->price, order->size, false);
+        append(EventType::order_request, bytes_of(intent), order->terms.symbol, wall, false);
         return nb::cast(order);
     }
 
@@ -149,8 +163,13 @@ class PyPlainOrders final {
         return nb::bytes(reinterpret_cast<const char*>(&payload), sizeof payload);
     }
 
-    void append(EventType type, const nb::bytes& frame, Symbol symbol, std::int64_t wall) const {
-        append_(static_cast<int>(type), frame, 0, streams_[reserves_.word(symbol)], wall);
+    void append(EventType type, const nb::bytes& frame, Symbol symbol, std::int64_t wall,
+                bool is_risk) const {
+        append_(static_cast<int>(type), frame, streams_[reserves_.word(symbol)], wall, is_risk);
+    }
+
+    [[nodiscard]] bool is_traded(const nb::object& symbol) const {
+        return found_in(Fields(state_).field<"instruments">(), symbol) != nullptr;
     }
 
     struct Robot {
@@ -315,9 +334,10 @@ PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(traverse)},
 }  // namespace
 
 void bind_plain_orders(nb::module_& m) {
-    nb::class_<PyPlainOrders>(m, "PlainOrders", nb::type_slots(slots),
-                              "New orders that pass the pre-trade list without a question. See "
-                              "core/orders/plain_order.hpp.")
+    nb::class_<PyPlainOrders>(
+        m, "PlainOrders", nb::type_slots(slots),
+        "New orders that pass the pre-trade list without a question, and their cancels. See "
+        "core/orders/plain_order.hpp.")
         .def(nb::init<nb::object, nb::object, nb::object, nb::object, nb::object, nb::object,
                       nb::object, nb::object>(),
              nb::arg("state"), nb::arg("index"), nb::arg("reserves"), nb::arg("subaccounts").none(),
@@ -329,7 +349,7 @@ void bind_plain_orders(nb::module_& m) {
                      "typing.Callable[..., int], streams: typing.Mapping[str, int]) -> None"),
              "subaccounts: whose money orders want; None: the account has none. changed: takes "
              "the currencies of which another amount is held. append: writes a frame of the "
-             "gateway's tape.")
+             "gateway's tape: type, payload, stream, time, and whether it takes on risk.")
         .def("follow", &PyPlainOrders::follow, nb::arg("robot"), nb::arg("slot"), nb::arg("rate"),
              nb::arg("tag"),
              "Takes orders of a robot from here on. rate: orders a second, 0: any; tag: in its "
@@ -346,5 +366,11 @@ void bind_plain_orders(nb::module_& m) {
              nb::sig("def place(self, payload: bytes, symbol: str, robot: int, now: int, wall: "
                      "int) -> AccountOrder | None"),
              "Takes in a new order of a robot's frame and writes its intent; None: the list of "
-             "rules decides, and nothing has changed.");
+             "rules decides, and nothing has changed.")
+        .def("cancel", &PyPlainOrders::cancel, nb::arg("payload"), nb::arg("robot"), nb::arg("now"),
+             nb::arg("wall"),
+             nb::sig("def cancel(self, payload: bytes, robot: int, now: int, wall: int) -> "
+                     "AccountOrder | None"),
+             "Takes in that a robot's frame asks for the end of an order that works and writes the "
+             "intent; None: the manager decides, and nothing has changed.");
 }

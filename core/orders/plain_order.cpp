@@ -90,6 +90,15 @@ std::optional<OrderTerms> plain_terms(const void* payload, std::size_t bytes,
     return terms;
 }
 
+bool may_cancel(const AccountOrder& order) noexcept {
+    const bool works =
+        order.state == OrderState::accepted || order.state == OrderState::partially_filled;
+    return works && order.robot != 0 && !order.is_held && !order.is_taken_off &&
+           !order.cancel_wanted && !order.terms.is_guardians() &&
+           std::none_of(order.pending.begin(), order.pending.end(),
+                        [](const PendingRequest& each) { return each.is_there; });
+}
+
 bool keeps_rules(const OrderTerms& terms, const OrderSetting& setting,
                  const OrderSums& sums) noexcept {
     const OrderLimits& limits = setting.limits;

@@ -9,6 +9,7 @@
 
 #include "base/money.hpp"
 #include "exchange/instrument.hpp"
+#include "orders/account_order.hpp"
 #include "orders/order_sums.hpp"
 #include "orders/order_terms.hpp"
 
@@ -35,6 +36,8 @@ struct OrderSetting {
 // another kind, or is no order.
 [[nodiscard]] std::optional<OrderTerms> plain_terms(const void* payload, std::size_t bytes,
                                                     Symbol symbol) noexcept;
+// Whether its cancel can leave at once: it works at the venue, and nothing of it is under way.
+[[nodiscard]] bool may_cancel(const AccountOrder& order) noexcept;
 // Whether it keeps the venue's rules and the account's limits, trades with no order of the account
 // and takes off nothing by the side that it closes.
 [[nodiscard]] bool keeps_rules(const OrderTerms& terms, const OrderSetting& setting,

@@ -18,7 +18,7 @@ from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
 from onetape.ipc.fence import Fence
-from onetape.model.enums import OrderNews, RequestKind
+from onetape.model.enums import OrderNews
 from onetape.model.home import gateway_journal
 from onetape.model.sections import GUARDIAN
 from onetape.orders.account_orders import AccountOrders
@@ -105,13 +105,13 @@ class SeenTape(GatewayTape):
         self.seen(out)
         return sequence
 
-    def append_plain(self, kind: int, payload: bytes, flags: int, stream: int, time: int) -> int:
-        sequence = super().append_plain(kind, payload, flags, stream, time)
+    def append_plain(self, kind: int, payload: bytes, stream: int, time: int, is_risk: bool) -> int:
+        sequence = super().append_plain(kind, payload, stream, time, is_risk)
         self.plain += 1
         if kind == ORDER_REQUEST:
             request = request_of(payload, "")
             order = self.state.orders.account.by_robot[request.robot, request.order_id]
-            self.seen(IntentOut(order, RequestKind.PLACE, order.price, order.size))
+            self.seen(IntentOut(order, request.kind, order.price, order.size))
         else:
             order_id, at, news, robot = NEWS.unpack(payload)
             order = self.state.orders.account.by_robot[robot, order_id]

@@ -6,6 +6,7 @@ import gc
 import os
 import random
 import weakref
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, cast
 
@@ -13,7 +14,17 @@ import pytest
 
 from onetape._core import PlainOrders
 from onetape.accounts.reserves import Reserves
-from onetape.model.enums import OrderType, PositionSide, RequestKind, Side, TimeInForce, TriggerBy, TriggerKind
+from onetape.model.enums import (
+    OrderNews,
+    OrderState,
+    OrderType,
+    PositionSide,
+    RequestKind,
+    Side,
+    TimeInForce,
+    TriggerBy,
+    TriggerKind,
+)
 from onetape.model.ids import EPOCH_BITS, epoch_of
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
@@ -61,6 +72,10 @@ class Entry:
         frame = Order(ROBOT, self.order_id, spec).request_frame(RequestKind.PLACE, spec.price_int, spec.size_int, False)
         return self.plain.place(frame + more, spec.symbol, ROBOT, now, now + 1)
 
+    def cancel(self, order: Order, *, kind: RequestKind = RequestKind.CANCEL, more: bytes = b"") -> Order | None:
+        frame = order.request_frame(kind, order.price, order.size, False)
+        return self.plain.cancel(frame + more, ROBOT, NOW, NOW + 1)
+
 
 def test_what_is_taken_in_is_an_order_as_it_was_asked_for() -> None:
     entry = Entry()
@@ -71,8 +86,8 @@ def test_what_is_taken_in_is_an_order_as_it_was_asked_for() -> None:
     assert order.spec == spec and order.key == (ROBOT, entry.order_id) and order.created == NOW
     assert order.client_id.startswith("ToneX") and order.is_open and not order.accepted
     assert entry.desk.manager.orders[order.client_id] is order
-    ((_, payload, flags, stream, time),) = entry.tape
-    assert (flags, stream, time) == (0, 1, NOW + 1)
+    ((_, payload, stream, time, is_risk),) = entry.tape
+    assert (stream, time, is_risk) == (1, NOW + 1, True)
     request = request_of(payload, PERP)
     assert (request.robot, request.kind, request.order_id, request.spec) == (
         ROBOT, RequestKind.PLACE, entry.order_id, spec,
@@ -112,6 +127,81 @@ def test_what_cannot_be_an_order_of_its_robot_is_for_the_list() -> None:
     spot.follow()
     spot.desk.own("USD", 1_000_000)
     assert spot.place(spot.desk.spec("buy", 10_000_000, 50_000)) is None
+
+
+def working(entry: Entry) -> Order:
+    """An order that was taken in, sent and accepted."""
+    entry.follow()
+    order = entry.place(entry.desk.spec("buy", 10, 60_000))
+    assert order is not None
+    entry.desk.manager.report(order, OrderNews.ACCEPTED, NOW)
+    entry.tape.clear()
+    return order
+
+
+def test_a_cancel_of_what_works_is_an_intent_that_nobody_has_to_sync() -> None:
+    entry = Entry()
+    order = working(entry)
+    assert entry.cancel(order) is order
+    assert order.state is OrderState.PENDING_CANCEL and order.cancel_open
+    ((_, payload, stream, time, is_risk),) = entry.tape
+    assert (stream, time, is_risk) == (1, NOW + 1, False)
+    request = request_of(payload, PERP)
+    assert (request.robot, request.kind, request.order_id) == (ROBOT, RequestKind.CANCEL, entry.order_id)
+    assert (request.spec.price_int, request.spec.size_int) == (order.price, order.size)
+
+
+def amend(entry: Entry, order: Order) -> None:
+    order.sent(RequestKind.AMEND, NOW, NOW + SECOND, 1)
+
+
+def cancel_under_way(entry: Entry, order: Order) -> None:
+    entry.desk.manager.cancel(order, NOW)
+
+
+def want(entry: Entry, order: Order) -> None:
+    order.cancel_wanted = True
+
+
+def take_off(entry: Entry, order: Order) -> None:
+    order.is_taken_off = True
+
+
+def end(entry: Entry, order: Order) -> None:
+    entry.desk.manager.report(order, OrderNews.CANCELED, NOW)
+
+
+def list_no_more(entry: Entry, order: Order) -> None:
+    entry.desk.gate.instruments.clear()
+
+
+@pytest.mark.parametrize("happens", (amend, cancel_under_way, want, take_off, end, list_no_more))
+def test_other_cancels_are_for_the_manager(happens: Callable[[Entry, Order], None]) -> None:
+    entry = Entry()
+    order = working(entry)
+    happens(entry, order)
+    state = order.state
+    assert entry.cancel(order) is None
+    assert entry.tape == [] and order.state is state
+
+
+def test_a_cancel_is_of_an_order_of_its_robot_and_of_one_that_was_accepted() -> None:
+    entry = Entry()
+    entry.follow()
+    order = entry.place(entry.desk.spec("buy", 10, 60_000))
+    assert order is not None
+    assert entry.cancel(order) is None  # it may not be there yet
+    entry.desk.manager.report(order, OrderNews.LOST, NOW)
+    assert order.is_unknown and entry.cancel(order) is None
+    entry.desk.manager.report(order, OrderNews.ACCEPTED, NOW)
+    assert entry.cancel(order, kind=RequestKind.AMEND) is None
+    assert entry.cancel(order, more=b"\x80") is None
+    frame = order.request_frame(RequestKind.CANCEL, order.price, order.size, False)
+    assert entry.plain.cancel(frame, ROBOT + 1, NOW, NOW + 1) is None
+    entry.plain.follow(ROBOT + 1, 2, 0, "two")
+    assert entry.plain.cancel(frame, ROBOT + 1, NOW, NOW + 1) is None
+    assert len(entry.tape) == 1  # the intent of its placing
+    assert entry.cancel(order) is order
 
 
 def test_an_account_that_nobody_refers_to_is_collected() -> None:

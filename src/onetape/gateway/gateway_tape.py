@@ -101,12 +101,12 @@ class GatewayTape:
                 self.take(life, life.uuid, out.first, out.last, 0, out.decided)
         return 0
 
-    def append_plain(self, kind: int, payload: bytes, flags: int, stream: int, time: int) -> int:
-        """Writes a frame that the core has made, of a new order's intent or of what became of an order."""
+    def append_plain(self, kind: int, payload: bytes, stream: int, time: int, is_risk: bool) -> int:
+        """Writes a frame that the core has made, of an intent or of what became of an order."""
         self.records += 1
         self.is_new, self.is_followed = True, False
-        self.has_risk = self.has_risk or kind == _ORDER_REQUEST
-        return self.writer.append_raw(kind, payload, flags, stream, time)
+        self.has_risk = self.has_risk or is_risk
+        return self.writer.append_raw(kind, payload, 0, stream, time)
 
     def attach(self, life: RobotLife, now: int) -> None:
         self.robots[life.number] = life

@@ -147,9 +147,11 @@ class OrderRequests:
         # What was said before comes before it on the tape, and who waits for money finds less.
         is_alone = not manager.outs and not self._proceeds.waiting and not life.denied
         if plain is not None and is_alone and not may_be_sent and not behind_ns:
-            order = plain.place(payload, symbol, life.number, now, wall)
+            order, kind = plain.place(payload, symbol, life.number, now, wall), RequestKind.PLACE
+            if order is None:
+                order, kind = plain.cancel(payload, life.number, now, wall), RequestKind.CANCEL
             if order is not None:
-                manager.send(order, RequestKind.PLACE, now)
+                manager.send(order, kind, now)
                 return
         request = request_of(payload, symbol)
         self.request(life, request, now, cause=cause, may_be_sent=may_be_sent, behind_ns=behind_ns)
