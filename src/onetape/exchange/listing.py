@@ -126,10 +126,22 @@ class Listing:
         turnovers = [self._turnover(each) for each in trades]
         bought = [each.side is Side.BUY for each in trades]
         return BarReport(
-            trades[-1].time, trades[0].at, start, start + MINUTE, prices[0], max(prices), min(prices), prices[-1],
-            sum(sizes), sum(turnovers), len(trades), sum(compress(sizes, bought)), sum(compress(turnovers, bought)),
-            trades[0].trade_id, trades[-1].trade_id,
-        )  # fmt: skip
+            trades[-1].time,
+            trades[0].at,
+            start,
+            start + MINUTE,
+            prices[0],
+            max(prices),
+            min(prices),
+            prices[-1],
+            sum(sizes),
+            sum(turnovers),
+            len(trades),
+            sum(compress(sizes, bought)),
+            sum(compress(turnovers, bought)),
+            trades[0].trade_id,
+            trades[-1].trade_id,
+        )
 
     def _turnover(self, trade: TradeReport) -> int:
         if self.instrument.kind is Kind.INVERSE:
@@ -145,16 +157,41 @@ class Listing:
         bought = trade.side is Side.BUY
         if bar is None or bar.open_time != start:
             self.bar = BarReport(
-                trade.time, trade.at, start, start + MINUTE, price, price, price, price, size,
-                turnover, 1, size * bought, turnover * bought, trade.trade_id, trade.trade_id,
-            )  # fmt: skip
+                trade.time,
+                trade.at,
+                start,
+                start + MINUTE,
+                price,
+                price,
+                price,
+                price,
+                size,
+                turnover,
+                1,
+                size * bought,
+                turnover * bought,
+                trade.trade_id,
+                trade.trade_id,
+            )
             return
         _, at, _, end, first, high, low, _, volume, total, trades, buy_volume, buy_total, first_trade, _ = bar
         self.bar = BarReport(  # whole: `_replace` takes four times as long, of each trade
-            trade.time, at, start, end, first, max(high, price), min(low, price), price, volume + size,
-            total + turnover, trades + 1, buy_volume + size * bought, buy_total + turnover * bought, first_trade,
+            trade.time,
+            at,
+            start,
+            end,
+            first,
+            max(high, price),
+            min(low, price),
+            price,
+            volume + size,
+            total + turnover,
+            trades + 1,
+            buy_volume + size * bought,
+            buy_total + turnover * bought,
+            first_trade,
             trade.trade_id,
-        )  # fmt: skip
+        )
 
     def running(self, now: int) -> BarReport | None:
         """Returns the minute of `now`; None where nothing was ever traded."""
