@@ -128,6 +128,10 @@ HEAD = (
     f"POST /fapi/v1/order?symbol={RAW}&side=BUY&type=LIMIT&quantity=0.010"
     f"&newClientOrderId={'x' * 32}&signature={'0' * 64}&price="
 ).encode()
+GET = (
+    f"GET /public/ws/{STREAM} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    "Connection: Upgrade\r\nSec-WebSocket-Key: eA==\r\n\r\n"
+).encode()
 TAIL = b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
@@ -166,18 +170,20 @@ async def sleeping(child: subprocess.Popen[str], port: int) -> dict[str, list[in
     return {"seen": samples, "answered": warm(answered)}
 
 
+def connected(port: int) -> tuple[socket.socket, socket.socket]:
+    """The market's connection, whose ticks come next, and the one for orders."""
+    market, orders = (socket.create_connection(("127.0.0.1", port)) for _ in range(2))
+    for each in (market, orders):
+        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    market.sendall(GET)
+    market.recv(4096)
+    return market, orders
+
+
 def spinning(child: subprocess.Popen[str], port: int) -> dict[str, list[int]]:
     """The samples of plain sockets that never sleep, likewise."""
     clock, sent, answered = time.perf_counter_ns, 0, list[int]()
-    orders = socket.create_connection(("127.0.0.1", port))
-    market = socket.create_connection(("127.0.0.1", port))
-    for each in (orders, market):
-        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    market.sendall(
-        f"GET /public/ws/{STREAM} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\nSec-WebSocket-Key: eA==\r\n\r\n".encode()
-    )
-    market.recv(4096)
+    market, orders = connected(port)
     for each in (orders, market):
         each.setblocking(False)
     decode = msgspec.json.Decoder(Ticker).decode

@@ -24,12 +24,8 @@ from typing import Any
 
 import msgspec
 import uvloop
-from tick_to_order import HEAD, STREAM, TAIL, Ticker, middle, own_cores, samples_of, sleeping, venue
+from tick_to_order import GET, HEAD, TAIL, Ticker, connected, middle, own_cores, samples_of, sleeping, venue
 
-GET = (
-    f"GET /public/ws/{STREAM} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-    "Connection: Upgrade\r\nSec-WebSocket-Key: eA==\r\n\r\n"
-)
 # A frame is read with one call: ticks come one at a time. What is answered is read and dropped.
 PROGRAM = r"""
 #include <arpa/inet.h>
@@ -79,16 +75,6 @@ int main(int count, char** words) {
 Client = Callable[[subprocess.Popen[str], int], dict[str, list[int]]]
 
 
-def connected(port: int) -> tuple[socket.socket, socket.socket]:
-    """The market's connection, whose ticks come next, and the one for orders."""
-    market, orders = (socket.create_connection(("127.0.0.1", port)) for _ in range(2))
-    for each in (market, orders):
-        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    market.sendall(GET.encode())
-    market.recv(4096)
-    return market, orders
-
-
 def answer(market: socket.socket, orders: socket.socket, decode: Callable[[bytes], Ticker]) -> None:
     data = market.recv(4096)
     price = decode(data[4:] if data[1] == 126 else data[2:]).b
@@ -135,7 +121,7 @@ def in_c(folder: Path) -> Client:
     subprocess.run(["cc", "-O2", "-o", program, source], check=True)
 
     def measured(child: subprocess.Popen[str], port: int) -> dict[str, list[int]]:
-        command = [str(program), str(port), GET, HEAD.decode(), TAIL.decode()]
+        command = [str(program), str(port), GET.decode(), HEAD.decode(), TAIL.decode()]
         client = subprocess.Popen(command)
         try:
             return {"seen": samples_of(child)}
