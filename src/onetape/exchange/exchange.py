@@ -24,8 +24,8 @@ that was killed comes back as it was: equal seed, equal calls, equal state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -144,30 +144,31 @@ class SimExchange:
     def advance_unheard(self, now: int) -> None:
         """As `advance`, and nothing is said of books and quotes: three quarters of the market's
         words, which take most of the time to make."""
-        self.board.is_heard = False
-        try:
+        with self._unheard():
             self.advance(now)
-        finally:
-            self._take_last()
 
     def begin(self, now: int) -> None:
         """A generated market until `now`, in which nobody else takes part and of which nothing is said: as
         `advance_unheard`, eight times as fast."""
         timeline, board, flow = self.timeline, self.board, self.flow
-        while (due := timeline.next_due) <= now:
-            board.take_history(flow.history(due))
-            timeline.now = due
-            timeline.run_next()
-        board.take_history(flow.history(now + 1))
-        timeline.now = now
-        self._take_last()
+        with self._unheard():
+            while (due := timeline.next_due) <= now:
+                board.take_history(flow.history(due))
+                timeline.now = due
+                timeline.run_next()
+            board.take_history(flow.history(now + 1))
+            timeline.now = now
 
-    def _take_last(self) -> None:
-        """Takes in the quote and the depth of each symbol that were the last ones which nothing was said of."""
+    @contextmanager
+    def _unheard(self) -> Generator[None]:
+        """Says nothing of books and quotes meanwhile; then the last ones of each symbol are taken in."""
         self.board.is_heard = False
-        for kind, flags, index, time, payload in self.flow.take_unheard():
-            self.board.take(kind, flags, index, time, payload)
-        self.board.is_heard = True
+        try:
+            yield
+            for kind, flags, index, time, payload in self.flow.take_unheard():
+                self.board.take(kind, flags, index, time, payload)
+        finally:
+            self.board.is_heard = True
 
     def _take_market(self, kind: int, flags: int, index: int, time: int, payload: bytes) -> None:
         if kind == MARK:

@@ -103,7 +103,7 @@ class GroupSpec:
                 cells += _ABSENT[code]
                 continue
             present |= 1 << bit
-            if isinstance(value, int) and code in "mui":  # also a bool
+            if isinstance(value, int) and code in "muib":
                 cells += (value & _LOW, value >> 64) if code == "m" else (value,)
             else:
                 cells.append(self._cell(name, code, value))
@@ -117,7 +117,8 @@ class GroupSpec:
         except struct.error as error:
             raise BadInput(f"group {self.name!r}: {error}") from None
 
-    def _cell(self, name: str, code: str, value: int | float | bool | str) -> int | float | bytes:
+    def _cell(self, name: str, code: str, value: int | float | bool | str) -> float | bytes:
+        """Returns the cell of a text or a float. Raises BadInput for what is no integer where one has to be."""
         if most := _TEXT_BYTES.get(code):
             text = str(value).encode()
             if len(text) > most or b"\0" in text:
@@ -125,9 +126,7 @@ class GroupSpec:
             return text
         if code == "f":
             return float(value)
-        if not isinstance(value, int):
-            raise BadInput(f"{self.name}.{name} is an integer, not {value!r}")
-        return int(value)
+        raise BadInput(f"{self.name}.{name} is an integer, not {value!r}")
 
     def unpack(self, cells: bytes, present: int) -> dict[str, FieldValue]:
         if len(cells) != self.size_bytes:
