@@ -142,31 +142,45 @@ void append_terms(std::vector<Term>& terms, const nb::dict& params) {
     return PlaceTemplate(std::move(made));
 }
 
-// Parameters of one order, which are written when somebody asks: by REST as a dict, by a socket at
-// once into its request.
+// Parameters of one order, which are written when somebody asks: at once into a request that the
+// core signs, or as a dict for whoever signs elsewhere.
 struct PlaceTerms {
     nb::object table;  // the template
     AccountOrderRef order;
     std::string symbol;
     int price_decimals = 0, size_decimals = 0;
+    mutable nb::object texts;  // as a dict, once somebody has asked
 
     [[nodiscard]] std::vector<PlaceTemplate::Parameter> parameters() const {
         return nb::cast<const PlaceTemplate&>(table).of(*order, symbol, price_decimals,
                                                         size_decimals);
     }
     [[nodiscard]] nb::dict as_dict() const {
-        nb::dict found;
-        for (const auto& each : parameters())
-            found[nb::str(each.name.data(), each.name.size())] =
-                nb::str(each.value.data(), each.value.size());
-        return found;
+        if (!texts.is_valid()) {
+            nb::dict found;
+            for (const auto& each : parameters())
+                found[nb::str(each.name.data(), each.name.size())] =
+                    nb::str(each.value.data(), each.value.size());
+            texts = std::move(found);
+        }
+        return nb::borrow<nb::dict>(texts);
     }
 };
 
 [[nodiscard]] nb::object place_terms(const nb::object& table, const AccountOrderRef& order,
                                      std::string symbol, int price_decimals, int size_decimals) {
     if (!PlaceTemplate::takes(*order)) return nb::none();
-    return nb::cast(PlaceTerms{table, order, std::move(symbol), price_decimals, size_decimals});
+    return nb::cast(PlaceTerms{table, order, std::move(symbol), price_decimals, size_decimals, {}});
+}
+
+[[nodiscard]] nb::str signed_query(const HmacSha256& key, std::string text, const nb::str& tail) {
+    if (!text.empty()) text += '&';
+    text += text_of(tail.ptr());
+    const Digest digest = key.of(text);
+    text += "&signature=";
+    append_hex(text, digest);
+    return nb::steal<nb::str>(
+        PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
 }
 
 [[nodiscard]] nb::bytes socket_place(const HmacSha256& key, std::int64_t number,
@@ -188,6 +202,9 @@ void bind_signing(nb::module_& m) {
         .def(
             "keys", [](const PlaceTerms& of) { return of.as_dict().keys(); },
             nb::sig("def keys(self) -> list[str]"))
+        .def(
+            "items", [](const PlaceTerms& of) { return of.as_dict().items(); },
+            nb::sig("def items(self) -> list[tuple[str, str]]"))
         .def(
             "__iter__", [](const PlaceTerms& of) { return nb::iter(of.as_dict().keys()); },
             nb::sig("def __iter__(self) -> typing.Iterator[str]"))
@@ -269,17 +286,23 @@ void bind_signing(nb::module_& m) {
                 Py_ssize_t at = 0;
                 while (PyDict_Next(params.ptr(), &at, &name, &value))
                     append_parameter(text, text_of(name), text_of(value));
-                if (!text.empty()) text += '&';
-                text += text_of(tail.ptr());
-                const Digest digest = self.of(text);
-                text += "&signature=";
-                append_hex(text, digest);
-                return nb::steal<nb::str>(
-                    PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
+                return signed_query(self, std::move(text), tail);
             },
             nb::arg("params"), nb::arg("tail"),
             "`a=1&b=2&<tail>&signature=<hex>`: the parameters, percent-encoded where they need it, "
-            "and a tail as it is; signed is all that stands before the signature. Raises "
-            "TypeError for a parameter that is no text.",
-            nb::sig("def signed_query(self, params: dict[str, str], tail: str) -> str"));
+            "and a tail as it is; signed is all that stands before the signature. params: a dict. "
+            "Raises TypeError for a parameter that is no text.",
+            nb::sig("def signed_query(self, params: typing.Mapping[str, str], tail: str) -> str"))
+        .def(
+            "signed_query",
+            [](const HmacSha256& self, const PlaceTerms& params, const nb::str& tail) {
+                std::string text;
+                text.reserve(384);
+                for (const auto& each : params.parameters())
+                    append_parameter(text, each.name, each.value);
+                return signed_query(self, std::move(text), tail);
+            },
+            nb::arg("params"), nb::arg("tail"),
+            nb::sig("def signed_query(self, params: PlaceTerms, tail: str) -> str"),
+            "The same of an order's parameters as a template has them.");
 }

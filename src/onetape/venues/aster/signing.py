@@ -148,7 +148,7 @@ class WalletSigner:
         raw = self._key.sign_recoverable(digest, None)
         return f"0x{raw[:64].hex()}{raw[64] + 27:02x}"
 
-    def signed_query(self, params: dict[str, str], tail: str) -> str:
+    def signed_query(self, params: Mapping[str, str], tail: str) -> str:
         """`a=1&b=2&<tail>&user=..&signer=..&signature=0x..`."""
         text = query_text(params)
         query = f"{text}&{tail}&{self.who}" if text else f"{tail}&{self.who}"

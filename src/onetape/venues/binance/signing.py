@@ -35,7 +35,7 @@ class Signer(Protocol):
         """As a parameter's value, not percent-encoded."""
         ...
 
-    def signed_query(self, params: dict[str, str], tail: str) -> str:
+    def signed_query(self, params: Mapping[str, str], tail: str) -> str:
         """`a=1&b=2&<tail>&signature=...`: parameters percent-encoded where they need it, a tail
         that does not."""
         ...
@@ -63,7 +63,7 @@ class Ed25519Signer:
     def sign(self, payload: bytes) -> str:
         return base64.b64encode(self._key.sign(payload)).decode()
 
-    def signed_query(self, params: dict[str, str], tail: str) -> str:
+    def signed_query(self, params: Mapping[str, str], tail: str) -> str:
         text = query_text(params)
         query = f"{text}&{tail}" if text else tail
         return f"{query}&signature={quote(self.sign(query.encode()), safe='')}"

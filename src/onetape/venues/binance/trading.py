@@ -171,7 +171,7 @@ class BinanceUsdmProtocol(AccountProtocol):
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
             return call
-        query = self._query(dict(call.terms), now)
+        query = self._query(call.terms, now)
         return call._replace(target=f"{call.target}?{query}", headers=self._headers, terms=None)
 
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
@@ -315,11 +315,11 @@ class BinanceUsdmProtocol(AccountProtocol):
         purpose, method, path, weight, orders = endpoint
         if self.signs_late and purpose in ORDER_PURPOSES:
             return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, params, number)
-        target = f"{path}?{self._query(dict(params), now)}"
+        target = f"{path}?{self._query(params, now)}"
         made = now if self.family.has_nonces else 0
         return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol, None, number, made)
 
-    def _query(self, params: dict[str, str], now: int) -> str:
+    def _query(self, params: Mapping[str, str], now: int) -> str:
         if self.family.has_nonces:
             return self.signer.signed_query(params, f"nonce={self.take_nonce(now // US)}")
         return self.signer.signed_query(params, f"recvWindow={RECV_WINDOW_MS}&timestamp={now // MS}")
