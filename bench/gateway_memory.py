@@ -98,7 +98,7 @@ def settle(inside: Inside, number: int) -> None:
              "X": "FILLED" if is_filled else "EXPIRED", "i": number,
              "l": "0.010" if is_filled else "0", "z": "0.010" if is_filled else "0",
              "L": "60000.0", "T": now // 1_000_000, "t": number if is_filled else 0, "m": False,
-             "R": False, "ps": "BOTH", "rp": "0", "N": "USDT", "n": "0.24"}  # fmt: skip
+             "R": False, "ps": "BOTH", "rp": "0", "N": "USDT", "n": "0.024"}  # fmt: skip
     message = {"e": "ORDER_TRADE_UPDATE", "E": 1, "T": now // 1_000_000, "o": event}
     inside.manager.hear(inside.protocol.reports_of(msgspec.json.encode(message)), now)
     inside.core.carry_out()

@@ -18,7 +18,6 @@
 namespace onetape {
 
 inline constexpr auto heartbeat_every = std::chrono::milliseconds(100);
-inline constexpr std::size_t touch_ahead_bytes = 256u << 10;
 
 class Heartbeat {
  public:
@@ -73,7 +72,7 @@ class Heartbeat {
         }
         const std::uint64_t from = place_ & ~std::uint64_t{4095};
         const std::uint64_t left = segment_->map.bytes() - from;
-        populate(segment_->map.data() + from, std::min<std::uint64_t>(touch_ahead_bytes, left));
+        populate(segment_->map.data() + from, std::min(touch_ahead_bytes, left));
     }
 
     ControlPage& control_;

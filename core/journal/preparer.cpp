@@ -18,7 +18,7 @@ constexpr std::uint64_t shrink = 4;  // by which a segment is made smaller where
 }  // namespace
 
 Failure prepare_segment(const std::string& directory, std::uint64_t number, std::uint64_t bytes,
-                        OpenSegment& segment) {
+                        bool is_synced, OpenSegment& segment) {
     const std::string path = segment_path(directory, number);
     const std::string unfinished = path + ".new";
     // A leftover of a writer that died here holds nothing.
@@ -35,12 +35,17 @@ Failure prepare_segment(const std::string& directory, std::uint64_t number, std:
         return failure;
     if (Failure failure = allocate(made.file, unfinished, bytes); !failure.ok())
         return give_up(failure);
-    if (Failure failure = write_zeros(made.file, unfinished, bytes); !failure.ok())
-        return give_up(failure);
+    // A sync writes every piece of the page cache that a store has touched, whole. So a journal
+    // that is synced has single pages, and only those that are needed soon.
+    if (!is_synced) {
+        if (Failure failure = write_zeros(made.file, unfinished, bytes); !failure.ok())
+            return give_up(failure);
+    }
     if (Failure failure = Mapping::map(made.file, bytes, true, unfinished, made.map); !failure.ok())
         return give_up(failure);
-    for (std::uint64_t at = 0; at < bytes; at += populate_step)
-        populate(made.map.data() + at, std::min(populate_step, bytes - at));
+    const std::uint64_t touched = is_synced ? std::min(bytes, touch_ahead_bytes) : bytes;
+    for (std::uint64_t at = 0; at < touched; at += populate_step)
+        populate(made.map.data() + at, std::min(populate_step, touched - at));
     // link, not rename: it refuses to replace a segment that is already there.
     if (::link(unfinished.c_str(), path.c_str()) == 0) {
         ::unlink(unfinished.c_str());
@@ -144,10 +149,10 @@ void Preparer::run() {
             busy_ = true;
             lock.unlock();
             auto made = std::make_shared<OpenSegment>();
-            Failure failure = prepare_segment(directory_, number, bytes, *made);
+            Failure failure = prepare_segment(directory_, number, bytes, durable_, *made);
             for (std::uint64_t fewer = bytes; failure.status == Status::disk_full && fewer > least;)
                 failure = prepare_segment(directory_, number,
-                                          fewer = std::max(fewer / shrink, least), *made);
+                                          fewer = std::max(fewer / shrink, least), durable_, *made);
             if (failure.ok() && durable_) failure = sync_directory(directory_);
             lock.lock();
             busy_ = false;

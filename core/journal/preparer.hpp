@@ -15,9 +15,9 @@
 namespace onetape {
 
 // Creates segment `number` of `bytes` with real, writable pages and a header of zeros. It gets
-// its name when it is whole.
+// its name when it is whole. is_synced: it is synced while it is written to.
 Failure prepare_segment(const std::string& directory, std::uint64_t number, std::uint64_t bytes,
-                        OpenSegment& segment);
+                        bool is_synced, OpenSegment& segment);
 
 class Preparer {
  public:

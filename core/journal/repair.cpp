@@ -28,7 +28,7 @@ Failure set_file_aside(const std::string& directory, const SegmentFile& file,
 Failure rebuild(const std::string& directory, std::span<const std::byte> bytes,
                 const SegmentCheck& check, Digest& seal, OpenSegment& made) {
     if (Failure failure =
-            prepare_segment(directory, check.header.number, check.header.capacity, made);
+            prepare_segment(directory, check.header.number, check.header.capacity, false, made);
         !failure.ok())
         return failure;
     std::memcpy(made.map.data() + 8, bytes.data() + 8, check.good_offset - 8);

@@ -35,6 +35,9 @@ inline constexpr std::uint64_t sealed_mask = 0xffffULL << 48;
 inline constexpr std::uint64_t index_stride = 64ull << 10;
 inline constexpr std::uint32_t payload_bytes_max = 16u << 20;
 inline constexpr std::uint64_t segment_bytes_limit = 1ull << 30;  // what a reader maps at most
+// So much behind its newest frame has pages before a store needs them. More is written once more by
+// each sync: 256 KiB make the slowest in a hundred 1.3 ms in place of 0.6.
+inline constexpr std::uint64_t touch_ahead_bytes = 64u << 10;
 inline constexpr std::size_t name_bytes = 64;
 
 struct SegmentHeader {

@@ -74,7 +74,7 @@ struct Desk {
 
     std::shared_ptr<OpenSegment> enter(std::uint64_t number) {
         auto segment = std::make_shared<OpenSegment>();
-        REQUIRE(prepare_segment(folder.string(), number, 64u << 10, *segment).ok());
+        REQUIRE(prepare_segment(folder.string(), number, 64u << 10, true, *segment).ok());
         syncer->entered(segment);
         return segment;
     }
