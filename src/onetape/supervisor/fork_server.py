@@ -33,7 +33,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """Says that all is imported."""
+    """Says that processes of the first kind can be made."""
 
 
 class Made(msgspec.Struct, frozen=True, tag=True):

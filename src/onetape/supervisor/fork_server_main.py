@@ -15,7 +15,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,10 +31,12 @@ HELD_FDS: Final = 3  # standard input, output and error; what is above is the se
 
 
 class _Server:
-    """Serves one end of the socket. Single-threaded, as whoever forks must be."""
+    """Serves one end of the socket. Single-threaded, as whoever forks must be. kinds: of processes that will be asked
+    for, in this order: those of the first begin while it imports what the others are made of."""
 
-    def __init__(self, line: socket.socket) -> None:
+    def __init__(self, line: socket.socket, kinds: Iterable[str]) -> None:
         self.line = line
+        self._kinds = list(kinds)
         self._woken, woken_by = os.pipe()
         for end in (self._woken, woken_by):
             os.set_blocking(end, False)
@@ -44,12 +46,15 @@ class _Server:
 
     def serve(self) -> Callable[[], Any] | None:
         """In a process that was made: what it is to do. In the server, after its end: None."""
+        self._import_next()
         self._tell(Ready())
         poll = select.poll()
         for readable in (self.line.fileno(), self._woken):
             poll.register(readable, select.POLLIN)
         while True:
-            ready = {number for number, _ in poll.poll()}
+            ready = {number for number, _ in poll.poll(0 if self._kinds else None)}
+            if not ready:
+                self._import_next()
             if self._woken in ready:
                 os.read(self._woken, 4096)
                 self._reap()
@@ -60,6 +65,12 @@ class _Server:
                 work = self._make(from_json(message, Wanted), fds)
                 if work is not None:
                     return work
+
+    def _import_next(self) -> None:
+        if self._kinds:
+            importlib.import_module(MODULES[self._kinds.pop(0)])
+            gc.collect()
+            gc.freeze()  # what is shared stays so: a collection would write to each of it
 
     def _make(self, wanted: Wanted, fds: list[int]) -> Callable[[], Any] | None:
         module = importlib.import_module(MODULES[wanted.kind])  # of a kind that came later
@@ -106,11 +117,7 @@ class _Server:
 def main() -> int:
     line = socket.socket(fileno=int(sys.argv[1]))
     os.umask(0o077)
-    for kind in sys.argv[2:]:
-        importlib.import_module(MODULES[kind])
-    gc.collect()
-    gc.freeze()  # what is shared stays so: a collection would write to each of it
-    work = _Server(line).serve()
+    work = _Server(line, sys.argv[2:]).serve()
     return 0 if work is None else work()
 
 
