@@ -16,7 +16,7 @@ from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.time import DAY, HOUR, MINUTE, MS, SECOND, TIME_MAX
 from onetape.tape.journal import JournalReader
-from onetape.tape.segments import is_tape, list_segments
+from onetape.tape.segments import first_sequence, is_tape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,7 +92,7 @@ class Followed:
         if self._reader is None or self.is_whole:
             return False
         with suppress(OnetapeError), JournalReader(self.path) as reader:
-            begin = list_segments(self.path)[0].first_seq
+            begin = first_sequence(self.path)
             start = max(begin, self._first - FRAMES_MAX)
             reader.seek_sequence(start)
             frame = reader.next_frame()
@@ -121,7 +121,7 @@ class Followed:
         if self._stream < 0:
             reader.close()
             return False
-        is_first = self._first <= list_segments(self.path)[0].first_seq
+        is_first = self._first <= first_sequence(self.path)
         self._reader, self.since = reader, 0 if is_first else TIME_MAX
         return True
 

@@ -15,7 +15,7 @@ from onetape.projections.account import READ, AccountState
 from onetape.projections.checkpoint import Checkpoint, read_checkpoint
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.payloads import fields
-from onetape.tape.segments import is_tape, list_segments
+from onetape.tape.segments import first_sequence, is_tape, list_segments
 
 __all__ = ["FollowedAccount", "begun_view", "last_prices", "pruned_checkpoint", "read_account", "time_of"]
 
@@ -47,7 +47,7 @@ def begun_view(
     view.list_instruments(reader.instruments)
     if made is not None:
         if keeps_fills:
-            reader.seek_sequence(list_segments(reader.path)[0].first_seq)
+            reader.seek_sequence(first_sequence(reader.path))
             for frame in reader.frames(("fill",), sequence_until=made.sequence + 1):
                 view.booked.append((view.streams[frame.stream], fill_of(frame.payload)))
         view.restore(made)
@@ -92,7 +92,7 @@ class FollowedAccount:
 
     def _fold_back(self, reader: JournalReader, fold: Callable[[Frame], None], back: int) -> None:
         view, place = self.view, reader.next_sequence
-        if (start := max(list_segments(self._path)[0].first_seq, reader.last_sequence - back)) < place:
+        if (start := max(first_sequence(self._path), reader.last_sequence - back)) < place:
             self.view = AccountState(
                 instruments=dict(view.instruments),
                 streams=dict(view.streams),

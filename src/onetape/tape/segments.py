@@ -9,10 +9,11 @@ from pathlib import Path
 from uuid import UUID
 
 from onetape import _core
+from onetape.model.errors import TornTape
 from onetape.tape.expand import expand_segment
 from onetape.tape.pruned import PRUNED_FILE
 
-__all__ = ["Segment", "foreign_to_tape", "is_tape", "list_segments", "located", "segment_files"]
+__all__ = ["Segment", "first_sequence", "foreign_to_tape", "is_tape", "list_segments", "located", "segment_files"]
 
 _NAME = re.compile(r"(\d{10})\.tape(\.zst)?")
 # What a journal's writer, its retention, its repair and a writer's death leave beside them.
@@ -75,6 +76,14 @@ def foreign_to_tape(directory: Path) -> set[str]:
     """Names in a folder that no journal has: whoever deletes the tape deletes them, too."""
     names = {entry.name for entry in os.scandir(directory)}
     return {name for name in names if not (_NAME.fullmatch(name) or _BESIDE.fullmatch(name))}
+
+
+def first_sequence(directory: Path) -> int:
+    """Returns the first sequence that a journal still has. Raises TornTape where it was removed since it was opened."""
+    segments = list_segments(directory)
+    if not segments:
+        raise TornTape("the journal was removed", location=str(directory))
+    return segments[0].first_seq
 
 
 def list_segments(directory: Path) -> list[Segment]:
