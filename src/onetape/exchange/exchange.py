@@ -41,7 +41,7 @@ from onetape.exchange.reports import Report
 from onetape.exchange.timeline import Timeline, recorded_calls
 from onetape.exchange.transfers import Transfers
 from onetape.model.enums import TriggerBy
-from onetape.model.errors import OnetapeError, check
+from onetape.model.errors import InvariantViolation, OnetapeError
 from onetape.model.money import MONEY_DECIMALS
 
 __all__ = ["Rules", "SimExchange"]
@@ -118,8 +118,9 @@ class SimExchange:
 
     def advance(self, now: int) -> None:
         """Everything until `now`, inclusive: the market, triggers, funding, expiries."""
-        check(now >= self.now, f"time goes back: {now} after {self.now}")
         timeline, flow = self.timeline, self.flow
+        if now < timeline.now:
+            raise InvariantViolation(f"time goes back: {now} after {timeline.now}")
         timeline.is_inside = True  # what time brings is no call from outside
         try:
             while True:

@@ -51,6 +51,11 @@ class Received(NamedTuple):
     fault: str
 
 
+def _received(number: int, time: int, facts: Facts, query: str, fault: str) -> Received:
+    shown = "&".join(each for each in query.split("&") if not each.startswith(SECRETS))
+    return Received(number, time, facts.method, facts.path, shown, facts.account, facts.purpose, fault)
+
+
 @dataclass(slots=True, eq=False)
 class _Link:
     """A client's connection, and the one that the venue has for it."""
@@ -95,7 +100,7 @@ class Faulty:
         self.seed = seed
         self.active_rules: list[ActiveRule] = []  # all that are in force, and
         self.rules: list[ActiveRule] = []  # those about requests and messages
-        self.received: deque[Received] = deque(maxlen=REQUESTS_KEPT)
+        self._kept: deque[Received | tuple[int, int, Request]] = deque(maxlen=REQUESTS_KEPT)
         self._links: dict[int, _Link] = {}
         self._speaking: list[_Link] = []  # those that the venue has said something to
         self._silenced: list[_Link] = []
@@ -199,7 +204,7 @@ class Faulty:
     def http(self, request: Request, now: int) -> Reply | Pending:
         if request.path == "/":
             return Reply.json(simulated(self.kind))
-        wait = self._wait_of(request.path, request.body)
+        wait = self._wait_of(request.path, request.body) if self.speed_bump is not None else 0
         if not wait:
             return self._judged(request, now)
         pending = Pending()
@@ -224,10 +229,12 @@ class Faulty:
         return self._random.randint(least, most)
 
     def _judged(self, request: Request, now: int) -> Reply | Pending:
+        is_judged = self.rules or self._views or self._maintenance[0] or self.exchange.board.maintenance[0]
+        if not is_judged:  # nearly always
+            self._number += 1
+            self._kept.append((self._number, now, request))
+            return self._inner_http(request, now)
         facts = self.words.request(request, with_symbols=bool(self.rules))
-        if not self.rules and not self._maintenance[0] and not self.exchange.board.maintenance[0]:
-            self._note(facts, request.query, now, "")  # nearly always: nothing is to be judged
-            return self._carry_out(request, facts, now)
         if self._in_maintenance(facts, now):
             self._note(facts, request.query, now, "maintenance")
             return self.words.maintenance()
@@ -345,15 +352,17 @@ class Faulty:
         for link in self._of(""):
             link.outer.close(1001, reason)
 
+    @property
+    def received(self) -> list[Received]:
+        """Returns the newest requests, in the order in which they came."""
+        return [each if isinstance(each, Received) else self._received(*each) for each in self._kept]
+
+    def _received(self, number: int, time: int, request: Request) -> Received:
+        return _received(number, time, self.words.request(request, with_symbols=False), request.query, "")
+
     def _note(self, facts: Facts, query: str, now: int, fault: str) -> None:
         self._number += 1
-        kept, _, last = query.rpartition("&signature=")
-        # Nearly always the signature is the last, and the only secret.
-        if not kept or "&" in last or "signature=" in kept or "listenKey=" in kept:
-            kept = "&".join(p for p in query.split("&") if not p.startswith(SECRETS))
-        self.received.append(
-            Received(self._number, now, facts.method, facts.path, kept, facts.account, facts.purpose, fault)
-        )
+        self._kept.append(_received(self._number, now, facts, query, fault))
 
     # --- connections ------------------------------------------------------------------------------
 

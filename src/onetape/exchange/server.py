@@ -199,7 +199,8 @@ class VenueServer:
     def answer(self, request: Request) -> Reply | Pending:
         now = self._now()
         reply = self.dialect.http(request, now)
-        self._spread(now)
+        if reports := self.dialect.exchange.take():
+            self.dialect.publish(reports, now)
         return reply
 
     def ask(self, control: Control, method: str, path: str, query: str, body: bytes) -> Reply:

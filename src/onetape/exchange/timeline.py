@@ -23,12 +23,13 @@ Recorder = Callable[[str, list[Any], dict[str, Any]], None]
 class Timeline:
     """The time and the calls of an exchange; each of its parts has the same one.
 
-    now: ns UTC, where the exchange stands. recorder: takes each call from outside, before it is carried out, as (name,
-    arguments, keywords).
+    now: ns UTC, where the exchange stands. next_due: when the first timer is. recorder: takes each call from outside,
+    before it is carried out, as (name, arguments, keywords).
     """
 
     def __init__(self, start: int) -> None:
         self.now = start
+        self.next_due = NEVER
         self.recorder: Recorder | None = None
         self.is_inside = False  # a recorded call is being carried out: what it calls is part of it
         self._reports: list[Report] = []
@@ -39,14 +40,12 @@ class Timeline:
         """Calls `what(now)` when the exchange's time comes to `when`."""
         self._timer_count += 1
         heapq.heappush(self._timers, (when, self._timer_count, what))
-
-    @property
-    def next_due(self) -> int:
-        return self._timers[0][0] if self._timers else NEVER
+        self.next_due = self._timers[0][0]
 
     def run_next(self) -> None:
         """Does what is due first."""
         _, _, what = heapq.heappop(self._timers)
+        self.next_due = self._timers[0][0] if self._timers else NEVER
         what(self.now)
 
     def say(self, report: Report) -> None:
