@@ -130,6 +130,10 @@ PyObject* append_quote_fast(PyObject* self, PyObject* const* args, Py_ssize_t co
     Py_RETURN_NONE;
 }
 
+using Append = Status (Writer::*)(EventType, std::uint16_t, std::uint32_t, std::int64_t,
+                                  const void*, std::uint32_t) noexcept;
+
+template <Append append>
 PyObject* append_fast(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     if (count < 2 || count > 5 || !PyBytes_Check(args[1])) {
         PyErr_SetString(PyExc_TypeError,
@@ -147,7 +151,7 @@ PyObject* append_fast(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     const Py_ssize_t bytes = PyBytes_GET_SIZE(args[1]);
     Writer& writer = *nb::inst_ptr<Writer>(self);
     const auto payload_bytes = payload_length(static_cast<std::size_t>(bytes));
-    const Status status = writer.append(
+    const Status status = (writer.*append)(
         static_cast<EventType>(type), static_cast<std::uint16_t>(v[0]),
         static_cast<std::uint32_t>(v[1]), v[2], PyBytes_AS_STRING(args[1]), payload_bytes);
     if (!is_ok(writer, status)) return nullptr;
@@ -157,8 +161,9 @@ PyObject* append_fast(PyObject* self, PyObject* const* args, Py_ssize_t count) {
 PyMethodDef append_quote_def = {
     "append_quote", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(append_quote_fast)),
     METH_FASTCALL, "append_quote(stream, time, ts_event, bid, ask, bid_size, ask_size)"};
+template <Append append>
 PyMethodDef append_def = {
-    "append_raw", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(append_fast)),
+    "append_raw", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(append_fast<append>)),
     METH_FASTCALL, "append_raw(type, payload, flags=0, stream=0, time=0) -> sequence"};
 
 nb::object bound(PyMethodDef& definition, nb::handle self) {
@@ -352,8 +357,12 @@ void bind_journal(nb::module_& m) {
             "fast_append_quote", [](nb::handle self) { return bound(append_quote_def, self); },
             "append_quote as a plain function: positional arguments only, half the cost.")
         .def(
-            "fast_append", [](nb::handle self) { return bound(append_def, self); },
-            "append as a plain function.")
+            "fast_append",
+            [](nb::handle self, bool urgent) {
+                return urgent ? bound(append_def<&Writer::append_urgent>, self)
+                              : bound(append_def<&Writer::append>, self);
+            },
+            nb::arg("urgent") = false, "append, or append_urgent, as a plain function.")
         .def("append_rows", &append_rows, nb::arg("type"), nb::arg("flags"), nb::arg("stream"),
              nb::arg("times"), nb::arg("rows"))
         .def(

@@ -212,7 +212,7 @@ class PyPlainOrders final {
         if (!state.flag<"ready">() || state.flag<"disk_full">() || state.flag<"is_deaf">())
             return true;
         const nb::object halts = state.field<"halts">(), around = state.field<"around">();
-        if (holds(Fields(halts).field<"killed">()) || holds(halts) ||
+        if (holds(Fields(halts).field<"killed">()) || holds(Fields(halts).field<"by_id">()) ||
             holds(Fields(halts).field<"unprotected">()))
             return true;
         if (Fields(around).flag<"is_guarded">() && now >= Fields(halts).number<"lease_until">())

@@ -196,7 +196,7 @@ struct PlaceTerms {
 }  // namespace
 
 void bind_signing(nb::module_& m) {
-    nb::class_<PlaceTerms>(m, "PlaceTerms",
+    nb::class_<PlaceTerms>(m, "PlaceTerms", nb::sig("class PlaceTerms(typing.Mapping[str, str])"),
                            "The parameters of a request that places an order, written when they "
                            "are asked for.")
         .def(

@@ -78,10 +78,11 @@ class EntryWorld(World):
     # --- there ------------------------------------------------------------------------------------
 
     def leave(self, call: Call) -> None:
-        if self.session is not None and self.session.carries(call):
+        message = self.session.send(call, self.now) if self.session is not None else None
+        if message is not None:
             self.seen["over the line"] += 1
             self.seen[call.purpose.value] += 1
-            self.speak(self.session.send(call, self.now))
+            self.speak(message)
         else:
             super().leave(self.protocol.signed(call, self.now))
 

@@ -657,9 +657,9 @@ def test_an_error_without_an_id_leaves_all_in_doubt(venue, session):
 
 
 def test_stops_go_by_request(venue, session):
-    assert not session.carries(venue.protocol.place(OURS, stop(), NOW))
-    assert not session.carries(venue.protocol.cancel(OrderKey(BTC, OURS, conditional=True), NOW))
-    assert session.carries(venue.protocol.cancel(OrderKey(BTC, OURS), NOW))
+    assert session.send(venue.protocol.place(OURS, stop(), NOW), NOW) is None
+    assert session.send(venue.protocol.cancel(OrderKey(BTC, OURS, conditional=True), NOW), NOW) is None
+    assert session.send(venue.protocol.cancel(OrderKey(BTC, OURS), NOW), NOW) is not None
 
 
 # --- keys and addresses ---------------------------------------------------------------------------

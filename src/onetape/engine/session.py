@@ -76,7 +76,6 @@ _MADE_OF = {
 }
 _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
 READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins
-_NOTHING: Final = nullcontext()  # to be caught: made once, as a step is made for each message
 
 
 # Whether this interpreter bears the reuse of event objects is tried out once. The fast way shows the same object
@@ -263,11 +262,17 @@ class Session:
         stop = TIME_MAX if self.plan.end is None else self.plan.end - 1
         if until is not None:
             stop = min(stop, until)
-        with _NOTHING if self.compiled is None else self.compiled.catching():
-            outcome = self.loop.run(frames_max, stop) if block is None else self.loop.run_checked(block, stop)
+        if self.compiled is None:
+            outcome = self._run(frames_max, stop, block)
+        else:
+            with self.compiled.catching():
+                outcome = self._run(frames_max, stop, block)
         if outcome == _core.RunOutcome.FAILED:
             self.loop.raise_failure()
         return outcome
+
+    def _run(self, frames_max: int, stop: int, block: _core.FrameBlock | None) -> _core.RunOutcome:
+        return self.loop.run(frames_max, stop) if block is None else self.loop.run_checked(block, stop)
 
     @property
     def is_at_end(self) -> bool:
@@ -370,7 +375,7 @@ class Session:
         return {name: value for name, value in vars(self.robot).items() if name not in lent}
 
     def _catching(self) -> AbstractContextManager[None]:
-        return self.compiled.catching() if self.compiled is not None else _NOTHING
+        return self.compiled.catching() if self.compiled is not None else nullcontext()
 
     def finish(self) -> None:
         """No frame will follow: what is due happens, on_stop, the closing records."""

@@ -21,6 +21,7 @@ from onetape.model.time import SECOND
 from onetape.net.connection import back_off, connected
 from onetape.net.egress import Egress
 from onetape.net.tasks import ended
+from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut
 from onetape.tape.journal import JournalWriter
 from onetape.venues.contract import TradingVenue
@@ -215,7 +216,10 @@ class MarketFeed:
             return
         self._received = time.time_ns()
         self.taken += 1
-        number = self._rejects.read("market", self._read, message)
+        try:
+            number = self._market.take(message, self._received, self._writer)
+        except MALFORMED as error:
+            raise self._rejects.noted("market", error, message) from error
         if number:
             place = self._places[number]
             symbol = self._symbols[place - 1]
@@ -224,9 +228,6 @@ class MarketFeed:
             self._spoke.add(link + place)
         self._written()
         self._watch.market(message)
-
-    def _read(self, message: bytes) -> int:
-        return self._market.take(message, self._received, self._writer)
 
     def best(self, symbol: str) -> tuple[int, int]:
         """Bid and ask of the newest quote, (0, 0) where none has come since a stream was lost."""

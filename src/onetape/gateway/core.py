@@ -4,8 +4,9 @@ Events are its methods: what a robot asks for, reports of the account's stream, 
 call, the stream that comes or goes, the time, an operator's command, a disk without room. Each has
 its moment; nothing here asks a clock, a socket or a file, and nothing waits. Effects leave in one
 order: what is said goes to the journal, then calls go to the wire, then the account's table shows
-what has changed, then readers are rung. Whoever gives it a journal to write and takes its effects
-trades with it: a gateway's process, and the simulation that its tests run it in.
+what has changed, then readers are rung. The request of a usual order, whose intent the core has
+written, leaves before the rest of its round is said. Whoever gives it a journal to write and takes
+its effects trades with it: a gateway's process, and the simulation that its tests run it in.
 
 Recovery is the same core, made of what its journal says.
 """
@@ -246,7 +247,7 @@ class GatewayCore:
         )
         self.admission = Admission(manager, gate, self.tape, self.money, self.crossing, self.proceeds)
         manager.plain = self._plain_orders()
-        self.requests = OrderRequests(manager, gate, self.tape, self.money, self.admission, self.proceeds)
+        self.requests = OrderRequests(manager, gate, self.tape, self.money, self.admission, self.proceeds, self._leave)
 
     def _plain_orders(self) -> PlainOrders | None:
         """Makes what takes in the usual orders and their reports in one call each; None: the list of rules and the
@@ -582,6 +583,13 @@ class GatewayCore:
             tape.ensure("disk")
         has_said, tape.is_new, tape.has_risk = tape.is_new, False, False
         return has_said
+
+    def _leave(self) -> None:
+        """Sends what usual requests have led to, before all else that follows from them: their intents are on the
+        journal already. Where intents have to be on the disk, those of a round wait for one sync together."""
+        if self.options.intents != "disk":
+            calls, self.manager.calls = self.manager.calls, []
+            self._send(calls)
 
     def _send(self, calls: list[Call]) -> None:
         """Sends calls. What the venue would count as too many orders is refused here."""

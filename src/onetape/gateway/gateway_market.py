@@ -32,8 +32,8 @@ class GatewayMarket:
     ) -> None:
         self.hub = hub
         self._depth = depth
-        self._of_hub = frozenset(hub.symbols) if hub is not None else frozenset()
-        numbered = [(n, i) for n, i in enumerate(instruments, 1) if i.symbol not in self._of_hub]
+        hubs = dict.fromkeys(hub.symbols, hub) if hub is not None else {}
+        numbered = [(n, i) for n, i in enumerate(instruments, 1) if i.symbol not in hubs]
         self.own_symbols = [i.symbol for _, i in numbered]
         self._own: dict[str, MarketFeed] = {}  # by symbol
         self._feeds: list[MarketFeed] = []
@@ -41,6 +41,7 @@ class GatewayMarket:
             group = numbered[at : at + symbols_max]
             self._feeds.append(own([i for _, i in group], [n for n, _ in group]))
             self._own |= dict.fromkeys((i.symbol for _, i in group), self._feeds[-1])
+        self._of: dict[str, HubMarket | MarketFeed] = {**self._own, **hubs}  # who brings a symbol
         self._ages: dict[str, Histogram] = {}  # of the market at decisions, by feed
 
     def followed(self) -> list[Coroutine[Any, Any, None]]:
@@ -70,10 +71,10 @@ class GatewayMarket:
         return top.bid, top.ask
 
     def silent_ns(self, symbol: str) -> int:
-        return self._of(symbol).silent_ns(symbol)
+        return self._of[symbol].silent_ns(symbol)
 
     def silent_max_ns(self, symbol: str) -> int:
-        return self._of(symbol).bound_ns(symbol)
+        return self._of[symbol].bound_ns(symbol)
 
     def in_front(self, symbol: str, side: Side, price: int) -> int:
         bid, ask, bid_size, ask_size = self._top(symbol)
@@ -84,12 +85,7 @@ class GatewayMarket:
         return sum(feed.taken for feed in self._feeds) + (self.hub.frames if self.hub is not None else 0)
 
     def _top(self, symbol: str) -> Top:
-        return self._of(symbol).top(symbol)
-
-    def _of(self, symbol: str) -> HubMarket | MarketFeed:
-        if self.hub is not None and symbol in self._of_hub:
-            return self.hub
-        return self._own[symbol]
+        return self._of[symbol].top(symbol)
 
     def next_funding(self, symbol: str) -> tuple[int, int] | None:
         """Returns rate (1e-12) and time (ns UTC, 0: not given) of the next payment; None: nobody has said."""
@@ -99,11 +95,10 @@ class GatewayMarket:
 
     def decided(self, symbol: str) -> None:
         """Counts how old the newest quote is on which a robot's request can have been decided."""
-        if symbol not in self._of_hub and symbol not in self.own_symbols:
-            return
-        age = self._of(symbol).age_ns(symbol)
+        feed = self._of.get(symbol)
+        age = feed.age_ns(symbol) if feed is not None else 0
         if age:
-            name = self.hub.source(symbol) if self.hub is not None and symbol in self._of_hub else "gateway"
+            name = feed.source(symbol) if isinstance(feed, HubMarket) else "gateway"
             self._ages.setdefault(name, Histogram()).note(age)
 
     @property

@@ -44,6 +44,7 @@ _EVENT: Final = type_id("order_event")
 _PLACE: Final = RequestKind.PLACE
 _AMEND: Final = RequestKind.AMEND
 _INPUT_FIELDS: Final = fields("input")
+_FILL_EVENT: Final = type_id("fill")
 _FILL: Final = fields("fill")
 
 
@@ -238,7 +239,7 @@ class GatewayTape:
             0,
         )
         stream = self.streams[fill.symbol]
-        return self.writer.append("fill", payload, flags=FORCED_FLAG * out.is_forced, stream=stream, time=now)
+        return self.writer.append_raw(_FILL_EVENT, payload, FORCED_FLAG * out.is_forced, stream, now)
 
     def _venue_number(self, fill: FillReport) -> int:
         """Returns the number of the venue's id of its order; of an internal trade the other order, whose id is six bits

@@ -73,9 +73,10 @@ class EntryLine:
     def send(self, call: Call) -> bool:
         """Sends a call; tells whether the line took it, and so will pass its answer on."""
         current = self._current
-        if current is None or not current.session.carries(call):
+        message = current.session.send(call, self._line.clock.now()) if current is not None else None
+        if current is None or message is None:
             return False
-        current.send(current.session.send(call, self._line.clock.now()))
+        current.send(message)
         self.sent += 1
         return True
 

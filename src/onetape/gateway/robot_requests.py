@@ -175,9 +175,8 @@ class Robots:
         core, requests = self._core, self._core.requests
         now, has_more = 0, False
         decided = newest = 0  # when the first of them was taken in, and the last
-        came: list[
-            tuple[int, int, str, str]
-        ] = []  # when what each was decided on had come; it was taken in; of what; who
+        # When what each was decided on had come; it was taken in; of what; who.
+        came: list[tuple[int, int, str, str]] = []
         for life, reader in list(self._followed.values()):
             first = last = frames = 0
             try:
@@ -191,13 +190,13 @@ class Robots:
                     elif kind == _ORDER_REQUEST and sequence > life.taken and life.trades(stream):
                         newest = taken = time.time_ns()  # some are written while the first is seen to
                         if not decided:
-                            decided, now = taken, core.stamp(self._moment())
+                            decided, now = taken, self._begin(taken)
                         first, last = first or sequence, sequence
                         is_sent = sequence <= self._uncertain_until.get(life.number, 0)
                         symbol = at_exchange(life.symbols.get(stream, ""))
                         if not is_sent:  # else it lay there while no gateway ran
                             came.append((received, taken, symbol, life.name))
-                        behind = self._behind(life, received)
+                        behind = self._behind(life, received, taken)
                         requests.take_frame(
                             life,
                             payload,
@@ -210,7 +209,8 @@ class Robots:
                         )
                     elif kind == _CYCLE and sequence > life.taken:
                         if not decided:
-                            decided, now = time.time_ns(), core.stamp(self._moment())
+                            decided = time.time_ns()
+                            now = self._begin(decided)
                         first, last = first or sequence, sequence
                         requests.end_cycle(ended_key(payload), life.slot, life.number)
             except UNREADABLE as error:
@@ -219,7 +219,6 @@ class Robots:
             if last:
                 # The stamp of when they came, not of when they were seen to.
                 requests.taken(TakenOut(life.number, first, last, decided))
-        self._spans.decided_at = decided
         if decided or core.has_effects:
             if newest != decided:
                 core.stamp(self._moment())  # some came since: no intent is older than its request
@@ -230,18 +229,23 @@ class Robots:
             self._decided(symbol)
         return has_more
 
+    def _begin(self, decided: int) -> int:
+        """Begins a round, as of its first request; returns the venue's time."""
+        self._spans.decided_at = decided
+        return self._core.stamp(self._moment())
+
     def _give_up(self, life: RobotLife, error: Exception) -> None:
         if life.number in self._followed:
             self._leave(life.number)
         self._core.requests.unreadable(life, error)
 
-    def _behind(self, life: RobotLife, decided: int) -> int:
+    def _behind(self, life: RobotLife, decided: int, now: int) -> int:
         """Returns how old the market was that the robot decided on, ns; 0: as new as it may be."""
         if self._lag is None:
             return 0
-        behind = self._lag.of_decision(decided, time.time_ns())
+        behind = self._lag.of_decision(decided, now)
         if behind and self._lag.began(life.number):
-            self._tape.lag(life, "behind", behind, time.time_ns())
+            self._tape.lag(life, "behind", behind, now)
         return behind
 
 

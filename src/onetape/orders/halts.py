@@ -187,38 +187,38 @@ class Halts:
         self.unprotected: dict[str, int] = {}
         self.lease_until = 0
         self.epoch = 0
-        self._halts: dict[str, Halt] = {}
+        self.by_id: dict[str, Halt] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._halts)
+        return bool(self.by_id)
 
     def __iter__(self) -> Iterator[Halt]:
-        return iter(self._halts.values())
+        return iter(self.by_id.values())
 
     def has_room(self, halt: Halt) -> bool:
-        return len(self._halts) < HALTS_MAX or halt.id in self._halts
+        return len(self.by_id) < HALTS_MAX or halt.id in self.by_id
 
     def begin(self, halt: Halt) -> None:
         """Begins a halt, which replaces one of the same id."""
-        self._halts[halt.id] = halt
+        self.by_id[halt.id] = halt
 
     def find(self, id_: str) -> Halt | None:
-        return self._halts.get(id_)
+        return self.by_id.get(id_)
 
     def lift(self, id_: str) -> Halt | None:
         """Ends a halt and returns it; None: there is none of that id."""
-        return self._halts.pop(id_, None)
+        return self.by_id.pop(id_, None)
 
     def expire(self, now: int) -> list[Halt]:
         """Removes the halts whose time is over."""
-        over = [each for each in self._halts.values() if not each.holds(now)]
+        over = [each for each in self.by_id.values() if not each.holds(now)]
         for each in over:
-            del self._halts[each.id]
+            del self.by_id[each.id]
         return over
 
     def of(self, symbol: str, strategy: str, now: int) -> Halt | None:
         """Returns the first halt that holds for such an order, the highest level and then the widest scope first."""
-        found = [each for each in self._halts.values() if each.holds(now) and _is_of(each, symbol, strategy)]
+        found = [each for each in self.by_id.values() if each.holds(now) and _is_of(each, symbol, strategy)]
         return max(found, key=lambda each: (each.level, _WIDTH[each.scope]), default=None)
 
     def protect(self, symbol: str, since: int) -> None:
@@ -229,10 +229,10 @@ class Halts:
             self.unprotected.pop(symbol, None)
 
     def to_record(self) -> HaltsRecord:
-        return HaltsRecord(list(self._halts.values()), dict(self.unprotected), self.epoch)
+        return HaltsRecord(list(self.by_id.values()), dict(self.unprotected), self.epoch)
 
     def restore(self, record: HaltsRecord) -> None:
-        self._halts = {each.id: each for each in record.halts}
+        self.by_id = {each.id: each for each in record.halts}
         self.unprotected, self.epoch = dict(record.unprotected), record.epoch
 
 

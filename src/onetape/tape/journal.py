@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 from uuid import UUID, uuid4
 
 from onetape import _core
-from onetape.model.errors import BadInput, DiskFull, NotAvailable, UsageError
+from onetape.model.errors import BadInput, NotAvailable, UsageError
 from onetape.model.time import TIME_MAX
 from onetape.tape.columns import Table, read_columns
 from onetape.tape.expand import expand_segment
@@ -116,10 +116,8 @@ class JournalWriter:
         # (type id, payload, flags=0, stream=0, time=0) -> sequence; positional
         self._page = self.path / "control"
         self._identity = _identity(self._page)
-        self.append_raw: Callable[..., int] = cast(Any, self.core.fast_append())
+        self.append_raw: Callable[..., int] = cast(Any, self.core.fast_append(urgent=reserve))
         self.append_urgent = self.core.append_urgent
-        if reserve:
-            self.append_raw = _with_reserve(self.append_raw, self.append_urgent)
         # (stream, time, ts_event, bid, ask, bid_size, ask_size), integers; positional
         self.append_quote: Callable[[int, int, int, int, int, int, int], None] = cast(
             Any, self.core.fast_append_quote()
@@ -231,16 +229,6 @@ class JournalWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _with_reserve(usual: Callable[..., int], urgent: Callable[..., int]) -> Callable[..., int]:
-    def append(type_: int, payload: bytes, flags: int = 0, stream: int = 0, time: int = 0) -> int:
-        try:
-            return usual(type_, payload, flags, stream, time)
-        except DiskFull:
-            return urgent(type_, payload, flags, stream, time)
-
-    return append
 
 
 def _identity(page: Path) -> tuple[int, int] | None:

@@ -56,11 +56,9 @@ class EntryDialect(Protocol):
         """Returns what has to be confirmed before orders may be sent, if anything."""
         ...
 
-    def carries(self, call: Call) -> bool:
-        """Tells whether the venue takes this request here; only one that has terms."""
+    def message(self, call: Call, number: int, now: int) -> bytes | None:
+        """Returns a request that has terms; None: the venue takes it by REST alone."""
         ...
-
-    def message(self, call: Call, number: int, now: int) -> bytes: ...
 
     def read(self, message: bytes, now: int) -> Reply | str:
         """Returns an answer, or the name of what else was said, "" for what is known and means nothing. Raises
@@ -90,27 +88,23 @@ class EntrySession:
 
     def opened(self, now: int) -> list[bytes]:
         """Returns what is said first."""
-        hello = self.dialect.hello(self._next(), now)
+        hello = self.dialect.hello(self._number + 1, now)
         if hello is None:
             self.is_ready = True
             return []
+        self._number += 1
         self._hello = self._number
         return [hello]
 
-    def carries(self, call: Call) -> bool:
-        return (
-            self.is_ready
-            and not self.broken
-            and call.terms is not None
-            and len(self._pending) < PENDING_MAX
-            and self.dialect.carries(call)
-        )
-
-    def send(self, call: Call, now: int) -> bytes:
-        """Returns the message of a request that `carries` has let through."""
-        number = self._next()
+    def send(self, call: Call, now: int) -> bytes | None:
+        """Returns the message of a request, whose answer is waited for from here on; None: it has to go by REST."""
+        if not self.is_ready or self.broken or call.terms is None or len(self._pending) >= PENDING_MAX:
+            return None
+        number = self._number + 1
         message = self.dialect.message(call, number, now)
-        self._pending[number] = (call, now)
+        if message is not None:
+            self._number = number
+            self._pending[number] = (call, now)
         return message
 
     def take(self, message: bytes, now: int) -> list[Answered]:
@@ -164,10 +158,6 @@ class EntrySession:
         lost = [Answered(call, _unknown("the connection was lost")) for call, _ in self._pending.values()]
         self._pending.clear()
         return lost
-
-    def _next(self) -> int:
-        self._number += 1
-        return self._number
 
     def _count(self, what: str) -> None:
         self.unknown[what] = self.unknown.get(what, 0) + 1

@@ -55,11 +55,10 @@ class BinanceOrderSession:
         params["signature"] = self._signer.sign(socket_payload(params))
         return self._encoded(number, "session.logon", params)
 
-    def carries(self, call: Call) -> bool:
-        return (call.purpose, call.target) in _METHODS
-
-    def message(self, call: Call, number: int, now: int) -> bytes:
-        method, signer, terms = _METHODS[call.purpose, call.target], self._signer, call.terms
+    def message(self, call: Call, number: int, now: int) -> bytes | None:
+        method, signer, terms = _METHODS.get((call.purpose, call.target)), self._signer, call.terms
+        if method is None:
+            return None
         if isinstance(signer, HmacSigner) and isinstance(terms, PlaceTerms):
             return signer.socket_place(number, method, terms, self._stamp(now))
         params: dict[str, Any] = dict(terms or ())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
@@ -149,9 +149,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         if params is None:
             return super().place_order(order, now, number=number, reference=reference)
         key = OrderKey(order.symbol, order.name)
-        return self._signed(
-            self._endpoints.place[False], cast(Mapping[str, str], params), now, subject=key, number=number
-        )
+        return self._signed(self._endpoints.place[False], params, now, subject=key, number=number)
 
     def cancel(self, key: OrderKey, now: int) -> Call:
         return self._signed(self._endpoints.cancel[key.conditional], self._named(key), now, subject=key)

@@ -49,11 +49,10 @@ class KrakenOrderSession:
         params = {"channel": "balances", "snapshot": False, "token": self._token}
         return msgspec.json.encode({"method": "subscribe", "params": params, "req_id": number})
 
-    def carries(self, call: Call) -> bool:
-        return call.purpose in _METHODS
-
-    def message(self, call: Call, number: int, now: int) -> bytes:
-        terms = call.terms or {}
+    def message(self, call: Call, number: int, now: int) -> bytes | None:
+        method, terms = _METHODS.get(call.purpose), call.terms or {}
+        if method is None:
+            return None
         match call.purpose:
             case Purpose.PLACE:
                 params = self._order(call, terms)
@@ -62,7 +61,6 @@ class KrakenOrderSession:
             case _:
                 params = {name: _written(name, value) for name, value in terms.items() if name != "nonce"}
         params["token"] = self._token
-        method = _METHODS[call.purpose]
         return msgspec.json.encode({"method": method, "params": params, "req_id": number})
 
     def _order(self, call: Call, terms: Mapping[str, str]) -> dict[str, Any]:

@@ -38,10 +38,9 @@ class PacificaOrderSession:
     def hello(self, number: int, now: int) -> bytes | None:
         return None
 
-    def carries(self, call: Call) -> bool:
-        return call.purpose in ORDER_PURPOSES and TYPES[call.target] in _TYPES
-
-    def message(self, call: Call, number: int, now: int) -> bytes:
+    def message(self, call: Call, number: int, now: int) -> bytes | None:
+        if call.purpose not in ORDER_PURPOSES or TYPES[call.target] not in _TYPES:
+            return None
         body = msgspec.Raw(self._protocol.body(call, now))
         return msgspec.json.encode({"id": str(UUID(int=number)), "params": {TYPES[call.target]: body}})
 
