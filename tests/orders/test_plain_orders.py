@@ -224,7 +224,7 @@ def limits_of(rng: random.Random) -> dict[str, Any]:
         "price_band": randomly(rng, 0.3, Decimal(rng.choice(("0", "0.0001", "0.01", "0.05", "20"))), Decimal(0)),
         "orders_a_second": randomly(rng, 0.3, rng.choice((1, 3, 50))),
         "messages_a_second": randomly(rng, 0.3, rng.choice((1, 3, 50))),
-        "order_value_max": randomly(rng, 0.3, {"USDT": rng.choice((500, 600, 601, 5000)) * UNIT}, {}),
+        "order_value_max": randomly(rng, 0.3, {"USDT": rng.choice((500, 590, 600, 601, 5000)) * UNIT}, {}),
         "open_value_max": randomly(rng, 0.1, {"USDT": 900 * UNIT}, {}),
         "open_orders_max": randomly(rng, 0.2, rng.choice((1, 3, 9))),
         "symbols": randomly(rng, 0.1, frozenset({"x:A/B"}), frozenset()),
