@@ -113,6 +113,15 @@ bool Balances::slots(const Currency& currency, std::vector<Int128>& rows) const 
     return true;
 }
 
+Int128 Balances::free(const Currency* currency, std::int64_t slot, Int128 credit) const noexcept {
+    Int128 found = currency == nullptr ? 0 : of(*currency, slot);
+    if (slot != 1) return found;
+    const Int128 netted = currency == nullptr ? 0 : of(*currency, rules_.also_ours);
+    if (netted < 0) found += netted;  // there is room for both together, or neither was posted
+    if (__builtin_add_overflow(found, credit, &found)) return ~(Int128{1} << 127);
+    return found;
+}
+
 bool Balances::as_of(const Currency& currency, std::int64_t time, Int128& total) {
     if (time < currency.forgotten) return false;
     total = currency.total;

@@ -50,6 +50,10 @@ class Balances {
     // The total, the first with what else is ours, the others: as many as `rows` has room for, two
     // at least. False: one beyond them has something.
     [[nodiscard]] bool slots(const Currency& currency, std::vector<Int128>& rows) const noexcept;
+    // What a slot may use if nothing is held: its balance; of the first, the pool, with its credit
+    // and less what netting has lost. Null: nothing was ever posted.
+    [[nodiscard]] Int128 free(const Currency* currency, std::int64_t slot,
+                              Int128 credit) const noexcept;
     // Total without the changes later than `time`. False: they are not all known any more.
     [[nodiscard]] static bool as_of(const Currency& currency, std::int64_t time, Int128& total);
 

@@ -12,18 +12,14 @@
 #include "accounts/entry_frame.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/int128_cast.hpp"
+#include "bindings/py_balances.hpp"
 #include "bindings/python_values.hpp"
 
 using namespace onetape;
 
 namespace {
 
-constexpr Py_ssize_t entry_fields = 6, leg_fields = 4;
-
-void check_tuple(PyObject* value, Py_ssize_t size, const char* what) {
-    if (!PyTuple_Check(value) || (size >= 0 && PyTuple_GET_SIZE(value) != size))
-        throw nb::type_error(what);
-}
+constexpr Py_ssize_t entry_fields = 6;
 
 [[nodiscard]] nb::object new_tuple(PyTypeObject* type, Py_ssize_t size) {
     PyObject* const made = type->tp_alloc(type, size);
@@ -50,43 +46,6 @@ class Words {
 
  private:
     std::array<nb::object, 64> kept_;
-};
-
-// The legs of an entry, as long as its tuple lives.
-class Legs {
- public:
-    void take(PyObject* legs, EntryFrame& frame) {
-        check_tuple(legs, -1, "legs are a tuple");
-        const Py_ssize_t count = PyTuple_GET_SIZE(legs);
-        wide_.clear();
-        frame.legs.resize(static_cast<std::size_t>(count));
-        for (Py_ssize_t at = 0; at < count; ++at) {
-            PyObject* const row = PyTuple_GET_ITEM(legs, at);
-            check_tuple(row, leg_fields, "a leg is a tuple of four");
-            PyObject* const* const fields = &PyTuple_GET_ITEM(row, 0);
-            EntryLeg& leg = frame.legs[static_cast<std::size_t>(at)];
-            leg.holder = integer_of(fields[0]);
-            leg.currency = text_of(fields[1]);
-            take_amount(fields[2], leg);
-            leg.wallet = text_of(fields[3]);
-        }
-    }
-
- private:
-    void take_amount(PyObject* amount, EntryLeg& leg) {
-        leg.digits = {};
-        try {
-            leg.amount = int128_from_python(amount);
-        } catch (nb::python_error& error) {
-            if (!error.matches(PyExc_OverflowError)) throw;
-            nb::object text = nb::steal(PyObject_Str(amount));
-            if (!text.is_valid()) throw nb::python_error();
-            leg.digits = text_of(text.ptr());
-            wide_.push_back(std::move(text));
-        }
-    }
-
-    std::vector<nb::object> wide_;  // whose digits the frame shows
 };
 
 class EntryFrames {
@@ -168,160 +127,13 @@ class EntryFrames {
     Words words_;
     EntryFrame frame_;
     std::string out_;
-    Legs legs_;
+    EntryLegs legs_;
 };
-
-// Names that Python can have: what is none is named by whoever makes an entry of it.
-[[nodiscard]] bool is_text(const EntryFrame& frame) {
-    const auto is_plain = [](std::string_view text) {
-        return std::all_of(text.begin(), text.end(),
-                           [](char letter) { return static_cast<unsigned char>(letter) < 0x80; });
-    };
-    return is_plain(frame.reference) &&
-           std::all_of(frame.legs.begin(), frame.legs.end(), [&](const EntryLeg& leg) {
-               return is_plain(leg.currency) && is_plain(leg.wallet);
-           });
-}
 
 [[nodiscard]] bool has_booked(const Booked& booked, const nb::str& name, const nb::object& time) {
     if (!time.is_none() && booked.is_old(integer_of(time.ptr()))) return true;
     return booked.has(text_of(name.ptr()));
 }
-
-class PyBalances {
- public:
-    explicit PyBalances(const BalanceRules& rules) : balances_(rules) {}
-
-    [[nodiscard]] bool takes(const nb::object& legs) {
-        legs_.take(legs.ptr(), frame_);
-        return balances_.takes(frame_);
-    }
-
-    [[nodiscard]] bool post(std::int64_t time, const nb::object& legs) {
-        legs_.take(legs.ptr(), frame_);
-        frame_.time = time;
-        return balances_.post(frame_);
-    }
-
-    // A fill's frame as it lies on the tape, without an object for each of its legs: an account's
-    // tape is mostly this. None, and nothing has changed: it is no such frame, or has been booked,
-    // or may be one that a correction had taken up, or does not fit.
-    [[nodiscard]] nb::object replay_fill(const nb::bytes& payload, std::int64_t later_than,
-                                         Booked& booked) {
-        if (!read_entry({payload.c_str(), payload.size()}, frame_) || frame_.cause != "fill" ||
-            !frame_.note.empty() || frame_.reference.empty() || frame_.time <= later_than ||
-            booked.is_old(frame_.time) || booked.has(frame_.reference) || !is_text(frame_) ||
-            !balances_.post(frame_))
-            return nb::none();
-        booked.add(frame_.reference, frame_.time);
-        return nb::int_(frame_.of);
-    }
-
-    [[nodiscard]] nb::object balance(const nb::str& currency, std::int64_t holder,
-                                     const nb::str& wallet) const {
-        const auto* const found = find(currency, wallet);
-        return int128_to_python(found == nullptr ? 0 : balances_.of(*found, holder));
-    }
-
-    // None where a slot from `count` on is not empty.
-    [[nodiscard]] nb::object slots(const nb::str& currency, std::size_t count,
-                                   const nb::str& wallet) {
-        const auto* const found = find(currency, wallet);
-        slots_.assign(count, 0);
-        if (found != nullptr && !balances_.slots(*found, slots_)) return nb::none();
-        nb::object rows = nb::steal(PyList_New(static_cast<Py_ssize_t>(count)));
-        if (!rows.is_valid()) throw nb::python_error();
-        for (std::size_t at = 0; at < count; ++at)
-            PyList_SET_ITEM(rows.ptr(), static_cast<Py_ssize_t>(at),
-                            int128_to_python(slots_[at]).release().ptr());
-        return rows;
-    }
-
-    [[nodiscard]] nb::list holders(const nb::str& currency, const nb::str& wallet) const {
-        const auto* const found = find(currency, wallet);
-        nb::list held;
-        if (found == nullptr) return held;
-        for (std::int64_t holder = balances_.rules().least; holder <= balances_.rules().most;
-             ++holder) {
-            const Int128 amount = balances_.of(*found, holder);
-            if (holder != 0 && amount != 0)
-                held.append(nb::make_tuple(holder, int128_to_python(amount)));
-        }
-        return held;
-    }
-
-    [[nodiscard]] nb::object as_of(const nb::str& currency, std::int64_t time,
-                                   const nb::str& wallet) const {
-        const auto* const found = find(currency, wallet);
-        Int128 total = 0;
-        if (found != nullptr && !Balances::as_of(*found, time, total)) return nb::none();
-        return int128_to_python(total);
-    }
-
-    [[nodiscard]] std::size_t changes(const nb::str& currency, std::int64_t since,
-                                      const nb::str& wallet) const {
-        const auto* const found = find(currency, wallet);
-        std::size_t count = 0;
-        if (found != nullptr)
-            for (const auto& change : found->recent) count += change.time > since ? 1 : 0;
-        return count;
-    }
-
-    [[nodiscard]] nb::list wallets() const {
-        nb::list names;
-        for (const auto& [name, _] : balances_.wallets())
-            names.append(nb::str(name.c_str(), name.size()));
-        return names;
-    }
-
-    [[nodiscard]] nb::list currencies(const nb::str& wallet) const {
-        nb::list names;
-        const auto found = balances_.wallets().find(text_of(wallet.ptr()));
-        if (found != balances_.wallets().end())
-            for (const auto& [name, _] : found->second)
-                names.append(nb::str(name.c_str(), name.size()));
-        return names;
-    }
-
-    [[nodiscard]] nb::tuple history(const nb::str& currency, const nb::str& wallet) const {
-        const auto* const found = find(currency, wallet);
-        if (found == nullptr) throw nb::key_error("no such currency");
-        nb::list recent;
-        for (const auto& change : found->recent)
-            recent.append(nb::make_tuple(change.time, int128_to_python(change.amount)));
-        return nb::make_tuple(recent, found->forgotten);
-    }
-
-    void restore(const nb::str& currency, const nb::str& wallet, const nb::list& holders,
-                 const nb::list& recent, std::int64_t forgotten) {
-        const BalanceRules& rules = balances_.rules();
-        Balances::Currency row;
-        row.holders.resize(static_cast<std::size_t>(rules.most - rules.least + 1));
-        for (const nb::handle pair : holders) {
-            const auto holder = nb::cast<std::int64_t>(pair[0]);
-            if (holder < rules.least || holder > rules.most)
-                throw nb::value_error("no such holder");
-            row.holders[static_cast<std::size_t>(holder - rules.least)] =
-                int128_from_python(nb::object(pair[1]).ptr());
-        }
-        for (const nb::handle pair : recent)
-            row.recent.push_back(
-                {nb::cast<std::int64_t>(pair[0]), int128_from_python(nb::object(pair[1]).ptr())});
-        row.forgotten = forgotten;
-        balances_.restore(text_of(wallet.ptr()), text_of(currency.ptr()), std::move(row));
-    }
-
- private:
-    [[nodiscard]] const Balances::Currency* find(const nb::str& currency,
-                                                 const nb::str& wallet) const {
-        return balances_.find(text_of(wallet.ptr()), text_of(currency.ptr()));
-    }
-
-    Balances balances_;
-    std::vector<Int128> slots_;
-    EntryFrame frame_;
-    Legs legs_;
-};
 
 }  // namespace
 
@@ -389,6 +201,16 @@ void bind_accounts(nb::module_& m) {
         .def("balance", &PyBalances::balance, nb::arg("currency"), nb::arg("holder"), at_wallet,
              "0: the total. 0 where nothing was ever posted.",
              nb::sig("def balance(self, currency: str, holder: int, wallet: str = \"\") -> int"))
+        .def(
+            "free", &PyBalances::free, nb::arg("currency"), nb::arg("slot"), nb::arg("credit"),
+            "What a slot may use if nothing is held: its balance; of the first, the pool, with its "
+            "credit and less what netting has lost.",
+            nb::sig("def free(self, currency: str, slot: int, credit: int) -> int"))
+        .def("show", &PyBalances::show, nb::arg("currency"), nb::arg("count"), nb::arg("reserves"),
+             nb::arg("table"), nb::arg("kind"), nb::arg("ts_data"), nb::arg("sequence"),
+             "Writes so many slots of a currency, with what is held of each, to a state table. "
+             "False, and nothing is written: one beyond them has something, or they are not the "
+             "total.")
         .def("slots", &PyBalances::slots, nb::arg("currency"), nb::arg("count"), at_wallet,
              "Holders from 0 on: the total, the first with what else is ours, the others; None "
              "where one beyond them has anything.",

@@ -15,6 +15,7 @@
 #include "bindings/bind.hpp"
 #include "bindings/int128_cast.hpp"
 #include "bindings/order_spec.hpp"
+#include "bindings/py_balances.hpp"
 #include "bindings/py_order_index.hpp"
 #include "bindings/py_reserves.hpp"
 #include "orders/client_id.hpp"
@@ -289,8 +290,10 @@ class PyPlainOrders final {
     }
 
     [[nodiscard]] Int128 free(const nb::object& currency, std::int64_t slot) const {
-        const nb::object amount = Fields(subaccounts_).field<"free">()(currency, slot);
-        return int128_from_python(amount.ptr());
+        const Fields of(subaccounts_);
+        const nb::object balances = Fields(of.field<"ledger">()).field<"balances">();
+        return nb::cast<const PyBalances&>(balances).free_of(
+            text_of(currency.ptr()), slot, amount_in(of.field<"credit">(), currency));
     }
 
     void hold(const ReserveTerms& facts, const AccountOrder& order, std::int64_t slot,

@@ -29,7 +29,15 @@ struct Term {
 };
 
 void append_json_text(std::string& text, std::string_view value) {
+    const bool is_plain = std::none_of(value.begin(), value.end(), [](char letter) {
+        return letter == '"' || letter == '\\' || static_cast<unsigned char>(letter) < 0x20;
+    });
     text += '"';
+    if (is_plain) {  // nearly always
+        text += value;
+        text += '"';
+        return;
+    }
     for (const char letter : value) {
         if (letter == '"' || letter == '\\') {
             text += '\\';
@@ -48,6 +56,7 @@ void append_json_text(std::string& text, std::string_view value) {
 // `a=1&b=2`, sorted by name: what a request of a WebSocket signs.
 [[nodiscard]] std::string sorted_query(const std::vector<Term>& terms) {
     std::vector<const Term*> sorted;
+    sorted.reserve(terms.size());
     for (const Term& each : terms) sorted.push_back(&each);
     std::sort(sorted.begin(), sorted.end(),
               [](const Term* a, const Term* b) { return a->name < b->name; });
@@ -81,8 +90,11 @@ void append_terms(std::vector<Term>& terms, const nb::dict& params) {
     Term signature{"signature", {}, false};
     append_hex(signature.value, key.of(sorted_query(terms)));
     terms.push_back(std::move(signature));
-    std::string text = "{\"id\":" + std::to_string(number) + ",\"method\":";
+    std::string text;
     text.reserve(640);
+    text += "{\"id\":";
+    text += std::to_string(number);
+    text += ",\"method\":";
     append_json_text(text, method);
     text += ",\"params\":{";
     for (std::size_t at = 0; at < terms.size(); ++at) {
@@ -188,8 +200,8 @@ struct PlaceTerms {
                                      const nb::dict& more) {
     std::vector<Term> terms;
     terms.reserve(16);
-    const auto parameters = order.parameters();
-    for (const auto& each : parameters) terms.push_back({each.name, each.value, each.is_number});
+    for (auto& each : order.parameters())
+        terms.push_back({each.name, std::move(each.value), each.is_number});
     return signed_request(key, number, method, std::move(terms), more);
 }
 

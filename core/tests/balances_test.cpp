@@ -87,6 +87,25 @@ TEST_CASE("the pool is shown with what else is ours, and both have room together
     CHECK(rows == std::vector<Int128>{most - 1, most - 1, -most, most});
 }
 
+TEST_CASE("a slot may use its balance, the pool its credit too, and not what netting has lost") {
+    Balances balances(rules);
+    CHECK(balances.free(balances.find("", "USD"), 1, 7) == 7);
+    CHECK(balances.free(balances.find("", "USD"), 2, 7) == 0);
+    REQUIRE(balances.post(entry({{1, "USD", 100, "", {}}, {-5, "USD", -100, "", {}}})));
+    REQUIRE(balances.post(entry({{2, "USD", 30, "", {}}, {-5, "USD", -30, "", {}}})));
+    const auto free = [&](std::int64_t slot, Int128 credit) {
+        return balances.free(balances.find("", "USD"), slot, credit);
+    };
+    CHECK(free(1, 7) == 107);
+    CHECK(free(2, 7) == 30);
+    REQUIRE(balances.post(entry({{-9, "USD", 5, "", {}}, {-5, "USD", -5, "", {}}})));
+    CHECK(free(1, 7) == 107);  // what netting has gained is not there yet
+    REQUIRE(balances.post(entry({{-9, "USD", -9, "", {}}, {-5, "USD", 9, "", {}}})));
+    CHECK(free(1, 7) == 103);
+    CHECK(free(2, 7) == 30);
+    CHECK(free(1, most) == most);
+}
+
 TEST_CASE("the total of a time is known as long as its changes are") {
     Balances balances(rules);
     for (const std::int64_t time : {10, 30, 20, 40, 50}) REQUIRE(balances.post(moved(1, 1, time)));

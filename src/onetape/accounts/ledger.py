@@ -35,7 +35,7 @@ class Ledger:
     """
 
     def __init__(self, *, references_kept: int = REFERENCES_KEPT, recent_kept: int = RECENT_KEPT) -> None:
-        self._balances = Balances(least=_LEAST, most=SLOTS_MAX - 1, also_ours=_NETTING, recent_max=recent_kept)
+        self.balances = Balances(least=_LEAST, most=SLOTS_MAX - 1, also_ours=_NETTING, recent_max=recent_kept)
         self._booked: dict[Cause, Booked] = {cause: Booked(references_kept) for cause in Cause}
         self.posted = 0  # entries
 
@@ -55,14 +55,14 @@ class Ledger:
 
     def checked(self, entry: Entry) -> Entry:
         """Returns the entry. Raises BadInput where its legs are none, or a balance would not fit."""
-        if not self._balances.takes(entry.legs):
+        if not self.balances.takes(entry.legs):
             raise _refused(entry)
         return entry
 
     def add(self, entry: Entry) -> None:
         """One that `has` does not know. Raises as `checked` does; then nothing has changed."""
         time, cause, legs, reference, _, _ = entry
-        if not self._balances.post(time, legs):
+        if not self.balances.post(time, legs):
             raise _refused(entry)
         if reference:
             self._booked[cause].add(reference, time)
@@ -72,7 +72,7 @@ class Ledger:
         """Books a frame of the tape that is a fill's, later than that, and nothing else: booked without an object for
         each leg. The sequence of the frame that it is of. None, and nothing has changed: it has to be looked at as an
         entry."""
-        of = self._balances.replay_fill(payload, later_than, self._booked[Cause.FILL])
+        of = self.balances.replay_fill(payload, later_than, self._booked[Cause.FILL])
         if of is not None:
             self.posted += 1
         return of
@@ -84,34 +84,39 @@ class Ledger:
 
         0 where nothing was ever booked.
         """
-        return self._balances.balance(currency, slot, wallet)
+        return self.balances.balance(currency, slot, wallet)
+
+    def free(self, currency: str, slot: int, credit: int) -> int:
+        """Returns what a slot may use if nothing is held: its balance; of the pool, with its credit and less what
+        netting has lost. What netting has gained is not there yet."""
+        return self.balances.free(currency, slot, credit)
 
     def total(self, currency: str, wallet: str = "") -> int:
         """Returns what is ours in that wallet: all slots, and what their netting has left."""
-        return self._balances.balance(currency, TOTAL, wallet)
+        return self.balances.balance(currency, TOTAL, wallet)
 
     def slots(self, currency: str, count: int = SLOTS_MAX, wallet: str = "") -> list[int]:
         """`count` balances: total, pool (what netting has left counted in), sub-accounts; the first
         is the sum of the others. Raises InvariantViolation where a slot beyond them holds money."""
         check(MAIN < count <= SLOTS_MAX, f"slots are {MAIN + 1} to {SLOTS_MAX}, not {count}")
-        rows = self._balances.slots(currency, count, wallet)
+        rows = self.balances.slots(currency, count, wallet)
         if rows is None:
-            for slot, amount in self._balances.holders(currency, wallet):
+            for slot, amount in self.balances.holders(currency, wallet):
                 check(slot < count, f"slot {slot} of {count} holds {money(amount)} {currency}")
         assert rows is not None
         return rows
 
     def slots_held(self, currency: str, wallet: str = "") -> list[int]:
         """Returns the slots that have anything, in order."""
-        return [slot for slot, _ in self._balances.holders(currency, wallet) if slot > TOTAL]
+        return [slot for slot, _ in self.balances.holders(currency, wallet) if slot > TOTAL]
 
     def currencies(self, wallet: str = "") -> list[str]:
         """Returns the currencies, in order."""
-        return self._balances.currencies(wallet)
+        return self.balances.currencies(wallet)
 
     def wallets(self) -> list[str]:
         """Returns the wallets, in order."""
-        return self._balances.wallets()
+        return self.balances.wallets()
 
     def transit(self, currency: str) -> int:
         """Returns what is ours and on its way, whatever wallet it left."""
@@ -120,7 +125,7 @@ class Ledger:
     def as_of(self, currency: str, time: int, wallet: str = "") -> int | None:
         """Returns the total without what happened after `time`, a venue's time. None: that is so long ago that entries
         since then are no longer known one by one."""
-        return self._balances.as_of(currency, time, wallet)
+        return self.balances.as_of(currency, time, wallet)
 
     def within(self, currency: str, start: int, end: int, wallet: str = "") -> list[tuple[int, int]]:
         """Returns (time, what the total moved by) of what happened after `start` and until `end`, by
@@ -130,12 +135,12 @@ class Ledger:
         """
         if currency not in self.currencies(wallet):
             return []
-        recent, _ = self._balances.history(currency, wallet)
+        recent, _ = self.balances.history(currency, wallet)
         return sorted(each for each in recent if start < each[0] <= end)
 
     def changes(self, currency: str, since: int, wallet: str = "") -> int:
         """Returns how many entries later than `since` have moved the total; at most those that are kept."""
-        return self._balances.changes(currency, since, wallet)
+        return self.balances.changes(currency, since, wallet)
 
     # --- checkpoints ------------------------------------------------------------------------------
 
@@ -153,9 +158,9 @@ class Ledger:
         }
 
     def _row(self, currency: str, wallet: str) -> dict[str, Any]:
-        recent, forgotten = self._balances.history(currency, wallet)
+        recent, forgotten = self.balances.history(currency, wallet)
         return {
-            "holders": [[holder, str(amount)] for holder, amount in self._balances.holders(currency, wallet)],
+            "holders": [[holder, str(amount)] for holder, amount in self.balances.holders(currency, wallet)],
             "recent": [[time, str(amount)] for time, amount in recent],
             "forgotten": forgotten,
         }
@@ -168,7 +173,7 @@ class Ledger:
         ledger.posted = record["posted"]
         for wallet, names in record["wallets"].items():
             for currency, of in names.items():
-                ledger._balances.restore(
+                ledger.balances.restore(
                     currency,
                     wallet,
                     [(holder, int(amount)) for holder, amount in of["holders"]],

@@ -36,7 +36,6 @@ MONEY: Final = (*COMMANDS, "transfer")  # all that move money
 _CAUSES: Final = (Cause.COMMAND, Cause.CORRECTION, Cause.RESET)  # of what they book
 
 # Named once: a member looked up at its class costs as much as a call.
-_NETTING: Final = Outside.NETTING
 _WORLD: Final = Outside.WORLD
 _COMMAND: Final = Cause.COMMAND
 
@@ -73,13 +72,8 @@ class SubAccounts:
     # --- what may be used -------------------------------------------------------------------------
 
     def free(self, currency: str, slot: int) -> int:
-        """Its balance and, of the pool, its credit: what it may use if nothing is held. What
-        netting has gained is not there yet; what it has lost is gone."""
-        balance = self.ledger.balance(currency, slot)
-        if slot == MAIN:
-            netting = self.ledger.balance(currency, _NETTING)
-            return balance + min(netting, 0) + self.credit.get(currency, 0)
-        return balance
+        """Returns what it may use if nothing is held, by `Ledger.free` with the credit of the configuration."""
+        return self.ledger.free(currency, slot, self.credit.get(currency, 0))
 
     def available(self, currency: str, slot: int) -> int:
         """Returns what is free, less what is held."""

@@ -15,7 +15,7 @@ that they are ready and shows life: to all others they are stale.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from onetape._core import SlotGroup
 from onetape.accounts.entries import SLOTS_MAX
@@ -24,6 +24,10 @@ from onetape.model.errors import DataError, ProcessDown
 from onetape.model.home import StrPath, state_of
 from onetape.tape.state import StateReader, StateWriter, tables_in
 from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
+
+if TYPE_CHECKING:
+    from onetape.accounts.ledger import Ledger
+    from onetape.accounts.reserves import Reserves
 
 __all__ = ["AccountReader", "AccountTable", "Margin", "PositionShown", "accounts_in", "gateway_of"]
 
@@ -160,6 +164,16 @@ class AccountTable:
             totals = totals + [0] * short
             held = held + [0] * short
         self._writer.put_slots("balance", currency, totals, held, ts=ts, sequence=sequence)
+
+    def put_money(
+        self, ledger: Ledger, reserves: Reserves, currency: str, count: int, *, ts: int, sequence: int
+    ) -> None:
+        """Writes one currency as the ledger has it, with what is held of it. count: slots that are in use. As `put`
+        otherwise."""
+        shown, table = max(count, SLOTS_SHOWN), self._writer.core
+        if not ledger.balances.show(currency, shown, reserves, table, BALANCE.kind, ts, sequence):
+            totals, held = ledger.slots(currency, count), reserves.held_in(currency, count)
+            self.put(currency, totals, held, ts=ts, sequence=sequence)
 
     def put_margin(self, margin: Margin, *, sequence: int) -> None:
         """Writes the margin of one currency."""

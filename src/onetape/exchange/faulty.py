@@ -355,7 +355,7 @@ class Faulty:
     @property
     def received(self) -> list[Received]:
         """Returns the newest requests, in the order in which they came."""
-        return [each if isinstance(each, Received) else self._received(*each) for each in self._kept]
+        return [each if isinstance(each, Received) else self._received(*each) for each in list(self._kept)]
 
     def _received(self, number: int, time: int, request: Request) -> Received:
         return _received(number, time, self.words.request(request, with_symbols=False), request.query, "")

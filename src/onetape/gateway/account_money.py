@@ -480,10 +480,9 @@ class AccountMoney:
         if self._filled and self.is_ready:  # else the first tick that is has all
             self._table_writer.fills(self._filled, self.booking, self._writer.published, now)
             self._filled.clear()
+        count = max(self._slots_used, MAIN + 1)
         for currency in sorted(self.changed):
-            totals = self.ledger.slots(currency, max(self._slots_used, MAIN + 1))
-            held = self.reserves.held_in(currency, len(totals))
-            self._table.put(currency, totals, held, ts=now, sequence=self._sequence)
+            self._table.put_money(self.ledger, self.reserves, currency, count, ts=now, sequence=self._sequence)
         self.changed.clear()
 
     def status(self) -> dict[str, Any]:

@@ -247,7 +247,9 @@ class GatewayCore:
         )
         self.admission = Admission(manager, gate, self.tape, self.money, self.crossing, self.proceeds)
         manager.plain = self._plain_orders()
-        self.requests = OrderRequests(manager, gate, self.tape, self.money, self.admission, self.proceeds, self._leave)
+        self.requests = OrderRequests(
+            manager, gate, self.tape, self.money, self.admission, self.proceeds, self._send_first
+        )
 
     def _plain_orders(self) -> PlainOrders | None:
         """Makes what takes in the usual orders and their reports in one call each; None: the list of rules and the
@@ -584,7 +586,7 @@ class GatewayCore:
         has_said, tape.is_new, tape.has_risk = tape.is_new, False, False
         return has_said
 
-    def _leave(self) -> None:
+    def _send_first(self) -> None:
         """Sends what usual requests have led to, before all else that follows from them: their intents are on the
         journal already. Where intents have to be on the disk, those of a round wait for one sync together."""
         if self.options.intents != "disk":

@@ -31,7 +31,7 @@ ROBOTS_MAX: Final = 250
 
 
 class OrderRequests:
-    """Carries out the requests of one account's robots. leave: sends calls whose intents are on the journal."""
+    """Carries out the requests of one account's robots. send_first: sends calls whose intents are on the journal."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class OrderRequests:
         money: AccountMoney,
         admission: Admission,
         proceeds: Proceeds,
-        leave: Callable[[], None],
+        send_first: Callable[[], None],
     ) -> None:
         self._manager = manager
         self._gate = gate
@@ -49,7 +49,7 @@ class OrderRequests:
         self._money = money
         self._admission = admission
         self._proceeds = proceeds
-        self._leave = leave
+        self._send_first = send_first
         self._beginning: set[int] = set()  # lives of robots whose journals are not there yet
         for life in tape.robots.values():
             self._register(life)
@@ -154,7 +154,7 @@ class OrderRequests:
                 order, kind = plain.cancel(payload, life.number, now, wall), RequestKind.CANCEL
             if order is not None:
                 manager.send(order, kind, now)
-                self._leave()
+                self._send_first()
                 return
         request = request_of(payload, symbol)
         self.request(life, request, now, cause=cause, may_be_sent=may_be_sent, behind_ns=behind_ns)
