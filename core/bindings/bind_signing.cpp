@@ -29,26 +29,22 @@ struct Term {
 };
 
 void append_json_text(std::string& text, std::string_view value) {
-    const bool is_plain = std::none_of(value.begin(), value.end(), [](char letter) {
-        return letter == '"' || letter == '\\' || static_cast<unsigned char>(letter) < 0x20;
-    });
+    constexpr std::string_view digits = "0123456789abcdef";
+    const auto is_quoted = [](char letter) { return letter == '"' || letter == '\\'; };
     text += '"';
-    if (is_plain) {  // nearly always
-        text += value;
-        text += '"';
-        return;
-    }
-    for (const char letter : value) {
-        if (letter == '"' || letter == '\\') {
-            text += '\\';
-            text += letter;
-        } else if (static_cast<unsigned char>(letter) < 0x20) {
-            text += "\\u00";
-            text += "0123456789abcdef"[static_cast<unsigned char>(letter) >> 4];
-            text += "0123456789abcdef"[static_cast<unsigned char>(letter) & 15];
-        } else {
-            text += letter;
-        }
+    while (true) {  // what needs no escape goes in one piece: nearly always all of it
+        const auto next = std::find_if(value.begin(), value.end(), [&](char letter) {
+            return is_quoted(letter) || static_cast<unsigned char>(letter) < 0x20;
+        });
+        const auto plain = static_cast<std::size_t>(next - value.begin());
+        text += value.substr(0, plain);
+        if (next == value.end()) break;
+        const auto letter = static_cast<unsigned char>(*next);
+        if (is_quoted(*next))
+            (text += '\\') += *next;
+        else
+            ((text += "\\u00") += digits[letter >> 4]) += digits[letter & 15];
+        value.remove_prefix(plain + 1);
     }
     text += '"';
 }

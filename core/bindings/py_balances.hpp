@@ -140,17 +140,18 @@ class PyBalances final {
 
     // Writes so many slots of a currency, with what is held of each, to a state table. False, and
     // nothing is written: one beyond them has something, or they are not the total.
-    [[nodiscard]] bool show(const nb::str& currency, std::size_t count, const PyReserves& reserves,
+    [[nodiscard]] bool show(const nb::str& currency, std::size_t count, PyReserves& reserves,
                             TableWriter& table, std::uint16_t kind, std::int64_t ts_data,
                             std::uint64_t sequence) {
         if (count < 2 || count > slots_max) throw nb::value_error("slots are 2 to 64");
         const auto* const found = find(currency, nb::str(""));
         slots_.assign(count, 0);
         if (found != nullptr && !balances_.slots(*found, slots_)) return false;
+        const Symbol symbol = symbol_of(currency);
         SlotAmounts slots[slots_max], sum;
         for (std::size_t at = 1; at < count; ++at) {
             slots[at].total = slots_[at];
-            slots[at].held = reserves.held_of(symbol_of(currency), static_cast<std::int64_t>(at));
+            slots[at].held = reserves.core().held(symbol, static_cast<std::int64_t>(at));
         }
         const std::span<const SlotAmounts> parts{slots + 1, count - 1};
         if (sum_slots(parts, sum) && sum.total != slots_[0]) return false;

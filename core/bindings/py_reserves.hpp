@@ -35,10 +35,6 @@ class PyReserves final {
         return int128_to_python(core_.held(symbol_of(currency), slot));
     }
 
-    [[nodiscard]] Int128 held_of(Symbol currency, std::int64_t slot) const {
-        return core_.held(currency, slot);
-    }
-
     // What is held in so many slots from 0 on, where the sum of the others stands.
     [[nodiscard]] nb::list held_in(nb::handle currency, std::int64_t count) const {
         const Symbol of = symbol_of(currency);

@@ -11,7 +11,7 @@ is a survivor. What changes nothing is `equivalent`, with the reason, and is not
 
 Python faults run in a fork of a process that has imported the libraries and nothing of onetape, in
 a copy of the tree of its own; those of the core are built there, for its own tests or, for tests in
-Python, as the module that they import (some ten minutes for the first one of a copy). A fault that
+Python, as the module that they import (a few minutes for the first one of a copy). A fault that
 lasts longer than the tests without it many times over is noticed by that.
 """
 

@@ -100,7 +100,7 @@ class Faulty:
         self.seed = seed
         self.active_rules: list[ActiveRule] = []  # all that are in force, and
         self.rules: list[ActiveRule] = []  # those about requests and messages
-        self._kept: deque[Received | tuple[int, int, Request]] = deque(maxlen=REQUESTS_KEPT)
+        self._requests: deque[Received | tuple[int, int, Request]] = deque(maxlen=REQUESTS_KEPT)
         self._links: dict[int, _Link] = {}
         self._speaking: list[_Link] = []  # those that the venue has said something to
         self._silenced: list[_Link] = []
@@ -232,7 +232,7 @@ class Faulty:
         is_judged = self.rules or self._views or self._maintenance[0] or self.exchange.board.maintenance[0]
         if not is_judged:  # nearly always
             self._number += 1
-            self._kept.append((self._number, now, request))
+            self._requests.append((self._number, now, request))
             return self._inner_http(request, now)
         facts = self.words.request(request, with_symbols=bool(self.rules))
         if self._in_maintenance(facts, now):
@@ -355,14 +355,14 @@ class Faulty:
     @property
     def received(self) -> list[Received]:
         """Returns the newest requests, in the order in which they came."""
-        return [each if isinstance(each, Received) else self._received(*each) for each in list(self._kept)]
+        return [each if isinstance(each, Received) else self._received(*each) for each in list(self._requests)]
 
     def _received(self, number: int, time: int, request: Request) -> Received:
         return _received(number, time, self.words.request(request, with_symbols=False), request.query, "")
 
     def _note(self, facts: Facts, query: str, now: int, fault: str) -> None:
         self._number += 1
-        self._kept.append(_received(self._number, now, facts, query, fault))
+        self._requests.append(_received(self._number, now, facts, query, fault))
 
     # --- connections ------------------------------------------------------------------------------
 

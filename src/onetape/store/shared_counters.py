@@ -106,7 +106,7 @@ class SharedCounters(_SharedWords):
                 self._set(at, begins)
 
     def banned_until(self) -> int:
-        return int(_WORD.unpack_from(self._map, 8)[0])  # asked for each order
+        return self._get(8)
 
     def ban(self, until: int) -> None:
         with self._locked():
