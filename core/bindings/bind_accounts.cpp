@@ -11,7 +11,9 @@
 #include "accounts/booked.hpp"
 #include "accounts/entry_frame.hpp"
 #include "bindings/bind.hpp"
+#include "bindings/exchange_cast.hpp"
 #include "bindings/int128_cast.hpp"
+#include "bindings/position_rows.hpp"
 #include "bindings/py_balances.hpp"
 #include "bindings/python_values.hpp"
 
@@ -20,17 +22,6 @@ using namespace onetape;
 namespace {
 
 constexpr Py_ssize_t entry_fields = 6;
-
-[[nodiscard]] nb::object new_tuple(PyTypeObject* type, Py_ssize_t size) {
-    PyObject* const made = type->tp_alloc(type, size);
-    if (made == nullptr) throw nb::python_error();
-    return nb::steal(made);
-}
-
-void put(const nb::object& tuple, Py_ssize_t at, nb::object value) {
-    if (!value.is_valid()) throw nb::python_error();
-    PyTuple_SET_ITEM(tuple.ptr(), at, value.release().ptr());
-}
 
 // The same few currencies in every entry: one str of each.
 class Words {
@@ -174,6 +165,24 @@ void bind_accounts(nb::module_& m) {
         .def("restore", &Booked::restore, nb::arg("complete"))
         .def("__len__", &Booked::size)
         .attr("NEVER") = Booked::never;
+    nb::class_<PositionRows>(m, "PositionRows",
+                             "Positions as an account's state table shows them. See "
+                             "core/bindings/position_rows.hpp.")
+        .def(nb::init<std::uint16_t>(), nb::arg("kind"))
+        .def(
+            "show",
+            [](PositionRows& rows, TableWriter& table, const std::string& key, const Position& held,
+               const InstrumentSpec& spec, const nb::int_& entry, std::int64_t price,
+               std::int64_t ts_data, std::uint64_t sequence) {
+                rows.show(table, key, held, spec, money_from_python(entry), price, ts_data,
+                          sequence);
+            },
+            nb::arg("table"), nb::arg("key"), nb::arg("held"), nb::arg("spec"), nb::arg("entry"),
+            nb::arg("price"), nb::arg("ts_data"), nb::arg("sequence"),
+            "Writes a position, unless it is shown so already. entry: 1e-18; price: in units, 0: "
+            "none is known.")
+        .def("clear", &PositionRows::clear, nb::arg("table"), nb::arg("key"), nb::arg("ts_data"),
+             nb::arg("sequence"), "Shows that there is none any more.");
     const auto at_wallet = nb::arg("wallet") = "";
     nb::class_<PyBalances>(m, "Balances",
                            "What each holder has, 128 bits each; see accounts/balances.hpp.")

@@ -27,19 +27,6 @@ using namespace onetape;
 
 namespace {
 
-[[nodiscard]] bool holds(const nb::object& value) {
-    const int truth = PyObject_IsTrue(value.ptr());
-    if (truth < 0) throw nb::python_error();
-    return truth != 0;
-}
-
-// Null: there is none of that key.
-[[nodiscard]] PyObject* found_in(const nb::object& dict, const nb::object& key) {
-    PyObject* const found = PyDict_GetItemWithError(dict.ptr(), key.ptr());
-    if (found == nullptr && PyErr_Occurred() != nullptr) throw nb::python_error();
-    return found;
-}
-
 [[nodiscard]] Int128 amount_in(const nb::object& dict, const nb::object& key) {
     PyObject* const found = found_in(dict, key);
     return found == nullptr ? 0 : int128_from_python(found);

@@ -22,6 +22,7 @@ NB_MODULE(_core, m) {
     bind_client_ids(m);
     bind_orders(m);
     bind_reserves(m);
+    bind_plain_fills(m);
     bind_plain_orders(m);
     bind_requests(m);
     bind_accounts(m);

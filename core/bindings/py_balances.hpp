@@ -138,6 +138,8 @@ class PyBalances final {
         return balances_.free(balances_.find("", currency), slot, credit);
     }
 
+    [[nodiscard]] Balances& core() noexcept { return balances_; }
+
     // Writes so many slots of a currency, with what is held of each, to a state table. False, and
     // nothing is written: one beyond them has something, or they are not the total.
     [[nodiscard]] bool show(const nb::str& currency, std::size_t count, PyReserves& reserves,

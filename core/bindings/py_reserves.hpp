@@ -75,8 +75,7 @@ class PyReserves final {
     }
 
     [[nodiscard]] nb::tuple update(const AccountOrder& order, std::int64_t slot) {
-        return listed(core_.update(facts_of(order.terms, Reserves::left_of(order)), order, slot,
-                                   market_of(order.terms)));
+        return listed(take(order, slot));
     }
 
     [[nodiscard]] nb::tuple hold(std::string_view client_id, nb::handle spec, std::int64_t left,
@@ -97,6 +96,18 @@ class PyReserves final {
     // --- for the core's other rooms ---
 
     [[nodiscard]] Reserves& core() noexcept { return core_; }
+
+    // Takes in that an order may have changed.
+    Reserves::Changed take(const AccountOrder& order, std::int64_t slot) {
+        return core_.update(facts_of(order.terms, Reserves::left_of(order)), order, slot,
+                            market_of(order.terms));
+    }
+
+    // Whether this is the instrument of that symbol, of its newest version.
+    [[nodiscard]] bool lists(Symbol symbol, nb::handle instrument) {
+        PyObject* const found = found_in(instruments_, word(symbol));
+        return found != nullptr && instrument.is(found);
+    }
 
     // Of an instrument that is listed.
     [[nodiscard]] const ReserveTerms& facts_of(Symbol symbol) {

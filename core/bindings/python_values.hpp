@@ -24,4 +24,29 @@ namespace nb = nanobind;
     return number;
 }
 
+[[nodiscard]] inline bool holds(const nb::object& value) {
+    const int truth = PyObject_IsTrue(value.ptr());
+    if (truth < 0) throw nb::python_error();
+    return truth != 0;
+}
+
+// What a dict has; null: nothing of that key.
+[[nodiscard]] inline PyObject* found_in(const nb::object& dict, const nb::object& key) {
+    PyObject* const found = PyDict_GetItemWithError(dict.ptr(), key.ptr());
+    if (found == nullptr && PyErr_Occurred() != nullptr) throw nb::python_error();
+    return found;
+}
+
+// A tuple, or one of a class that is made of them, whose fields are still to be put.
+[[nodiscard]] inline nb::object new_tuple(PyTypeObject* type, Py_ssize_t size) {
+    PyObject* const made = type->tp_alloc(type, size);
+    if (made == nullptr) throw nb::python_error();
+    return nb::steal(made);
+}
+
+inline void put(const nb::object& tuple, Py_ssize_t at, nb::object value) {
+    if (!value.is_valid()) throw nb::python_error();
+    PyTuple_SET_ITEM(tuple.ptr(), at, value.release().ptr());
+}
+
 }  // namespace onetape

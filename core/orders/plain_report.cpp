@@ -16,12 +16,17 @@ namespace {
            state == OrderState::partially_filled || has_ended(state);
 }
 
-// Neither placed again nor changed, nothing unknown of it, and nobody waits for its fills.
-[[nodiscard]] bool is_plain(const AccountOrder& order) noexcept {
+// Neither placed again nor changed, and nothing unknown of it.
+[[nodiscard]] bool is_itself(const AccountOrder& order) noexcept {
     return order.robot != 0 && !order.is_met && !order.is_held && is_usual(order.state) &&
-           !order.terms.has_trigger() && !order.terms.only_reduces() && !order.terms.own_reducing &&
-           order.former.empty() && order.away == 0 && order.filled_outside == 0 &&
-           !order.reissue_open && !order.update_open && !order.cancel_open &&
+           !order.terms.has_trigger() && order.former.empty() && order.away == 0 &&
+           order.filled_outside == 0 && !order.reissue_open && !order.update_open &&
+           !order.cancel_open;
+}
+
+// Likewise, the venue cuts it to no position, and nobody waits for its fills.
+[[nodiscard]] bool is_plain(const AccountOrder& order) noexcept {
+    return is_itself(order) && !order.terms.only_reduces() && !order.terms.own_reducing &&
            order.reported_end == OrderNews{};
 }
 
@@ -74,6 +79,26 @@ Heard hear_plainly(OrderIndex& index, AccountOrder& order, const OrderReport& re
     if (order.reported_filled > order.filled && order.is_open() && order.ask_at == 0)
         order.ask_at = query_at;
     return is_new ? Heard::news : Heard::nothing_new;
+}
+
+bool may_fill(const AccountOrder& order, const OrderFill& fill) noexcept {
+    const std::int64_t left = order.size - order.filled;
+    // One that the venue has filled ends with its last fill; any other end is news.
+    const bool waits = order.reported_end != OrderNews{};
+    const bool has_all = order.filled + fill.size >= order.reported_filled;
+    return is_itself(order) && order.is_open() && fill.size > 0 && fill.size <= left &&
+           (!waits ||
+            (order.reported_end == OrderNews::updated && (!has_all || fill.size == left))) &&
+           !std::binary_search(order.trade_ids.begin(), order.trade_ids.end(), fill.trade_id);
+}
+
+void fill_plainly(OrderIndex& index, AccountOrder& order, const OrderFill& fill) {
+    index.mark(order);
+    if (order.venue_id.empty() && !fill.venue_id.empty()) index.name(order, fill.venue_id);
+    order.take_fill(fill.trade_id, fill.price, fill.size);
+    if (!order.closed()) return;
+    order.reported_end = {};
+    index.close(order);
 }
 
 }  // namespace onetape

@@ -16,14 +16,15 @@ import msgspec
 import pytest
 
 from onetape.accounts.entries import TOTAL
-from onetape.accounts.table import AccountTable, Margin, PositionShown
+from onetape.accounts.holding import Holding, Terms
+from onetape.accounts.table import AccountTable, Margin
 from onetape.control.accounts import state_of
 from onetape.control.call import Call
 from onetape.control.risk import Risk
 from onetape.control.state import State
 from onetape.figures.views import MARKS, Views
 from onetape.model.config import parse_config
-from onetape.model.enums import Liquidity, PositionSide, Side
+from onetape.model.enums import Kind, Liquidity, PositionSide, Side
 from onetape.model.errors import (
     BadConfig,
     BadInput,
@@ -82,9 +83,12 @@ class Gateway:
 
     def stand(self, equity: str, qty: str = "0", unrealized: str = "0", side: PositionSide = PositionSide.BOTH) -> None:
         instrument, now = self.instrument, time.time_ns()
-        units = [money_units(each) for each in (qty, "50000", "50000", unrealized)]
-        shown = PositionShown(TOTAL, instrument.symbol, side, *units, 0, instrument.size_decimals, now)
-        self.table.put_position(shown, sequence=self.tape.published)
+        held, price = Holding(Terms(instrument)), int(Decimal(50_000).scaleb(instrument.price_decimals))
+        held.qty = int(Decimal(qty).scaleb(instrument.size_decimals))
+        gain = money_units(unrealized) * (-1 if instrument.kind is Kind.INVERSE else 1)
+        held.cost = held.terms.value(price, held.qty) - gain
+        key, entry, sequence = (TOTAL, instrument.symbol, side), money_units("50000"), self.tape.published
+        self.table.put_position(key, held, entry=entry, price=price, ts=now, sequence=sequence)
         self.stand_by_money(equity, unrealized)
 
     def stand_by_money(self, equity: str, unrealized: str = "0") -> None:

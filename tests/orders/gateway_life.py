@@ -22,8 +22,10 @@ from onetape.model.enums import OrderNews
 from onetape.model.home import gateway_journal
 from onetape.model.sections import GUARDIAN
 from onetape.orders.account_orders import AccountOrders
-from onetape.orders.managed import IntentOut, NewsOut, Out
-from onetape.orders.order_frames import request_of
+from onetape.orders.managed import FillOut, IntentOut, NewsOut, Out
+from onetape.orders.order import Order
+from onetape.orders.order_frames import FillFrame, fill_of, request_of
+from onetape.orders.reports import FillReport
 from onetape.projections.checkpoint import checkpoint_file
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
@@ -50,7 +52,7 @@ class Home:
         self.tokens = {name: make_token(self.path, name) for name in ("operator", GUARDIAN, *SLOTS)}
 
 
-ORDER_REQUEST = type_id("order_request")
+ORDER_REQUEST, FILL = type_id("order_request"), type_id("fill")
 NEWS = fields("order_event", "order_id", "ts_event", "news", "robot")
 
 
@@ -108,15 +110,36 @@ class SeenTape(GatewayTape):
     def append_plain(self, kind: int, payload: bytes, stream: int, time: int, is_risk: bool) -> int:
         sequence = super().append_plain(kind, payload, stream, time, is_risk)
         self.plain += 1
+        orders = self.state.orders.account.by_robot
         if kind == ORDER_REQUEST:
             request = request_of(payload, "")
-            order = self.state.orders.account.by_robot[request.robot, request.order_id]
+            order = orders[request.robot, request.order_id]
             self.seen(IntentOut(order, request.kind, order.price, order.size))
+        elif kind == FILL:
+            fill = fill_of(payload)
+            self.seen(FillOut(order := orders[fill.robot, fill.order_id], self._reported(fill, order)))
         else:
             order_id, at, news, robot = NEWS.unpack(payload)
-            order = self.state.orders.account.by_robot[robot, order_id]
+            order = orders[robot, order_id]
             self.seen(NewsOut(order, OrderNews.from_id(news), order.state, at, 0, ""))
         return sequence
+
+    def _reported(self, fill: FillFrame, order: Order) -> FillReport:
+        """What the venue said of it."""
+        return FillReport(
+            order.spec.symbol,
+            order.client_id,
+            order.venue_id,
+            fill.trade_id,
+            fill.side,
+            fill.position_side,
+            fill.price,
+            fill.size,
+            fill.time,
+            fill.fee,
+            self.currencies.get(fill.currency, ""),
+            fill.liquidity,
+        )
 
 
 class Life:

@@ -75,6 +75,8 @@ class Booking:
     """Books fills, funding and liquidations of one account as entries of its ledger. on_forced: hears how much of
     each sub-account's position the venue has closed by itself."""
 
+    fill_type: Final = _Recent
+
     def __init__(
         self,
         instruments: Mapping[str, Instrument],

@@ -37,6 +37,7 @@ class Ledger:
     def __init__(self, *, references_kept: int = REFERENCES_KEPT, recent_kept: int = RECENT_KEPT) -> None:
         self.balances = Balances(least=_LEAST, most=SLOTS_MAX - 1, also_ours=_NETTING, recent_max=recent_kept)
         self._booked: dict[Cause, Booked] = {cause: Booked(references_kept) for cause in Cause}
+        self.fills = self._booked[Cause.FILL]  # by reference
         self.posted = 0  # entries
 
     def has(self, cause: Cause, reference: str, time: int | None = None) -> bool:
@@ -72,7 +73,7 @@ class Ledger:
         """Books a frame of the tape that is a fill's, later than that, and nothing else: booked without an object for
         each leg. The sequence of the frame that it is of. None, and nothing has changed: it has to be looked at as an
         entry."""
-        of = self.balances.replay_fill(payload, later_than, self._booked[Cause.FILL])
+        of = self.balances.replay_fill(payload, later_than, self.fills)
         if of is not None:
             self.posted += 1
         return of

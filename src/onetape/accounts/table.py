@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from onetape._core import SlotGroup
+from onetape._core import PositionRows, SlotGroup
 from onetape.accounts.entries import SLOTS_MAX
 from onetape.model.enums import PositionSide
 from onetape.model.errors import DataError, ProcessDown
@@ -26,6 +26,7 @@ from onetape.tape.state import StateReader, StateWriter, tables_in
 from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
 
 if TYPE_CHECKING:
+    from onetape.accounts.holding import Holding
     from onetape.accounts.ledger import Ledger
     from onetape.accounts.reserves import Reserves
 
@@ -65,6 +66,8 @@ POSITION: Final = GroupSpec(
 FUNDING: Final = GroupSpec(6, "funding", (("rate", "i"), ("at", "i")))  # the next: 1e-12, and ns UTC; 0: not given
 LAYOUT: Final = Layout([ACCOUNT, SLOT, BALANCE, MARGIN, POSITION, FUNDING])
 _KEY_BYTES_MAX: Final = 64
+
+PositionKey = tuple[int, str, PositionSide]  # slot (0: the account's), symbol, side
 
 
 class Margin(NamedTuple):
@@ -108,8 +111,13 @@ class PositionShown(NamedTuple):
     sequence: int = 0  # of the journal's frame that it is as of
 
     @property
-    def key(self) -> tuple[int, str, PositionSide]:
+    def key(self) -> PositionKey:
         return self.slot, self.symbol, self.side
+
+
+def _position_key(at: PositionKey) -> str:
+    slot, symbol, side = at
+    return f"{slot} {side} {symbol}"
 
 
 def gateway_of(account: str) -> str:
@@ -142,6 +150,7 @@ class AccountTable:
         self._ready = False
         self._stream = ""
         self._names: dict[str, int] = {}
+        self._positions = PositionRows(POSITION.kind)
         self._describe("starting")
         self.name(names or {})
         self._writer.publish()
@@ -180,12 +189,16 @@ class AccountTable:
         currency, *values, ts, _ = margin
         self._writer.put("margin", currency, dict(zip(MARGIN.names, values, strict=True)), ts=ts, sequence=sequence)
 
-    def put_position(self, position: PositionShown, *, sequence: int) -> None:
-        """One slot's position. A symbol of more than 50 bytes has no room: nobody sees it."""
-        slot, symbol, side, *values, ts, _ = position
-        key = f"{slot} {side} {symbol}"
+    def put_position(self, at: PositionKey, held: Holding, *, entry: int, price: int, ts: int, sequence: int) -> None:
+        """Writes one slot's position, where it is another than was written last. entry: 1e-18; price: units, 0: none is
+        known. A symbol of more than 50 bytes has no room: nobody sees it."""
+        key, core = _position_key(at), self._writer.core
         if len(key.encode()) <= _KEY_BYTES_MAX:
-            self._writer.put("position", key, dict(zip(POSITION.names, values, strict=True)), ts=ts, sequence=sequence)
+            self._positions.show(core, key, held, held.terms.core, entry, price, ts, sequence)
+
+    def clear_position(self, at: PositionKey, *, ts: int, sequence: int) -> None:
+        """Writes that there is none any more."""
+        self._positions.clear(self._writer.core, _position_key(at), ts, sequence)
 
     def put_funding(self, symbol: str, rate: int, at: int, *, ts: int) -> None:
         """Writes the next payment of a symbol, signed as longs pay it: 1e-12, and when, ns UTC."""

@@ -80,7 +80,7 @@ class AccountMoney:
         wall: Callable[[], int],
         margins: Mapping[str, BalanceReport] = _NO_MARGINS,
     ) -> None:
-        self._kept = kept
+        self.kept = kept
         self._instruments = kept.instruments
         self._references = kept.references
         self._writer = writer
@@ -99,8 +99,8 @@ class AccountMoney:
         self._table_writer = AccountTableWriter(table, self.ledger, self._instruments, self._references, margins)
         self._heard: dict[str, tuple[BalanceReport, int]] = {}  # and when it is looked at
         self.changed: set[str] = set()  # currencies, since readers were told
-        self._filled: set[tuple[str, PositionSide]] = set()  # positions, likewise
-        self._slots_used = kept.slots_used()
+        self.filled: set[tuple[str, PositionSide]] = set()  # positions, likewise
+        self.slots_used = kept.slots_used()
         self._sequence = 0  # of the newest entry's frame
         self.moves_wanted: int | None = None  # since when what moved money is to be read
         self.is_ready = self._has_begun = False
@@ -109,14 +109,14 @@ class AccountMoney:
     @property
     def booking(self) -> Booking:
         """Returns the positions of slots and of the account."""
-        return self._kept.booking
+        return self.kept.booking
 
     # --- at a start -------------------------------------------------------------------------------
 
     def recover(self) -> None:
         """Restores the books from the journal, and books what its writer had no time to. Raises BadConfig where a slot
         with money would be another's."""
-        kept, slots = self._kept, self.accounts.slots
+        kept, slots = self.kept, self.accounts.slots
         away = kept.slots_away()
         slots.take_over(Slots(kept.names), lambda slot: slot in away or self._has_money(slot))
         if dict(slots) != kept.names:
@@ -139,7 +139,7 @@ class AccountMoney:
         """Takes in what the account held before the books: the pool's, at the venue's entry, by which it pays when that
         is closed, else at a recent price. False: a price is lacking; nothing has begun, and it is to be tried again.
         is_other: as `begin`'s."""
-        if self._has_begun or (self._kept.opened and not is_other):
+        if self._has_begun or (self.kept.opened and not is_other):
             return True
         found: list[tuple[str, PositionSide, int, int]] = []
         for (symbol, side), qty in positions.items():
@@ -159,7 +159,7 @@ class AccountMoney:
             self._say(HealthOut("ledger", self.lacks_price, "has a price"))
             self.lacks_price = ""
         if is_other:
-            self._kept.anew()
+            self.kept.anew()
         for each in found:
             self._adopt(*each)
         return True
@@ -183,7 +183,7 @@ class AccountMoney:
         return price or self._references.get(instrument.symbol, 0)
 
     def _adopt(self, symbol: str, side: PositionSide, qty: int, price: int) -> None:
-        self._kept.fills.adopt(symbol, side, qty, price)
+        self.kept.fills.adopt(symbol, side, qty, price)
         self._lock(symbol, side, MAIN)
         self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
 
@@ -217,15 +217,19 @@ class AccountMoney:
         return booked
 
     def _write(self, entry: Entry) -> None:
-        self._sequence = self._writer.append_raw(_ENTRY, pack(entry), 0, 0, self._wall())
+        self.append_entry(pack(entry))
+
+    def append_entry(self, payload: bytes) -> None:
+        """Writes the frame of an entry."""
+        self._sequence = self._writer.append_raw(_ENTRY, payload, 0, 0, self._wall())
 
     def _note(self, entry: Entry) -> None:
-        self._kept.note(entry)
+        self.kept.note(entry)
         for leg in entry.legs:
             if not leg.wallet:
                 self.changed.add(leg.currency)
                 if leg.amount:
-                    self._slots_used = max(self._slots_used, leg.holder + 1)
+                    self.slots_used = max(self.slots_used, leg.holder + 1)
 
     def wrote(self, out: Out, sequence: int) -> None:
         """Takes in that a record of the manager's stands on the tape, a fill in the frame of this sequence."""
@@ -244,7 +248,7 @@ class AccountMoney:
         What came before the ledger began is in what it began with.
         """
         fill = out.fill
-        if not self._kept.opened:
+        if not self.kept.opened:
             return
         slot = self._slot_of(out.order.robot) if out.order is not None else MAIN
         is_position_closed = out.is_forced and self._instruments[fill.symbol].kind is not Kind.SPOT
@@ -271,7 +275,7 @@ class AccountMoney:
 
     def _booked(self, fill: FillReport, slot: int, *, is_forced: bool) -> Entry:
         """Books an entry with what the positions that it changes hold."""
-        self._filled.add((fill.symbol, fill.position_side))
+        self.filled.add((fill.symbol, fill.position_side))
         if not is_forced:
             entry = self.booking.fill(fill, slot)
             if self._instruments[fill.symbol].kind is not Kind.SPOT:
@@ -308,7 +312,7 @@ class AccountMoney:
     def heard(self, reports: Iterable[VenueReport], now: int) -> None:
         """Takes in what the venue reports of money by itself. A balance may come before the fill that made it, so it is
         looked at when that has had its time."""
-        opened = self._kept.opened
+        opened = self.kept.opened
         for each in reports:
             if isinstance(each, MoveReport):
                 began = opened.get(each.currency, min(opened.values(), default=0))
@@ -373,7 +377,7 @@ class AccountMoney:
         entry = self.accounts.adjust(currency, amount, now=reported or now, transfer=transfer, note=note, wallet=wallet)
         if isinstance(entry, Refused) or not entry.legs:
             return
-        began = self._kept.opened.get(currency, 0)
+        began = self.kept.opened.get(currency, 0)
         if not wallet and not reported and at <= began + REPORT_STEP_NS:  # it is in what the ledger began with
             first = entry.legs[0]._replace(holder=Outside.WORLD)
             entry = entry._replace(legs=(first, *entry.legs[1:]))
@@ -386,7 +390,7 @@ class AccountMoney:
         found = self.accounts.command(actor, name, fields, id_, now)
         if isinstance(found, Refused):
             return found
-        if not self._kept.opened:
+        if not self.kept.opened:
             return Refused(VenueUnavailable, "the account's balances are not known yet: try again")
         funded = [
             (leg.currency, leg.holder)
@@ -474,13 +478,13 @@ class AccountMoney:
         with it looks at equity as soon as it hears of that."""
         if has_moved and self.is_ready:
             self._table_writer.money(self.booking, self._writer.published, self._wall())
-        if not self.changed and not self._filled:
+        if not self.changed and not self.filled:
             return
         now = self._wall()
-        if self._filled and self.is_ready:  # else the first tick that is has all
-            self._table_writer.fills(self._filled, self.booking, self._writer.published, now)
-            self._filled.clear()
-        count = max(self._slots_used, MAIN + 1)
+        if self.filled and self.is_ready:  # else the first tick that is has all
+            self._table_writer.fills(self.filled, self.booking, self._writer.published, now)
+            self.filled.clear()
+        count = max(self.slots_used, MAIN + 1)
         for currency in sorted(self.changed):
             self._table.put_money(self.ledger, self.reserves, currency, count, ts=now, sequence=self._sequence)
         self.changed.clear()

@@ -13,7 +13,7 @@ from onetape.accounts.booking import Booking
 from onetape.accounts.entries import TOTAL
 from onetape.accounts.holding import Holding
 from onetape.accounts.ledger import Ledger
-from onetape.accounts.table import AccountTable, Margin, PositionShown
+from onetape.accounts.table import AccountTable, Margin, PositionKey
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
@@ -25,8 +25,6 @@ __all__ = ["AccountTableWriter"]
 REVALUED_EVERY: Final = SECOND // 2
 REVALUED_AT_ONCE: Final = 4  # a tick does not keep orders waiting; the rest have the next ticks
 _DATED: Final = -2  # from there on a row says of when it is
-
-Key = tuple[int, str, PositionSide]
 
 
 class AccountTableWriter:
@@ -49,21 +47,18 @@ class AccountTableWriter:
         self._instruments = instruments
         self._references = references
         self._margins = margins
-        self._shown: dict[Key, PositionShown] = {}
         self._margin: dict[str, Margin] = {}
-        self._sizes: dict[Key, tuple[int, int]] = {}  # and costs, as they are shown
+        self._sizes: dict[PositionKey, tuple[int, int, int]] = {}  # costs and entries, as they are shown
         self._revalued = 0
-        self._due: dict[Key, None] = {}  # whose price may have changed
+        self._due: dict[PositionKey, None] = {}  # whose price may have changed
         self._is_margin_due = True
 
     def fills(self, moved: Collection[tuple[str, PositionSide]], booking: Booking, sequence: int, now: int) -> None:
         """Writes the positions that fills have changed; the margin is due with the next tick, as which it is called."""
         for place in moved:
             for key, held in _shown(booking, *place):
-                size = held.qty, held.cost
-                if self._sizes.get(key) != size:
-                    self._sizes[key] = size
-                    self._show(key, held, now, sequence, entry=None)
+                if self._has_changed(key, held):
+                    self._show(key, held, now, sequence)
                     self._is_margin_due = True
 
     def tick(self, booking: Booking, sequence: int, now: int) -> None:
@@ -73,26 +68,24 @@ class AccountTableWriter:
         now: ns UTC.
         """
         holdings = {key: held for place in booking.account for key, held in _shown(booking, *place)}
-        sizes = {key: (held.qty, held.cost) for key, held in holdings.items()}
         if not 0 <= now - self._revalued < REVALUED_EVERY:
             self._revalued = now
             self._due = dict.fromkeys(key for key, held in holdings.items() if held.qty)
             self._is_margin_due = True
-        if sizes == self._sizes and not self._due and not self._is_margin_due:
+        gone = self._sizes.keys() - holdings.keys()  # the exchange has begun anew
+        for key in gone:
+            del self._sizes[key]
+            self._table.clear_position(key, ts=now, sequence=sequence)
+        changed = [key for key, held in holdings.items() if self._has_changed(key, held)]
+        if not changed and not gone and not self._due and not self._is_margin_due:
             return
-        for key in self._shown.keys() - holdings.keys():  # the exchange has begun anew
-            gone = self._shown.pop(key)._replace(qty=0, entry=0, unrealized=0, realized=0, ts=now)
-            self._table.put_position(gone, sequence=sequence)
-        changed = [key for key, size in sizes.items() if self._sizes.get(key) != size]
-        self._sizes = sizes
         for key in changed:
-            self._show(key, holdings[key], now, sequence, entry=None)
+            self._show(key, holdings[key], now, sequence)
             self._due.pop(key, None)
         for _ in range(min(len(self._due), REVALUED_AT_ONCE)):
             key, _ = self._due.popitem()
             if key in holdings:
-                entry = self._shown[key].entry if key in self._shown else None
-                self._show(key, holdings[key], now, sequence, entry=entry)
+                self._show(key, holdings[key], now, sequence)
         if changed or (self._is_margin_due and not self._due):
             self.money(booking, sequence, now)
 
@@ -106,32 +99,19 @@ class AccountTableWriter:
                 self._table.put_margin(margin, sequence=sequence)
                 self._margin[currency] = margin
 
-    def _show(self, key: Key, held: Holding, now: int, sequence: int, *, entry: int | None) -> None:
-        """Writes a position. entry: as it was, where only the price may be another."""
-        shown = self._position(key, held, now, entry)
-        before = self._shown.get(key)
-        if before is None or before[:_DATED] != shown[:_DATED]:
-            self._table.put_position(shown, sequence=sequence)
-            self._shown[key] = shown
+    def _has_changed(self, key: PositionKey, held: Holding) -> bool:
+        """Tells whether a position has another size or cost than it was shown with, and notes these."""
+        before = self._sizes.get(key)
+        if before is not None and before[:2] == (held.qty, held.cost):
+            return False
+        terms = held.terms
+        entry = terms.average(held.qty, held.cost) * 10 ** (MONEY_DECIMALS - terms.average_decimals)
+        self._sizes[key] = held.qty, held.cost, entry
+        return True
 
-    def _position(self, key: Key, held: Holding, now: int, entry: int | None) -> PositionShown:
-        slot, symbol, side = key
-        terms, qty, price = held.terms, held.qty, self._references.get(symbol, 0)
-        instrument = self._instruments[symbol]
-        if entry is None:
-            entry = terms.average(qty, held.cost) * 10 ** (MONEY_DECIMALS - terms.average_decimals)
-        return PositionShown(
-            slot,
-            symbol,
-            side,
-            qty=qty * terms.base_factor,
-            entry=entry,
-            price=price * 10 ** (MONEY_DECIMALS - instrument.price_decimals) if price else None,
-            unrealized=held.unrealized(terms.core, price) if price or not qty else None,
-            realized=held.realized,
-            size_decimals=instrument.size_decimals,
-            ts=now,
-        )
+    def _show(self, key: PositionKey, held: Holding, now: int, sequence: int) -> None:
+        entry, price = self._sizes[key][2], self._references.get(key[1], 0)
+        self._table.put_position(key, held, entry=entry, price=price, ts=now, sequence=sequence)
 
     def _settled(self) -> dict[str, None]:
         """Returns the currencies that contracts settle in, and those that the venue says have margin."""
@@ -165,7 +145,7 @@ class AccountTableWriter:
         )
 
 
-def _shown(booking: Booking, symbol: str, side: PositionSide) -> Iterator[tuple[Key, Holding]]:
+def _shown(booking: Booking, symbol: str, side: PositionSide) -> Iterator[tuple[PositionKey, Holding]]:
     """Yields the positions of slots; as slot 0 what the venue has, and of spot, which has none there, their sum."""
     account = booking.account.get((symbol, side))
     if account is None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol
 
-from onetape._core import PlainOrders
+from onetape._core import PlainFills, PlainOrders
 from onetape.accounts.crossing import Crossing
 from onetape.accounts.kept_money import KeptMoney
 from onetape.accounts.proceeds import Proceeds
@@ -246,20 +246,19 @@ class GatewayCore:
             manager, listed, self.money, slot_of=slot_of, quote=market.best, gate=gate, crossing=self.crossing
         )
         self.admission = Admission(manager, gate, self.tape, self.money, self.crossing, self.proceeds)
-        manager.plain = self._plain_orders()
+        if not options.is_slow and self.crossing is None:
+            self._take_plainly()
         self.requests = OrderRequests(
             manager, gate, self.tape, self.money, self.admission, self.proceeds, self._send_first
         )
 
-    def _plain_orders(self) -> PlainOrders | None:
-        """Makes what takes in the usual orders and their reports in one call each; None: the list of rules and the
-        manager see to all, where that is wanted, and where orders of two sub-accounts may meet inside."""
-        options, money = self.options, self.money
-        if options.is_slow or self.crossing is not None:
-            return None
-        return PlainOrders(
+    def _take_plainly(self) -> None:
+        """Makes what takes in the usual orders, their reports and their fills in one call each. Else the list of rules
+        and the manager see to all: where that is wanted, and where orders of two sub-accounts may meet inside."""
+        options, money, manager = self.options, self.money, self.manager
+        manager.plain = PlainOrders(
             self.gate,
-            self.manager.account,
+            manager.account,
             money.reserves,
             money.accounts if options.subaccounts else None,
             money.statements,
@@ -267,6 +266,8 @@ class GatewayCore:
             self.tape.append_plain,
             self.tape.streams,
         )
+        if not options.executions_max:  # else they are counted
+            manager.plain_fills = PlainFills(manager.account, money.kept, money, self.tape)
 
     def _open_money(self, kept: KeptMoney, table: AccountTable, limits: Limits) -> AccountMoney:
         options = self.options
@@ -569,16 +570,14 @@ class GatewayCore:
             tape.is_followed = True
             outs = self._outs
             self._outs = self.manager.outs = []
-            has_fills = False
             for out in outs:
                 money.wrote(out, tape.write(out, self.wall))
-                if isinstance(out, FillOut):
-                    has_fills = True
-                    if out.order is not None and not out.fill.is_internal:
-                        self.stops.executed(out.order, out.fill.trade_id, self.now)
+                if isinstance(out, FillOut) and out.order is not None and not out.fill.is_internal:
+                    self.stops.executed(out.order, out.fill.trade_id, self.now)
             self.parts.hand_over(self.now)
             money.reductions.hold(self.now)  # fills leave less to be taken off
-            if has_fills:
+            if tape.has_fills:
+                tape.has_fills = False
                 self.gate.hold_to_stops(self.now)
             self.proceeds.look(self.now)  # and they bring money
         if tape.has_risk and self.options.intents == "disk":

@@ -61,7 +61,8 @@ class GatewayTape:
     records: int = 0  # of orders and money, that were written
     is_new: bool = False  # there are some that readers have not been woken for,
     has_risk: bool = False  # some that must survive a loss of power before a call leaves,
-    is_followed: bool = True  # and none of which the core has yet to look at what follows
+    is_followed: bool = True  # and none of which the core has yet to look at what follows,
+    has_fills: bool = False  # of fills
     _settles: dict[str, str] = field(default_factory=dict)  # by symbol
 
     @property
@@ -90,6 +91,7 @@ class GatewayTape:
             case NewsOut():
                 self._news(out, now)
             case FillOut():
+                self.has_fills = True
                 return self._fill(out, now)
             case AccountOut():
                 self._account(out, now)
@@ -103,10 +105,11 @@ class GatewayTape:
         return 0
 
     def append_plain(self, kind: int, payload: bytes, stream: int, time: int, is_risk: bool) -> int:
-        """Writes a frame that the core has made, of an intent or of what became of an order."""
+        """Writes a frame that the core has made: an intent, what became of an order, a fill."""
         self.records += 1
         self.is_new, self.is_followed = True, False
         self.has_risk = self.has_risk or is_risk
+        self.has_fills = self.has_fills or kind == _FILL_EVENT
         return self.writer.append_raw(kind, payload, 0, stream, time)
 
     def attach(self, life: RobotLife, now: int) -> None:

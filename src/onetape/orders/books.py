@@ -48,12 +48,12 @@ class Books:
         self.booked = 0  # fills
         self._untold: dict[str, deque[tuple[int, int]]] = {}  # moves since a balance was told
         self._untold_sums: dict[str, int] = {}
-        self._trades: dict[str, Booked] = {}  # of each symbol: by the venue's time
+        self.trades: dict[str, Booked] = {}  # of each symbol: by the venue's time
 
     def has(self, fill: FillReport) -> bool:
         """Tells whether a fill was booked; so was all that is older than the ids that are kept: lists of old trades may
         be asked for at any time."""
-        kept = self._trades.get(fill.symbol)
+        kept = self.trades.get(fill.symbol)
         if kept is None:
             return False
         if kept.has(_name(fill.trade_id, fill.side), fill.time):
@@ -61,9 +61,9 @@ class Books:
         return any(kept.has(_name(former, fill.side), fill.time) for former in fill.former_ids)
 
     def book(self, fill: FillReport) -> None:
-        kept = self._trades.get(fill.symbol)
+        kept = self.trades.get(fill.symbol)
         if kept is None:
-            kept = self._trades[fill.symbol] = Booked(TRADES_KEPT)
+            kept = self.trades[fill.symbol] = Booked(TRADES_KEPT)
         kept.add(_name(fill.trade_id, fill.side), fill.time)
         self.booked += 1
         if fill.is_internal:  # what the account holds stays
@@ -117,7 +117,7 @@ class Books:
 
     def begin_anew(self) -> None:
         """Forgets what was held and filled at another exchange, whose trades may have the same ids."""
-        for each in (self.positions, self._trades, self._untold, self._untold_sums):
+        for each in (self.positions, self.trades, self._untold, self._untold_sums):
             each.clear()
 
     # --- checkpoints ------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ class Books:
             [(symbol, side, qty) for (symbol, side), qty in self.positions.items()],
             self.booked,
             {currency: list(moves) for currency, moves in self._untold.items()},
-            {symbol: (kept.complete, kept.rows()) for symbol, kept in self._trades.items()},
+            {symbol: (kept.complete, kept.rows()) for symbol, kept in self.trades.items()},
         )
 
     def restore(self, record: BooksRecord) -> None:
@@ -139,7 +139,7 @@ class Books:
             self._untold[currency] = deque(moves)
             self._untold_sums[currency] = sum(amount for _, amount in moves)
         for symbol, (complete, rows) in record.trades.items():
-            kept = self._trades[symbol] = Booked(TRADES_KEPT)
+            kept = self.trades[symbol] = Booked(TRADES_KEPT)
             for name, time in rows:
                 kept.add(name, time)
             kept.restore(complete)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
-from onetape._core import PendingRequest, PlainOrders
+from onetape._core import PendingRequest, PlainFills, PlainOrders
 from onetape.model.enums import OrderNews, OrderState, RequestKind, Side, TriggerBy
 from onetape.model.errors import (
     AccountMode,
@@ -121,7 +121,9 @@ class OrderManager:
         self.counts: dict[str, int] = {}  # what was odd, by name
         self.touched: set[str] = set()  # symbols of which something was heard since a round ended
         self.owners = owners
-        self.plain: PlainOrders | None = None  # takes in usual orders and what is said of them, where there is one
+        # What takes in usual orders with what is said of them, and their fills, in one call each, where there is one.
+        self.plain: PlainOrders | None = None
+        self.plain_fills: PlainFills | None = None
         self._goes_on = goes_on
         self._queried_venue_ids: set[tuple[str, str]] = set()
         self._sent = 0  # requests about orders
@@ -434,7 +436,8 @@ class OrderManager:
             match each:
                 case FillReport():
                     self.touched.add(each.symbol)
-                    self._fill(each, now)
+                    if not wall or not self._is_plain_fill(each, wall):
+                        self._fill(each, now)
                 case OrderStatusReport():
                     self.touched.add(each.symbol)
                     if not wall or not self._is_plain(each, now, wall):
@@ -458,6 +461,12 @@ class OrderManager:
         if self.plain is None or self.outs or self.unmatched:
             return False
         return self.plain.report(report, now, now + QUERY_AFTER[1], wall, is_accepted)
+
+    def _is_plain_fill(self, fill: FillReport, wall: int) -> bool:
+        """Tells whether the core has booked a fill, likewise."""
+        if self.plain_fills is None or self.outs or self.unmatched:
+            return False
+        return self.plain_fills.take(fill, wall)
 
     def resolve(self, order: Order, report: OrderStatusReport, now: int) -> None:
         """Takes an operator's resolution of an order (`resolve.resolution_of`) as the venue's, once it is on the
