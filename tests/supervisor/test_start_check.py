@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -264,6 +265,44 @@ def test_an_up_whose_terminal_is_closed_leaves_nothing(tmp_path: Path):
         (tmp_path / "go").touch()
         os.waitpid(pid, 0)
         assert [each for each in pids if is_there(each)] == []
+
+
+def of_mark(mark: str) -> set[int]:
+    """Processes that have it in their environment."""
+    found = set()
+    for each in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if mark.encode() in each.read_bytes():
+                found.add(int(each.parent.name))
+    return found
+
+
+def begun(home: Path) -> bool:
+    """A supervisor has done more than to import what it is made of."""
+    return supervisor_journal(home).exists() or (home / "logs").exists()
+
+
+def test_a_refused_up_leaves_no_supervisor(tmp_path: Path):
+    mark = f"MARK={tmp_path}"
+    with Home(tmp_path, CONFIG.replace(ROBOT, 'strategy = "gone.py"')) as home:
+        up = started(home, env={**os.environ, "MARK": str(tmp_path)})
+        assert b"BAD_CONFIG" in up.communicate(timeout=PATIENCE_S)[1] and up.returncode == 2
+        home.wait_for(lambda: not of_mark(mark))
+        assert not begun(tmp_path / ".onetape")
+
+
+def test_an_up_that_is_killed_while_it_looks_leaves_no_supervisor(tmp_path: Path):
+    mark = f"MARK={tmp_path}"
+    looks = tmp_path / "looks"
+    maker = f"import pathlib, time\npathlib.Path({str(looks)!r}).touch()\ntime.sleep(3)\n{MAKER}"
+    with Home(tmp_path, CONFIG, maker) as home:
+        up = started(home, env={**os.environ, "MARK": str(tmp_path)})
+        home.wait_for(looks.exists)
+        assert len(of_mark(mark)) > 1
+        up.kill()
+        up.communicate()
+        home.wait_for(lambda: not of_mark(mark))
+        assert not begun(tmp_path / ".onetape")
 
 
 # --- restart --------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -173,11 +174,22 @@ def bring_up(
             notes.append(f"{file} could not be read: {changes['error']}")
         return {**already, "already": True, "notes": notes, "changed": changes.get("changed", {})}
     doing("looks at the configuration")
-    _check(minimal(config) if is_minimal else config, path, home, single=single)
-    _stop_all(_running(left_by_commands(home)), doing)
+    begin = partial(_begin, config, path, home, single=single, is_minimal=is_minimal)
+    early = None
+    with suppress(OSError, OnetapeError):  # the check says what is wrong with the folder
+        early = begin()  # it imports while we look
+    try:
+        _check(minimal(config) if is_minimal else config, path, home, single=single)
+        _stop_all(_running(left_by_commands(home)), doing)
+    except BaseException:
+        if early is not None:
+            early.kill()  # nothing of it has begun
+            early.communicate()
+        raise
     with _interruptions():
-        began = _begin(config, path, home, single=single, is_minimal=is_minimal)
+        began = early or begin()
         try:
+            _go(began)
             status = _settled(began, home, doing)
         except KeyboardInterrupt as interrupt:
             _interrupted(began, home, interrupt, doing, say)
@@ -281,7 +293,8 @@ def _check(config: Config, path: Path | None, home: Path, *, single: bool) -> No
 
 
 def _begin(config: Config, path: Path | None, home: Path, *, single: bool, is_minimal: bool) -> subprocess.Popen[bytes]:
-    """Starts a process of its own, that keeps nothing of ours open but secrets given as descriptors."""
+    """Starts a process of its own, that keeps nothing of ours open but secrets given as descriptors. It waits for
+    `_go`."""
     private_folder(home / "run")
     file = str(path.absolute()) if path else ""
     options = SupervisorOptions(home=str(home), config=file, single=single, minimal=is_minimal)
@@ -298,11 +311,23 @@ def _begin(config: Config, path: Path | None, home: Path, *, single: bool, is_mi
         )
     finally:
         os.close(errors)
+    _write(begun, msgspec.json.encode(options) + b"\n")
+    return begun
+
+
+def _go(begun: subprocess.Popen[bytes]) -> None:
+    """Lets it begin."""
+    _write(begun, b"\n")
     assert begun.stdin is not None
     with suppress(BrokenPipeError):
-        begun.stdin.write(msgspec.json.encode(options))
         begun.stdin.close()
-    return begun
+
+
+def _write(begun: subprocess.Popen[bytes], line: bytes) -> None:
+    assert begun.stdin is not None
+    with suppress(BrokenPipeError):
+        begun.stdin.write(line)
+        begun.stdin.flush()
 
 
 def _err(home: Path) -> Path:

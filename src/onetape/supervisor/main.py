@@ -1,5 +1,6 @@
-"""The supervisor's process: `python -m onetape.supervisor.main`, what it needs as JSON on
-standard input. It belongs to no terminal; what it has to say is in `<home>/logs`."""
+"""The supervisor's process: `python -m onetape.supervisor.main`. On standard input: what it needs as a line of JSON,
+then a line when it is to begin, until which it imports what it is made of. It belongs to no terminal; what it has to
+say is in `<home>/logs`."""
 
 from __future__ import annotations
 
@@ -41,10 +42,11 @@ def supervise(
     single: bool = False,
     is_minimal: bool = False,
     file: Path | None,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> None:
     """Supervises until all is stopped. settled: called once, when all run or will not. single: all in one
-    process; is_minimal: the smallest set of them. file: of the configuration, read anew for a restart. Raises
-    JournalLocked where a supervisor of this home runs already, BadConfig."""
+    process; is_minimal: the smallest set of them. file: of the configuration, read anew for a restart. is_wanted: asked
+    before anything begins. Raises JournalLocked where a supervisor of this home runs already, BadConfig."""
     whole, reduce = config, minimal if is_minimal else _whole
     config = reduce(config)
     confine()
@@ -54,6 +56,8 @@ def supervise(
     from onetape.supervisor.supervisor import Supervisor
 
     try:
+        if not is_wanted():
+            return
         kept, environ = with_secrets_kept(config, os.environ, folder)
         starter = Starter(kept, home=home, folder=folder, environ=environ)
         if is_minimal:
@@ -100,12 +104,20 @@ def _fork_server(config: Config, home: Path) -> ForkServer | None:
 
 
 def main() -> int:
-    options = from_json(sys.stdin.buffer.read(), SupervisorOptions)
+    options = from_json(sys.stdin.buffer.readline(), SupervisorOptions)
     path = Path(options.config) if options.config else None
     try:
         config = load_config(path, os.environ)
         folder = path.parent if path else Path.cwd()
-        supervise(config, Path(options.home), folder, single=options.single, is_minimal=options.minimal, file=path)
+        supervise(
+            config,
+            Path(options.home),
+            folder,
+            single=options.single,
+            is_minimal=options.minimal,
+            file=path,
+            is_wanted=lambda: bool(sys.stdin.buffer.readline()),
+        )
     except OnetapeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
