@@ -37,7 +37,7 @@ from worlds.gateway_money import options_of
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 BEGAN = 1_790_000_000 * SECOND
 LINEAR, INVERSE = "binance:BTC/USDT:USDT", "bitmex:BTC/USD:BTC"
-SLOTS = {"a": 2, "b": 3}
+SLOTS = {"a": 2, "b": 3, "c": 9}
 
 
 class Gateway(AbstractContextManager):
@@ -66,7 +66,7 @@ class Gateway(AbstractContextManager):
         self.money.ready()
         self.robots = [self._attached(name, slot) for name, slot in SLOTS.items()]
         self.count = self.trades = 0
-        for robot in self.robots:
+        for robot in self.robots[:2]:
             self.fill(self.place(robot, Side.BUY, 10), 10)
         self.plain = Counter[bool]()
 
@@ -133,6 +133,7 @@ class Gateway(AbstractContextManager):
                 o.filled,
                 o.venue_id,
                 o.ask_at,
+                o.asks,
                 len(o.pending.all()),
                 o.reported_end,
                 o.reported_time,
@@ -197,6 +198,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "a reduction": {"side": Side.SELL, "size": 4, "terms": {"reduce_only": True}},
     "a part of it": {"part": 3},
     "a fee in what it settles in": {"heard": {"fee_currency": "USDT"}},
+    "a fee in what the tape has named": {"heard": {"fee_currency": "BNB"}, "before": {"fee_currency": "BNB"}},
     "a rebate": {"heard": {"fee": -(10**15)}},
     "no fee": {"heard": {"fee": 0}},
     "a venue id that is no number": {"heard": {"venue_id": "8a-1"}},
@@ -213,6 +215,9 @@ def test_a_usual_fill_is_booked_by_the_core(case: dict[str, Any], tmp_path: Path
     with both(tmp_path) as gateways:
 
         def fill(each: Gateway) -> None:
+            if before := case.get("before"):
+                each.fill(each.place(each.robots[0], Side.BUY, 1), 1, **before)
+                each.plain.clear()
             order = each.place(each.robots[0], case.get("side", Side.BUY), size, **case.get("terms", {}))
             if case.get("is_named"):
                 each.works(order, OrderState.ACCEPTED, OrderNews.ACCEPTED)
@@ -233,8 +238,8 @@ OTHERS: dict[str, Callable[[Gateway, Order], Any]] = {
         g.fill(o, 2, trade_id=90, time=BEGAN + SECOND), g.fill(o, 2, trade_id=89, time=BEGAN + SECOND),
     ),
     "one of a sweep that met a better price": lambda g, o: (
-        g.fill(o, 2, trade_id=HASHED_TRADES + 1, time=BEGAN + SECOND),
-        g.fill(o, 2, trade_id=HASHED_TRADES + 2, time=BEGAN + SECOND, price=599_000),
+        g.fill(o, 2, trade_id=HASHED_TRADES + 1001, time=BEGAN + SECOND),
+        g.fill(o, 2, trade_id=HASHED_TRADES + 1002, time=BEGAN + SECOND, price=599_000),
     ),
     "a fee that the tape has not named": lambda g, o: g.fill(o, 5, fee_currency="BNB"),
     "more than is left": lambda g, o: g.fill(o, 7),
@@ -270,6 +275,51 @@ def test_the_first_fill_of_a_position_is_for_the_manager(tmp_path: Path) -> None
             lambda each: each.fill(each.place(each.robots[0], Side.SELL, 5, position_side=PositionSide.SHORT), 5),
         )
         assert gateways[0].plain == {False: 1}
+
+
+def test_the_first_money_of_a_slot_that_has_lost_its_name_is_for_the_ledger(tmp_path: Path) -> None:
+    """Its position is there, and the account's table shows fewer slots."""
+    with both(tmp_path) as gateways:
+
+        def happen(each: Gateway) -> None:
+            robot = each.robots[2]
+            each.fill(each.place(robot, Side.BUY, 5), 5, fee=0)
+            each.money.slots_used = SLOTS["b"] + 1
+            for _ in range(2):
+                each.fill(each.place(robot, Side.BUY, 5), 5)
+            assert each.money.slots_used == SLOTS["c"] + 1
+
+        on(gateways, happen)
+        assert gateways[0].plain == {False: 2, True: 1}
+
+
+def test_a_late_word_of_an_order_that_waits_for_its_fills_starts_no_query_anew(tmp_path: Path) -> None:
+    with both(tmp_path) as gateways:
+
+        def happen(each: Gateway) -> None:
+            order = each.place(each.robots[0], Side.BUY, 5)
+            each.works(order, OrderState.ACCEPTED, OrderNews.ACCEPTED)
+            for _ in range(3):
+                each.works(order, OrderState.CANCELED, OrderNews.CANCELED, 5)
+                each.now += SECOND
+                each.core.tick(each.moment())
+                order.asking = False
+            assert order.asks
+            each.works(order, OrderState.PARTIALLY_FILLED, None, 5)
+
+        on(gateways, happen)
+
+
+def test_a_position_that_is_as_it_was_shown_keeps_its_time(tmp_path: Path) -> None:
+    with Gateway(tmp_path, LINEAR, is_slow=False) as gateway:
+        for _ in range(3):
+            gateway.now += SECOND
+            gateway.core.tick(gateway.moment())
+            shown = gateway.state()["shown"]
+        assert shown and max(each.ts for each in shown) < BEGAN + SECOND
+        order = gateway.place(gateway.robots[0], Side.BUY, 5)
+        gateway.fill(order, 5)
+        assert max(each.ts for each in gateway.state()["shown"]) == gateway.now
 
 
 def test_where_fills_are_counted_none_is_booked_by_the_core(tmp_path: Path) -> None:

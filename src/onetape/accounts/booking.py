@@ -16,7 +16,7 @@ is in its own entry: what is held and what was realized is the venue's, whoever 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -102,11 +102,13 @@ class Booking:
         held = self.positions.get((slot, symbol, side))
         return held.qty if held is not None else 0
 
-    def sharing(self, symbol: str, side: PositionSide) -> Iterator[tuple[Key, Own]]:
-        """Sub-accounts' parts of one position of the account."""
+    def sharing(self, symbol: str, side: PositionSide) -> list[tuple[Key, Own]]:
+        """Returns sub-accounts' parts of one position of the account."""
+        found = []
         for slot in self._slots.get((symbol, side), ()):
             key = slot, symbol, side
-            yield key, self.positions[key]
+            found.append((key, self.positions[key]))
+        return found
 
     # --- fills ------------------------------------------------------------------------------------
 

@@ -482,7 +482,7 @@ class AccountMoney:
             return
         now = self._wall()
         if self.filled and self.is_ready:  # else the first tick that is has all
-            self._table_writer.fills(self.filled, self.booking, self._writer.published, now)
+            self._table_writer.fills(self.filled, self.kept.fills.booking, self._writer.published, now)
             self.filled.clear()
         count = max(self.slots_used, MAIN + 1)
         for currency in sorted(self.changed):

@@ -6,7 +6,7 @@ gateway's tick: margin, and twice a second what prices change. Prices are the mi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from onetape.accounts.booking import Booking
@@ -145,16 +145,15 @@ class AccountTableWriter:
         )
 
 
-def _shown(booking: Booking, symbol: str, side: PositionSide) -> Iterator[tuple[PositionKey, Holding]]:
-    """Yields the positions of slots; as slot 0 what the venue has, and of spot, which has none there, their sum."""
+def _shown(booking: Booking, symbol: str, side: PositionSide) -> list[tuple[PositionKey, Holding]]:
+    """Returns the positions of slots; as slot 0 what the venue has, and of spot, which has none there, their sum."""
     account = booking.account.get((symbol, side))
     if account is None:
-        return
+        return []
+    parts = booking.sharing(symbol, side)
     total = Holding(account.terms) if account.terms.is_spot else account
-    for key, own in booking.sharing(symbol, side):
-        yield key, own
-        if total is not account:
-            total.qty += own.qty
-            total.cost += own.cost
-            total.realized += own.realized
-    yield (TOTAL, symbol, side), total
+    for _, own in parts if total is not account else ():
+        total.qty += own.qty
+        total.cost += own.cost
+        total.realized += own.realized
+    return [*parts, ((TOTAL, symbol, side), total)]
