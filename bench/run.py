@@ -40,6 +40,7 @@ MARK = "BENCH_PROGRAM"  # in the environment of all that a program has begun
 TIMEOUTS_S = {
     "start": 1_800,  # each verb, a dozen of them with processes
     "long_l2": 1_800,  # eighteen whole processes over fifty million rows
+    "year_of_bars": 900,  # its tape is written first, and ten million bars call Python
     "gateway_memory": 1_800,  # a million orders
 }
 # Places that hold no program of their own.
