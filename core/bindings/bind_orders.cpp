@@ -181,11 +181,6 @@ void bind_pending(nb::module_& m) {
     return order;
 }
 
-template <class Payload>
-[[nodiscard]] nb::bytes bytes_of(const Payload& payload) {
-    return nb::bytes(reinterpret_cast<const char*>(&payload), sizeof payload);
-}
-
 // What we ask of an order that cannot be is a fault of ours, not the venue's.
 void check_ours(OrderCell cell, OrderState before, const char* event) {
     if (cell == OrderCell::impossible)

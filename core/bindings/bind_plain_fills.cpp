@@ -3,17 +3,16 @@
 #include <nanobind/stl/shared_ptr.h>
 
 #include <array>
-#include <charconv>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "accounts/booked.hpp"
 #include "accounts/entry_frame.hpp"
 #include "accounts/fill_entry.hpp"
 #include "bindings/bind.hpp"
+#include "bindings/collected.hpp"
 #include "bindings/int128_cast.hpp"
 #include "bindings/order_spec.hpp"
 #include "bindings/py_balances.hpp"
@@ -29,22 +28,6 @@ namespace {
 // From here on trade ids are hashes of a venue's: they do not say which came first
 // (onetape/orders/reports.py).
 constexpr std::uint64_t hashed_trades = std::uint64_t{1} << 62;
-
-template <class Payload>
-[[nodiscard]] nb::bytes bytes_of(const Payload& payload) {
-    return nb::bytes(reinterpret_cast<const char*>(&payload), sizeof payload);
-}
-
-void add_to(const nb::object& set, const nb::object& one) {
-    if (PySet_Add(set.ptr(), one.ptr()) != 0) throw nb::python_error();
-}
-
-// The number that a venue has for an order, 0: it is none.
-[[nodiscard]] std::uint64_t number_of(std::string_view text) {
-    std::uint64_t number = 0;
-    const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
-    return read.ec == std::errc{} && read.ptr == text.data() + text.size() ? number : 0;
-}
 
 // A fill as the venue reports it.
 struct Report {
@@ -281,7 +264,7 @@ class PyPlainFills final {
         const Fields tape(tape_);
         FillPayload frame{};
         frame.order_id = at.order.order_id;
-        frame.venue_id = number_of(report.fill.venue_id);
+        frame.venue_id = venue_number(report.fill.venue_id);
         frame.trade_id = report.fill.trade_id;
         frame.ts_event = report.time;
         frame.price = report.fill.price;
@@ -325,12 +308,9 @@ class PyPlainFills final {
         note_changed(reserves_.core().position(facts, at.order.terms.symbol, side, at.slot, own.qty,
                                                own.cost));
         const nb::object reductions = Fields(money_).field<"reductions">();
-        const nb::object key =
-            nb::make_tuple(at.slot, report.symbol, report.position_side, word_of(report.side));
-        if (found_in(Fields(reductions).field<"orders">(), key) != nullptr)
-            Fields(reductions)
-                .field<"position">()(at.slot, report.symbol, report.position_side,
-                                     word_of(report.side));
+        Fields(reductions)
+            .field<"position">()(at.slot, report.symbol, report.position_side,
+                                 word_of(report.side));
     }
 
     void append_entry(const Booking& at, Balances& balances) {
@@ -369,29 +349,11 @@ class PyPlainFills final {
     std::string frame_;
 };
 
-// So that an account that nobody refers to any more is collected.
-int traverse(PyObject* self, visitproc visit, void* arg) {
-    Py_VISIT(Py_TYPE(self));
-    if (!nb::inst_ready(self)) return 0;
-    for (const nb::object* const each : nb::inst_ptr<PyPlainFills>(self)->objects())
-        Py_VISIT(each->ptr());
-    return 0;
-}
-
-int clear(PyObject* self) {
-    for (nb::object* const each : nb::inst_ptr<PyPlainFills>(self)->objects()) each->reset();
-    return 0;
-}
-
-PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-                       {Py_tp_clear, reinterpret_cast<void*>(clear)},
-                       {0, nullptr}};
-
 }  // namespace
 
 void bind_plain_fills(nb::module_& m) {
     nb::class_<PyPlainFills>(
-        m, "PlainFills", nb::type_slots(slots),
+        m, "PlainFills", nb::type_slots(Collected<PyPlainFills>::slots),
         "Fills of usual orders of contracts, from the venue's word to the ledger. See "
         "core/orders/plain_report.hpp and core/accounts/fill_entry.hpp.")
         .def(nb::init<nb::object, nb::object, nb::object, nb::object>(), nb::arg("index"),

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "bindings/bind.hpp"
+#include "bindings/collected.hpp"
 #include "bindings/int128_cast.hpp"
 #include "bindings/order_spec.hpp"
 #include "bindings/py_balances.hpp"
@@ -146,11 +147,6 @@ class PyPlainOrders final {
     }
 
  private:
-    template <class Payload>
-    [[nodiscard]] static nb::bytes bytes_of(const Payload& payload) {
-        return nb::bytes(reinterpret_cast<const char*>(&payload), sizeof payload);
-    }
-
     void append(EventType type, const nb::bytes& frame, Symbol symbol, std::int64_t wall,
                 bool is_risk) const {
         append_(static_cast<int>(type), frame, streams_[reserves_.word(symbol)], wall, is_risk);
@@ -288,8 +284,7 @@ class PyPlainOrders final {
         const std::int64_t market = order.terms.type == OrderType::market ? reference : 0;
         const Reserves::Changed changed = reserves_.core().update(facts, order, slot, market);
         for (std::size_t at = 0; at < changed.count; ++at)
-            if (PySet_Add(changed_.ptr(), reserves_.word(changed.currencies[at]).ptr()) != 0)
-                throw nb::python_error();
+            add_to(changed_, reserves_.word(changed.currencies[at]));
     }
 
     nb::object state_, index_object_, reserves_object_, subaccounts_, statements_;
@@ -303,29 +298,11 @@ class PyPlainOrders final {
     Int128 band_ = 0;
 };
 
-// So that an account that nobody refers to any more is collected.
-int traverse(PyObject* self, visitproc visit, void* arg) {
-    Py_VISIT(Py_TYPE(self));
-    if (!nb::inst_ready(self)) return 0;
-    for (const nb::object* const each : nb::inst_ptr<PyPlainOrders>(self)->objects())
-        Py_VISIT(each->ptr());
-    return 0;
-}
-
-int clear(PyObject* self) {
-    for (nb::object* const each : nb::inst_ptr<PyPlainOrders>(self)->objects()) each->reset();
-    return 0;
-}
-
-PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-                       {Py_tp_clear, reinterpret_cast<void*>(clear)},
-                       {0, nullptr}};
-
 }  // namespace
 
 void bind_plain_orders(nb::module_& m) {
     nb::class_<PyPlainOrders>(
-        m, "PlainOrders", nb::type_slots(slots),
+        m, "PlainOrders", nb::type_slots(Collected<PyPlainOrders>::slots),
         "New orders that pass the pre-trade list without a question, and their cancels. See "
         "core/orders/plain_order.hpp.")
         .def(nb::init<nb::object, nb::object, nb::object, nb::object, nb::object, nb::object,

@@ -37,6 +37,16 @@ namespace nb = nanobind;
     return found;
 }
 
+inline void add_to(const nb::object& set, const nb::object& one) {
+    if (PySet_Add(set.ptr(), one.ptr()) != 0) throw nb::python_error();
+}
+
+// A fixed payload as it stands in its frame.
+template <class Payload>
+[[nodiscard]] nb::bytes bytes_of(const Payload& payload) {
+    return nb::bytes(reinterpret_cast<const char*>(&payload), sizeof payload);
+}
+
 // A tuple, or one of a class that is made of them, whose fields are still to be put.
 [[nodiscard]] inline nb::object new_tuple(PyTypeObject* type, Py_ssize_t size) {
     PyObject* const made = type->tp_alloc(type, size);

@@ -65,6 +65,13 @@ OrderCell AccountOrder::take_request(RequestKind kind, std::int64_t price_wanted
     return order_machine::take(*this, OrderAct::amend_request, size);
 }
 
+std::uint64_t venue_number(std::string_view venue_id) noexcept {
+    std::uint64_t number = 0;
+    const char* const end = venue_id.data() + venue_id.size();
+    const auto read = std::from_chars(venue_id.data(), end, number);
+    return read.ec == std::errc{} && read.ptr == end ? number : 0;
+}
+
 OrderRequestPayload AccountOrder::request_frame(RequestKind kind, std::int64_t price_then,
                                                 std::int64_t size_then,
                                                 bool is_reissue) const noexcept {
@@ -95,9 +102,7 @@ OrderEventPayload AccountOrder::news_frame(OrderNews news, OrderState then, std:
                                            std::uint16_t news_code) const noexcept {
     OrderEventPayload frame{};
     frame.order_id = order_id;
-    const char* const end = venue_id.data() + venue_id.size();
-    const auto read = std::from_chars(venue_id.data(), end, frame.venue_id);
-    if (read.ec != std::errc{} || read.ptr != end) frame.venue_id = 0;  // it is no number
+    frame.venue_id = venue_number(venue_id);
     frame.ts_event = time;
     frame.price = price;
     frame.size = size;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -188,6 +189,8 @@ struct AccountOrder : OrderLife, std::enable_shared_from_this<AccountOrder> {
 
 using AccountOrderRef = std::shared_ptr<AccountOrder>;
 
+// A venue's id of an order as frames have it; 0: it is no number.
+[[nodiscard]] std::uint64_t venue_number(std::string_view venue_id) noexcept;
 // What a word of the venue's is to the table.
 [[nodiscard]] OrderAct act_of(OrderNews news) noexcept;
 

@@ -55,7 +55,7 @@ def _noted(life: Life) -> list[Entry]:
 def test_a_fill_on_the_tape_without_its_entry_is_booked_at_a_start_and_once(tmp_path):
     with Life(tmp_path) as life:
         life.report(1000, BEGAN)
-        kept = life.money.kept
+        kept = life.money._kept
         kept.fills.entry(0)  # the one that the ledger began with
         reported = fill_of(LINEAR, "+1@100", trade=1, time=BEGAN + 5, fee=UNIT)
         kept.fills.fill(reported, 2, 77)
@@ -80,7 +80,7 @@ def test_a_slot_with_money_is_nobody_else_s_after_a_start(tmp_path):
     with Life(tmp_path) as life:
         life.report(1000, BEGAN)
         assert isinstance(life.send("allocate", amount="100"), Entry)
-        life.money.kept.names = {"another": 2}
+        life.money._kept.names = {"another": 2}
         with pytest.raises(BadConfig):
             life.money.recover()
 
@@ -107,7 +107,7 @@ def test_a_position_of_before_the_books_is_the_pool_s_and_they_begin_with_its_pr
 def test_books_that_ended_before_their_first_balance_begin_with_what_is_held_then(tmp_path):
     with Life(tmp_path) as life:
         life.money._references = {LINEAR: 1000}
-        life.money.kept.fills.adopt(LINEAR, BOTH, 5, 1000)  # an earlier life
+        life.money._kept.fills.adopt(LINEAR, BOTH, 5, 1000)  # an earlier life
         assert life.money.adopt({(LINEAR, BOTH): 3}, {}, is_other=False)
         assert life.money.own(MAIN, LINEAR, BOTH) == 3
         assert [each.amount for each in life.said] == [-2]
@@ -247,7 +247,7 @@ def test_readers_see_what_a_command_has_moved(life, tmp_path):
 def test_what_the_tape_has_of_moves_transfers_and_beginnings_is_taken_in(tmp_path):
     heard: list[str] = []
     with Life(tmp_path) as life:
-        kept = life.money.kept
+        kept = life.money._kept
         kept._on_reference = heard.append
         legs = (Leg(MAIN, "USDT", UNIT), Leg(Outside.OPENING, "USDT", -UNIT))
         kept.entry(pack(Entry(BEGAN, Cause.OPENING, legs, "USDT")))
@@ -262,7 +262,7 @@ def test_what_the_tape_has_of_moves_transfers_and_beginnings_is_taken_in(tmp_pat
 def test_a_fill_that_was_shared_is_shared_again(tmp_path):
     with Life(tmp_path) as life:
         life.report(1000, BEGAN)
-        kept = life.money.kept
+        kept = life.money._kept
         for slot in (1, 2):
             kept.booking.adopt(LINEAR, BOTH, 1000, 1000, slot=slot)
         kept.fills.entry(0)  # the one that the ledger began with
@@ -278,7 +278,7 @@ def test_a_fill_that_was_shared_is_shared_again(tmp_path):
 def test_at_another_exchange_nothing_waits_and_no_transfer_is_followed(tmp_path):
     with Life(tmp_path) as life:
         life.report(1000, BEGAN)
-        kept = life.money.kept
+        kept = life.money._kept
         kept.fills.entry(0)  # the one that the ledger began with
         kept.fills.fill(fill_of(LINEAR, "+1@100", trade=1, time=BEGAN + 5), 2, 77)
         kept.transfer({"id": "t", "slot": 2, "state": str(State.SENT)})

@@ -65,7 +65,7 @@ class Reductions:
         self._slot_of = slot_of
         self._bounds = bounds
         self._is_shared = is_shared
-        self.orders: dict[Key, dict[str, Order]] = {}  # open reductions, the oldest first
+        self._orders: dict[Key, dict[str, Order]] = {}  # open reductions, the oldest first
         self._marked: dict[Key, bool] = {}  # to be looked at; the position has shrunk
         # When an order was last asked to be smaller, and which size.
         self._tried: dict[str, tuple[int, int]] = {}
@@ -171,19 +171,19 @@ class Reductions:
             return
         key = self._key(order.robot, spec)
         if order.is_open:
-            self.orders.setdefault(key, {})[order.client_id] = order
+            self._orders.setdefault(key, {})[order.client_id] = order
             self._marked.setdefault(key, False)
             return
         self._tried.pop(order.client_id, None)
-        mine = self.orders.get(key)
+        mine = self._orders.get(key)
         if mine is not None and mine.pop(order.client_id, None) is not None and not mine:
-            del self.orders[key]
+            del self._orders[key]
 
     def position(self, slot: int, symbol: str, of: PositionSide, side: Side) -> None:
         """A fill of that side has changed a sub-account's position: what it had to be taken off by
         may be less now."""
         key = (slot, symbol, of, side)
-        if key in self.orders:
+        if key in self._orders:
             self._marked[key] = True
 
     def hold(self, now: int) -> None:
@@ -194,12 +194,12 @@ class Reductions:
 
     def look(self) -> None:
         """Checks all working reductions once more, and repeats amendments that the venue refused."""
-        for key in self.orders:
+        for key in self._orders:
             self._marked.setdefault(key, False)
 
     def _hold(self, key: Key, now: int, *, has_shrunk: bool) -> None:
         held = self._held(key)
-        mine = list(self.orders.get(key, {}).values())
+        mine = list(self._orders.get(key, {}).values())
         counted = [order for order in mine if self._counts(order)]
         over = sum(map(_left_then, counted)) - held
         for order in reversed(counted):
@@ -272,7 +272,7 @@ class Reductions:
     def _working(self, key: Key, without: Order | None = None) -> int:
         """Returns what is on its way to take it off: reductions, and what trades as soon as it arrives."""
         slot, symbol, of, side = key
-        mine = self.orders.get(key, {})
+        mine = self._orders.get(key, {})
         left = sum(o.worst_left for o in mine.values() if o is not without and self._counts(o))
         taking = self._manager.account.taking(symbol, side) if of is _BOTH else ()
         return left + sum(o.worst_left for o in taking if self._slot_of(o.robot) == slot)

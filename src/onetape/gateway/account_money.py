@@ -80,7 +80,7 @@ class AccountMoney:
         wall: Callable[[], int],
         margins: Mapping[str, BalanceReport] = _NO_MARGINS,
     ) -> None:
-        self.kept = kept
+        self._kept = kept
         self._instruments = kept.instruments
         self._references = kept.references
         self._writer = writer
@@ -109,14 +109,14 @@ class AccountMoney:
     @property
     def booking(self) -> Booking:
         """Returns the positions of slots and of the account."""
-        return self.kept.booking
+        return self._kept.booking
 
     # --- at a start -------------------------------------------------------------------------------
 
     def recover(self) -> None:
         """Restores the books from the journal, and books what its writer had no time to. Raises BadConfig where a slot
         with money would be another's."""
-        kept, slots = self.kept, self.accounts.slots
+        kept, slots = self._kept, self.accounts.slots
         away = kept.slots_away()
         slots.take_over(Slots(kept.names), lambda slot: slot in away or self._has_money(slot))
         if dict(slots) != kept.names:
@@ -139,7 +139,7 @@ class AccountMoney:
         """Takes in what the account held before the books: the pool's, at the venue's entry, by which it pays when that
         is closed, else at a recent price. False: a price is lacking; nothing has begun, and it is to be tried again.
         is_other: as `begin`'s."""
-        if self._has_begun or (self.kept.opened and not is_other):
+        if self._has_begun or (self._kept.opened and not is_other):
             return True
         found: list[tuple[str, PositionSide, int, int]] = []
         for (symbol, side), qty in positions.items():
@@ -159,7 +159,7 @@ class AccountMoney:
             self._say(HealthOut("ledger", self.lacks_price, "has a price"))
             self.lacks_price = ""
         if is_other:
-            self.kept.anew()
+            self._kept.anew()
         for each in found:
             self._adopt(*each)
         return True
@@ -183,7 +183,7 @@ class AccountMoney:
         return price or self._references.get(instrument.symbol, 0)
 
     def _adopt(self, symbol: str, side: PositionSide, qty: int, price: int) -> None:
-        self.kept.fills.adopt(symbol, side, qty, price)
+        self._kept.fills.adopt(symbol, side, qty, price)
         self._lock(symbol, side, MAIN)
         self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
 
@@ -224,7 +224,7 @@ class AccountMoney:
         self._sequence = self._writer.append_raw(_ENTRY, payload, 0, 0, self._wall())
 
     def _note(self, entry: Entry) -> None:
-        self.kept.note(entry)
+        self._kept.note(entry)
         for leg in entry.legs:
             if not leg.wallet:
                 self.changed.add(leg.currency)
@@ -248,7 +248,7 @@ class AccountMoney:
         What came before the ledger began is in what it began with.
         """
         fill = out.fill
-        if not self.kept.opened:
+        if not self._kept.opened:
             return
         slot = self._slot_of(out.order.robot) if out.order is not None else MAIN
         is_position_closed = out.is_forced and self._instruments[fill.symbol].kind is not Kind.SPOT
@@ -312,7 +312,7 @@ class AccountMoney:
     def heard(self, reports: Iterable[VenueReport], now: int) -> None:
         """Takes in what the venue reports of money by itself. A balance may come before the fill that made it, so it is
         looked at when that has had its time."""
-        opened = self.kept.opened
+        opened = self._kept.opened
         for each in reports:
             if isinstance(each, MoveReport):
                 began = opened.get(each.currency, min(opened.values(), default=0))
@@ -377,7 +377,7 @@ class AccountMoney:
         entry = self.accounts.adjust(currency, amount, now=reported or now, transfer=transfer, note=note, wallet=wallet)
         if isinstance(entry, Refused) or not entry.legs:
             return
-        began = self.kept.opened.get(currency, 0)
+        began = self._kept.opened.get(currency, 0)
         if not wallet and not reported and at <= began + REPORT_STEP_NS:  # it is in what the ledger began with
             first = entry.legs[0]._replace(holder=Outside.WORLD)
             entry = entry._replace(legs=(first, *entry.legs[1:]))
@@ -390,7 +390,7 @@ class AccountMoney:
         found = self.accounts.command(actor, name, fields, id_, now)
         if isinstance(found, Refused):
             return found
-        if not self.kept.opened:
+        if not self._kept.opened:
             return Refused(VenueUnavailable, "the account's balances are not known yet: try again")
         funded = [
             (leg.currency, leg.holder)
@@ -482,7 +482,7 @@ class AccountMoney:
             return
         now = self._wall()
         if self.filled and self.is_ready:  # else the first tick that is has all
-            self._table_writer.fills(self.filled, self.kept.fills.booking, self._writer.published, now)
+            self._table_writer.fills(self.filled, self._kept.fills.booking, self._writer.published, now)
             self.filled.clear()
         count = max(self.slots_used, MAIN + 1)
         for currency in sorted(self.changed):

@@ -267,7 +267,7 @@ class GatewayCore:
             self.tape.streams,
         )
         if not options.executions_max:  # else they are counted
-            manager.plain_fills = PlainFills(manager.account, money.kept, money, self.tape)
+            manager.plain_fills = PlainFills(manager.account, self.tape.state.money, money, self.tape)
 
     def _open_money(self, kept: KeptMoney, table: AccountTable, limits: Limits) -> AccountMoney:
         options = self.options
