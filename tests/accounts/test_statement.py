@@ -100,6 +100,17 @@ def test_a_fill_that_the_second_look_brings_is_no_correction():
     assert world.statements.corrections == 0
 
 
+def test_a_difference_that_was_explained_meanwhile_does_not_confirm_an_equal_one():
+    world = allocated()
+    world.report(10_000, at=5)
+    assert kinds(world.report(10_013, at=20)) == ["Recheck"]
+    world.keeper.book(moved(MoveReport("first", "USD", 13 * U, 15)))
+    assert kinds(world.report(10_026, at=40)) == ["Recheck"]  # as large, and of another payment
+    world.keeper.book(moved(MoveReport("second", "USD", 13 * U, 35)))
+    assert world.report(10_026, at=41) == []
+    assert (world.rows[0], world.open, world.statements.corrections) == (10_026, 0, 0)
+
+
 def test_what_does_not_hold_still_is_left_to_the_next_check():
     world = allocated()
     looks = [kinds(world.report(9000 + n, at=10 + n)) for n in range(7)]

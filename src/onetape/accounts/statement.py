@@ -57,11 +57,19 @@ class OwnersStopped(NamedTuple):
 Effect = Entry | Recheck | OwnersStopped | HealthOut
 
 
+class _FirstLook(NamedTuple):
+    """What a balance differed by, as of when, and what our total of then was: entries that come late change that."""
+
+    difference: int
+    time: int
+    ours: int
+
+
 @dataclass(slots=True)
 class _Currency:
     newest: int = -(2**63)  # venue's time of the newest word
     agreed: int = 0  # of the newest that was as ours, or was made ours
-    pending: int | None = None  # the difference of the first look
+    pending: _FirstLook | None = None
     is_prompted: bool = False  # a look was asked for by a word that nobody had asked for
     looks: int = 0
     is_unbacked: bool = False  # and that has been said
@@ -158,10 +166,11 @@ class Statements:
                 return [Recheck(currency, state.agreed, difference)]
             return []
         state.is_prompted = False
-        if state.pending is not None and abs(state.pending - difference) <= slack:
+        before = self._first_difference(currency, state.pending)
+        if before is not None and abs(before - difference) <= slack:
             self._settled(state, time)
             return self._correct(currency, difference, time, now, of, slack)
-        state.pending = difference
+        state.pending = _FirstLook(difference, time, ours)
         state.looks += 1
         if state.looks > LOOKS_MAX:
             state.pending, state.looks, state.is_alarmed = None, 0, True
@@ -171,6 +180,12 @@ class Statements:
             # What was allocated is not there by our own books: nobody trades on that.
             return [said, Recheck(currency, state.agreed, difference)]
         return [Recheck(currency, state.agreed, difference)]
+
+    def _first_difference(self, currency: str, look: _FirstLook | None) -> int | None:
+        """Returns what the first look's balance differs by from what is known now of its time; None: nothing is."""
+        if look is None or (ours := self._ledger.as_of(currency, look.time)) is None:
+            return None
+        return look.difference - (ours - look.ours)
 
     def _moment(self, report: BalanceReport, slack: int) -> tuple[int, int] | None:
         """(when, what the total was then) the venue has read this balance off, where it may have
