@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from guardian.past_world import PastWorld
+from onetape.exchange.dialect import Reply
+from onetape.exchange.hands import trade_by_hand
 from onetape.model.time import MS, SECOND
 from onetape.options.guardian_rules import GuardianSettings
 from onetape.orders.calls import Purpose
-from orders.gateway_faults import Faults
+from orders.gateway_faults import SPEECHLESS, Faults
 from orders.gateway_seeds import Seed
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
@@ -128,6 +131,28 @@ def test_what_a_gateway_has_taken_over_while_no_guardian_ran_is_not_asked_for_pa
     world.until(world.now + 8 * SECOND)
     assert world.guardian.takeover.is_dead and set(resting(world)) == placed
     assert not [each for each in queries if each[0] is Purpose.QUERY]
+    world.end_guardian()
+
+
+@pytest.mark.parametrize("is_same_life", [True, False])
+def test_a_stop_that_no_gateway_took_over_before_the_next_death_is_canceled_with_the_rest(is_same_life):
+    world = calm()
+    placed = protected_past(world)
+    http, (status, body) = world.http, SPEECHLESS[world.kind]
+    lists = {Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS}
+    world.http = lambda call: http(call) if call.purpose not in lists else Reply(status, body)
+    raise_gateway(world)
+    if not is_same_life:
+        world.end_guardian()
+    trade_by_hand(world.exchange, world.account, 0, Decimal("-0.05"), world.now)
+    until(world, lambda: not any(world.manager.positions.values()))
+    kill_gateway(world)
+    world.http = http
+    if not is_same_life:
+        world.begin_guardian()
+    assert set(resting(world)) == placed and not world.seen["taken over"]
+    world.until(world.now + 20 * SECOND)
+    assert not resting(world)
     world.end_guardian()
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 import onetape
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.past_gateway import NUMBERS, ORDER, PLACING, number_of
+from onetape.guardian.past_gateway import NOT_THERE, NUMBERS, ORDER, PLACING, TAKEN_OVER, number_of
 from onetape.ipc.command_tape import note_command
 from onetape.model.enums import EventType, OrderState, PositionSide
 from onetape.model.errors import TornTape
@@ -27,7 +27,7 @@ FORMAT: Final = 2  # of the records below; a test holds it to their shape
 MADE_BY: Final = f"{FORMAT} {onetape.__version__}"
 EVERY: Final = 20_000  # frames
 _PIN: Final = "notes"  # of the frames that no checkpoint has
-_ENDS: Final = frozenset(str(each) for each in OrderState if each.is_final)
+_ENDS: Final = frozenset(str(each) for each in OrderState if each.is_final) | {NOT_THERE, TAKEN_OVER}
 _OF_POSITIONS: Final = frozenset({"hard stop", "ladder", "local stop", "protection", "take-profits"})
 _FRAMES: Final = ("health", "command", "reply")
 
@@ -77,7 +77,8 @@ class PositionNotes(msgspec.Struct):
 
 class Kept(msgspec.Struct):
     """What earlier lives have written down. By account, of orders that were placed past a gateway: placed: those that
-    have not ended, by client id; numbers: the last that may be used. epoch: the last."""
+    have not ended and that no gateway has taken over, by client id; numbers: the last that may be used.
+    epoch: the last."""
 
     positions: dict[str, PositionNotes] = {}
     placed: dict[str, dict[str, dict[str, Any]]] = {}
@@ -100,7 +101,9 @@ class Kept(msgspec.Struct):
         elif kind == "epoch":
             self.epoch = max(self.epoch, about["epoch"])
         elif (kind, state) == ("gateway", "back"):
-            self.placed.pop(record["subject"], None)
+            placed = self.placed.pop(record["subject"], {})
+            if stops := {name: each for name, each in placed.items() if each["trigger"]}:
+                self.placed[record["subject"]] = stops  # until the gateway has each
         elif kind in _OF_POSITIONS:
             of = about["account"], about["symbol"], about["side"]
             notes = self.positions.setdefault(" ".join(of), PositionNotes(of[0], of[1], PositionSide(of[2])))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import SETTLES, GuardianCore
@@ -33,17 +33,27 @@ from onetape.orders.queries import ABSENT_AFTER
 from onetape.orders.reports import OrderStatusReport
 from onetape.risk.stop_ladder import Rung, pieces
 
-__all__ = ["NUMBERS", "ORDER", "PLACING", "OrderNumbers", "PastGateway", "number_of"]
+__all__ = ["NOT_THERE", "NUMBERS", "ORDER", "PLACING", "TAKEN_OVER", "OrderNumbers", "PastGateway", "number_of"]
 
 ORDER: Final = "past gateway"  # the kind of its records,
 NUMBERS: Final = "numbers past gateway"  # that of how far their numbers may go,
-PLACING: Final = "placing"  # and the state of the first of an order
+PLACING: Final = "placing"  # the state of the first of an order,
+TAKEN_OVER: Final = "taken over"  # and of the last of a stop that a gateway has,
+NOT_THERE: Final = "not there"  # or does not have once it has compared itself with its venue
 RESERVED: Final = 1 << 30  # ids that one sync of the guardian's tape is for: those of one second
 NOBODY: Final = -1  # in place of a robot's number, where the gateway's tape has no operator
 LIST_EVERY: Final = 10 * SECOND  # what works and would open again, where there is no answer
 RELIST_AFTER: Final = 2 * SECOND  # where the last list had some, or was refused
 ASK_AFTER: Final = SECOND // 10
 _WRITES: Final = frozenset({Purpose.PLACE, Purpose.CANCEL})
+
+
+class _Handed(NamedTuple):
+    """A stop that a gateway is to take over. about: as it was placed; compared: how often the gateway had compared
+    itself with its venue before."""
+
+    about: Mapping[str, Any]
+    compared: int
 
 
 class OrderNumbers:
@@ -88,15 +98,16 @@ class PastGateway:
         self._ids = ids
         self._flattening: set[tuple[str, PositionSide]] = set()
         self._stops: set[str] = set()
-        self._handed: dict[str, int] = {}  # stops that a gateway is to take over, since how many of its comparisons
-        self.begin_anew()
+        self._handed: dict[str, _Handed] = {}  # stops that a gateway is to take over, by client id
+        self.begin_anew({})
 
-    def begin_anew(self) -> None:
-        """The gateway takes over all that was placed, from here on."""
-        for name in self._stops:
-            self._handed[name] = self._follower.comparisons
+    def begin_anew(self, placed: Mapping[str, Mapping[str, Any]]) -> None:
+        """The gateway takes over all that was placed, from here on. placed: by earlier lives, as in `recall`."""
+        stops: dict[str, Mapping[str, Any]] = {name: _about(self._manager.orders[name]) for name in self._stops}
+        stops |= {name: about for name, about in placed.items() if about["trigger"]}
+        self._handed |= {name: _Handed(about, self._follower.comparisons) for name, about in stops.items()}
         self._stops.clear()
-        self._manager = OrderManager(AccountOrders(self._protocol), self, {})
+        self._manager: OrderManager = OrderManager(AccountOrders(self._protocol), self, {})
         self._closings: dict[str, tuple[int, int]] = {}  # when each was sent, ns of a steady clock, and what it filled
         self._unsure: dict[PositionGuard, tuple[int, int]] = {}  # filled as a listing was on its way: when known, size
         self._flattening.clear()
@@ -105,16 +116,21 @@ class PastGateway:
     def look_at_handed(self) -> None:
         """A stop that a gateway does not have once it has compared itself with the venue has ended meanwhile: nobody
         else says so."""
-        for name, compared in list(self._handed.items()):
+        for name, handed in list(self._handed.items()):
             if self._follower.has_stop(name):
                 del self._handed[name]
-            elif self._follower.comparisons > compared:
+                self._record(name, TAKEN_OVER, {})
+            elif self._follower.comparisons > handed.compared:
                 del self._handed[name]
+                self._record(name, NOT_THERE, {})
                 self._core.stop_ended(self._account, name, self._steady())
 
-    def begin_alone(self) -> None:
-        """Its gateway is dead, from here on."""
+    def begin_alone(self, placed: Mapping[str, Mapping[str, Any]]) -> None:
+        """Its gateway is dead, from here on. placed: by earlier lives, as `recall` takes them."""
         self._began = self._steady()
+        self.look_at_handed()
+        handed, self._handed = self._handed, {}
+        self.recall({**placed, **{name: each.about for name, each in handed.items()}})
 
     # --- the fence --------------------------------------------------------------------------------
 

@@ -41,13 +41,13 @@ class Takeover:
             self._say(Record("gateway", self._account, "dead: the guardian acts past it", {}, "critical"))
             self._core.gateway_dead(self._account)
             placed, self._placed = self._placed, {}
-            self._past.begin_alone()
-            self._past.recall(placed)
+            self._past.begin_alone(placed)
         elif (self.is_dead or self._placed) and heartbeat and not is_silent:
-            self.is_dead, self._placed = False, {}  # it takes over what earlier lives have placed, too
+            self.is_dead = False
             self._say(Record("gateway", self._account, "back", {}))
             self._core.gateway_back(self._account)
-            self._past.begin_anew()
+            placed, self._placed = self._placed, {}
+            self._past.begin_anew(placed)
         if self.is_dead:
             self._past.tick()
         else:
