@@ -23,6 +23,7 @@
 #include "orders/order_rates.hpp"
 #include "orders/plain_order.hpp"
 #include "orders/plain_report.hpp"
+#include "orders/spot_funds.hpp"
 
 using namespace onetape;
 
@@ -112,8 +113,10 @@ class PyPlainOrders final {
         const nb::object manager = Fields(state_).field<"manager">();
         const std::int64_t reference = reference_of(symbol);
         const OrderLimits limits = limits_of(symbol, facts);
-        const OrderSetting setting{facts.spec, limits, reference, held(manager, *terms, symbol)};
+        const OrderSetting setting{facts.spec, limits, reference, held(manager, *terms, symbol),
+                                   index_.traits().positions};
         if (!are_kept(of, robot, now) || !keeps_rules(*terms, setting, index_.sums()) ||
+            !is_funded(facts, *terms, reference, manager) ||
             !is_paid(facts, *terms, of.slot, reference))
             return nb::none();
 
@@ -257,6 +260,36 @@ class PyPlainOrders final {
     }
 
     // --- money ---
+
+    // Whether the venue's balance pays for an order of spot with all that works; of margin the
+    // venue knows more than we do.
+    [[nodiscard]] bool is_funded(const ReserveTerms& facts, const OrderTerms& terms,
+                                 std::int64_t reference, const nb::object& manager) {
+        if (facts.spec.kind != ContractKind::spot) return true;
+        const auto wanted = spot_funds(facts, terms, reference);
+        if (!wanted) return false;
+        Int128 free = holding(manager, reserves_.word(wanted->currency));
+        for (const auto& [symbol, side, sums] : index_.sums().spent(nullptr)) {
+            const nb::object word = reserves_.word(symbol);
+            if (!is_traded(word)) continue;
+            const ReserveTerms& of = reserves_.facts_of(symbol);
+            if (of.spec.kind != ContractKind::spot) continue;
+            const auto spent = spot_funds(of, side, sums, reference_of(word));
+            if (!spent) return false;
+            if (spent->currency == wanted->currency) free -= spent->units;
+        }
+        return wanted->units <= free;
+    }
+
+    // The newest balance and the fills since: see `Books.holding`.
+    [[nodiscard]] static Int128 holding(const nb::object& manager, const nb::object& currency) {
+        const nb::object books = Fields(manager).field<"books">();
+        const Fields of(books);
+        PyObject* const newest = found_in(of.field<"balances">(), currency);
+        const Int128 sum = amount_in(of.field<"unreported">(), currency);
+        if (newest == nullptr) return sum;
+        return int128_from_python(Fields(newest).field<"total">().ptr()) + sum;
+    }
 
     [[nodiscard]] bool is_shared() const { return !subaccounts_.is_none(); }
 

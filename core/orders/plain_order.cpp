@@ -56,7 +56,7 @@ namespace {
                              const OrderSums& sums) noexcept {
     const WorstSums works = sums.worst(terms, nullptr);
     Int128 held = static_cast<Int128>(setting.held) * sign_of(terms.side);
-    if (held < 0) held += std::min<Int128>(-held, works.reducing);
+    if (held < 0 && setting.has_positions) held += std::min<Int128>(-held, works.reducing);
     return held + works.opening + terms.size;
 }
 
@@ -102,8 +102,7 @@ bool may_cancel(const AccountOrder& order) noexcept {
 bool keeps_rules(const OrderTerms& terms, const OrderSetting& setting,
                  const OrderSums& sums) noexcept {
     const OrderLimits& limits = setting.limits;
-    return setting.spec.kind != ContractKind::spot &&
-           broken_rules(setting.spec, form_of(terms), setting.reference) == 0 &&
+    return broken_rules(setting.spec, form_of(terms), setting.reference) == 0 &&
            (terms.post_only || sums.meets(terms) == nullptr) &&
            (limits.order_max == 0 || terms.size <= limits.order_max) &&
            (limits.value_max == 0 || keeps_value(terms, setting)) &&

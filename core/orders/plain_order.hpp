@@ -29,11 +29,12 @@ struct OrderSetting {
     const OrderLimits& limits;
     std::int64_t reference = 0;  // a recent price, 0: none is known
     std::int64_t held = 0;       // of its symbol and position side, signed
+    bool has_positions = true;   // the venue has: else a sale takes off no more than is there
 };
 
-// The terms of a frame that asks for a new order of the usual kind: of a contract, without a
-// trigger, a request key or anything that takes off a position by its flag. Nothing: it is of
-// another kind, or is no order.
+// The terms of a frame that asks for a new order of the usual kind: without a trigger, a request
+// key or anything that takes off a position by its flag. Nothing: it is of another kind, or is no
+// order.
 [[nodiscard]] std::optional<OrderTerms> plain_terms(const void* payload, std::size_t bytes,
                                                     Symbol symbol) noexcept;
 // Whether its cancel can leave at once: it works at the venue, and nothing of it is under way.

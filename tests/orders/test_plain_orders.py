@@ -94,6 +94,49 @@ def test_what_is_taken_in_is_an_order_as_it_was_asked_for() -> None:
     )  # fmt: skip
 
 
+def test_spot_is_taken_in_as_far_as_the_balance_goes_with_all_that_works() -> None:
+    """Half of a hundred coins' worth at 60,000 with a fee of 0.4 %."""
+    entry = Entry(SPOT)
+    entry.follow()
+    half = entry.desk.spec("buy", 50_000_000, 60_000)
+    assert entry.place(half) is None  # no balance has been reported
+    entry.desk.own("USD", "60239.99")
+    assert entry.place(half) is not None
+    assert entry.place(half) is None
+    entry.desk.own("USD", "60240")
+    assert entry.place(half) is not None and entry.place(half) is None
+    sale = entry.desk.spec("sell", 50_000_000, 61_000)
+    entry.desk.own("BTC", "0.99999999")
+    assert entry.place(sale) is not None and entry.place(sale) is None
+    entry.desk.fill(entry.desk.manager.by_robot[ROBOT, BASE | 2], 50_000_000)  # the first purchase brings coins
+    assert entry.place(sale) is not None and entry.place(sale) is None
+
+
+def test_spot_that_only_rests_pays_the_maker_s_fee() -> None:
+    entry = Entry(SPOT)
+    entry.follow()
+    maker, taker = entry.desk.instrument.fee_units
+    assert maker < taker
+    rests = entry.desk.spec("buy", 50_000_000, 60_000, post_only=True)
+    cost = 30_000 + Decimal(30_000 * maker) / UNIT
+    entry.desk.own("USD", cost - Decimal("0.01"))
+    assert entry.place(rests) is None
+    entry.desk.own("USD", cost)
+    assert entry.place(rests) is not None
+
+
+def test_a_market_order_of_spot_is_paid_at_the_market() -> None:
+    entry = Entry(SPOT)
+    entry.follow()
+    entry.desk.own("USD", "60239.99")
+    market = entry.desk.spec("buy", 50_000_000)
+    assert entry.place(market) is not None and entry.place(market) is None
+    entry.desk.own("USD", "60240")
+    assert entry.place(market) is not None and entry.place(market) is None
+    entry.desk.manager.references.clear()
+    assert entry.place(market) is None
+
+
 OTHERS = {
     "a trigger": {"type": OrderType.MARKET, "trigger": 61_000},
     "a reduction": {"reduce_only": True},
@@ -123,10 +166,6 @@ def test_what_cannot_be_an_order_of_its_robot_is_for_the_list() -> None:
     order = entry.place(usual)
     assert order is not None
     assert entry.place(usual, order_id=order.order_id) is None  # it is there
-    spot = Entry(SPOT)
-    spot.follow()
-    spot.desk.own("USD", 1_000_000)
-    assert spot.place(spot.desk.spec("buy", 10_000_000, 50_000)) is None
 
 
 def working(entry: Entry) -> Order:
@@ -217,15 +256,16 @@ def randomly(rng: random.Random, chance: float, value: Any, other: Any = 0) -> A
     return value if rng.random() < chance else other
 
 
-def limits_of(rng: random.Random) -> dict[str, Any]:
+def limits_of(rng: random.Random, symbol: str) -> dict[str, Any]:
+    thousandth, settle = (1, "USDT") if symbol == PERP else (10**5, "USD")
     return {
-        "position_max": randomly(rng, 0.3, {PERP: rng.choice((15, 40, 90))}, {}),
-        "order_max": randomly(rng, 0.3, {PERP: rng.choice((9, 10, 30))}, {}),
+        "position_max": randomly(rng, 0.3, {symbol: rng.choice((15, 40, 90)) * thousandth}, {}),
+        "order_max": randomly(rng, 0.3, {symbol: rng.choice((9, 10, 30)) * thousandth}, {}),
         "price_band": randomly(rng, 0.3, Decimal(rng.choice(("0", "0.0001", "0.01", "0.05", "20"))), Decimal(0)),
         "orders_a_second": randomly(rng, 0.3, rng.choice((1, 3, 50))),
         "messages_a_second": randomly(rng, 0.3, rng.choice((1, 3, 50))),
-        "order_value_max": randomly(rng, 0.3, {"USDT": rng.choice((500, 590, 600, 601, 5000)) * UNIT}, {}),
-        "open_value_max": randomly(rng, 0.1, {"USDT": 900 * UNIT}, {}),
+        "order_value_max": randomly(rng, 0.3, {settle: rng.choice((500, 590, 600, 601, 5000)) * UNIT}, {}),
+        "open_value_max": randomly(rng, 0.1, {settle: 900 * UNIT}, {}),
         "open_orders_max": randomly(rng, 0.2, rng.choice((1, 3, 9))),
         "symbols": randomly(rng, 0.1, frozenset({"x:A/B"}), frozenset()),
     }
@@ -233,27 +273,30 @@ def limits_of(rng: random.Random) -> dict[str, Any]:
 
 def set_about(rng: random.Random, desk: Desk) -> None:
     """Something holds up new orders now and then."""
-    gate, seldom = desk.gate, 0.02
+    gate, seldom, thousandth = desk.gate, 0.02, 10 ** (desk.instrument.size_decimals - 3)
+    if desk.symbol == SPOT:
+        desk.own("USD", rng.choice((0, 600, "602.4", 1300, 10**6)))
+        desk.own("BTC", rng.choice((0, "0.01", "0.02", 3)))
     gate.ready = rng.random() > seldom
     gate.disk_full, gate.is_deaf = rng.random() < seldom, rng.random() < seldom
     gate.halts.killed = randomly(rng, seldom, "by hand", "")
-    gate.halts.protect(PERP, randomly(rng, seldom, NOW))
+    gate.halts.protect(desk.symbol, randomly(rng, seldom, NOW))
     gate.halts.lease_until = NOW + rng.choice((-1, 0, 1)) * SECOND
     if rng.random() < seldom:
         gate.halts.begin(halt_of({}, actor="guardian", account="main", time=NOW))
     silent = randomly(rng, seldom, SECOND)
     surround(gate, silent_ns=lambda symbol: silent, is_guarded=rng.random() < seldom)
-    desk.manager.references[PERP] = randomly(rng, 0.95, desk.price(rng.choice((59_000, 60_000, 60_001))))
-    if rng.random() < 0.4:
+    desk.manager.references[desk.symbol] = randomly(rng, 0.95, desk.price(rng.choice((59_000, 60_000, 60_001))))
+    if rng.random() < 0.4 and desk.symbol == PERP:
         hedge = rng.random() < 0.3
         desk.manager.mode = AccountModeReport(hedge, False, rng.random() > seldom, False)
         gate.hedge = randomly(rng, 0.9, hedge, None)
-    desk.hold(rng.choice((0, 0, 10, -10, 30, -30)))
+    desk.hold(rng.choice((0, 0, 10, -10, 30, -30)) * thousandth)
     for _ in range(rng.randrange(4)):
         side, price = rng.choice(("buy", "sell")), rng.choice((59_000, 60_000, 61_000))
-        desk.work(side, rng.choice((5, 20)), price, robot=rng.choice((0, ROBOT, 2)))
+        desk.work(side, rng.choice((5, 20)) * thousandth, price, robot=rng.choice((0, ROBOT, 2)))
     if rng.random() < seldom:
-        desk.lose("buy", 5, 59_000)
+        desk.lose("buy", 5 * thousandth, 59_000)
 
 
 def any_spec(rng: random.Random, desk: Desk) -> OrderSpec:
@@ -269,9 +312,9 @@ def any_spec(rng: random.Random, desk: Desk) -> OrderSpec:
         terms["position_side"] = rng.choice((PositionSide.LONG, PositionSide.SHORT))
     if rng.random() < 0.05:
         terms |= {"trigger_int": desk.price(61_000), "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
-    size = rng.choice((1, 2, 10, 10, 10, 10, 31))
+    size = rng.choice((1, 2, 10, 10, 10, 10, 31)) * 10 ** (desk.instrument.size_decimals - 3)
     return OrderSpec(
-        symbol=PERP,
+        symbol=desk.symbol,
         side=rng.choice((Side.BUY, Side.SELL)),
         size_int=size,
         type=OrderType.LIMIT if price else OrderType.MARKET,
@@ -280,12 +323,13 @@ def any_spec(rng: random.Random, desk: Desk) -> OrderSpec:
     )
 
 
-def test_nothing_is_taken_in_that_the_list_would_refuse() -> None:
+@pytest.mark.parametrize("symbol", (PERP, SPOT))
+def test_nothing_is_taken_in_that_the_list_would_refuse(symbol: str) -> None:
     taken = passed = refused = 0
     for seed in range(100_000 if LONG else 1500):
         rng = random.Random(seed)
-        limits = limits_of(rng)
-        entry, beside = Entry(**limits), Entry(**limits)
+        limits = limits_of(rng, symbol)
+        entry, beside = Entry(symbol, **limits), Entry(symbol, **limits)
         for each in (entry, beside):
             set_about(random.Random(seed), each.desk)
         rate = rng.choice((0, 0, 1, 5))

@@ -47,7 +47,7 @@ class Books:
         self.margins: dict[str, BalanceReport] = {}  # its newest that told of margin
         self.booked = 0  # fills
         self._untold: dict[str, deque[tuple[int, int]]] = {}  # moves since a balance was told
-        self._untold_sums: dict[str, int] = {}
+        self.unreported: dict[str, int] = {}  # their sums, 1e-18 of each currency
         self.trades: dict[str, Booked] = {}  # of each symbol: by the venue's time
 
     def has(self, fill: FillReport) -> bool:
@@ -77,9 +77,9 @@ class Books:
     def _note_untold(self, currency: str, time: int, amount: int) -> None:
         untold = self._untold.setdefault(currency, deque())
         untold.append((time, amount))
-        self._untold_sums[currency] = self._untold_sums.get(currency, 0) + amount
+        self.unreported[currency] = self.unreported.get(currency, 0) + amount
         if len(untold) > UNTOLD_KEPT:
-            self._untold_sums[currency] -= untold.popleft()[1]
+            self.unreported[currency] -= untold.popleft()[1]
 
     def balance(self, report: BalanceReport, source: str) -> list[AccountOut]:
         newest = self.balances.get(report.currency)
@@ -90,14 +90,14 @@ class Books:
             self.margins[report.currency] = report
         untold = self._untold.get(report.currency)
         while untold and untold[0][0] <= report.time:
-            self._untold_sums[report.currency] -= untold.popleft()[1]
+            self.unreported[report.currency] -= untold.popleft()[1]
         if newest is None or newest.total != report.total:
             return [AccountOut(report.currency, None, report.total, report.time, source)]
         return []
 
     def holding(self, currency: str) -> int:
         """Returns what the account has of a currency, 1e-18: the newest reported balance and the fills since."""
-        return self._reported(currency) + self._untold_sums.get(currency, 0)
+        return self._reported(currency) + self.unreported.get(currency, 0)
 
     def _reported(self, currency: str) -> int:
         newest = self.balances.get(currency)
@@ -117,7 +117,7 @@ class Books:
 
     def begin_anew(self) -> None:
         """Forgets what was held and filled at another exchange, whose trades may have the same ids."""
-        for each in (self.positions, self.trades, self._untold, self._untold_sums):
+        for each in (self.positions, self.trades, self._untold, self.unreported):
             each.clear()
 
     # --- checkpoints ------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class Books:
         self.booked = record.booked
         for currency, moves in record.untold.items():
             self._untold[currency] = deque(moves)
-            self._untold_sums[currency] = sum(amount for _, amount in moves)
+            self.unreported[currency] = sum(amount for _, amount in moves)
         for symbol, (complete, rows) in record.trades.items():
             kept = self.trades[symbol] = Booked(TRADES_KEPT)
             for name, time in rows:
