@@ -107,29 +107,34 @@ class PyPlainOrders final {
         const auto terms = plain_terms(payload.c_str(), payload.size(), symbol_of(symbol));
         if (!terms) return nb::none();
         AccountOrderRef order = made(*terms, payload, robot, of, now);
-        if (!order || is_stopped(*terms, symbol, now)) return nb::none();
-        if (!is_traded(symbol)) return nb::none();
-        const ReserveTerms& facts = reserves_.facts_of(terms->symbol);
-        const nb::object manager = Fields(state_).field<"manager">();
-        const std::int64_t reference = reference_of(symbol);
-        const OrderLimits limits = limits_of(symbol, facts);
-        const OrderSetting setting{facts.spec, limits, reference, held(manager, *terms, symbol),
-                                   index_.traits().positions};
-        if (!are_kept(of, robot, now) || !keeps_rules(*terms, setting, index_.sums()) ||
-            !is_funded(facts, *terms, reference, manager) ||
-            !is_paid(facts, *terms, of.slot, reference))
+        if (!order || !is_traded(symbol) || !passes(*terms, nullptr, of, robot, now))
             return nb::none();
-
-        if (is_counted(of)) {
-            rates_.message(now);
-            rates_.count(robot, of.rate, now);
-        }
+        count(of, robot, now);
         index_.place(order, false);
-        hold(facts, *order, of.slot, reference);
-        const OrderRequestPayload intent =
-            order->request_frame(RequestKind::place, order->price, order->size, false);
-        append(EventType::order_request, bytes_of(intent), order->terms.symbol, wall, true);
-        return nb::cast(order);
+        return intended(*order, RequestKind::place, order->price, order->size, of, wall);
+    }
+
+    [[nodiscard]] nb::object amend(const nb::bytes& payload, std::int64_t robot, std::int64_t now,
+                                   std::int64_t wall) {
+        OrderRequestPayload requested;
+        const auto whose = robots_.find(robot);
+        if (payload.size() != sizeof requested || whose == robots_.end()) return nb::none();
+        std::memcpy(&requested, payload.c_str(), sizeof requested);
+        const AccountOrderRef order = index_.of_robot(robot, requested.order_id);
+        if (requested.kind != RequestKind::amend || requested.flags != 0 || !order ||
+            !may_amend(*order) || !can_change(order->terms.symbol))
+            return nb::none();
+        OrderTerms terms = order->terms;
+        terms.price = requested.price != 0 ? requested.price : order->price;
+        terms.size = requested.size != 0 ? requested.size : order->size;
+        if (terms.size <= order->filled) return nb::none();
+        // What only makes it smaller always passes, and counts for nothing.
+        if (terms.size >= order->size || terms.price != order->price) {
+            if (!passes(terms, order.get(), whose->second, robot, now)) return nb::none();
+            count(whose->second, robot, now);
+        }
+        index_.request(*order, RequestKind::amend, terms.price, terms.size, now, false);
+        return intended(*order, RequestKind::amend, terms.price, terms.size, whose->second, wall);
     }
 
     [[nodiscard]] nb::object cancel(const nb::bytes& payload, std::int64_t robot, std::int64_t now,
@@ -150,19 +155,58 @@ class PyPlainOrders final {
     }
 
  private:
+    struct Robot {
+        std::int64_t slot = 0, rate = 0;
+        std::string tag;
+    };
+
     void append(EventType type, const nb::bytes& frame, Symbol symbol, std::int64_t wall,
                 bool is_risk) const {
         append_(static_cast<int>(type), frame, streams_[reserves_.word(symbol)], wall, is_risk);
     }
 
+    // An order that is placed or amended holds what it may cost, and its intent takes on risk.
+    [[nodiscard]] nb::object intended(AccountOrder& order, RequestKind kind, std::int64_t price,
+                                      std::int64_t size, const Robot& of, std::int64_t wall) {
+        const Symbol symbol = order.terms.symbol;
+        hold(reserves_.facts_of(symbol), order, of.slot, reference_of(reserves_.word(symbol)));
+        const OrderRequestPayload intent = order.request_frame(kind, price, size, false);
+        append(EventType::order_request, bytes_of(intent), symbol, wall, true);
+        return nb::cast(order.shared_from_this());
+    }
+
+    // Whether the venue changes orders of an instrument that is traded.
+    [[nodiscard]] bool can_change(Symbol symbol) const {
+        const nb::object word = reserves_.word(symbol);
+        PyObject* const found = found_in(Fields(state_).field<"instruments">(), word);
+        if (found == nullptr) return false;
+        return text_of(Fields(nb::handle(found)).field<"amend">().ptr()) != "none";
+    }
+
+    // Whether an order as it would be keeps every rule. old: that it takes the place of, or null.
+    [[nodiscard]] bool passes(const OrderTerms& terms, const AccountOrder* old, const Robot& of,
+                              std::int64_t robot, std::int64_t now) {
+        const nb::object symbol = reserves_.word(terms.symbol);
+        if (is_stopped(terms, symbol, now)) return false;
+        const ReserveTerms& facts = reserves_.facts_of(terms.symbol);
+        const nb::object manager = Fields(state_).field<"manager">();
+        const OrderLimits limits = limits_of(symbol, facts);
+        const OrderSetting setting{facts.spec, limits, reference_of(symbol),
+                                   held(manager, terms, symbol), old};
+        return are_kept(of, robot, now, old == nullptr) &&
+               keeps_rules(terms, setting, index_.sums()) &&
+               is_funded(facts, terms, setting, manager) && is_paid(facts, terms, of.slot, setting);
+    }
+
+    void count(const Robot& of, std::int64_t robot, std::int64_t now) {
+        if (!is_counted(of)) return;
+        rates_.message(now);
+        rates_.count(robot, of.rate, now);
+    }
+
     [[nodiscard]] bool is_traded(const nb::object& symbol) const {
         return found_in(Fields(state_).field<"instruments">(), symbol) != nullptr;
     }
-
-    struct Robot {
-        std::int64_t slot = 0, rate = 0;
-        std::string tag;
-    };
 
     [[nodiscard]] std::int64_t reference_of(const nb::object& symbol) const {
         const nb::object manager = Fields(state_).field<"manager">();
@@ -193,7 +237,7 @@ class PyPlainOrders final {
     }
 
     // Whether anything at all keeps new risk from being taken on now.
-    [[nodiscard]] bool is_stopped(const OrderTerms& terms, const nb::str& symbol,
+    [[nodiscard]] bool is_stopped(const OrderTerms& terms, const nb::object& symbol,
                                   std::int64_t now) {
         const Fields state(state_);
         if (!state.flag<"ready">() || state.flag<"disk_full">() || state.flag<"is_deaf">())
@@ -216,14 +260,14 @@ class PyPlainOrders final {
     }
 
     [[nodiscard]] std::int64_t held(const nb::object& manager, const OrderTerms& terms,
-                                    const nb::str& symbol) const {
+                                    const nb::object& symbol) const {
         const nb::tuple key = nb::make_tuple(symbol, word_of(terms.position_side));
         return number_in(Fields(manager).field<"positions">(), key);
     }
 
     // --- limits ---
 
-    [[nodiscard]] OrderLimits limits_of(const nb::str& symbol, const ReserveTerms& facts) {
+    [[nodiscard]] OrderLimits limits_of(const nb::object& symbol, const ReserveTerms& facts) {
         const nb::object limits = Fields(state_).field<"limits">();
         if (!limits.is(limits_)) take_limits(limits);
         if (!account_.are_plain) return {};
@@ -249,12 +293,14 @@ class PyPlainOrders final {
         return of.rate != 0 || account_.orders_a_second != 0 || account_.messages_a_second != 0;
     }
 
-    [[nodiscard]] bool are_kept(const Robot& of, std::int64_t robot, std::int64_t now) const {
+    [[nodiscard]] bool are_kept(const Robot& of, std::int64_t robot, std::int64_t now,
+                                bool is_new) const {
         const auto is_below = [](std::int64_t count, std::int64_t most) {
             return most == 0 || count < most;
         };
         return account_.are_plain && rates_.may_send(robot, of.rate, now) &&
-               is_below(static_cast<std::int64_t>(index_.open_count()), account_.open_orders_max) &&
+               (!is_new || is_below(static_cast<std::int64_t>(index_.open_count()),
+                                    account_.open_orders_max)) &&
                is_below(rates_.messages_this_second(now), account_.messages_a_second) &&
                is_below(rates_.sent_this_second(now), account_.orders_a_second);
     }
@@ -264,12 +310,12 @@ class PyPlainOrders final {
     // Whether the venue's balance pays for an order of spot with all that works; of margin the
     // venue knows more than we do.
     [[nodiscard]] bool is_funded(const ReserveTerms& facts, const OrderTerms& terms,
-                                 std::int64_t reference, const nb::object& manager) {
+                                 const OrderSetting& setting, const nb::object& manager) {
         if (facts.spec.kind != ContractKind::spot) return true;
-        const auto wanted = spot_funds(facts, terms, reference);
+        const auto wanted = spot_funds(facts, terms, setting.left(terms), setting.reference);
         if (!wanted) return false;
         Int128 free = holding(manager, reserves_.word(wanted->currency));
-        for (const auto& [symbol, side, sums] : index_.sums().spent(nullptr)) {
+        for (const auto& [symbol, side, sums] : index_.sums().spent(setting.old)) {
             const nb::object word = reserves_.word(symbol);
             if (!is_traded(word)) continue;
             const ReserveTerms& of = reserves_.facts_of(symbol);
@@ -294,10 +340,13 @@ class PyPlainOrders final {
     [[nodiscard]] bool is_shared() const { return !subaccounts_.is_none(); }
 
     [[nodiscard]] bool is_paid(const ReserveTerms& facts, const OrderTerms& terms,
-                               std::int64_t slot, std::int64_t reference) {
+                               std::int64_t slot, const OrderSetting& setting) {
         if (!is_shared()) return true;
-        const std::int64_t price = terms.price != 0 ? terms.price : reference;
-        const auto wanted = reserves_.core().wanted(facts, terms, terms.size, price, slot, "");
+        const std::int64_t price = terms.price != 0 ? terms.price : setting.reference;
+        const std::string_view old =
+            setting.old == nullptr ? "" : std::string_view(setting.old->client_id);
+        const auto wanted =
+            reserves_.core().wanted(facts, terms, setting.left(terms), price, slot, old);
         if (!wanted) return true;
         const nb::object currency = reserves_.word(wanted->currency);
         if (found_in(Fields(statements_).field<"stopped">(), currency) != nullptr) return false;
@@ -367,6 +416,12 @@ void bind_plain_orders(nb::module_& m) {
                      "int) -> AccountOrder | None"),
              "Takes in a new order of a robot's frame and writes its intent; None: the list of "
              "rules decides, and nothing has changed.")
+        .def("amend", &PyPlainOrders::amend, nb::arg("payload"), nb::arg("robot"), nb::arg("now"),
+             nb::arg("wall"),
+             nb::sig("def amend(self, payload: bytes, robot: int, now: int, wall: int) -> "
+                     "AccountOrder | None"),
+             "Takes in that a robot's frame asks for another price or size of an order that works "
+             "and writes the intent; None: the list of rules decides, and nothing has changed.")
         .def("cancel", &PyPlainOrders::cancel, nb::arg("payload"), nb::arg("robot"), nb::arg("now"),
              nb::arg("wall"),
              nb::sig("def cancel(self, payload: bytes, robot: int, now: int, wall: int) -> "

@@ -54,10 +54,10 @@ namespace {
 // The position in the order's direction if all that works that way is filled, the order with it.
 [[nodiscard]] Int128 reached(const OrderTerms& terms, const OrderSetting& setting,
                              const OrderSums& sums) noexcept {
-    const WorstSums works = sums.worst(terms, nullptr);
+    const WorstSums works = sums.worst(terms, setting.old);
     Int128 held = static_cast<Int128>(setting.held) * sign_of(terms.side);
-    if (held < 0 && setting.has_positions) held += std::min<Int128>(-held, works.reducing);
-    return held + works.opening + terms.size;
+    if (held < 0) held += std::min<Int128>(-held, works.reducing);
+    return held + works.opening + setting.left(terms);
 }
 
 }  // namespace
@@ -97,6 +97,12 @@ bool may_cancel(const AccountOrder& order) noexcept {
            !order.cancel_wanted && !order.terms.is_guardians() &&
            std::none_of(order.pending.begin(), order.pending.end(),
                         [](const PendingRequest& each) { return each.is_there; });
+}
+
+bool may_amend(const AccountOrder& order) noexcept {
+    return may_cancel(order) && order.terms.type == OrderType::limit && !order.conditional &&
+           !order.is_met && !order.terms.has_trigger() && !order.terms.only_reduces() &&
+           !order.terms.own_reducing;
 }
 
 bool keeps_rules(const OrderTerms& terms, const OrderSetting& setting,

@@ -1,7 +1,7 @@
 #pragma once
-// The new order that passes the pre-trade list without a question: nearly every one. What is said
-// yes to here keeps every rule of onetape/orders/pre_trade/rules.py. No says nothing: then that
-// list is asked, which knows the reasons.
+// The order that passes the pre-trade list without a question, new or amended: nearly every one.
+// What is said yes to here keeps every rule of onetape/orders/pre_trade/rules.py. No says nothing:
+// then that list is asked, which knows the reasons.
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -27,9 +27,14 @@ struct OrderLimits {
 struct OrderSetting {
     const InstrumentSpec& spec;
     const OrderLimits& limits;
-    std::int64_t reference = 0;  // a recent price, 0: none is known
-    std::int64_t held = 0;       // of its symbol and position side, signed
-    bool has_positions = true;   // the venue has: else a sale takes off no more than is there
+    std::int64_t reference = 0;         // a recent price, 0: none is known
+    std::int64_t held = 0;              // of its symbol and position side, signed
+    const AccountOrder* old = nullptr;  // that it takes the place of, null: it is new
+
+    // What of it may be filled.
+    [[nodiscard]] std::int64_t left(const OrderTerms& terms) const noexcept {
+        return terms.size - (old == nullptr ? 0 : old->filled);
+    }
 };
 
 // The terms of a frame that asks for a new order of the usual kind: without a trigger, a request
@@ -39,6 +44,8 @@ struct OrderSetting {
                                                     Symbol symbol) noexcept;
 // Whether its cancel can leave at once: it works at the venue, and nothing of it is under way.
 [[nodiscard]] bool may_cancel(const AccountOrder& order) noexcept;
+// Likewise an amendment: also, it waits for no trigger and takes off nothing by its flag.
+[[nodiscard]] bool may_amend(const AccountOrder& order) noexcept;
 // Whether it keeps the venue's rules and the account's limits, trades with no order of the account
 // and takes off nothing by the side that it closes.
 [[nodiscard]] bool keeps_rules(const OrderTerms& terms, const OrderSetting& setting,

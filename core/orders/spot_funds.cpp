@@ -39,12 +39,12 @@ std::optional<Reserves::Amount> spot_funds(const ReserveTerms& of, Side side, co
 }
 
 std::optional<Reserves::Amount> spot_funds(const ReserveTerms& of, const OrderTerms& terms,
-                                           std::int64_t price) {
+                                           std::int64_t left, std::int64_t price) {
     const std::int64_t near = terms.price != 0 ? terms.price : price;
     if (terms.side == Side::buy && near == 0) return std::nullopt;
     SpentSums sums;
-    sums.size = terms.size;
-    (terms.post_only ? sums.maker : sums.taker) = static_cast<Int128>(near) * terms.size;
+    sums.size = left;
+    (terms.post_only ? sums.maker : sums.taker) = static_cast<Int128>(near) * left;
     return spot_funds(of, terms.side, sums, 0);
 }
 

@@ -13,9 +13,10 @@ namespace onetape {
 // reckoned at. Nothing: it cannot be said in 128 bits.
 [[nodiscard]] std::optional<Reserves::Amount> spot_funds(const ReserveTerms& of, Side side,
                                                          const SpentSums& sums, std::int64_t price);
-// Of an order by itself. Nothing also of a market order without a price.
+// Of an order by itself, of which so much may be filled yet. Nothing also of a market order without
+// a price.
 [[nodiscard]] std::optional<Reserves::Amount> spot_funds(const ReserveTerms& of,
-                                                         const OrderTerms& terms,
+                                                         const OrderTerms& terms, std::int64_t left,
                                                          std::int64_t price);
 
 }  // namespace onetape

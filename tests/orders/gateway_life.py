@@ -114,7 +114,7 @@ class SeenTape(GatewayTape):
         if kind == ORDER_REQUEST:
             request = request_of(payload, "")
             order = orders[request.robot, request.order_id]
-            self.seen(IntentOut(order, request.kind, order.price, order.size))
+            self.seen(IntentOut(order, request.kind, request.spec.price_int, request.spec.size_int))
         elif kind == FILL:
             fill = fill_of(payload)
             self.seen(FillOut(order := orders[fill.robot, fill.order_id], self._reported(fill, order)))

@@ -11,10 +11,12 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
+from msgspec import structs
 
 from onetape._core import PlainOrders
 from onetape.accounts.reserves import Reserves
 from onetape.model.enums import (
+    AmendRule,
     OrderNews,
     OrderState,
     OrderType,
@@ -71,6 +73,10 @@ class Entry:
         self.order_id = order_id or BASE | self.count
         frame = Order(ROBOT, self.order_id, spec).request_frame(RequestKind.PLACE, spec.price_int, spec.size_int, False)
         return self.plain.place(frame + more, spec.symbol, ROBOT, now, now + 1)
+
+    def amend(self, order: Order, price: int, size: int, now: int = NOW, more: bytes = b"") -> Order | None:
+        frame = order.request_frame(RequestKind.AMEND, price, size, False)
+        return self.plain.amend(frame + more, ROBOT, now, now + 1)
 
     def cancel(self, order: Order, *, kind: RequestKind = RequestKind.CANCEL, more: bytes = b"") -> Order | None:
         frame = order.request_frame(kind, order.price, order.size, False)
@@ -190,12 +196,76 @@ def test_a_cancel_of_what_works_is_an_intent_that_nobody_has_to_sync() -> None:
     assert (request.spec.price_int, request.spec.size_int) == (order.price, order.size)
 
 
-def amend(entry: Entry, order: Order) -> None:
-    order.sent(RequestKind.AMEND, NOW, NOW + SECOND, 1)
+def test_an_amendment_is_an_intent_of_the_order_as_it_would_be() -> None:
+    entry = Entry()
+    order = working(entry)
+    price = entry.desk.price(59_000)
+    assert entry.amend(order, price, 12) is order
+    assert order.state is OrderState.PENDING_UPDATE and order.update_open and order.amend_to == (price, 12)
+    ((_, payload, stream, time, is_risk),) = entry.tape
+    assert (stream, time, is_risk) == (1, NOW + 1, True)
+    request = request_of(payload, PERP)
+    assert (request.kind, request.spec.price_int, request.spec.size_int) == (RequestKind.AMEND, price, 12)
+    assert entry.amend(order, price, 13) is None  # one is under way
+
+
+def test_an_amendment_says_what_is_to_change_alone() -> None:
+    entry = Entry()
+    order = working(entry)
+    assert entry.amend(order, 0, 12) is order and order.amend_to == (order.price, 12)
+
+
+def test_what_only_makes_an_order_smaller_passes_whatever_is_wrong_and_counts_for_nothing() -> None:
+    entry = Entry(orders_a_second=1)
+    order = working(entry)
+    entry.desk.gate.halts.killed = "by hand"
+    before = entry.desk.gate.rates.sent_this_second(NOW)
+    assert entry.amend(order, 0, 10) is None and entry.amend(order, entry.desk.price(59_000), 9) is None
+    assert entry.amend(order, 0, 9) is order and entry.desk.gate.rates.sent_this_second(NOW) == before
+
+
+def fill_some(entry: Entry, order: Order) -> None:
+    entry.desk.fill(order, 9)
+
+
+def change_none(entry: Entry, order: Order) -> None:
+    desk = entry.desk
+    desk.gate.instruments[PERP] = structs.replace(desk.instrument, amend=AmendRule.NONE)
 
 
 def cancel_under_way(entry: Entry, order: Order) -> None:
     entry.desk.manager.cancel(order, NOW)
+
+
+def list_no_more(entry: Entry, order: Order) -> None:
+    entry.desk.gate.instruments.clear()
+
+
+@pytest.mark.parametrize("happens", (fill_some, change_none, cancel_under_way, list_no_more))
+def test_other_amendments_are_for_the_list(happens: Callable[[Entry, Order], None]) -> None:
+    """Such as one to no more than is filled."""
+    entry = Entry()
+    order = working(entry)
+    happens(entry, order)
+    entry.tape.clear()
+    assert entry.amend(order, 0, 9) is None and entry.tape == []
+
+
+def test_an_amendment_is_of_a_limit_order_of_its_robot() -> None:
+    entry = Entry()
+    order = working(entry)
+    assert entry.amend(order, 0, 12, more=b"\x80") is None
+    frame = order.request_frame(RequestKind.AMEND, 0, 12, False)
+    assert entry.plain.amend(frame, ROBOT + 1, NOW, NOW + 1) is None
+    for spec in (entry.desk.spec("buy", 10), entry.desk.spec("sell", 1, 70_000, reduce_only=True)):
+        other = entry.desk.work(
+            str(spec.side), spec.size_int, 70_000 if spec.price_int else 0, reduce_only=spec.reduce_only
+        )
+        assert entry.amend(other, 0, 12) is None
+
+
+def amend(entry: Entry, order: Order) -> None:
+    order.sent(RequestKind.AMEND, NOW, NOW + SECOND, 1)
 
 
 def want(entry: Entry, order: Order) -> None:
@@ -208,10 +278,6 @@ def take_off(entry: Entry, order: Order) -> None:
 
 def end(entry: Entry, order: Order) -> None:
     entry.desk.manager.report(order, OrderNews.CANCELED, NOW)
-
-
-def list_no_more(entry: Entry, order: Order) -> None:
-    entry.desk.gate.instruments.clear()
 
 
 @pytest.mark.parametrize("happens", (amend, cancel_under_way, want, take_off, end, list_no_more))
@@ -350,6 +416,41 @@ def test_nothing_is_taken_in_that_the_list_would_refuse(symbol: str) -> None:
             beside.desk.manager.account.place(Order(ROBOT, entry.order_id, spec, NOW + at, order.client_id))
     # Nearly all that pass are taken in, and enough is refused that it might have been wrong about.
     assert taken > passed * 0.7 and refused > taken
+
+
+@pytest.mark.parametrize("symbol", (PERP, SPOT))
+def test_no_amendment_is_taken_in_that_the_list_would_refuse(symbol: str) -> None:
+    taken = passed = refused = 0
+    for seed in range(100_000 if LONG else 1500):
+        rng = random.Random(seed)
+        limits = limits_of(rng, symbol)
+        entry, beside = Entry(symbol, **limits), Entry(symbol, **limits)
+        thousandth = 10 ** (entry.desk.instrument.size_decimals - 3)
+        side, start = rng.choice(("buy", "sell")), rng.choice((59_000, 61_000))
+        filled, rests = rng.choice((0, 0, 3)) * thousandth, rng.random() < 0.2
+        orders = []
+        for each in (entry, beside):
+            orders.append(each.desk.work(side, 10 * thousandth, start, robot=ROBOT, post_only=rests))
+            if filled:
+                each.desk.fill(orders[-1], filled)
+            set_about(random.Random(seed), each.desk)
+        order, other = orders
+        rate = rng.choice((0, 0, 1, 5))
+        entry.follow(rate)
+        price = entry.desk.price(rng.choice((0, start, 58_000, 60_000, 60_600, 63_000))) + randomly(rng, 0.05, 1)
+        size = rng.choice((0, 4, 9, 10, 11, 31)) * thousandth
+        refusal = beside.desk.gate.amendment(other, NOW, price=price, size=size, rate=rate)
+        before = entry.desk.gate.rates.sent_this_second(NOW)
+        made = entry.amend(order, price, size)
+        passed, refused = passed + (refusal is None), refused + (refusal is not None)
+        if made is None:
+            assert entry.desk.gate.rates.sent_this_second(NOW) == before
+            continue
+        assert refusal is None, (seed, refusal)
+        assert order.amend_to == (price or order.price, size or order.size)
+        assert entry.desk.gate.rates.sent_this_second(NOW) == beside.desk.gate.rates.sent_this_second(NOW)
+        taken += 1
+    assert taken > passed * 0.6 and refused > passed / 3
 
 
 def test_rates_count_as_their_reference_does() -> None:

@@ -152,6 +152,8 @@ class OrderRequests:
             order, kind = plain.place(payload, symbol, life.number, now, wall), RequestKind.PLACE
             if order is None:
                 order, kind = plain.cancel(payload, life.number, now, wall), RequestKind.CANCEL
+            if order is None and not self._tape.state.shares:  # else it may be a share that it takes
+                order, kind = plain.amend(payload, life.number, now, wall), RequestKind.AMEND
             if order is not None:
                 manager.send(order, kind, now)
                 self._send_first()
