@@ -226,7 +226,7 @@ def test_a_stop_may_arrive_after_a_cancel_has_not_found_it(tmp_path):
         stop = StopRow(name, "", SYMBOL, PositionSide.BOTH, Side.SELL, 500_000, QTY, OrderState.SUBMITTED)
         now = time.monotonic_ns()
         desk.past._steady = lambda: now
-        desk.past.begin_alone()
+        desk.past.begin_alone({})
         desk.core.stop("main", stop, now)
         for passed, is_believed in ((0, True), (ABSENT_AFTER - 1, True), (ABSENT_AFTER, False)):
             desk.past._steady = lambda passed=passed: now + passed

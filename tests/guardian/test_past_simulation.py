@@ -134,21 +134,23 @@ def test_what_a_gateway_has_taken_over_while_no_guardian_ran_is_not_asked_for_pa
     world.end_guardian()
 
 
-@pytest.mark.parametrize("is_same_life", [True, False])
-def test_a_stop_that_no_gateway_took_over_before_the_next_death_is_canceled_with_the_rest(is_same_life):
+@pytest.mark.parametrize("dies", ["never", "before the gateway is back", "after"])
+def test_a_stop_that_no_gateway_took_over_before_the_next_death_is_canceled_with_the_rest(dies):
     world = calm()
     placed = protected_past(world)
     http, (status, body) = world.http, SPEECHLESS[world.kind]
     lists = {Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS}
     world.http = lambda call: http(call) if call.purpose not in lists else Reply(status, body)
     raise_gateway(world)
-    if not is_same_life:
+    if dies != "before the gateway is back":
+        until(world, lambda: not world.guardian.takeover.is_dead)
+    if dies != "never":
         world.end_guardian()
     trade_by_hand(world.exchange, world.account, 0, Decimal("-0.05"), world.now)
     until(world, lambda: not any(world.manager.positions.values()))
     kill_gateway(world)
     world.http = http
-    if not is_same_life:
+    if dies != "never":
         world.begin_guardian()
     assert set(resting(world)) == placed and not world.seen["taken over"]
     world.until(world.now + 20 * SECOND)
