@@ -150,9 +150,10 @@ Status Reader::slow(Frame& frame) noexcept {
         }
         const std::span<const std::byte> bytes{map_.data(), frame_limit_};
         const auto offset = static_cast<std::size_t>(cursor_ - map_.data());
-        const std::string path = segment_path(options_.directory, number_);
+        // Made where it is needed: nearly always there is no frame yet, which is asked very often.
+        const auto path = [this] { return segment_path(options_.directory, number_); };
         if (map_.is_cut())
-            return fail({Status::damaged, path + ": was cut short while it was read"});
+            return fail({Status::damaged, path() + ": was cut short while it was read"});
         std::uint64_t word0 = 0;
         if (offset + frame_header_bytes <= frame_limit_)
             word0 =
@@ -161,7 +162,7 @@ Status Reader::slow(Frame& frame) noexcept {
                     .load(std::memory_order_acquire);
         if (static_cast<std::uint32_t>(word0) == 0) {
             if (header_.sealed != 0)
-                return fail({Status::damaged, path + ": offset " + std::to_string(offset) +
+                return fail({Status::damaged, path() + ": offset " + std::to_string(offset) +
                                                   ": a sealed segment without its end"});
             return fail({Status::not_found, ""});
         }
@@ -179,9 +180,10 @@ Status Reader::slow(Frame& frame) noexcept {
                 // Another writer may be recovering right now and have cut the file.
                 std::uint64_t size = 0;
                 FileHandle file;
-                if (open_file(path, O_RDONLY, file).ok()) (void)file_bytes(file, path, size);
+                const std::string name = path();
+                if (open_file(name, O_RDONLY, file).ok()) (void)file_bytes(file, name, size);
                 const Tail tail = judge_tail(bytes.first(std::min<std::size_t>(bytes.size(), size)),
-                                             walk, last_writer(control(), header_.uuid), path);
+                                             walk, last_writer(control(), header_.uuid), name);
                 if (tail.state == TailState::torn) return fail({Status::not_found, ""});
             }
             const char* what =
@@ -189,7 +191,7 @@ Status Reader::slow(Frame& frame) noexcept {
                         !is_frame_time(reinterpret_cast<const FrameHeader*>(cursor_)->time)
                     ? ": a time beyond the years 1740 to 2200 after sequence "
                     : ": a bad frame after sequence ";
-            return fail({Status::damaged, path + ": offset " + std::to_string(offset) + what +
+            return fail({Status::damaged, path() + ": offset " + std::to_string(offset) + what +
                                               std::to_string(sequence_)});
         }
         if (header->type != static_cast<std::uint16_t>(EventType::end)) return next(frame);
