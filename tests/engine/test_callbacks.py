@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onetape.engine.strategy import Strategy
-from onetape.model.errors import UnknownSymbol
+from onetape.model.errors import StrategyError, UnknownSymbol
 from worlds.tapes import BTC, ETH, MS, START, Market, at_ns, play, session_of
 
 
@@ -433,3 +433,16 @@ def test_an_empty_tape_is_refused_in_words(tmp_path):
 
     with pytest.raises(BadInput, match="no events"):
         session_of(Listener, Market(tmp_path / "t").done()).open()
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("on_candle", "on_bar"), ("on_tick", "on_quote"), ("on_fills", "on_fill"), ("on_x", "on_")]
+)
+def test_a_method_that_looks_like_a_callback_and_is_none_is_named_at_the_start(name, nearest):
+    with pytest.raises(StrategyError, match=f"Mine.{name} is no callback.*did you mean {nearest}") as caught:
+        type("Mine", (Strategy,), {name: lambda self, event: None})
+    assert "test_callbacks.py:" in caught.value.location
+
+
+def test_what_is_no_method_may_have_any_name():
+    assert type("Mine", (Strategy,), {"on_weekends": True, "__annotations__": {"on_weekends": "bool"}}).on_weekends

@@ -176,7 +176,7 @@ def test_a_leg_that_is_refused_closes_no_more_than_what_is_left_of_its_entry(tmp
 @given(
     size=st.sampled_from([1.0, -1.0]),
     stop=st.sampled_from([None, "1%", "0.3%"]),
-    take=st.sampled_from([None, "1%", "0.2%"]),
+    take=st.sampled_from([None, "1%", "0.2%", [("0.2%", 0.3), ("1%", 0.7)], [("0.1%", 0.25)] * 4]),
     trail=st.sampled_from([None, "0.5%"]),
     delay=st.sampled_from([0.0, 0.2, 1.5]),
     seed=st.integers(0, 10**6),
@@ -201,6 +201,10 @@ def test_legs_and_position_end_together(tmp_path_factory, size, stop, take, trai
             assert held * self.size >= 0
             for leg in self.entry.children:
                 assert leg.remaining <= abs(self.size)
+            takes = [
+                leg.remaining for leg in self.entry.children if leg.kind == "take_profit" and leg.state == "ACCEPTED"
+            ]
+            assert sum(takes) <= abs(self.size) + 1e-9, takes
 
     kind = type("Mine", (Checked,), {"size": size, "options": chosen})
     folder = tmp_path_factory.mktemp("t")
@@ -210,6 +214,74 @@ def test_legs_and_position_end_together(tmp_path_factory, size, stop, take, trai
     legs = {o.kind for o in robot.entry.children}
     wanted = ({"stop"} if stop or trail else set()) | ({"take_profit"} if take else set())
     assert legs == (wanted if robot.position(BTC).qty else set())
+
+
+def test_take_profits_close_their_shares_and_the_stop_what_is_left(tmp_path):
+    mids = [100, *[100 + step / 10 for step in range(31)], *[103 - step / 5 for step in range(31)], 97, 97, 97]
+    takes = [("2%", 0.5), ("5%", 0.25), (110, 0.25)]
+    robot = play(entering(stop_loss="2%", take_profit=takes), walk(tmp_path / "t", mids).done()).robot
+    assert [(side, qty) for side, qty, _ in robot.filled] == [("buy", 1.0), ("sell", 0.5), ("sell", 0.5)]
+    assert robot.position(BTC).qty == 0 and robot.orders() == [] and robot.entry.children == []
+
+
+def test_take_profits_of_less_than_the_entry_leave_the_rest_to_its_stop(tmp_path):
+    mids = [100, *[100 + step / 10 for step in range(31)]]
+    robot = play(entering(stop_loss="2%", take_profit=[("2%", 0.3)]), walk(tmp_path / "t", mids).done()).robot
+    assert robot.position(BTC).qty == pytest.approx(0.7)
+    assert [(leg.kind, leg.remaining) for leg in robot.entry.children] == [("stop", 0.7)]
+
+
+def test_shares_in_lots_come_to_the_whole(tmp_path):
+    """The last one takes what rounding leaves, also where three times a third is less than one."""
+    takes = [(f"{share}%", 1 / 3) for share in (1, 2, 3)]
+    robot = play(entering(take_profit=takes, stop_loss="5%"), walk(tmp_path / "t", [100] * 5).done()).robot
+    sizes = [leg.qty for leg in robot.entry.children if leg.kind == "take_profit"]
+    assert len(sizes) == 3 and sum(sizes) == pytest.approx(1.0) and len(set(sizes)) > 1
+
+
+def test_take_profits_leave_with_their_entry_against_bars(tmp_path):
+    rows = [(100, 100, 100, 100), (100, 101, 100, 101), (101, 103, 101, 103), (103, 103, 103, 103)]
+    kind = once(BTC, lambda robot: robot.buy(BTC, 1, take_profit=[("1%", 0.5), ("2%", 0.5)], stop_loss="5%"))
+    robot = play(kind, bars(tmp_path / "t", *rows).done()).robot
+    assert [(side, price) for side, price, _ in robot.filled] == [("buy", 100), ("sell", 101), ("sell", 102)]
+    assert robot.position(BTC).qty == 0 and robot.orders() == []
+
+
+@pytest.mark.parametrize("size", [1.0, -1.0])
+@pytest.mark.parametrize(
+    ("legs", "words"),
+    [
+        ({"stop_loss": 0.02}, "stop_loss=0.02 is a price, less than a hundredth of 100.0: did you mean '2%'?"),
+        ({"take_profit": Decimal("0.005")}, "did you mean '0.5%'?"),
+        ({"stop_loss": "2%", "take_profit": [("2%", 0.5), (0.04, 0.5)]}, "take_profit=0.04 is a price"),
+        ({"take_profit": [("2%", 0.0001), ("4%", 0.9999)]}, "its share of 1.0 is less than one lot (0.001)"),
+    ],
+)
+def test_an_entry_is_denied_with_what_was_to_protect_it(tmp_path, size, legs, words):
+    """It would stand without, and 0.02 is how others write two per cent."""
+    robot = play(entering(size, **legs), walk(tmp_path / "t", [100] * 3).done()).robot
+    assert (robot.entry.state, robot.entry.code) == ("DENIED", 4101) and words in robot.entry.reason
+    assert robot.filled == [] and robot.orders() == []
+
+
+def test_a_level_that_no_tick_carries_denies_its_entry_before_any_price_is_known(tmp_path):
+    class Early(Entering):
+        def on_start(self):
+            super().on_start()
+            self.entry = self.buy(BTC, 1, stop_loss=0.02)
+
+    robot = play(Early, walk(tmp_path / "t", [100] * 3, tick="0.1").done()).robot
+    assert robot.entry.state == "DENIED" and "its tick is 0.1" in robot.entry.reason
+
+
+@pytest.mark.parametrize(
+    "wrong", [[], ["2%", 0.5], [("2%",)], [("2%", 0)], [("2%", 0.6), ("3%", 0.6)], [("2%", "x")], [("x", 0.5)]]
+)
+def test_take_profits_that_make_no_sense_are_a_fault_of_the_program(tmp_path, wrong):
+    tape = walk(tmp_path / "t", [100] * 3).done()
+    played = play(entering(take_profit=wrong), tape, on_error="continue")
+    assert "take_profit" in played.host.failures[0].error
+    assert played.robot.filled == [] and played.robot.orders() == []
 
 
 @pytest.mark.parametrize("wrong", ["x", "-1%", 0, "nan"])

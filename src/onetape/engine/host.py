@@ -492,11 +492,19 @@ class Host:
         units = steps * step
         return units if abs(units) <= UNITS_MAX else None
 
-    def place_with(self, once: str | RequestKey | None, signal: Signal | int | None, *terms: Any) -> _core.Order:
-        """Returns an order with a request key or a signal behind it. terms: what `place` takes."""
+    def place_with(
+        self,
+        once: str | RequestKey | None,
+        signal: Signal | int | None,
+        *terms: Any,
+        refusal: tuple[int, str] | None = None,
+    ) -> _core.Order:
+        """Returns an order with a request key or a signal behind it. terms: what `place` takes; refusal: it is denied
+        for this, and never leaves."""
         notes = self.notes
         key = request_key(once) if once is not None else None
-        refusal = notes.refusal(key) if key is not None else None
+        if refusal is None and key is not None:
+            refusal = notes.refusal(key)
         refusal = refusal or self.self_trade(terms[0], terms[1], terms[3])
         more = notes.more(key, number_of(signal))
         code, reason = refusal or (0, "")

@@ -1,7 +1,7 @@
-"""Protective orders that are attached to an entry: stop, take-profit and trailing stop follow what it has filled.
+"""Protective orders that are attached to an entry: stop, take-profits and trailing stop follow what it has filled.
 
 Each leg is an order at the venue, conditional, reduce-only and never larger than what of the entry is still held. A
-leg that ends the position cancels the other one. A leg whose price or place changes is there before the old one is
+leg that ends the position cancels the others. A leg whose price or place changes is there before the old one is
 canceled: what has filled is not without its stop because of a change.
 
 A leg leaves when the robot hears of the entry's first fill. Where orders meet bars alone that is the end of the bar,
@@ -19,28 +19,33 @@ from onetape.engine.away_venues import AwayVenues
 from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
 from onetape.engine.parent_terms import ParentTerms
 from onetape.engine.trailing import STEP
-from onetape.execution.amount import amount_of
+from onetape.execution.amount import amount_of, finite_of
 from onetape.model.enums import OrderState
-from onetape.model.errors import NotAvailable, ProcessDown
+from onetape.model.errors import NotAvailable, OrderInvalid, ProcessDown
 
 if TYPE_CHECKING:
     from onetape import _core
     from onetape.engine.host import Host
     from onetape.engine.withdrawals import Withdrawals
+    from onetape.model.instrument import Instrument
 
 __all__ = ["Attached", "Protections"]
 
 WOULD_TRIGGER: Final = 4109
 REFUSALS_MAX: Final = 10  # of one leg, before it is given up loudly
 SHARE_DECIMALS: Final = 9  # of a share, as the core takes it
+SHARE_LEAST: Final = 100  # a price that is so many times smaller than the market's is a share, written as a number
+SHARE_ROUNDING: Final = Decimal("1e-9")  # three times 1/3 is the whole
+TAKE_PROFIT: Final = "take_profit"
 
 
 @dataclass(slots=True)
 class Leg:
-    """One leg of a protection, a stop or a take-profit. order: what works now; retired: those that it replaced and that
-    are not gone yet; filled: size units of the ones that are."""
+    """One leg of a protection, a stop or a take-profit. name: of all the entry's legs; order: what works now; retired:
+    those that it replaced and that are not gone yet; filled: size units of the ones that are."""
 
     kind: str
+    name: str
     order: _core.Order | None = None
     trigger: Decimal | None = None
     retired: list[_core.Order] = field(default_factory=list)
@@ -53,11 +58,14 @@ class Leg:
 
 
 class Stand(NamedTuple):
-    """Where a leg stands. share, distance: how far from the entry's average price; both 0: at a price of its own."""
+    """Where a leg stands. share, distance: how far from the entry's average price; both 0: at a price of its own.
+    begins, ends: its part of the entry, as shares of it; all legs that have none of their own have the whole."""
 
     price: Decimal
     share: Decimal = Decimal(0)
     distance: Decimal = Decimal(0)
+    begins: Decimal = Decimal(0)
+    ends: Decimal = Decimal(1)
 
     @property
     def follows(self) -> bool:
@@ -66,12 +74,13 @@ class Stand(NamedTuple):
 
 @dataclass(slots=True)
 class Attached:
-    """The protection of one entry. stop, take, trail: as the strategy said them, a price or a distance, or "2%".
-    closed: size units of its fills that something else than its legs has ended."""
+    """The protection of one entry. stop, trail: as the strategy said them, a price or a distance, or "2%"; takes: each
+    take-profit's level and up to which share of the entry it goes, as `levels_of` has them; closed: size units of its
+    fills that something else than its legs has ended."""
 
     entry: _core.Order
     stop: Any
-    take: Any
+    takes: list[tuple[Any, Decimal]]
     trail: Any
     best: Decimal | None = None
     closed: int = 0
@@ -96,32 +105,52 @@ class Protections:
         handlers.on("bar", self._on_bar)
         handlers.on("health", self._on_health)
 
-    def check(self, symbol: str, side: int, stop: Any, take: Any, trail: Any) -> None:
-        """Before the entry leaves: none is to stand without what protects it. Raises ValueError for what is neither a
-        price nor a share, and NotAvailable."""
-        falls = (stop, trail) if side == BUY else (take, trail)
-        for name, value in (("stop_loss", stop), ("take_profit", take), ("trail", trail)):
+    def check(
+        self, symbol: str, side: int, qty: Any, price: Any, stop: Any, take: Any, trail: Any
+    ) -> tuple[int, str] | None:
+        """Returns why the entry is denied, its code and the reason: none is to stand without what protects it. Raises
+        ValueError for what is neither a price nor a share, and NotAvailable."""
+        takes = levels_of(take)
+        named = [("stop_loss", stop), *(("take_profit", value) for value, _ in takes), ("trail", trail)]
+        for name, value in named:
             if value is None:
                 continue
             try:
                 amount = _positive(value, Decimal(1))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
-            if amount >= 1 and _is_share(value) and value in falls:
+            falls = name == "trail" or (name == "stop_loss") == (side == BUY)
+            if amount >= 1 and _is_share(value) and falls:
                 raise ValueError(f"{name}: {value!r} below a price is no price: less than 100%")
         instrument = self._host.instrument_of(symbol)
-        if instrument.kind == "spot" and take is not None and (stop is not None or trail is not None):
+        if instrument.kind == "spot" and takes and (stop is not None or trail is not None):
             raise NotAvailable(
                 "a stop and a take-profit that share one spot balance",
                 location=f"order of {symbol}",
                 todo="attach one of them",
             )
+        reason = self._no_level(instrument, price, named[:-1]) or _no_part(instrument, qty, takes)
+        return (OrderInvalid.code, reason) if reason else None
+
+    def _no_level(self, instrument: Instrument, price: Any, levels: list[tuple[str, Any]]) -> str:
+        """Returns which level is a share of the price that was written as a price, or none on the tick; "": none is."""
+        near = amount_of(price, Decimal(1)) if price is not None else self._terms.price(instrument.symbol)
+        for name, value in levels:
+            if value is None or _is_share(value):
+                continue
+            level = _positive(value, Decimal(1))
+            if near is not None and level * SHARE_LEAST < near:
+                share = f"{(level * 100).normalize():f}%"
+                return f"{name}={value} is a price, less than a hundredth of {near:f}: did you mean {share!r}?"
+            if 2 * level < instrument.tick:
+                return f"{name}={value} is no price that the instrument can carry: its tick is {instrument.tick:f}"
+        return ""
 
     def attach(self, entry: _core.Order, stop: Any, take: Any, trail: Any) -> None:
         """From its first fill on; check() has found nothing against it."""
         if entry.is_closed and not entry.filled_int:
             return
-        each = self._attached[entry.id] = Attached(entry, stop, take, trail)
+        each = self._attached[entry.id] = Attached(entry, stop, levels_of(take), trail)
         if trail is not None:
             self._loop.subscribe(entry.symbol, QUOTES | TRADES)
         if self._host.legs_with_entry and self._loop.fills_bars(entry.symbol):
@@ -133,10 +162,11 @@ class Protections:
         entry = each.entry
         price = Decimal(repr(entry.price)) if entry.price else self._terms.price(entry.symbol)
         qty = entry.qty_int - entry.filled_int
-        for kind, stand in self._stands(each, price or Decimal(0)).items():
-            if stand.price > 0 and (price or not stand.follows):
-                leg = each.legs[kind] = Leg(kind)
-                self._place(each, leg, qty, stand.price, stand)
+        for name, stand in self._stands(each, price or Decimal(0)).items():
+            part = _part(self._host.instrument_of(entry.symbol), qty, stand)
+            if part and stand.price > 0 and (price or not stand.follows):
+                leg = each.legs[name] = _leg_of(name)
+                self._place(each, leg, part, stand.price, stand)
         entry.children = [order for leg in each.legs.values() for order in self._orders(leg)]
 
     # --- what happens -----------------------------------------------------------------------------
@@ -186,7 +216,7 @@ class Protections:
         if order.code == WOULD_TRIGGER and leg.refusals < REFUSALS_MAX:
             leg.fires = True
             return
-        words = f"the {leg.kind} of {each.entry!r} was refused: {order.code} {order.reason}"
+        words = f"the {leg.name} of {each.entry!r} was refused: {order.code} {order.reason}"
         self._host.log(words, "error", {"symbol": order.symbol, "order": each.entry.id})
 
     def _on_quote(self, quote: _core.Quote) -> None:
@@ -232,16 +262,22 @@ class Protections:
     # --- what is to stand -------------------------------------------------------------------------
 
     def _settle(self, each: Attached) -> None:
-        """Brings both legs to what of the entry is held."""
+        """Brings all legs to what of the entry is held: a take-profit to its part of it, the first ones first."""
         entry = each.entry
         exits = sum(leg.filled + sum(order.filled_int for order in self._orders(leg)) for leg in each.legs.values())
         left = entry.filled_int - exits - each.closed
         wanted = max(min(left, self._held(entry)), 0)
         each.closed += max(left - wanted, 0)  # a later entry of the symbol is not its own
         if entry.filled_int:
-            average = Decimal(repr(entry.average_price))
-            for kind, stand in self._stands(each, average).items():
-                self._stand(each, each.legs.setdefault(kind, Leg(kind)), wanted, stand.price)
+            average, free = Decimal(repr(entry.average_price)), wanted
+            instrument = self._host.instrument_of(entry.symbol)
+            for name, stand in self._stands(each, average).items():
+                leg, size = each.legs.setdefault(name, _leg_of(name)), wanted
+                if leg.kind == TAKE_PROFIT:
+                    done = leg.filled + sum(order.filled_int for order in self._orders(leg))
+                    size = max(min(_part(instrument, entry.filled_int, stand) - done, free), 0)
+                    free -= size
+                self._stand(each, leg, size, stand.price)
         elif entry.is_closed:
             for leg in each.legs.values():
                 self._stand(each, leg, 0, Decimal(0))
@@ -259,8 +295,11 @@ class Protections:
         """Returns where each leg stands behind an entry of that average price, on the tick."""
         entry, found = each.entry, {}
         away = 1 if entry.side == "buy" else -1
-        if each.take is not None:
-            found["take_profit"] = _stand_of(each.take, average, away)
+        begins = Decimal(0)
+        for number, (level, ends) in enumerate(each.takes, 1):
+            name = TAKE_PROFIT if len(each.takes) == 1 else f"{TAKE_PROFIT} {number}"
+            found[name] = _stand_of(level, average, away)._replace(begins=begins, ends=ends)
+            begins = ends
         stops = [] if each.stop is None else [_stand_of(each.stop, average, -away)]
         if each.trail is not None:
             best = average if each.best is None else max(each.best * away, average * away) * away
@@ -340,7 +379,7 @@ class Protections:
             None if fires else leg.kind,
             entry.position_side if self._host.is_hedged else None,
             None,
-            f"{leg.kind} of {entry.id}"[:32],
+            f"{leg.name} of {entry.id}"[:32],
         )
         if ahead is None:
             leg.order = self._host.place_for(self._owner, *terms)
@@ -357,6 +396,52 @@ class Protections:
 
     def _orders(self, leg: Leg) -> list[_core.Order]:
         return [*([leg.order] if leg.order is not None else []), *leg.retired]
+
+
+def levels_of(take: Any) -> list[tuple[Any, Decimal]]:
+    """Returns each take-profit's level, and up to which share of the entry it goes. take: one level, or several with
+    the share that each closes. Raises ValueError."""
+    if take is None:
+        return []
+    if not isinstance(take, (list, tuple)):
+        return [(take, Decimal(1))]
+    found, sum_ = [], Decimal(0)
+    for each in take:
+        if not isinstance(each, (list, tuple)) or len(each) != 2:
+            raise ValueError(f"take_profit: a level, or a list of (level, share of the entry), not {each!r} in it")
+        share = finite_of("take_profit: the share", each[1])
+        sum_ += share
+        if share <= 0 or sum_ > 1 + SHARE_ROUNDING:
+            raise ValueError(f"take_profit: shares of the entry are above 0 and together at most 1, not {take!r}")
+        found.append((each[0], sum_ if sum_ < 1 - SHARE_ROUNDING else Decimal(1)))
+    if not found:
+        raise ValueError("take_profit: an empty list: leave it out")
+    return found
+
+
+def _part(instrument: Instrument, size: int, stand: Stand) -> int:
+    """Returns a leg's part of so much of the entry, in whole lots, the last one with what is left; size units."""
+    lot = instrument.size_int(instrument.lot)
+
+    def up_to(share: Decimal) -> int:
+        return size if share == 1 else int(size * share) // lot * lot
+
+    return up_to(stand.ends) - up_to(stand.begins)
+
+
+def _no_part(instrument: Instrument, qty: Any, takes: list[tuple[Any, Decimal]]) -> str:
+    """Returns which take-profit would close less than one lot of the whole entry; "": none would."""
+    begins = Decimal(0)
+    for level, ends in takes if len(takes) > 1 else ():
+        size = int(finite_of("qty", qty).scaleb(instrument.size_decimals))
+        if not _part(instrument, size, Stand(Decimal(0), begins=begins, ends=ends)):
+            return f"take_profit={level}: its share of {qty} is less than one lot ({instrument.lot:f})"
+        begins = ends
+    return ""
+
+
+def _leg_of(name: str) -> Leg:
+    return Leg(TAKE_PROFIT if name.startswith(TAKE_PROFIT) else name, name)
 
 
 def _stand_of(value: Any, average: Decimal, away: int) -> Stand:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from onetape.engine.arguments import UNCLEAR, check_arguments, clearer
 from onetape.engine.bar_feeds import BARS_MAX, check_bar_count
+from onetape.engine.callbacks import check_callbacks
 from onetape.engine.handlers import ALL
 from onetape.engine.marks import BOOK, BUY, CONFLATED, FUNDING, LIQUIDATIONS, MARK, MBO, QUOTES, SELL, TRADES
 from onetape.engine.parameters import parameters_of
@@ -62,6 +63,7 @@ class Strategy:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        check_callbacks(cls, Strategy)
         clash = sorted(set(parameters_of(cls)) & Strategy._services - _MAY_BE_HIDDEN)
         if clash:
             raise StrategyError(
@@ -262,7 +264,7 @@ class Strategy:
         once: str | RequestKey | None = None,
         signal: Signal | int | None = None,
         stop_loss: Number | str | None = None,
-        take_profit: Number | str | None = None,
+        take_profit: Number | str | Sequence[tuple[Number | str, float]] | None = None,
         trail: Number | str | None = None,
         account: str | None = None,
     ) -> _core.Order:
@@ -279,7 +281,10 @@ class Strategy:
         signal: what it is sent for; the tape links them.
         stop_loss, take_profit, trail: protective orders that follow what this one fills, reduce-only,
         the one cancels the other (`order.children`): a price, or "2%" from the average price of the
-        entry; trail: "1%" or a distance, behind the best price since.
+        entry; trail: "1%" or a distance, behind the best price since. take_profit also as a list of
+        (level, share of the entry): [("2%", 0.5), ("4%", 0.5)]. Where one of them cannot stand the
+        entry is DENIED (ORDER_INVALID): a level below a hundredth of the price is a share that lacks
+        its "%".
         account: which of the robot's, else the one whose venue the symbol names; raises UnknownSymbol
         for one that does not trade it. An order that could meet one of ours on another account of its
         exchange is DENIED (SELF_TRADE).
@@ -316,7 +321,7 @@ class Strategy:
         once: str | RequestKey | None = None,
         signal: Signal | int | None = None,
         stop_loss: Number | str | None = None,
-        take_profit: Number | str | None = None,
+        take_profit: Number | str | Sequence[tuple[Number | str, float]] | None = None,
         trail: Number | str | None = None,
         account: str | None = None,
     ) -> _core.Order:
@@ -536,12 +541,11 @@ class Strategy:
             if terms[9] == "trailing":
                 return self._begin_trailing(terms, exits, once, signal)
             is_protected = exits != (None, None, None)
-            if is_protected:
-                self._protections_desk().check(*terms[:2], *exits)
-            if once is None and signal is None and not self._host.shares_exchange:
+            refusal = self._protections_desk().check(*terms[:4], *exits) if is_protected else None
+            if refusal is None and once is None and signal is None and not self._host.shares_exchange:
                 order = self._loop.place(*terms)
             else:
-                order = self._host.place_with(once, signal, *terms)
+                order = self._host.place_with(once, signal, *terms, refusal=refusal)
             if is_protected:
                 self._protections_desk().attach(order, *exits)
             return order
