@@ -197,6 +197,7 @@ bridge: setup ## an environment for ccxt in build/envs/bridge, and the long sess
 docs: setup ## the documentation, into site/
 	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[docs]'
 	$(BIN)/python tools/make_messages.py
+	$(BIN)/python tools/make_events.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 wheel: setup ## a wheel into dist/, tried in an environment of its own

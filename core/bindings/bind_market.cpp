@@ -254,14 +254,30 @@ void bind_bars(nb::module_& m) {
         .def("has", &BarBook::has, nb::arg("period"), nb::arg("ts_open"));
     nb::class_<BarsView>(m, "Bars", "Completed bars as columns, oldest first; safe to keep.")
         .def("__len__", [](const BarsView& v) { return v.end - v.begin; })
-        .def_prop_ro("open", column(0))
-        .def_prop_ro("high", column(1))
-        .def_prop_ro("low", column(2))
-        .def_prop_ro("close", column(3))
-        .def_prop_ro("volume", column(4))
-        .def_prop_ro("vwap", column(5))
-        .def_prop_ro("ts_open", column(6))
-        .def_prop_ro("ts_close", column(7));
+        .def_prop_ro("open", column(0),
+                     nb::sig("def open(self) -> numpy.typing.NDArray[numpy.float64]"),
+                     "Opening prices [price].")
+        .def_prop_ro("high", column(1),
+                     nb::sig("def high(self) -> numpy.typing.NDArray[numpy.float64]"),
+                     "Highest prices [price].")
+        .def_prop_ro("low", column(2),
+                     nb::sig("def low(self) -> numpy.typing.NDArray[numpy.float64]"),
+                     "Lowest prices [price].")
+        .def_prop_ro("close", column(3),
+                     nb::sig("def close(self) -> numpy.typing.NDArray[numpy.float64]"),
+                     "Closing prices [price].")
+        .def_prop_ro("volume", column(4),
+                     nb::sig("def volume(self) -> numpy.typing.NDArray[numpy.float64]"),
+                     "What was traded [qty].")
+        .def_prop_ro("vwap", column(5),
+                     nb::sig("def vwap(self) -> numpy.typing.NDArray[numpy.float64]"),
+                     "Average prices by volume, nan: the source has none [price].")
+        .def_prop_ro("ts_open", column(6),
+                     nb::sig("def ts_open(self) -> numpy.typing.NDArray[numpy.int64]"),
+                     "First moments [ns UTC].")
+        .def_prop_ro("ts_close", column(7),
+                     nb::sig("def ts_close(self) -> numpy.typing.NDArray[numpy.int64]"),
+                     "Ends, exclusive [ns UTC].");
 }
 
 template <class Payload>

@@ -75,22 +75,44 @@ nb::list levels_of(const BookView& view, Side side, std::size_t wanted) {
 
 void bind_strategy_objects(nb::module_& m) {
     nb::class_<Order>(m, "Order", "One order as the robot knows it; a live view.")
-        .def_prop_ro("id", [](const Order& o) { return o.id; })
-        .def_prop_ro("client_id", &client_id_of, nb::sig("def client_id(self) -> str"))
-        .def_prop_ro("venue_id",
-                     [](const Order& o) -> nb::object {
-                         if (o.venue_id == 0) return nb::none();
-                         return nb::str(std::to_string(o.venue_id).c_str());
-                     })
-        .def_prop_ro("symbol", [](const Order& o) { return o.instrument->symbol; })
-        .def_prop_ro("side", [](const Order& o) { return name_of(side_names, o.side); })
-        .def_prop_ro("position_side",
-                     [](const Order& o) { return name_of(position_side_names, o.position_side); })
-        .def_prop_ro("type", [](const Order& o) { return name_of(type_names, o.type); })
-        .def_prop_ro("tif", [](const Order& o) { return name_of(tif_names, o.tif); })
-        .def_prop_ro("price", [](const Order& o) { return optional_price(*o.instrument, o.price); })
-        .def_prop_ro("trigger",
-                     [](const Order& o) { return optional_price(*o.instrument, o.trigger); })
+        .def_prop_ro(
+            "id", [](const Order& o) { return o.id; }, nb::sig("def id(self) -> int"),
+            "The robot's own number of it.")
+        .def_prop_ro("client_id", &client_id_of, nb::sig("def client_id(self) -> str"),
+                     "The id that the venue has it by, of at most 36 characters.")
+        .def_prop_ro(
+            "venue_id",
+            [](const Order& o) -> nb::object {
+                if (o.venue_id == 0) return nb::none();
+                return nb::str(std::to_string(o.venue_id).c_str());
+            },
+            nb::sig("def venue_id(self) -> str | None"),
+            "The venue's id. None: the venue has not answered, or gives none.")
+        .def_prop_ro(
+            "symbol", [](const Order& o) { return o.instrument->symbol; },
+            nb::sig("def symbol(self) -> str"), "The instrument, as `binance:BTC/USDT:USDT`.")
+        .def_prop_ro(
+            "side", [](const Order& o) { return name_of(side_names, o.side); },
+            nb::sig("def side(self) -> str"), "Which way: \"buy\" or \"sell\".")
+        .def_prop_ro(
+            "position_side",
+            [](const Order& o) { return name_of(position_side_names, o.position_side); },
+            nb::sig("def position_side(self) -> str"),
+            "Of which position: \"both\"; in hedge mode \"long\" or \"short\".")
+        .def_prop_ro(
+            "type", [](const Order& o) { return name_of(type_names, o.type); },
+            nb::sig("def type(self) -> str"), "At which price: \"limit\" or \"market\".")
+        .def_prop_ro(
+            "tif", [](const Order& o) { return name_of(tif_names, o.tif); },
+            nb::sig("def tif(self) -> str"),
+            "How long it works: \"GTC\", \"IOC\", \"FOK\" or \"GTD\".")
+        .def_prop_ro(
+            "price", [](const Order& o) { return optional_price(*o.instrument, o.price); },
+            nb::sig("def price(self) -> float | None"), "Its limit [price]. None: a market order.")
+        .def_prop_ro(
+            "trigger", [](const Order& o) { return optional_price(*o.instrument, o.trigger); },
+            nb::sig("def trigger(self) -> float | None"),
+            "The price that makes it active [price]. None: it waits for none.")
         .def_prop_ro(
             "kind",
             [](const Order& o) -> nb::object {
@@ -98,37 +120,73 @@ void bind_strategy_objects(nb::module_& m) {
                 if (kind == TriggerKind::none) return nb::none();
                 return name_of(trigger_kind_names, kind);
             },
-            nb::sig("def kind(self) -> str | None"))
-        .def_prop_ro("qty", [](const Order& o) { return size_of(*o.instrument, o.size); })
-        .def_prop_ro("filled", [](const Order& o) { return size_of(*o.instrument, o.filled); })
-        .def_prop_ro("remaining",
-                     [](const Order& o) { return size_of(*o.instrument, o.remaining()); })
-        .def_prop_ro("average_price",
-                     [](const Order& o) -> nb::object {
-                         if (o.filled == 0) return nb::none();
-                         return nb::float_(static_cast<double>(o.cost) /
-                                           static_cast<double>(o.filled) /
-                                           o.instrument->price_scale);
-                     })
-        .def_prop_ro("post_only", [](const Order& o) { return (o.flags & order_post_only) != 0; })
-        .def_prop_ro("reduce_only",
-                     [](const Order& o) { return (o.flags & order_reduce_only) != 0; })
-        .def_prop_ro("state", [](const Order& o) { return name_of(state_names, o.state); })
-        .def_prop_ro("code", [](const Order& o) { return o.code; })
-        .def_prop_ro("reason", [](const Order& o) { return refusal_text(o); })
-        .def_prop_ro("tag", [](const Order& o) { return std::string(o.tag.data()); })
-        .def_prop_ro("ts_created", [](const Order& o) { return o.created; })
-        .def_prop_ro("is_closed", &Order::closed)
+            nb::sig("def kind(self) -> str | None"),
+            "What its trigger makes it: \"stop\", \"take_profit\" or \"trailing\". None: it has "
+            "none.")
+        .def_prop_ro(
+            "qty", [](const Order& o) { return size_of(*o.instrument, o.size); },
+            nb::sig("def qty(self) -> float"), "What was asked for, amendments included [qty].")
+        .def_prop_ro(
+            "filled", [](const Order& o) { return size_of(*o.instrument, o.filled); },
+            nb::sig("def filled(self) -> float"), "What of it has been filled [qty].")
+        .def_prop_ro(
+            "remaining", [](const Order& o) { return size_of(*o.instrument, o.remaining()); },
+            nb::sig("def remaining(self) -> float"), "What can still be filled [qty].")
+        .def_prop_ro(
+            "average_price",
+            [](const Order& o) -> nb::object {
+                if (o.filled == 0) return nb::none();
+                return nb::float_(static_cast<double>(o.cost) / static_cast<double>(o.filled) /
+                                  o.instrument->price_scale);
+            },
+            nb::sig("def average_price(self) -> float | None"),
+            "Of its fills, by their sizes [price]. None: none has been reported.")
+        .def_prop_ro(
+            "post_only", [](const Order& o) { return (o.flags & order_post_only) != 0; },
+            nb::sig("def post_only(self) -> bool"),
+            "It takes nothing that rests: the venue refuses it instead.")
+        .def_prop_ro(
+            "reduce_only", [](const Order& o) { return (o.flags & order_reduce_only) != 0; },
+            nb::sig("def reduce_only(self) -> bool"), "It can only take off a position.")
+        .def_prop_ro(
+            "state", [](const Order& o) { return name_of(state_names, o.state); },
+            nb::sig("def state(self) -> str"),
+            "INITIALIZED, SUBMITTED, ACCEPTED, PARTIALLY_FILLED, FILLED, PENDING_CANCEL, "
+            "PENDING_UPDATE, CANCELED, REJECTED, DENIED, EXPIRED, TRIGGERED or UNKNOWN.")
+        .def_prop_ro(
+            "code", [](const Order& o) { return o.code; }, nb::sig("def code(self) -> int"),
+            "The number of the error that ended it or refused a change of it, 0: none.")
+        .def_prop_ro(
+            "reason", [](const Order& o) { return refusal_text(o); },
+            nb::sig("def reason(self) -> str"), "The same in words, \"\": none.")
+        .def_prop_ro(
+            "tag", [](const Order& o) { return std::string(o.tag.data()); },
+            nb::sig("def tag(self) -> str"), "What the strategy wrote on it, \"\": nothing.")
+        .def_prop_ro(
+            "ts_created", [](const Order& o) { return o.created; },
+            nb::sig("def ts_created(self) -> int"), "When it was asked for [ns UTC].")
+        .def_prop_ro("is_closed", &Order::closed, nb::sig("def is_closed(self) -> bool"),
+                     "Nothing of it can be filled any more.")
         .def_prop_rw(
             "children", [](const Order& o) { return o.children; },
             [](Order& o, std::vector<OrderRef> children) { o.children = std::move(children); },
             nb::for_getter(nb::sig("def children(self) -> list[Order]")),
             nb::for_setter(nb::sig("def children(self, value: Sequence[Order], /) -> None")),
             "The protective orders that were attached to it.")
-        .def_prop_ro("price_int", [](const Order& o) { return o.price; })
-        .def_prop_ro("trigger_int", [](const Order& o) { return o.trigger; })
-        .def_prop_ro("qty_int", [](const Order& o) { return o.size; })
-        .def_prop_ro("filled_int", [](const Order& o) { return o.filled; })
+        .def_prop_ro(
+            "price_int", [](const Order& o) { return o.price; },
+            nb::sig("def price_int(self) -> int"),
+            "The limit in units of the instrument's price decimals, exact, 0: a market order "
+            "[price units].")
+        .def_prop_ro(
+            "trigger_int", [](const Order& o) { return o.trigger; },
+            nb::sig("def trigger_int(self) -> int"), "The trigger likewise, 0: none [price units].")
+        .def_prop_ro(
+            "qty_int", [](const Order& o) { return o.size; }, nb::sig("def qty_int(self) -> int"),
+            "The quantity in units of the instrument's size decimals, exact [size units].")
+        .def_prop_ro(
+            "filled_int", [](const Order& o) { return o.filled; },
+            nb::sig("def filled_int(self) -> int"), "What has been filled likewise [size units].")
         .def("__repr__", [](const Order& o) {
             const Instrument& i = *o.instrument;
             std::string text = "Order(" + std::to_string(o.id) + " " +
@@ -142,57 +200,102 @@ void bind_strategy_objects(nb::module_& m) {
         });
 
     nb::class_<FillView>(m, "Fill", "One execution of an own order.")
-        .def_prop_ro("order", [](const FillView& f) { return f.order; })
-        .def_prop_ro("symbol", [](const FillView& f) { return f.order->instrument->symbol; })
-        .def_prop_ro("side", [](const FillView& f) { return name_of(side_names, f.fill.side); })
+        .def_prop_ro(
+            "order", [](const FillView& f) { return f.order; }, nb::sig("def order(self) -> Order"),
+            "The order that was filled.")
+        .def_prop_ro(
+            "symbol", [](const FillView& f) { return f.order->instrument->symbol; },
+            nb::sig("def symbol(self) -> str"), "The instrument.")
+        .def_prop_ro(
+            "side", [](const FillView& f) { return name_of(side_names, f.fill.side); },
+            nb::sig("def side(self) -> str"), "Which way: \"buy\" or \"sell\".")
         .def_prop_ro(
             "position_side",
-            [](const FillView& f) { return name_of(position_side_names, f.fill.position_side); })
-        .def_prop_ro("price",
-                     [](const FillView& f) { return price_of(*f.order->instrument, f.fill.price); })
-        .def_prop_ro("qty",
-                     [](const FillView& f) { return size_of(*f.order->instrument, f.fill.size); })
-        .def_prop_ro("fee",
-                     [](const FillView& f) {
-                         return money_of(join_halves(f.fill.fee_low, f.fill.fee_high));
-                     })
+            [](const FillView& f) { return name_of(position_side_names, f.fill.position_side); },
+            nb::sig("def position_side(self) -> str"),
+            "Of which position: \"both\"; in hedge mode \"long\" or \"short\".")
+        .def_prop_ro(
+            "price", [](const FillView& f) { return price_of(*f.order->instrument, f.fill.price); },
+            nb::sig("def price(self) -> float"), "At which it traded [price].")
+        .def_prop_ro(
+            "qty", [](const FillView& f) { return size_of(*f.order->instrument, f.fill.size); },
+            nb::sig("def qty(self) -> float"), "How much traded [qty].")
+        .def_prop_ro(
+            "fee",
+            [](const FillView& f) {
+                return money_of(join_halves(f.fill.fee_low, f.fill.fee_high));
+            },
+            nb::sig("def fee(self) -> float"),
+            "What the venue took for it, below 0: a rebate [fee_currency].")
         .def_prop_ro(
             "fee_int",
             [](const FillView& f) {
                 return nb::steal<nb::int_>(
                     int128_to_python(join_halves(f.fill.fee_low, f.fill.fee_high)).release());
-            })
-        .def_prop_ro("fee_currency", [](const FillView& f) { return f.fee_currency; })
-        .def_prop_ro("liquidity",
-                     [](const FillView& f) { return name_of(liquidity_names, f.fill.liquidity); })
-        .def_prop_ro("id", [](const FillView& f) { return std::to_string(f.fill.trade_id); })
-        .def_prop_ro("ts_event", [](const FillView& f) { return f.fill.ts_event; })
-        .def_prop_ro("price_int", [](const FillView& f) { return f.fill.price; })
-        .def_prop_ro("qty_int", [](const FillView& f) { return f.fill.size; });
+            },
+            nb::sig("def fee_int(self) -> int"), "The same, exact [1e-18 fee_currency].")
+        .def_prop_ro(
+            "fee_currency", [](const FillView& f) { return f.fee_currency; },
+            nb::sig("def fee_currency(self) -> str"), "The currency of the fee.")
+        .def_prop_ro(
+            "liquidity",
+            [](const FillView& f) { return name_of(liquidity_names, f.fill.liquidity); },
+            nb::sig("def liquidity(self) -> str"),
+            "Which part it had: \"maker\" or \"taker\"; \"none\" where the venue does not say.")
+        .def_prop_ro(
+            "id", [](const FillView& f) { return std::to_string(f.fill.trade_id); },
+            nb::sig("def id(self) -> str"), "The venue's number of the trade.")
+        .def_prop_ro(
+            "ts_event", [](const FillView& f) { return f.fill.ts_event; },
+            nb::sig("def ts_event(self) -> int"),
+            "When it happened, by the venue's clock [ns UTC].")
+        .def_prop_ro(
+            "price_int", [](const FillView& f) { return f.fill.price; },
+            nb::sig("def price_int(self) -> int"),
+            "The price in units of the instrument's price decimals, exact [price units].")
+        .def_prop_ro(
+            "qty_int", [](const FillView& f) { return f.fill.size; },
+            nb::sig("def qty_int(self) -> int"),
+            "The quantity in units of the instrument's size decimals, exact [size units].");
 
     const auto position_of = [](const PositionView& v) -> const Position& {
         return v.loop->account().position(v.instrument->index, v.side);
     };
     nb::class_<PositionView>(m, "Position", "A holding; a live view. qty is signed.")
-        .def_prop_ro("symbol", [](const PositionView& v) { return v.instrument->symbol; })
-        .def_prop_ro("side",
-                     [](const PositionView& v) { return name_of(position_side_names, v.side); })
+        .def_prop_ro(
+            "symbol", [](const PositionView& v) { return v.instrument->symbol; },
+            nb::sig("def symbol(self) -> str"), "The instrument.")
+        .def_prop_ro(
+            "side", [](const PositionView& v) { return name_of(position_side_names, v.side); },
+            nb::sig("def side(self) -> str"),
+            "Of which position: \"both\"; in hedge mode \"long\" or \"short\".")
         .def_prop_ro(
             "qty",
-            [=](const PositionView& v) { return size_of(*v.instrument, position_of(v).qty); })
-        .def_prop_ro("qty_int", [=](const PositionView& v) { return position_of(v).qty; })
+            [=](const PositionView& v) { return size_of(*v.instrument, position_of(v).qty); },
+            nb::sig("def qty(self) -> float"), "What is held, below 0: short [qty].")
+        .def_prop_ro(
+            "qty_int", [=](const PositionView& v) { return position_of(v).qty; },
+            nb::sig("def qty_int(self) -> int"),
+            "The same in units of the instrument's size decimals, exact [size units].")
         .def_prop_ro(
             "entry_price",
-            [=](const PositionView& v) { return position_of(v).entry_price(v.instrument->spec); })
-        .def_prop_ro("realized",
-                     [=](const PositionView& v) { return money_of(position_of(v).realized); })
-        .def_prop_ro("unrealized",
-                     [=](const PositionView& v) {
-                         const std::int64_t mark = v.instrument->value_doubled();
-                         return mark == 0
-                                    ? 0.0
-                                    : money_of(position_of(v).unrealized(v.instrument->spec, mark));
-                     })
+            [=](const PositionView& v) { return position_of(v).entry_price(v.instrument->spec); },
+            nb::sig("def entry_price(self) -> float"),
+            "The average price of what is held, 0: nothing is [price].")
+        .def_prop_ro(
+            "realized", [=](const PositionView& v) { return money_of(position_of(v).realized); },
+            nb::sig("def realized(self) -> float"),
+            "Profit of what was closed, before fees and funding [settlement currency].")
+        .def_prop_ro(
+            "unrealized",
+            [=](const PositionView& v) {
+                const std::int64_t mark = v.instrument->value_doubled();
+                return mark == 0 ? 0.0
+                                 : money_of(position_of(v).unrealized(v.instrument->spec, mark));
+            },
+            nb::sig("def unrealized(self) -> float"),
+            "Profit of what is held at the mark, or else the middle or the last price, 0: none is "
+            "known [settlement currency].")
         .def("__repr__", [=](const PositionView& v) {
             return "Position(" + v.instrument->symbol + " " +
                    position_side_names[static_cast<unsigned>(v.side)] + " " +
@@ -201,27 +304,45 @@ void bind_strategy_objects(nb::module_& m) {
 
     nb::class_<BookView>(m, "LiveBook",
                          "L2 order book; a live view until copy(). Levels are (price, size).")
-        .def_prop_ro("symbol", [](const BookView& v) { return v.symbol; })
-        .def_prop_ro("synced", [](const BookView& v) { return v.book().synced(); })
-        .def_prop_ro("best_bid",
-                     [](const BookView& v) -> nb::object {
-                         if (!v.book().synced() || v.book().bid_count() == 0) return nb::none();
-                         return level_of(v, v.book().bid(0));
-                     })
-        .def_prop_ro("best_ask",
-                     [](const BookView& v) -> nb::object {
-                         if (!v.book().synced() || v.book().ask_count() == 0) return nb::none();
-                         return level_of(v, v.book().ask(0));
-                     })
+        .def_prop_ro(
+            "symbol", [](const BookView& v) { return v.symbol; },
+            nb::sig("def symbol(self) -> str"), "The instrument.")
+        .def_prop_ro(
+            "synced", [](const BookView& v) { return v.book().synced(); },
+            nb::sig("def synced(self) -> bool"), "It is as the venue's: no change is missing.")
+        .def_prop_ro(
+            "best_bid",
+            [](const BookView& v) -> nb::object {
+                if (!v.book().synced() || v.book().bid_count() == 0) return nb::none();
+                return level_of(v, v.book().bid(0));
+            },
+            nb::sig("def best_bid(self) -> tuple[float, float] | None"),
+            "(price, size) of the best bid [price, qty]. None: there is none, or it is not synced.")
+        .def_prop_ro(
+            "best_ask",
+            [](const BookView& v) -> nb::object {
+                if (!v.book().synced() || v.book().ask_count() == 0) return nb::none();
+                return level_of(v, v.book().ask(0));
+            },
+            nb::sig("def best_ask(self) -> tuple[float, float] | None"),
+            "(price, size) of the best ask [price, qty]. None: there is none, or it is not synced.")
         .def(
             "bids", [](const BookView& v, std::size_t n) { return levels_of(v, Side::buy, n); },
             nb::arg("n") = 10, "The best n bids, best first.")
         .def(
             "asks", [](const BookView& v, std::size_t n) { return levels_of(v, Side::sell, n); },
             nb::arg("n") = 10, "The best n asks, best first.")
-        .def_prop_ro("ts_event", [](const BookView& v) { return v.book().ts_event(); })
-        .def_prop_ro("ts_recv", [](const BookView& v) { return v.book().ts_recv(); })
-        .def_prop_ro("last_id", [](const BookView& v) { return v.book().last_id(); })
+        .def_prop_ro(
+            "ts_event", [](const BookView& v) { return v.book().ts_event(); },
+            nb::sig("def ts_event(self) -> int"),
+            "Of the last change, by the venue's clock [ns UTC].")
+        .def_prop_ro(
+            "ts_recv", [](const BookView& v) { return v.book().ts_recv(); },
+            nb::sig("def ts_recv(self) -> int"), "When the last change was received [ns UTC].")
+        .def_prop_ro(
+            "last_id", [](const BookView& v) { return v.book().last_id(); },
+            nb::sig("def last_id(self) -> int"),
+            "The venue's number of the last change, 0: it gives none.")
         .def(
             "copy",
             [](const BookView& v) {
@@ -231,9 +352,9 @@ void bind_strategy_objects(nb::module_& m) {
             "The book as it stands now, to keep.");
 
     nb::class_<HealthView>(m, "Health", "Something about the system: kind, subject, state.")
-        .def_ro("kind", &HealthView::kind)
-        .def_ro("subject", &HealthView::subject)
-        .def_ro("state", &HealthView::state)
+        .def_ro("kind", &HealthView::kind, "What it is about, as `market`, `stream`, `journal`.")
+        .def_ro("subject", &HealthView::subject, "Of what: a symbol, a venue, an account.")
+        .def_ro("state", &HealthView::state, "What became of it.")
         .def("__repr__", [](const HealthView& h) {
             return "Health(" + h.kind + " " + h.subject + " " + h.state + ")";
         });

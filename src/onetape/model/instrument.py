@@ -38,44 +38,83 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     "not known" wherever a limit or rate stands. Raises BadInput where facts contradict."""
 
     symbol: str
+    """As strategies write it: `binance:BTC/USDT:USDT`."""
     venue: str
+    """The exchange, as in the symbol."""
     base: str
+    """What is traded."""
     quote: str
+    """The currency of its prices."""
     settle: str
+    """The currency that profit is paid in."""
     kind: Kind
+    """spot, linear or inverse."""
     price_decimals: int
+    """How many decimals its prices have."""
     size_decimals: int
+    """How many decimals its quantities have."""
     tick: Decimal
+    """Its prices are multiples of it [price]."""
     lot: Decimal
-    raw_symbol: str = ""  # as the venue writes it
+    """Quantities are multiples of it [qty]."""
+    raw_symbol: str = ""
+    """As the venue writes it, "": not known."""
     perpetual: bool = False
-    expiry: int | None = None  # ns UTC; None for spot and perpetual
-    multiplier: Decimal = _ONE  # linear: base per unit of quantity; inverse: quote per contract
+    """It has no expiry, and pays funding."""
+    expiry: int | None = None
+    """When it ends [ns UTC]. None: spot, or perpetual."""
+    multiplier: Decimal = _ONE
+    """Linear: base currency of one unit of quantity; inverse: quote currency of one contract."""
     size_min: Decimal = _ZERO
+    """The smallest order, 0: no limit [qty]."""
     size_max: Decimal = _ZERO
-    market_lot: Decimal = _ZERO  # 0: as lot, and likewise below
+    """The largest order, 0: no limit [qty]."""
+    market_lot: Decimal = _ZERO
+    """Quantities of market orders are multiples of it, 0: as lot [qty]."""
     market_size_min: Decimal = _ZERO
+    """The smallest market order, 0: as others [qty]."""
     market_size_max: Decimal = _ZERO
-    notional_min: Decimal = _ZERO  # quote currency
-    band_up: Decimal = _ZERO  # 0.05: at most 5 % above the venue's reference price
+    """The largest market order, 0: as others [qty]."""
+    notional_min: Decimal = _ZERO
+    """The smallest value of an order, price times quantity, 0: no limit [quote currency]."""
+    band_up: Decimal = _ZERO
+    """How far above the venue's reference price a limit may be, 0.05 is 5 %, 0: no limit."""
     band_down: Decimal = _ZERO
-    maker_fee: Decimal = _ZERO  # of notional; negative: rebate
+    """How far below it, 0: no limit."""
+    maker_fee: Decimal = _ZERO
+    """Of the value of a fill that rested, below 0: a rebate."""
     taker_fee: Decimal = _ZERO
-    maintenance_rate: Decimal = _ZERO  # of notional; with brackets that of the first
-    brackets: tuple[MarginBracket, ...] = ()  # by notional; empty: the one rate for all
-    fee_tiers: tuple[FeeTier, ...] = ()  # by volume; empty: the two fees above
-    liquidation_fee: Decimal = _ZERO  # of what the venue closes by force
-    leverage: int = 0  # the account's for this instrument; 0: the run's
-    funding_interval: int = 0  # ns
-    amend: AmendRule = AmendRule.DECREASE_KEEPS  # what a change does to an order that rests
-    amend_triggers: bool = True  # orders whose trigger waits can be changed, too
-    met_triggers: MetTrigger = MetTrigger.FIRES  # of an order whose trigger is met as it arrives
-    trigger_by: tuple[TriggerBy, ...] = TRIGGER_PRICES  # what triggers may watch
-    version: int = 1  # counts from 1 within a symbol
-    valid_from: int = 0  # ns UTC
+    """Of the value of a fill that took."""
+    maintenance_rate: Decimal = _ZERO
+    """Of the value of a position, with brackets that of the first."""
+    brackets: tuple[MarginBracket, ...] = ()
+    """Margin by the value of a position, empty: the one rate for all."""
+    fee_tiers: tuple[FeeTier, ...] = ()
+    """Fees by volume, empty: the two fees above."""
+    liquidation_fee: Decimal = _ZERO
+    """Of the value of what the venue closes by force."""
+    leverage: int = 0
+    """The account's for this instrument, 0: the run's."""
+    funding_interval: int = 0
+    """How often funding is paid, 0: never, or not known [ns]."""
+    amend: AmendRule = AmendRule.DECREASE_KEEPS
+    """What a change does to the place of an order that rests."""
+    amend_triggers: bool = True
+    """Orders whose trigger waits can be changed, too."""
+    met_triggers: MetTrigger = MetTrigger.FIRES
+    """What becomes of an order whose trigger is met as it arrives."""
+    trigger_by: tuple[TriggerBy, ...] = TRIGGER_PRICES
+    """The prices that triggers may watch."""
+    version: int = 1
+    """Of these facts, from 1 within a symbol."""
+    valid_from: int = 0
+    """Since when they hold, 0: always [ns UTC]."""
     origin: Origin = Origin.USER
-    inferred: tuple[str, ...] = ()  # fields read off the data
-    defaulted: tuple[str, ...] = ()  # fields nobody knew: a venue's or the system's default
+    """Who said so."""
+    inferred: tuple[str, ...] = ()
+    """Fields that were read off the data."""
+    defaulted: tuple[str, ...] = ()
+    """Fields that nobody knew: a venue's or the system's default."""
 
     def __post_init__(self) -> None:
         for field in _DECIMAL_FIELDS:

@@ -1,0 +1,55 @@
+"""Every field that a strategy reads has its type, its unit and its condition, in the page and in the editor."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+
+import pytest
+
+from onetape import _core
+from onetape.model.instrument import Instrument
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from make_events import CORE, OWN, PAGE, Table, page, tables  # noqa: E402
+
+TABLES = {table.name: table for table in tables()}
+NO_UNIT = {("Funding", "rate")}  # a share
+
+
+def test_the_page_is_that_of_the_sources():
+    assert PAGE.read_text(encoding="utf-8") == page(), "python tools/make_events.py"
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_each_field_says_what_it_is_of_which_type_and_in_which_unit(table: Table):
+    assert table.what and table.fields
+    for each in table.fields:
+        assert each.what and each.type not in ("?", "object", "Any"), each
+        assert ("None" in each.type) == bool(each.none), f"{table.name}.{each.name}: when is it None?"
+        is_number = each.type.startswith(("float", "array of"))
+        assert each.unit or not is_number or (table.name, each.name) in NO_UNIT, f"{table.name}.{each.name}: no unit"
+
+
+@pytest.mark.parametrize("name", [*CORE, *OWN])
+def test_no_field_is_missing(name):
+    there = {
+        each
+        for each, value in inspect.getmembers(getattr(_core, name))
+        if not each.startswith("_") and not callable(value)
+    }
+    assert there == {each.name for each in TABLES[name].fields}
+
+
+def test_no_fact_of_an_instrument_is_missing():
+    named = {each.name for each in TABLES["Instrument"].fields}
+    assert set(Instrument.__struct_fields__) <= named
+
+
+def test_an_editor_finds_them_beside_the_module():
+    folder = Path(_core.__file__).parent
+    assert (folder / "_core.pyi").is_file()
+    assert (ROOT / "src" / "onetape" / "py.typed").is_file(), "types of a package without it are not read"

@@ -1,0 +1,97 @@
+"""docs/reference/events.md, from the field tables that an editor shows: `onetape/_core.pyi` and the model's source."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from onetape.model import instrument
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "events.md"
+CORE = ("Quote", "Trade", "Bar", "Bars", "LiveBook", "Mark", "Funding", "Liquidation", "MarketByOrder")
+OWN = ("Order", "Fill", "Position", "Health")
+_DOC = re.compile(r"(?P<what>.*?)(?: \[(?P<unit>[^]]+)\])?\.(?: None: (?P<none>.*)\.)?", re.S)
+
+BEFORE = """# Events and objects
+
+What callbacks are given and services return, field by field. Made by `make docs` from the sources of `onetape/*.pyi`,
+so an editor shows the same; a test compares.
+
+| unit | is |
+|---|---|
+| price | the instrument's quote currency for one of its base currency |
+| qty | the instrument's base currency; of an inverse contract, contracts |
+| price units, size units | whole numbers: the value times 10 to the instrument's `price_decimals` or `size_decimals` |
+| ns UTC | nanoseconds since 1970-01-01 |
+
+A field is there always, unless its last column says when it is None.
+"""
+
+
+class Field(NamedTuple):
+    """One row. unit: "" where the value has none; none: when it is None, "": never."""
+
+    name: str
+    type: str
+    unit: str
+    what: str
+    none: str
+
+
+class Table(NamedTuple):
+    name: str
+    what: str
+    fields: list[Field]
+
+
+def tables() -> list[Table]:
+    core = importlib.util.find_spec("onetape._core")
+    assert core is not None and core.origin is not None
+    stub = ast.parse((Path(core.origin).parent / "_core.pyi").read_text(encoding="utf-8"))
+    found = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef)}
+    model = ast.parse(inspect.getsource(instrument))
+    found |= {node.name: node for node in model.body if isinstance(node, ast.ClassDef) and node.name == "Instrument"}
+    return [_table(found[name]) for name in (*CORE, *OWN, "Instrument")]
+
+
+def _table(node: ast.ClassDef) -> Table:
+    fields = []
+    for each, after in zip(node.body, [*node.body[1:], None], strict=True):
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
+            doc = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+            fields.append(_field(each.target.id, ast.unparse(each.annotation), str(doc)))
+        elif isinstance(each, ast.FunctionDef) and any(ast.unparse(d) == "property" for d in each.decorator_list):
+            fields.append(_field(each.name, ast.unparse(each.returns or ast.Name("?")), ast.get_docstring(each) or ""))
+    return Table(node.name, " ".join((ast.get_docstring(node) or "").split()), fields)
+
+
+def _field(name: str, type_: str, doc: str) -> Field:
+    read = _DOC.fullmatch(" ".join(doc.split()))
+    if read is None:
+        raise SystemExit(f"{name}: its text is not `What [unit]. None: when.`: {doc!r}")
+    short = re.sub(r"numpy\.typing\.NDArray\[numpy\.(\w+)\]", r"array of \1", type_)
+    return Field(name, short, read["unit"] or "", read["what"], read["none"] or "")
+
+
+def page() -> str:
+    parts = [BEFORE]
+    for table in tables():
+        parts.append(
+            f"\n## {table.name}\n\n{table.what}\n\n| field | type | unit | is | None where |\n|---|---|---|---|---|\n"
+        )
+        for each in table.fields:
+            type_ = each.type.replace("|", "\\|")
+            parts.append(f"| `{each.name}` | `{type_}` | {each.unit} | {each.what} | {each.none} |\n")
+    return "".join(parts)
+
+
+def main() -> None:
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
