@@ -255,6 +255,7 @@ def test_take_profits_leave_with_their_entry_against_bars(tmp_path):
         ({"take_profit": Decimal("0.005")}, "did you mean '0.5%'?"),
         ({"stop_loss": "2%", "take_profit": [("2%", 0.5), (0.04, 0.5)]}, "take_profit=0.04 is a price"),
         ({"take_profit": [("2%", 0.0001), ("4%", 0.9999)]}, "its share of 1.0 is less than one lot (0.001)"),
+        ({"take_profit": [("2%", 0.0001)]}, "its share of 1.0 is less than one lot (0.001)"),
     ],
 )
 def test_an_entry_is_denied_with_what_was_to_protect_it(tmp_path, size, legs, words):

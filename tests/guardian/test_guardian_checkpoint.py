@@ -30,6 +30,7 @@ def written(chance: random.Random, number: int) -> tuple[str, str, dict, bool]:
     levels = {"levels": {"0": number}, "caps": {}, "opened": f"j {number}", "looked_back": False}
     shares = {"opened": "j 1", "base": number, "left": "4/5"}
     order = {**of, "order": client_id("t1", epoch=1, ordinal=2**31 + number // 9)}
+    order["trigger"] = chance.choice((0, 100))
     return chance.choice(
         (
             ("ladder", "placing", {**of, **levels}, False),
@@ -44,6 +45,7 @@ def written(chance: random.Random, number: int) -> tuple[str, str, dict, bool]:
             ("epoch", "began", {"epoch": number}, False),
             ("past gateway", "placing", order, False),
             ("past gateway", str(OrderState.FILLED), order, False),
+            ("past gateway", "taken over", order, False),
             ("gateway", "back", {}, False),
         )
     )

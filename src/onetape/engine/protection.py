@@ -421,10 +421,9 @@ def levels_of(take: Any) -> list[tuple[Any, Decimal]]:
 
 def _part(instrument: Instrument, size: int, stand: Stand) -> int:
     """Returns a leg's part of so much of the entry, in whole lots, the last one with what is left; size units."""
-    lot = instrument.size_int(instrument.lot)
 
     def up_to(share: Decimal) -> int:
-        return size if share == 1 else int(size * share) // lot * lot
+        return size if share == 1 else int(size * share) // instrument.lot_int * instrument.lot_int
 
     return up_to(stand.ends) - up_to(stand.begins)
 
@@ -432,7 +431,9 @@ def _part(instrument: Instrument, size: int, stand: Stand) -> int:
 def _no_part(instrument: Instrument, qty: Any, takes: list[tuple[Any, Decimal]]) -> str:
     """Returns which take-profit would close less than one lot of the whole entry; "": none would."""
     begins = Decimal(0)
-    for level, ends in takes if len(takes) > 1 else ():
+    for level, ends in takes:
+        if not begins and ends == 1:
+            break  # all of it: a quantity below a lot is denied as that
         size = int(finite_of("qty", qty).scaleb(instrument.size_decimals))
         if not _part(instrument, size, Stand(Decimal(0), begins=begins, ends=ends)):
             return f"take_profit={level}: its share of {qty} is less than one lot ({instrument.lot:f})"
