@@ -231,6 +231,22 @@ def test_take_profits_of_less_than_the_entry_leave_the_rest_to_its_stop(tmp_path
     assert [(leg.kind, leg.remaining) for leg in robot.entry.children] == [("stop", 0.7)]
 
 
+def test_take_profits_share_what_is_left_where_some_was_closed_by_hand(tmp_path):
+    class Closing(Entering):
+        size, options = 1.0, {"take_profit": [("5%", 0.5), ("8%", 0.5)], "stop_loss": "5%"}
+
+        def on_quote(self, quote):
+            super().on_quote(quote)
+            if self.now == START + 5 * SECOND:
+                self.sell(BTC, 0.7)
+
+    robot = play(Closing, walk(tmp_path / "t", [100] * 20).done()).robot
+    assert [(leg.kind, round(leg.remaining, 3)) for leg in robot.entry.children] == [
+        ("take_profit", 0.3),
+        ("stop", 0.3),
+    ]
+
+
 def test_shares_in_lots_come_to_the_whole(tmp_path):
     """The last one takes what rounding leaves, also where three times a third is less than one."""
     takes = [(f"{share}%", 1 / 3) for share in (1, 2, 3)]

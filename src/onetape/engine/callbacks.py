@@ -10,8 +10,8 @@ from onetape.model.errors import StrategyError
 
 __all__ = ["check_callbacks"]
 
-# What other systems call ours.
-_ELSEWHERE: Final = {
+# Callbacks of other systems, by their names there.
+_EXTERNAL_NAMES: Final = {
     "on_book_update": "on_book",
     "on_candle": "on_bar",
     "on_depth": "on_book",
@@ -37,7 +37,7 @@ def check_callbacks(strategy: type, base: type) -> None:
     callbacks = [name for name in vars(base) if name.startswith("on_")]
     for name, method in vars(strategy).items():
         if name.startswith("on_") and inspect.isfunction(method) and name not in callbacks:
-            nearest = _ELSEWHERE.get(name) or get_close_matches(name, callbacks, n=1, cutoff=0)[0]
+            nearest = _EXTERNAL_NAMES.get(name) or get_close_matches(name, callbacks, n=1, cutoff=0)[0]
             code = method.__code__
             raise StrategyError(
                 f"{strategy.__name__}.{name} is no callback: it is never called; did you mean {nearest}?",
