@@ -18,8 +18,8 @@ _DOC = re.compile(r"(?P<what>.*?)(?: \[(?P<unit>[^]]+)\])?\.(?: None: (?P<none>.
 
 BEFORE = """# Events and objects
 
-What callbacks are given and services return, field by field. Made by `make docs` from the sources of `onetape/*.pyi`,
-so an editor shows the same; a test compares.
+The objects that callbacks receive and services return, field by field. Made by `make docs` from the
+sources of `onetape/*.pyi`, so an editor shows the same; a test compares.
 
 | unit | is |
 |---|---|

@@ -177,10 +177,8 @@ class PyPlainOrders final {
 
     // Whether the venue changes orders of an instrument that is traded.
     [[nodiscard]] bool can_change(Symbol symbol) const {
-        const nb::object word = reserves_.word(symbol);
-        PyObject* const found = found_in(Fields(state_).field<"instruments">(), word);
-        if (found == nullptr) return false;
-        return text_of(Fields(nb::handle(found)).field<"amend">().ptr()) != "none";
+        PyObject* const found = traded(reserves_.word(symbol));
+        return found != nullptr && text_of(Fields(found).field<"amend">().ptr()) != "none";
     }
 
     // Whether an order as it would be keeps every rule. old: that it takes the place of, or null.
@@ -204,8 +202,13 @@ class PyPlainOrders final {
         rates_.count(robot, of.rate, now);
     }
 
+    // The instrument; null where it is not traded.
+    [[nodiscard]] PyObject* traded(const nb::object& symbol) const {
+        return found_in(Fields(state_).field<"instruments">(), symbol);
+    }
+
     [[nodiscard]] bool is_traded(const nb::object& symbol) const {
-        return found_in(Fields(state_).field<"instruments">(), symbol) != nullptr;
+        return traded(symbol) != nullptr;
     }
 
     [[nodiscard]] std::int64_t reference_of(const nb::object& symbol) const {
