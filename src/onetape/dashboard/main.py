@@ -39,7 +39,7 @@ from onetape.security.tokens import make_token
 
 __all__ = ["Dashboard", "main"]
 
-NICE: Final = 5  # who trades goes first
+NICE: Final = 19  # who trades goes first: at 5 their p99 was nine times as long beside 20 pages, at 19 1.7 times
 
 
 def _overview(reader: Reader, *_: object) -> Topics:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -265,7 +265,7 @@ class Session:
         if self.compiled is None:
             outcome = self._run(frames_max, stop, block)
         else:
-            with self.compiled.catching():
+            with self.compiled:
                 outcome = self._run(frames_max, stop, block)
         if outcome == _core.RunOutcome.FAILED:
             self.loop.raise_failure()
@@ -374,12 +374,9 @@ class Session:
         lent = {"_loop", "_host", "_desk", "_protections", "_trailing", "resumed", *self.params}
         return {name: value for name, value in vars(self.robot).items() if name not in lent}
 
-    def _catching(self) -> AbstractContextManager[None]:
-        return self.compiled.catching() if self.compiled is not None else nullcontext()
-
     def finish(self) -> None:
         """No frame will follow: what is due happens, on_stop, the closing records."""
-        with self._catching():
+        with self.compiled or nullcontext():
             self.loop.finish_input()
         if self.compiled is not None:
             self.compiled.write_back()

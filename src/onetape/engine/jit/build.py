@@ -72,7 +72,8 @@ _UNSET = re.compile(r'uninitialized variable (\S+)\s+File "([^"]+)", line (\d+)'
 
 
 class Compiled:
-    """Machine code of one strategy and the memory of its attributes."""
+    """Machine code of one strategy and the memory of its attributes. It is called within `with compiled`: what a
+    callback raises cannot travel through machine code, numba leaves it to a hook of the interpreter."""
 
     def __init__(self, robot: Strategy, typ: StrategyType, record: Any) -> None:
         self.robot = robot
@@ -81,6 +82,7 @@ class Compiled:
         self.callbacks: dict[str, MachineCode] = {}
         self.words: dict[str, int] = {}  # timers by name
         self.problem: BaseException | None = None
+        self._hook = sys.unraisablehook
 
     def attach(self, loop: _core.TradingLoop) -> None:
         """The loop calls the machine code from here on."""
@@ -91,18 +93,14 @@ class Compiled:
         cells = list(orders.values())
         loop.set_compiled(self.record.ctypes.data, addresses, self.words, cells, held)
 
-    @contextmanager
-    def catching(self) -> Iterator[None]:
-        """What a callback raises cannot travel through machine code: numba leaves it here."""
+    def __enter__(self) -> None:
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._keep
 
-        def keep(unraisable: Any) -> None:
-            self.problem = unraisable.exc_value
+    def __exit__(self, *_: object) -> None:
+        sys.unraisablehook = self._hook
 
-        before, sys.unraisablehook = sys.unraisablehook, keep
-        try:
-            yield
-        finally:
-            sys.unraisablehook = before
+    def _keep(self, unraisable: Any) -> None:
+        self.problem = unraisable.exc_value
 
     def take_problem(self) -> BaseException:
         """Returns what the last callback raised."""
