@@ -9,11 +9,12 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from onetape.model import instrument
+from onetape.model import funding, instrument
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "events.md"
 CORE = ("Quote", "Trade", "Bar", "Bars", "LiveBook", "Mark", "Funding", "Liquidation", "MarketByOrder")
 OWN = ("Order", "Fill", "Position", "Health")
+MODEL = ("FundingRates", "Instrument")
 _DOC = re.compile(r"(?P<what>.*?)(?: \[(?P<unit>[^]]+)\])?\.(?: None: (?P<none>.*)\.)?", re.S)
 
 BEFORE = """# Events and objects
@@ -26,6 +27,7 @@ sources of `onetape/*.pyi`, so an editor shows the same; a test compares.
 | price | the instrument's quote currency for one of its base currency |
 | qty | the instrument's base currency; of an inverse contract, contracts |
 | price units, size units | whole numbers: the value times 10 to the instrument's `price_decimals` or `size_decimals` |
+| share | a part of one: 0.0001 is 0.01 % |
 | ns UTC | nanoseconds since 1970-01-01 |
 
 A field is there always, unless its last column says when it is None.
@@ -53,9 +55,13 @@ def tables() -> list[Table]:
     assert core is not None and core.origin is not None
     stub = ast.parse((Path(core.origin).parent / "_core.pyi").read_text(encoding="utf-8"))
     found = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef)}
-    model = ast.parse(inspect.getsource(instrument))
-    found |= {node.name: node for node in model.body if isinstance(node, ast.ClassDef) and node.name == "Instrument"}
-    return [_table(found[name]) for name in (*CORE, *OWN, "Instrument")]
+    for module in (funding, instrument):
+        found |= {
+            node.name: node
+            for node in ast.parse(inspect.getsource(module)).body
+            if isinstance(node, ast.ClassDef) and node.name in MODEL
+        }
+    return [_table(found[name]) for name in (*CORE, *OWN, *MODEL)]
 
 
 def _table(node: ast.ClassDef) -> Table:

@@ -440,6 +440,23 @@ void bind_engine(nb::module_& m) {
         .def("quote", &PyTradingLoop::quote,
              nb::sig("def quote(self, symbol: str) -> Quote | None"))
         .def(
+            "funding",
+            [](PyTradingLoop& s, nb::handle symbol) {
+                const FundingRates& of = s.find(symbol).rates;
+                const auto or_none = [](std::int64_t ns) {
+                    return ns != 0 ? std::optional(ns) : std::nullopt;
+                };
+                const auto rate_of = [](const std::optional<std::int64_t>& units) {
+                    return units ? std::optional(static_cast<double>(*units) / 1e12) : std::nullopt;
+                };
+                return nb::make_tuple(rate_of(of.rate()), rate_of(of.predicted()),
+                                      or_none(of.interval()), or_none(of.due()));
+            },
+            nb::arg("symbol"),
+            nb::sig("def funding(self, symbol: str) -> tuple[float | None, float | None, "
+                    "int | None, int | None]"),
+            "(rate, predicted, interval, next_ts), as FundingRates of the model.")
+        .def(
             "value_doubled",
             [](PyTradingLoop& s, nb::handle symbol) { return s.find(symbol).value_doubled(); },
             nb::arg("symbol"), nb::sig("def value_doubled(self, symbol: str) -> int"),

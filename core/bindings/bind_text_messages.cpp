@@ -34,14 +34,15 @@ constexpr const char* roles[] = {"symbol",       "symbol_fallback",
                                  "sequence",     "bids",
                                  "asks",         "mark",
                                  "index",        "rate",
-                                 "funding_time", "open",
-                                 "high",         "low",
-                                 "close",        "volume",
-                                 "turnover",     "trades",
-                                 "open_time",    "close_time",
-                                 "closed",       "action",
-                                 "checksum",     "depth",
-                                 "error",        "minutes"};
+                                 "funding_time", "predicted",
+                                 "open",         "high",
+                                 "low",          "close",
+                                 "volume",       "turnover",
+                                 "trades",       "open_time",
+                                 "close_time",   "closed",
+                                 "action",       "checksum",
+                                 "depth",        "error",
+                                 "minutes"};
 constexpr const char* checksums[] = {"none", "digits", "turns"};
 static_assert(std::size(roles) == role_count);
 // (kind, name, event, channels, {role: path}, required roles, (path, value) or None, the action

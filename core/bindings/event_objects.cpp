@@ -151,6 +151,11 @@ PyObject* mark_index(PyObject* self, void*) {
     return PyFloat_FromDouble(static_cast<double>(e->mark.index) / e->price_scale);
 }
 
+PyObject* mark_rate(PyObject* self, void*) {
+    PyObject* const rate = as_event(self)->slot[1];
+    return Py_NewRef(rate ? rate : Py_None);
+}
+
 PyObject* funding_mark(PyObject* self, void*) {
     const EventObject* e = as_event(self);
     if (e->funding.mark == 0) Py_RETURN_NONE;
@@ -213,10 +218,13 @@ PyGetSetDef bar_getters[] = {
     INT_GETTER("volume_int", bar, volume), GETTER_END};
 
 PyMemberDef mark_members[] = {MEMBER("symbol", symbol), SLOT("mark", 0), MEMBER_END};
-PyGetSetDef mark_getters[] = {
-    GETTER("index", mark_index),          INT_GETTER("ts_event", mark, ts_event),
-    INT_GETTER("ts_recv", mark, ts_recv), INT_GETTER("mark_int", mark, mark),
-    INT_GETTER("index_int", mark, index), GETTER_END};
+PyGetSetDef mark_getters[] = {GETTER("index", mark_index),
+                              GETTER("rate", mark_rate),
+                              INT_GETTER("ts_event", mark, ts_event),
+                              INT_GETTER("ts_recv", mark, ts_recv),
+                              INT_GETTER("mark_int", mark, mark),
+                              INT_GETTER("index_int", mark, index),
+                              GETTER_END};
 
 PyMemberDef funding_members[] = {MEMBER("symbol", symbol), SLOT("rate", 0), MEMBER_END};
 PyGetSetDef funding_getters[] = {GETTER("mark", funding_mark),
@@ -415,12 +423,17 @@ PyObject* EventFactory::bar(const EventOrigin& origin, const BarPayload& payload
     return reinterpret_cast<PyObject*>(event);
 }
 
-PyObject* EventFactory::mark(const EventOrigin& origin, const MarkPayload& payload) {
+PyObject* EventFactory::mark(const EventOrigin& origin, const MarkPayload& payload,
+                             std::optional<std::int64_t> rate) {
     EventObject* event = take(kind_mark);
     if (!event) return nullptr;
     begin(event, origin);
     event->mark = payload;
     if (!put(event->slot[0], price_of(origin, payload.mark))) return nullptr;
+    if (!rate)
+        put_object(event->slot[1], nullptr);
+    else if (!put(event->slot[1], static_cast<double>(*rate) / 1e12))
+        return nullptr;
     return reinterpret_cast<PyObject*>(event);
 }
 

@@ -10,6 +10,7 @@
 #include <Python.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "journal/events.hpp"
 
@@ -41,7 +42,9 @@ class EventFactory {
     // extra: decimals of the payload's prices beyond the instrument's (mid bars: 1).
     PyObject* bar(const EventOrigin& origin, const BarPayload& payload, PyObject* period,
                   int extra);
-    PyObject* mark(const EventOrigin& origin, const MarkPayload& payload);
+    // rate: of the next payment of funding, 1e-12, where it is known.
+    PyObject* mark(const EventOrigin& origin, const MarkPayload& payload,
+                   std::optional<std::int64_t> rate);
     PyObject* funding(const EventOrigin& origin, const FundingPayload& payload);
     PyObject* liquidation(const EventOrigin& origin, const LiquidationPayload& payload);
     PyObject* mbo(const EventOrigin& origin, const MboPayload& payload);

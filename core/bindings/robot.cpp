@@ -228,7 +228,7 @@ bool PyRobot::on_mark(Instrument& instrument, const MarkPayload& mark) {
         return call_compiled(compiled->callbacks.mark, &mark, instrument.index, "on_mark");
     if (plays()) [[unlikely]]
         return true;
-    PyObject* event = events.mark(origins_[instrument.index], mark);
+    PyObject* event = events.mark(origins_[instrument.index], mark, instrument.rates.rate());
     return finish(event ? mark_.call(event) : nullptr, "on_mark");
 }
 

@@ -3,6 +3,7 @@
 // asked to hear of it.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,29 @@ struct BarFeed {
     [[nodiscard]] int extra_decimals() const noexcept { return source == BarSource::mid ? 1 : 0; }
 };
 
+// What the robot has heard of its funding.
+struct FundingRates {
+    std::optional<FundingPayload> last;      // payment
+    std::optional<FundingRatePayload> next;  // as the venue says
+
+    // Of the next payment, 1e-12: where nobody says it, that of the last one.
+    [[nodiscard]] std::optional<std::int64_t> rate() const noexcept {
+        if (next) return next->rate;
+        return last ? std::optional(last->rate) : std::nullopt;
+    }
+    // Of the payment after that one.
+    [[nodiscard]] std::optional<std::int64_t> predicted() const noexcept {
+        return next && next->has_predicted != 0 ? std::optional(next->predicted) : std::nullopt;
+    }
+    // ns, 0: not known.
+    [[nodiscard]] std::int64_t interval() const noexcept { return last ? last->interval_ns : 0; }
+    // Of the next payment, ns UTC, 0: not known.
+    [[nodiscard]] std::int64_t due() const noexcept {
+        if (next && next->next_ns != 0) return next->next_ns;
+        return interval() > 0 ? last->ts_event + interval() : 0;
+    }
+};
+
 struct Instrument {
     std::uint32_t index = 0;
     std::string symbol;
@@ -59,6 +83,7 @@ struct Instrument {
     bool was_synced = false;
     bool is_listed = false;
     FundingWatch funding;
+    FundingRates rates;
     std::int64_t funding_interval = 0;  // ns, 0: not known
     BarStream stream;
     std::vector<std::unique_ptr<BarFeed>> bars;

@@ -644,7 +644,13 @@ bool TradingLoop::show_robot(Instrument& instrument, const MarkPayload& mark) {
     return robot_->on_mark(instrument, mark) && after_callback();
 }
 
+bool TradingLoop::show_robot(Instrument& instrument, const FundingRatePayload& rate) {
+    instrument.rates.next = rate;
+    return true;
+}
+
 bool TradingLoop::show_robot(Instrument& instrument, const FundingPayload& funding) {
+    instrument.rates.last = funding;
     if (!wanted(instrument, want_funding)) return true;
     in_robot_ = true;
     return robot_->on_funding(instrument, funding) && after_callback();

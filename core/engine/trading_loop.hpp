@@ -379,6 +379,8 @@ class TradingLoop final {
     template <bool plain>
     void show_exchange(Instrument&, const Frame&, const OpenInterestPayload&, std::int64_t) {}
     template <bool plain>
+    void show_exchange(Instrument&, const Frame&, const FundingRatePayload&, std::int64_t) {}
+    template <bool plain>
     void show_exchange(Instrument& instrument, const Frame& frame, const MboPayload& event,
                        std::int64_t time) {
         show_mbo(instrument, frame, event, time);
@@ -399,6 +401,7 @@ class TradingLoop final {
     bool show_robot(Instrument& instrument, const FundingPayload& funding);
     bool show_robot(Instrument& instrument, const LiquidationPayload& liquidation);
     bool show_robot(Instrument& instrument, const MboPayload& event);
+    bool show_robot(Instrument& instrument, const FundingRatePayload& rate);
     bool show_robot(Instrument&, const OpenInterestPayload&) { return true; }  // its scans see it
     bool tell_book(Instrument& instrument);
     template <class Payload>

@@ -67,6 +67,13 @@ constexpr std::array liquidation_fields{FIELD(LiquidationPayload, ts_event, 't',
 constexpr std::array open_interest_fields{FIELD(OpenInterestPayload, ts_event, 't', nullptr),
                                           FIELD(OpenInterestPayload, ts_recv, 't', nullptr),
                                           FIELD(OpenInterestPayload, size, 's', nullptr)};
+constexpr std::array funding_rate_fields{FIELD(FundingRatePayload, ts_event, 't', nullptr),
+                                         FIELD(FundingRatePayload, ts_recv, 't', nullptr),
+                                         FIELD(FundingRatePayload, rate, 'r', nullptr),
+                                         FIELD(FundingRatePayload, predicted, 'r', nullptr),
+                                         FIELD(FundingRatePayload, next_ns, 't', nullptr),
+                                         FIELD(FundingRatePayload, has_predicted, 'u', nullptr),
+                                         FIELD(FundingRatePayload, reserved, 'x', nullptr)};
 constexpr std::array order_request_fields{
     FIELD(OrderRequestPayload, order_id, 'u', nullptr),
     FIELD(OrderRequestPayload, price, 'p', nullptr),
@@ -173,6 +180,9 @@ const std::array<EventSpec, event_type_count> specs{{
     {EventType::history, "history", true, sizeof(HistoryPayload), history_fields, nullptr},
     {EventType::open_interest, "open_interest", true, sizeof(OpenInterestPayload),
      open_interest_fields, nullptr},
+    {EventType::funding_rate, "funding_rate", true, sizeof(FundingRatePayload), funding_rate_fields,
+     nullptr},
+    cold(EventType::plot, "plot"),
 }};
 
 }  // namespace

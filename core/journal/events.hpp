@@ -42,9 +42,11 @@ enum class EventType : std::uint16_t {
     cycle,
     history,
     open_interest,
+    funding_rate,
+    plot,
     end = 0xffff,  // the writer left this segment; the next one follows
 };
-inline constexpr std::uint16_t event_type_count = 31;
+inline constexpr std::uint16_t event_type_count = 33;
 
 enum class Side : std::uint8_t { none = 0, buy = 1, sell = 2 };
 [[nodiscard]] constexpr Side other_side(Side side) noexcept {
@@ -207,6 +209,17 @@ struct OpenInterestPayload {
     std::int64_t ts_event, ts_recv, size;  // of all that is held long
 };
 static_assert(sizeof(OpenInterestPayload) == 24);
+
+// What the venue says of the interval that runs; a payment itself is `funding`.
+struct FundingRatePayload {
+    std::int64_t ts_event, ts_recv;
+    std::int64_t rate;       // 1e-12, of the next payment
+    std::int64_t predicted;  // 1e-12, of the payment after it
+    std::int64_t next_ns;    // of the next payment, 0: not given
+    std::uint8_t has_predicted;
+    std::uint8_t reserved[7];
+};
+static_assert(sizeof(FundingRatePayload) == 48);
 
 struct OrderRequestPayload {  // followed by a MessagePack map of further facts, where there are any
     std::uint64_t order_id;   // the robot's ordinal, from 1

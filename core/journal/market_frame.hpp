@@ -26,6 +26,7 @@ inline constexpr std::array<std::uint8_t, event_type_count + 1> market_layout = 
     set(EventType::liquidation, sizeof(LiquidationPayload));
     set(EventType::mbo, sizeof(MboPayload));
     set(EventType::open_interest, sizeof(OpenInterestPayload));
+    set(EventType::funding_rate, sizeof(FundingRatePayload));
     return bytes;
 }();
 
@@ -60,6 +61,8 @@ auto with_payload(const Frame& frame, const Use& use, const Otherwise& otherwise
             return use(frame.as<MboPayload>());
         case EventType::open_interest:
             return use(frame.as<OpenInterestPayload>());
+        case EventType::funding_rate:
+            return use(frame.as<FundingRatePayload>());
         default:
             return otherwise();
     }

@@ -234,6 +234,8 @@ template Merged Merge::on_value(std::uint32_t, std::uint32_t, std::int64_t, cons
                                 Value<FundingPayload> Symbol::*);
 template Merged Merge::on_value(std::uint32_t, std::uint32_t, std::int64_t,
                                 const OpenInterestPayload&, Value<OpenInterestPayload> Symbol::*);
+template Merged Merge::on_value(std::uint32_t, std::uint32_t, std::int64_t,
+                                const FundingRatePayload&, Value<FundingRatePayload> Symbol::*);
 
 Merged Merge::on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                      const BarPayload& bar, std::uint16_t flags) {
@@ -319,6 +321,9 @@ void Merge::restore(std::uint32_t source, std::uint32_t symbol, const Frame& fra
             break;
         case EventType::open_interest:
             own.open_interest = {frame.as<OpenInterestPayload>(), time, source, true};
+            break;
+        case EventType::funding_rate:
+            own.funding_rate = {frame.as<FundingRatePayload>(), time, source, true};
             break;
         case EventType::bar:
             on_bar(source, symbol, time, frame.as<BarPayload>(), frame.header->flags);
@@ -452,6 +457,9 @@ Status MergeFeeds::merge(std::uint32_t source, const Frame& frame, std::uint32_t
         case EventType::open_interest:
             outcome =
                 merge.on_open_interest(source, symbol, time_, frame.as<OpenInterestPayload>());
+            break;
+        case EventType::funding_rate:
+            outcome = merge.on_funding_rate(source, symbol, time_, frame.as<FundingRatePayload>());
             break;
         case EventType::bar:
             outcome =

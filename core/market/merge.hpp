@@ -119,6 +119,10 @@ class Merge {
                             const OpenInterestPayload& open) {
         return on_value(source, symbol, time, open, &Symbol::open_interest);
     }
+    Merged on_funding_rate(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
+                           const FundingRatePayload& rate) {
+        return on_value(source, symbol, time, rate, &Symbol::funding_rate);
+    }
     Merged on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                   const BarPayload& bar, std::uint16_t flags);
     // Of those that were taken by an earlier hub, older ones than its journal is read back.
@@ -197,6 +201,7 @@ class Merge {
         Value<MarkPayload> mark;
         Value<FundingPayload> funding;
         Value<OpenInterestPayload> open_interest;
+        Value<FundingRatePayload> funding_rate;
         BarBook bars;
         TradeBars made;
         MergeDepth depth;

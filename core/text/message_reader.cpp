@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/money.hpp"
 #include "text/decimal_wide.hpp"
@@ -15,14 +16,18 @@ namespace {
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t receipt_min = 100'000'000'000'000'000;  // 1973 in ns: else another unit
 
-constexpr std::array<std::string_view, role_count> role_names{
-    "symbol",    "symbol",     "time",        "time",         "bid",          "ask",
-    "bid size",  "ask size",   "price",       "size",         "id",           "side",
-    "side",      "first id",   "last id",     "previous id",  "sequence",     "bids",
-    "asks",      "mark price", "index price", "funding rate", "funding time", "open",
-    "high",      "low",        "close",       "volume",       "turnover",     "trades",
-    "open time", "close time", "closed",      "action",       "checksum",     "depth",
-    "error",     "minutes"};
+constexpr auto role_names = std::to_array<std::string_view>(
+    {"symbol",      "symbol",       "time",         "time",
+     "bid",         "ask",          "bid size",     "ask size",
+     "price",       "size",         "id",           "side",
+     "side",        "first id",     "last id",      "previous id",
+     "sequence",    "bids",         "asks",         "mark price",
+     "index price", "funding rate", "funding time", "predicted funding rate",
+     "open",        "high",         "low",          "close",
+     "volume",      "turnover",     "trades",       "open time",
+     "close time",  "closed",       "action",       "checksum",
+     "depth",       "error",        "minutes"});
+static_assert(role_names.size() == role_count);
 constexpr std::uint64_t minutes_max = 100'000;
 // After its end the last trades of a bar may still be on their way.
 constexpr std::int64_t running_grace = 1'000'000'000;
@@ -386,51 +391,72 @@ bool MessageReader::trade(const MessageRule& rule, StreamState& stream, std::int
 
 bool MessageReader::mark(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
     MarkPayload event{};
-    std::int64_t funding_time = 0;
-    RawDecimal rate;
     if (!event_time(rule, event.ts_event) ||
         !units(rule, stream, Role::mark, Quantity::reference, event.mark) ||
-        !units(rule, stream, Role::index, Quantity::reference, event.index) ||
-        !time(rule, Role::funding_time, funding_time)) {
+        !units(rule, stream, Role::index, Quantity::reference, event.index)) {
         return false;
     }
     if (event.mark == 0 && !config_.measuring) return refuse("mark price is zero");
     event.ts_recv = receipt;
-    const JsonValue* const rate_value =
-        message_.has(slot(rule, Role::rate)) ? &message_.at(slot(rule, Role::rate)) : nullptr;
-    const bool has_rate = rate_value != nullptr && !rate_value->text.empty();
-    std::int64_t rate_units = 0;
-    if (has_rate) {
-        if (!number(rule, Role::rate, rate)) return false;
-        if (scale_snapped(rate, rate_decimals, rate_units) == Scaled::overflow) {
-            return refuse("funding rate is too large");
-        }
+    return funding_rate(rule, stream, event) &&
+           emit(EventType::mark, 0, stream.spec.stream, receipt, &event, sizeof event);
+}
+
+// What the message of a mark says of funding, where that is other than before.
+bool MessageReader::funding_rate(const MessageRule& rule, StreamState& stream,
+                                 const MarkPayload& mark) {
+    if (!message_.has(slot(rule, Role::rate))) return true;
+    FundingRatePayload now{};
+    now.ts_event = mark.ts_event;
+    now.ts_recv = mark.ts_recv;
+    bool has_rate = false, has_predicted = false;
+    if (!time(rule, Role::funding_time, now.next_ns) ||
+        !rate(rule, Role::rate, now.rate, has_rate) ||
+        !rate(rule, Role::predicted, now.predicted, has_predicted)) {
+        return false;
     }
+    if (!has_rate) {  // said to be none: a dated contract's
+        stream.has_rate = false;
+        return true;
+    }
+    now.has_predicted = has_predicted ? 1 : 0;
+    const FundingRatePayload last = std::exchange(stream.rate, now);
+    const bool had_rate = std::exchange(stream.has_rate, true);
+    if (config_.measuring) return true;
     // The settlement itself is no message: it shows as the next funding time moving on. What was
     // paid is the last rate before that.
-    if (stream.has_seen_rate && funding_time > stream.funding_time && stream.funding_time != 0 &&
-        !config_.measuring) {
+    if (had_rate && now.next_ns > last.next_ns && last.next_ns != 0) {
         FundingPayload funding{};
-        funding.ts_event = stream.funding_time;
-        funding.ts_recv = receipt;
-        funding.rate = stream.funding_rate;
-        funding.mark = event.mark;
-        funding.interval_ns = funding_time - stream.funding_time;
-        if (!emit(EventType::funding, 0, stream.spec.stream, receipt, &funding, sizeof funding)) {
+        funding.ts_event = last.next_ns;
+        funding.ts_recv = mark.ts_recv;
+        funding.rate = last.rate;
+        funding.mark = mark.mark;
+        funding.interval_ns = now.next_ns - last.next_ns;
+        if (!emit(EventType::funding, 0, stream.spec.stream, mark.ts_recv, &funding,
+                  sizeof funding)) {
             return false;
         }
     }
-    stream.has_seen_rate = has_rate;
-    stream.funding_rate = rate_units;
-    stream.funding_time = funding_time;
-    return emit(EventType::mark, 0, stream.spec.stream, receipt, &event, sizeof event);
+    const bool is_same = had_rate && now.rate == last.rate && now.next_ns == last.next_ns &&
+                         now.predicted == last.predicted && now.has_predicted == last.has_predicted;
+    return is_same ||
+           emit(EventType::funding_rate, 0, stream.spec.stream, mark.ts_recv, &now, sizeof now);
+}
+
+bool MessageReader::rate(const MessageRule& rule, Role role, std::int64_t& units, bool& is_there) {
+    is_there = message_.has(slot(rule, role)) && !message_.at(slot(rule, role)).text.empty();
+    if (!is_there) return true;
+    RawDecimal value;
+    if (!number(rule, role, value)) return false;
+    return scale_snapped(value, rate_decimals, units) != Scaled::overflow ||
+           refuse("funding rate is too large");
 }
 
 std::optional<std::pair<std::int64_t, std::int64_t>> MessageReader::next_funding(
     std::uint32_t stream) const noexcept {
     for (const StreamState& each : streams_) {
-        if (each.spec.stream == stream && each.has_seen_rate) {
-            return std::pair{each.funding_rate, each.funding_time};
+        if (each.spec.stream == stream && each.has_rate) {
+            return std::pair{each.rate.rate, each.rate.next_ns};
         }
     }
     return std::nullopt;

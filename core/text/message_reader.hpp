@@ -63,6 +63,7 @@ enum class Role : std::uint8_t {
     index,
     rate,
     funding_time,
+    predicted,  // rate of the payment after the next
     open,
     high,
     low,
@@ -79,7 +80,7 @@ enum class Role : std::uint8_t {
     error,
     minutes,  // of a bar that does not say when it closes
 };
-inline constexpr std::size_t role_count = 38;
+inline constexpr std::size_t role_count = 39;
 
 struct MessageRule {
     MessageKind kind = MessageKind::quote;
@@ -169,8 +170,8 @@ class MessageReader {
         std::string book_channel;
         QuotePayload top{};  // of quotes that say only what changed
         bool has_top = false;
-        std::int64_t funding_time = 0, funding_rate = 0;
-        bool has_seen_rate = false;
+        FundingRatePayload rate{};  // as it was told last
+        bool has_rate = false;
     };
     // A checked book whose message is being read.
     struct OpenBook {
@@ -207,6 +208,8 @@ class MessageReader {
     void lose_book() noexcept;
     bool checked_level(const MessageRule& rule, StreamState& stream);
     bool mark(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
+    bool funding_rate(const MessageRule& rule, StreamState& stream, const MarkPayload& mark);
+    bool rate(const MessageRule& rule, Role role, std::int64_t& units, bool& is_there);
     bool liquidation(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool open_interest(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool bar(const MessageRule& rule, StreamState& stream, std::int64_t receipt);

@@ -116,6 +116,8 @@ Status RowGate::ticker(StreamState& state, const EventRow& row) {
     if (now.has_rate) {
         state.has_rate = true;
         state.rate = now.rate;
+        if (const Status status = funding_rate(state, row, now); status != Status::ok)
+            return status;
     }
     if (now.has_open_interest && now.open_interest != state.open_interest) {
         state.open_interest = now.open_interest;
@@ -126,6 +128,20 @@ Status RowGate::ticker(StreamState& state, const EventRow& row) {
     }
     if (now.mark == 0 && now.index == 0) return Status::ok;
     return mark(state, row, {now.ts_event, now.ts_recv, now.mark, now.index});
+}
+
+// What the row says of funding, where that is other than before.
+Status RowGate::funding_rate(StreamState& state, const EventRow& row, const TickerRow& now) {
+    FundingRatePayload rate{};
+    rate.ts_event = now.ts_event;
+    rate.ts_recv = now.ts_recv;
+    rate.rate = now.rate;
+    rate.next_ns = state.funding_time;
+    if (state.last_rate && state.last_rate->rate == rate.rate &&
+        state.last_rate->next_ns == rate.next_ns)
+        return Status::ok;
+    state.last_rate = rate;
+    return sink_.emit(EventType::funding_rate, 0, state.stream, row.time, &rate, sizeof rate);
 }
 
 Status RowGate::side(StreamState& state, const EventRow& row) {

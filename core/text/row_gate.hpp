@@ -32,6 +32,7 @@ class RowGate {
         std::int64_t mark = 0, index = 0;           // the last that were given
         bool has_rate = false;
         std::int64_t rate = 0, funding_time = 0;
+        std::optional<FundingRatePayload> last_rate;
         std::int64_t open_interest = -1;     // -1: not said yet
         QuotePayload top{};                  // of sides that come one by one
         bool synced = false;                 // a snapshot was there
@@ -43,6 +44,7 @@ class RowGate {
     Status quote(StreamState& state, const EventRow& row, const QuotePayload& quote);
     Status mark(StreamState& state, const EventRow& row, MarkPayload mark);
     Status ticker(StreamState& state, const EventRow& row);
+    Status funding_rate(StreamState& state, const EventRow& row, const TickerRow& now);
     Status side(StreamState& state, const EventRow& row);
     Status book(StreamState& state, const EventRow& row, std::span<const BookLevel> levels);
 

@@ -82,7 +82,9 @@ def test_a_recording_ends_well_is_gone_on_with_and_is_data_afterwards(how, tmp_p
         second = stopped_once(lambda: all_have_quotes(tape, 3), tmp_path, *line)
         assert second["events"] > found["events"] and second["first_ts"] == found["first_ts"]
         assert second["symbols"] == [BTC, ETH, "binance:SOL/USDT:USDT"]
-        assert {"quote", "trade", "mark"} == second["by_type"].keys() - {"bar"}  # where a minute ends in it
+        assert {"quote", "trade", "mark", "funding_rate"} == second["by_type"].keys() - {
+            "bar"
+        }  # where a minute ends in it
         total = sum(sum(each.values()) for each in second["by_symbol"].values())
         assert total == second["events"] == sum(second["by_type"].values())
         assert verify(tape).ok

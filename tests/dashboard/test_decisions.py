@@ -173,3 +173,18 @@ def test_why_a_robot_opens_nothing(robot, a, halts, words):
     found = blocked(ROBOT | robot, gateways, [HALT | each for each in halts], now=5)
     assert [each["text"] for each in found] == words
     assert [each["until"] for each in found] == [5 if each.startswith("halt") else None for each in words]
+
+
+def test_the_newest_points_of_each_series_that_it_draws_are_there_and_no_more_series_than_a_page_shows(tmp_path):
+    folder = tmp_path / "one"
+    folder.mkdir()
+    with JournalWriter(folder / "journal", process="robot:one", durable=False) as writer:
+        for number in range(decisions_module.POINTS_KEPT + 3):
+            said = {"name": "a", "value": number if number % 2 else None}
+            writer.append("plot", msgspec.msgpack.encode(said), time=number * 10**6)
+        for number in range(decisions_module.PLOTS_KEPT + 5):
+            writer.append("plot", msgspec.msgpack.encode({"name": f"s{number}", "value": 1.5}), time=10**12)
+    plots = Decisions(tmp_path)._read(folder)["plots"]
+    assert [each["name"] for each in plots] == ["a", *(f"s{n}" for n in range(decisions_module.PLOTS_KEPT - 1))]
+    points = plots[0]["points"]
+    assert len(points) == decisions_module.POINTS_KEPT and points[:2] == [(3, 3), (4, None)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from onetape.data.hftbacktest import ROW
 
@@ -67,15 +68,28 @@ HFT = npy(
         (LOCAL | EXCH | SELL | 2, NS + 7, NS + 10, 42000.1, 0.1),
     ]
 )
+
+
 # One good file of each kind: name, content, symbol, events by type.
+def parquet() -> bytes:
+    file = io.BytesIO()
+    at = pl.Series("time", [NS, NS + 60 * 10**9], dtype=pl.Int64).cast(pl.Datetime("ns", "UTC"))
+    pl.DataFrame([at, *(pl.Series(name, [1.5, 1.5]) for name in ("open", "high", "low", "close"))]).write_parquet(file)
+    return file.getvalue()
+
+
 GOOD: dict[str, tuple[str, bytes, str, dict[str, int]]] = {
     "binance-vision": ("BTCUSDT-1m-2024-01.csv", VISION_KLINE.encode(), BTC, {"bar": 1}),
     "tardis": ("trades.csv", TARDIS_TRADES.encode(), BTC, {"trade": 2}),
     "ccxt": ("candles.json", CCXT_OHLCV.encode(), "x:A/USD", {"bar": 2}),
     "freqtrade": ("XRP_ETH-trades.json", FREQ_TRADES.encode(), "x:XRP/ETH", {"trade": 2}),
     "hftbacktest": ("data.npy", HFT, BTC, {"book": 2, "trade": 1}),
+    "parquet": ("bars.parquet", parquet(), BTC, {"bar": 2}),
     "moex": ("fx.trades", MOEX_TRADES.encode(), "moex:USD/RUB", {"trade": 1}),
 }
+
+
+BINARY = {"hftbacktest", "parquet"}
 
 
 def reasons(tape: Path) -> list[tuple[int, str]]:

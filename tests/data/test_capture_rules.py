@@ -67,7 +67,15 @@ def test_each_kind_of_message_becomes_its_event(import_text: Any, tmp_path: Any,
         line(8, {"result": None, "id": 1}),
         line(9, {"e": "24hrTicker", "s": "AUSD"}),
     )
-    assert result.by_type == {"quote": 1, "trade": 1, "bar": 1, "mark": 2, "funding": 1, "liquidation": 1}
+    assert result.by_type == {
+        "quote": 1,
+        "trade": 1,
+        "bar": 1,
+        "mark": 2,
+        "funding": 1,
+        "funding_rate": 2,
+        "liquidation": 1,
+    }
     assert result.ignored == {"kline still open": 1, "unnamed": 1, "24hrTicker": 1}
     assert result.rejected == 0
     tape = read(tmp_path / "tape")

@@ -105,7 +105,10 @@ def test_derivative_tickers_quotes_and_liquidations(load: Any) -> None:
             "binance-futures_liquidations_2_BTCUSDT.csv": empty,
         },
     )
-    assert result.by_type == {"quote": 2, "mark": 2, "funding": 1, "liquidation": 1, "open_interest": 2}
+    by_type = {"quote": 2, "mark": 2, "funding": 1, "funding_rate": 3, "liquidation": 1, "open_interest": 2}
+    assert result.by_type == by_type
+    assert [each.data["rate"] for each in tape.of("funding_rate")] == [100_000_000, 200_000_000, 500_000_000]
+    assert tape.of("funding_rate")[-1].data["next_ns"] == (t + 9 * hour) * 1000
     assert [tape.size(each.data["size"]) for each in tape.of("open_interest")] == [100, Decimal("101.5")]
     assert (result.crossed, result.rejected) == (0, 0)
     assert result.ignored == {"file without rows": 1}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from onetape import _core
+from onetape.model.funding import FundingRates
 from onetape.model.instrument import Instrument
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,7 +18,6 @@ sys.path.insert(0, str(ROOT / "tools"))
 from make_events import CORE, OWN, PAGE, Table, page, tables  # noqa: E402
 
 TABLES = {table.name: table for table in tables()}
-NO_UNIT = {("Funding", "rate")}  # a share
 
 
 def test_the_page_is_that_of_the_sources():
@@ -31,7 +31,7 @@ def test_each_field_says_what_it_is_of_which_type_and_in_which_unit(table: Table
         assert each.what and each.type not in ("?", "object", "Any"), each
         assert ("None" in each.type) == bool(each.none), f"{table.name}.{each.name}: when is it None?"
         is_number = each.type.startswith(("float", "array of"))
-        assert each.unit or not is_number or (table.name, each.name) in NO_UNIT, f"{table.name}.{each.name}: no unit"
+        assert each.unit or not is_number, f"{table.name}.{each.name}: no unit"
 
 
 @pytest.mark.parametrize("name", [*CORE, *OWN])
@@ -44,9 +44,11 @@ def test_no_field_is_missing(name):
     assert there == {each.name for each in TABLES[name].fields}
 
 
-def test_no_fact_of_an_instrument_is_missing():
-    named = {each.name for each in TABLES["Instrument"].fields}
-    assert set(Instrument.__struct_fields__) <= named
+@pytest.mark.parametrize(
+    ("name", "fields"), [("Instrument", Instrument.__struct_fields__), ("FundingRates", FundingRates._fields)]
+)
+def test_no_fact_of_the_model_is_missing(name, fields):
+    assert set(fields) <= {each.name for each in TABLES[name].fields}
 
 
 def test_an_editor_finds_them_beside_the_module():

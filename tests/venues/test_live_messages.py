@@ -318,7 +318,7 @@ def test_a_capture_by_hand_and_the_same_bytes_live_are_the_same_frames(tmp_path)
     expected = frames_of(tmp_path / "tape")
     assert live_frames(tmp_path / "tape", tmp_path / "live", BINANCE, ["BTCUSDT"], captured(source)) == expected
     kinds = [frame.type for frame in expected]
-    assert len(set(kinds)) == 6 and len(kinds) == 14
+    assert len(set(kinds)) == 7 and len(kinds) == 16
 
 
 def kraken_book(

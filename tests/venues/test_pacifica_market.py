@@ -75,8 +75,9 @@ def test_what_became_of_his_position_says_the_takers_side(tape, word, side):
 def test_prices_are_marks_and_those_of_other_markets_are_passed_over(tape):
     row = {"mark": "100.5", "oracle": "100.25", "next_funding": "0.0000125", "funding": "0", "timestamp": 1765018379085}
     taken(tape, "prices", [{**row, "symbol": "DOGE"}, {**row, "symbol": "SOL"}])
-    (record,) = tape.records()
+    rate, record = tape.records()
     assert (record.type, record.stream, record.data["mark"], record.data["index"]) == ("mark", 2, 10050, 10025)
+    assert (rate.type, rate.stream, rate.data["rate"], rate.data["next_ns"]) == ("funding_rate", 2, 12_500_000, 0)
 
 
 def test_a_candle_ends_where_the_next_one_begins(tape):

@@ -36,6 +36,7 @@ _TRADE = struct.Struct("<qqqqQQBB14x")
 _BOOK = struct.Struct("<qqQQQII")
 _LEVEL = struct.Struct("<qq")
 _MARK = struct.Struct("<qqqq")
+_RATE = struct.Struct("<qqqqqB7x")
 _LAST = struct.Struct("<q")
 _BAR = struct.Struct("<qqqqqqqqqqqq")
 _SIDES = {"none": 0, "buy": 1, "sell": 2}
@@ -168,6 +169,15 @@ class Market:
         share = int(Decimal(rate) * 10**12)
         row = _MARK.pack(at_ns(at), at_ns(at), share, units)
         self._append("funding", row + _LAST.pack(round(interval_h * 3600 * SECOND)), at, symbol)
+        return self
+
+    def funding_rate(
+        self, at: float, rate: str, *, predicted: str | None = None, next_s: float = 0, symbol: str | None = None
+    ) -> Market:
+        shares = [int(Decimal(each or 0) * 10**12) for each in (rate, predicted)]
+        due = at_ns(next_s) if next_s else 0
+        row = _RATE.pack(at_ns(at), at_ns(at), *shares, due, predicted is not None)
+        self._append("funding_rate", row, at, symbol)
         return self
 
     def open_interest(self, at: float, size: float, *, symbol: str | None = None) -> Market:

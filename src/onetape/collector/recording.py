@@ -33,7 +33,9 @@ LOOK_S: Final = 0.2
 PRUNE_S: Final = 10.0
 DAY_S: Final = 86_400
 GB: Final = 10**9
-_MARKET: Final = frozenset({"quote", "trade", "book", "bar", "mark", "funding", "liquidation", "open_interest"})
+_MARKET: Final = frozenset(
+    {"quote", "trade", "book", "bar", "mark", "funding", "liquidation", "open_interest", "funding_rate"}
+)
 
 
 @dataclass(frozen=True, slots=True)

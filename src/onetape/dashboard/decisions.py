@@ -1,10 +1,10 @@
 """What a robot decided lately, from its run's journal: signals, the positions that it wanted for them, what became of
-the orders, and why there was none."""
+the orders, and why there was none; the series that it draws."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +15,7 @@ from onetape.dashboard.past import folder_of
 from onetape.dashboard.topic import Topic, Topics
 from onetape.model.instrument import Instrument
 from onetape.model.time import MS
+from onetape.report.plots import series_name
 from onetape.tape.journal import Frame, JournalReader
 
 __all__ = ["Decisions"]
@@ -24,6 +25,8 @@ ORDERS_KEPT: Final = 1000
 LOOKED_BACK: Final = 20_000  # frames before the first look
 RUNS_KEPT: Final = 4
 TEXT_MAX: Final = 300
+PLOTS_KEPT: Final = 12  # series that it draws
+POINTS_KEPT: Final = 500
 ENDED: Final = ("CANCELED", "EXPIRED", "REJECTED")
 
 
@@ -44,7 +47,7 @@ class Decisions:
         return {"decisions": Topic(self._look, 0.5)}
 
     async def _look(self, words: Sequence[str]) -> Any:
-        """Returns the last decisions and refused orders, the newest first. words: a run's name."""
+        """Returns the last decisions and refused orders, the newest first, and what it draws. words: a run's name."""
         folder = folder_of(self._home, "runs", words[0] if words else "")
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, folder)
 
@@ -70,6 +73,7 @@ class _Followed:
         self._targets: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self._orders: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self._refused: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self._plots: dict[str, deque[tuple[int, float | None]]] = {}
         self._instruments: dict[int, Instrument] = {}
 
     @property
@@ -85,13 +89,15 @@ class _Followed:
             "order_request": self._request,
             "order_event": self._event,
             "fill": self._fill,
+            "plot": self._plot,
         }
         for frame in self.reader.frames(fold):
             schema = self.reader.schemas.of(frame.type)
             fold[schema.name](frame, schema.decode(frame.payload))
         targets = [each for each in self._targets.values() if each["of"] not in self._signals]
         decisions = sorted([*self._signals.values(), *targets], key=lambda each: each["sequence"], reverse=True)
-        return {"decisions": decisions[:KEPT], "refused": list(self._refused.values())[::-1]}
+        plots = [{"name": name, "points": list(points)} for name, points in self._plots.items()]
+        return {"decisions": decisions[:KEPT], "refused": list(self._refused.values())[::-1], "plots": plots}
 
     def _signal(self, frame: Frame, data: dict[str, Any]) -> None:
         facts = ", ".join(f"{name} {value}" for name, value in data["facts"].items())
@@ -142,6 +148,11 @@ class _Followed:
             row["filled"] += data["size"]
             if row["state"] not in ENDED:  # a fill may come after the end
                 row["state"] = "FILLED" if row["filled"] >= row["size"] else "PARTIALLY_FILLED"
+
+    def _plot(self, frame: Frame, data: dict[str, Any]) -> None:
+        name = series_name(data)
+        if name in self._plots or len(self._plots) < PLOTS_KEPT:
+            self._plots.setdefault(name, deque(maxlen=POINTS_KEPT)).append((frame.time // MS, data["value"]))
 
     def _learn(self, frame: Frame, data: dict[str, Any]) -> None:
         self._instruments[frame.stream] = instrument_from(data)

@@ -46,7 +46,7 @@ class ArrowSource:
         """Lines, the header first."""
         header = True
         for batch, size in self.batches():
-            rows = _rows(batch, self.name)
+            rows = rows_of_batch(batch, self.name)
             for first in range(0, rows.count, ROWS_A_CHUNK):
                 yield rows.text(first, ROWS_A_CHUNK, header=header)
                 header = False
@@ -70,7 +70,7 @@ class ArrowSource:
     def head(self, size: int = 1 << 16) -> bytes:
         """Returns the first rows; the header alone where there is none."""
         for batch, _ in self.batches():
-            return _rows(batch, self.name).text(0, 100, header=True)[:size]
+            return rows_of_batch(batch, self.name).text(0, 100, header=True)[:size]
         raise BadInput("has no rows", location=self.name)
 
     def batches(self) -> Iterator[tuple[Any, int]]:
@@ -207,7 +207,9 @@ def expanded_bytes(metadata: memoryview, body: memoryview) -> int:
     return total
 
 
-def _rows(batch: Any, name: str) -> PolarsRows:
+def rows_of_batch(batch: Any, name: str) -> PolarsRows:
+    """Returns a record batch as rows of text. Raises BadInput for columns that no text holds, NotAvailable without
+    polars."""
     try:
         import polars as pl
     except ImportError:

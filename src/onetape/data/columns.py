@@ -11,7 +11,7 @@ from typing import Final, Literal
 from onetape.model.errors import BadInput, UsageError
 from onetape.model.near import did_you_mean
 
-TableKind = Literal["quotes", "trades", "bars", "orders"]
+TableKind = Literal["quotes", "trades", "bars", "orders", "funding", "tickers"]
 
 # Of several names that mean the same, the first one that is there is taken.
 TIME_NAMES: Final = ("ts_event", "timestamp", "ts", "time", "date", "datetime")
@@ -24,13 +24,19 @@ _NEEDED: Final[dict[TableKind, tuple[tuple[str, ...], ...]]] = {
     "quotes": (("bid",), ("ask",)),
     "trades": (("price",), SIZE_NAMES),
     "orders": (("order_id",), ("action",), ("side",), ("price",), SIZE_NAMES),
+    "funding": (("rate",),),
+    "tickers": (("mark", "open_interest"),),
 }
 _OPTIONAL: Final[dict[TableKind, tuple[str, ...]]] = {
     "bars": ("volume", "symbol"),
     "quotes": ("bid_size", "ask_size", "symbol"),
     "trades": ("side", "id", "symbol"),
     "orders": ("flags", "last", "reported", "symbol"),
+    "funding": ("mark", "interval_hours", "symbol"),
+    "tickers": ("open_interest", "index", "rate", "funding_time", "symbol"),
 }
+# Tables of these have such columns beside prices: they are tables of those then.
+_LAST: Final[tuple[TableKind, ...]] = ("funding", "tickers")
 # The names that `--columns name=header` takes.
 _OURS: Final = tuple(
     dict.fromkeys(
@@ -42,11 +48,13 @@ _OURS: Final = tuple(
 # Of these, the ones that are prices and sizes.
 NUMBERS: Final = frozenset(
     {"open", "high", "low", "close", "volume", "price", "size", "bid", "ask", "bid_size", "ask_size"}
+    | {"rate", "mark", "index", "open_interest"}
 )
 ACCEPTED: Final = (
     f"{'|'.join(TIME_NAMES)} [ts_recv], then bid ask [bid_size ask_size], "
     "or price size|amount [side id], or open high low close [volume], "
-    "or order_id action side price size|amount [flags last reported], each with [symbol]"
+    "or order_id action side price size|amount [flags last reported], or rate [mark interval_hours], "
+    "or mark|open_interest [index rate funding_time], each with [symbol]"
 )
 
 
@@ -63,6 +71,12 @@ _ALIASES: Final = {
     "ask_price": "ask", "best_ask": "ask", "best_ask_price": "ask", "ask price": "ask",
     "bid_qty": "bid_size", "best_bid_qty": "bid_size", "bid_amount": "bid_size",
     "ask_qty": "ask_size", "best_ask_qty": "ask_size", "ask_amount": "ask_size",
+    "funding_rate": "rate", "fundingrate": "rate", "funding rate": "rate", "last_funding_rate": "rate",
+    "funding": "rate", "funding_interval_hours": "interval_hours", "fundingtime": "time", "calc_time": "time",
+    "mark_price": "mark", "markprice": "mark", "mark price": "mark", "index_price": "index", "indexprice": "index",
+    "openinterest": "open_interest", "open interest": "open_interest", "sum_open_interest": "open_interest",
+    "sumopeninterest": "open_interest", "next_funding_time": "funding_time", "nextfundingtime": "funding_time",
+    "funding_timestamp": "funding_time",
     "ticker": "symbol", "pair": "symbol", "instrument": "symbol", "sym": "symbol", "tic": "symbol",
 }  # fmt: skip
 # `Date(UTC)`, `timestamp_utc`: the header says the zone.
@@ -183,10 +197,13 @@ def settle_shape(
     kinds = [kind for kind, needed in _NEEDED.items() if all(first(options) for options in needed)]
     time = first(TIME_NAMES)
     if not kinds or time is None:
-        what = "no column is a time" if kinds else "the columns are neither quotes, trades nor bars"
+        what = "no column is a time" if kinds else "the columns are neither quotes, trades, bars, marks nor funding"
         raise _refusal(what, names, location=location, chosen=chosen)
     if "orders" in kinds:
         kinds = [kind for kind in kinds if kind != "trades"]  # which have columns of the same names
+    kinds = [kind for kind in kinds if kind not in _LAST] or kinds
+    if set(kinds) == set(_LAST):  # a payment has the mark that it was made at
+        kinds = ["tickers" if places.keys() & {"open_interest", "funding_time"} else "funding"]
     if len(kinds) > 1:
         raise _refusal(
             f"the columns are {' and '.join(sorted(kinds))} at once", names, location=location, chosen=chosen

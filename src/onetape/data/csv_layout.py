@@ -32,10 +32,11 @@ from onetape.data.columns import (
     split_row,
 )
 from onetape.data.layout import Head, Layout, Planned, TableOptions, TableSource, text_head
-from onetape.model.errors import UsageError
+from onetape.model.errors import BadInput, UsageError
 
 ROWS_LOOKED_AT: Final = 1000
 HEAD_CHARS: Final = 60_000
+_HOLDS: Final = {"tickers": "marks or open interest"}
 # Rows without a header that can be nothing else: archives of Kraken, history of MetaTrader 4.
 _BARE: Final = ("open", "high", "low", "close", "volume", "trades")
 
@@ -59,6 +60,23 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
     table = _settle(head, source.name, options)
     layout, how = _cells(table, head.skipped + table.has_header, options, source.name)
     return Planned(source if how.is_plain else RewrittenSource(source, how), layout)
+
+
+def plan_funding(source: TableSource, options: TableOptions) -> Planned:
+    """`funding`: times and rates, also without a header. Raises BadInput for another table; UsageError."""
+    head = text_head(source)
+    first = split_header(head.first, find_separator(head.first))
+    if options.columns is None and len(first) == 2 and is_time(first, 0) and is_number(first[1]):
+        options = replace(options, columns="time,rate")
+    planned = plan(source, options)
+    assert planned.layout is not None
+    if planned.layout.kind != "funding":
+        raise BadInput(
+            f"has {_HOLDS.get(planned.layout.kind, planned.layout.kind)}, and no funding rates",
+            location=source.name,
+            todo="columns are time and rate, and mark, interval_hours, symbol where there are such",
+        )
+    return planned
 
 
 def recognise(source: TableSource) -> None:

@@ -47,16 +47,13 @@ class Kind:
         return getattr(import_module(module), attribute)
 
 
+_OF_CSV: Final = frozenset({"--tz", "--columns", "--period", "--bar-time", "--time-format", "--decimal"})
 KINDS: Final = {
     kind.name: kind
     for kind in (
-        Kind(
-            "csv",
-            "table",
-            "onetape.data.csv_layout:plan",
-            frozenset({"--tz", "--columns", "--period", "--bar-time", "--time-format", "--decimal"}),
-            by_rows=True,
-        ),
+        Kind("csv", "table", "onetape.data.csv_layout:plan", _OF_CSV, by_rows=True),
+        Kind("parquet", "table", "onetape.data.parquet:plan", _OF_CSV, foreign=("Parquet",), by_rows=True),
+        Kind("funding", "table", "onetape.data.csv_layout:plan_funding", _OF_CSV, by_rows=True),
         Kind("binance-raw", "capture", "onetape.venues.binance.market:MARKET", frozenset({"--seed-book"})),
         Kind("binance-vision", "table", "onetape.data.binance_vision:plan", venue_names=True, names_matter=True),
         Kind("tardis", "table", "onetape.data.tardis:plan", venue_names=True, names_matter=True),

@@ -12,12 +12,23 @@ from onetape.data.columns import split_header
 from onetape.data.cryptofeed_lines import is_recording
 from onetape.data.csv_layout import is_time, recognise
 from onetape.data.freqtrade import is_named, is_trade_row
+from onetape.data.parquet import MAGIC as PARQUET_MAGIC
 from onetape.data.source import FOREIGN_MAGICS, Source, open_sources
 from onetape.model.errors import BadInput, UnknownFormat, UsageError
 from onetape.tape.segments import is_tape
 
 Sniffed = Literal[
-    "tape", "csv", "binance-raw", "binance-vision", "tardis", "ccxt", "freqtrade", "hftbacktest", "moex", "cryptofeed"
+    "tape",
+    "csv",
+    "parquet",
+    "binance-raw",
+    "binance-vision",
+    "tardis",
+    "ccxt",
+    "freqtrade",
+    "hftbacktest",
+    "moex",
+    "cryptofeed",
 ]
 ARROW_MAGIC: Final = next(magic for magic, form in FOREIGN_MAGICS.items() if form == "Arrow")
 
@@ -33,11 +44,13 @@ def sniff(path: Path) -> Sniffed:
         raise UnknownFormat("is a folder without segments", location=str(path), todo="name a tape or a file")
     if not path.exists():
         raise UsageError("is not there", location=str(path), todo="check the path")
-    sources = open_sources([path], accept=("Arrow",))
+    sources = open_sources([path], accept=("Arrow", "Parquet"))
     source = next((s for s in sources if s.member == hftbacktest.ARRAY), sources[0])
     head = source.head()
     if head.startswith(ARROW_MAGIC):
         return "freqtrade"
+    if head.startswith(PARQUET_MAGIC):
+        return "parquet"
     if head.startswith(hftbacktest.MAGIC):
         return "hftbacktest"
     try:

@@ -5,12 +5,14 @@ What a file is, its first bytes say; its name is not believed. Nothing is ever u
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
@@ -32,6 +34,8 @@ FOREIGN_MAGICS: Final = {
     b"PAR1": "Parquet",
     b"ARROW1": "Arrow",
 }
+
+_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 OnRead = Callable[[int], None]
 
@@ -68,6 +72,25 @@ class Source:
         return found[:size]
 
     def _chunks(self, on_read: OnRead) -> Iterator[bytes]:
+        """Text in UTF-16 becomes UTF-8, which all readers take."""
+        pieces = self._pieces(on_read)
+        first = next(pieces, b"")
+        while 0 < len(first) < len(_UTF16[0]) and (more := next(pieces, b"")):
+            first += more
+        if not first.startswith(_UTF16):
+            if first:
+                yield first
+            yield from pieces
+            return
+        decoder = codecs.getincrementaldecoder("utf-16")()
+        try:
+            for piece in chain((first,), pieces):
+                yield decoder.decode(piece).encode()
+            decoder.decode(b"", final=True)
+        except UnicodeError as error:
+            raise BadInput(f"is no text in UTF-16: {error}", location=self.name) from None
+
+    def _pieces(self, on_read: OnRead) -> Iterator[bytes]:
         if self.member:
             yield from self._zip_chunks(on_read)
             return
@@ -204,7 +227,7 @@ def open_sources(paths: list[Path], limits: Limits | None = None, *, accept: Col
                 raise BadInput(
                     f"is {form}, which is not read here",
                     location=str(path),
-                    todo="give it plain, or as .gz, .zip or .zst",
+                    todo="its KIND is parquet" if form == "Parquet" else "give it plain, or as .gz, .zip or .zst",
                 )
         if magic.startswith(ZIP_MAGICS):
             found += _members(path, limits)

@@ -71,6 +71,10 @@ class Child:
     def set_target(self, *arguments: Any, **options: Any) -> Any:
         return self._located("set_target", arguments, options)
 
+    def plot(self, name: str, value: Any) -> None:
+        with self._host.notes.at(self._location):  # type: ignore[attr-defined]
+            super().plot(name, value)  # type: ignore[misc]
+
     def _hears(self, kind: str, on: Callable[[str, Callable[..., Any]], None]) -> None:
         """It has a callback for events of this kind. on: registers a handler."""
         on(kind, _hearing(self, kind))

@@ -541,6 +541,11 @@ class Host:
         return made
 
     @property
+    def may_have_plots(self) -> bool:
+        """Tells whether the run's journal is worth a look for `plot` frames: in this life, or one before it."""
+        return self._notes is not None or bool(self.robot_numbers)
+
+    @property
     def notes(self) -> Notes:
         """Made when first needed: most strategies say nothing beside their orders."""
         if self._notes is None:

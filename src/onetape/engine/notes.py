@@ -8,6 +8,7 @@ robot from the first number of its life's orders.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ __all__ = ["Direction", "Notes", "Signal", "Target", "number_of"]
 
 Direction = Literal["buy", "sell", "flat"]
 DIRECTIONS: Final = get_args(Direction)
+PLOT_NAME_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,19 @@ class Notes:
         record = {"id": made.id, "symbol": symbol, "direction": direction, "after": after, "facts": facts}
         self._loop.append_cold(EventType.SIGNAL.id, self._encoded(record))
         return made
+
+    def plot(self, name: str, value: Any) -> None:
+        """On the tape at once."""
+        if not isinstance(name, str) or not 0 < len(name) <= PLOT_NAME_MAX:
+            raise ValueError(f"plot: the name of a series has 1 to {PLOT_NAME_MAX} letters, not {name!r}")
+        try:
+            number = math.nan if value is None else float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.inf
+        if math.isinf(number):
+            raise ValueError(f"plot: {name} is {value!r}: a value is a finite number, or None for a gap")
+        shown = None if math.isnan(number) else number
+        self._loop.append_cold(EventType.PLOT.id, self._encoded(self._placed({"name": name, "value": shown})))
 
     def target(self, symbol: str, qty: Any, signal: int, **facts: Any) -> tuple[Target, bytes]:
         """On the tape at once; and what its orders carry. facts: what else the tape says of it."""

@@ -18,6 +18,7 @@ from onetape.engine.handlers import ALL
 from onetape.engine.marks import BOOK, BUY, CONFLATED, FUNDING, LIQUIDATIONS, MARK, MBO, QUOTES, SELL, TRADES
 from onetape.engine.parameters import parameters_of
 from onetape.model.errors import NotAvailable, StrategyError
+from onetape.model.funding import FundingRates
 from onetape.model.request_key import RequestKey, request_key
 from onetape.model.time import parse_period, to_datetime
 
@@ -228,6 +229,11 @@ class Strategy:
     def quote(self, symbol: str) -> _core.Quote | None:
         """Returns the last quote, None before the first."""
         return self._loop.quote(symbol)
+
+    def funding(self, symbol: str) -> FundingRates:
+        """Returns `rate`, `predicted`, `interval` and `next_ts` of a perpetual's funding, as known now; each is None
+        where it is not. Needs no subscription."""
+        return FundingRates(*self._loop.funding(symbol))
 
     def book(self, symbol: str) -> _core.LiveBook:
         """Returns the order book as a live view; `copy()` to keep it."""
@@ -677,6 +683,13 @@ class Strategy:
     def log(self, text: str, level: str = "info", **fields: Any) -> None:
         """A line for the log and the tape."""
         self._host.log(text, level, fields)
+
+    def plot(self, name: str, value: Number | None) -> None:
+        """Puts a value of a series of your own on the tape: report and pages draw each name as a line.
+
+        value: a number; None or nan leaves a gap. Raises ValueError for what is neither, and for a name that is empty
+        or longer than 64 letters."""
+        self._host.notes.plot(name, value)
 
     @property
     def memory(self) -> dict[str, Any]:

@@ -78,6 +78,8 @@ class EventType(TapeWord):
     CYCLE = "cycle"  # a request key is free again
     HISTORY = "history"  # a bar from before, as the venue tells it to who asks
     OPEN_INTEREST = "open_interest"  # of all who hold a contract
+    FUNDING_RATE = "funding_rate"  # of the next payment, as the venue tells it
+    PLOT = "plot"  # a value of a series that a strategy draws
 
 
 class Side(TapeWord):

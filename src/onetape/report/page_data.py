@@ -28,6 +28,8 @@ LINE_POINTS_MAX = 4_000  # about two for each pixel of a wide screen: the least 
 MARKET_POINTS_MAX = 60_000  # of all instruments together
 FILLS_MAX = 100_000
 STOPS_MAX = 4_000
+PLOTS_MAX = 24  # series of the strategy's own
+PLOT_POINTS_MAX = 2_000
 DAYS_MAX = 4_000  # eleven years
 
 
@@ -70,6 +72,11 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "markets": [_market(each, points, ts) for each in data.markets],
         "stops": _stops(data.orders, int(ts[-1]) if len(ts) else 0),
         "fills": _fills(data.fills, data.markets),
+        "plots": [
+            {"name": name, "line": line(ts, values, 10, PLOT_POINTS_MAX)}
+            for name, (ts, values) in list(data.plots.items())[:PLOTS_MAX]
+        ],
+        "plots_left_out": max(0, len(data.plots) - PLOTS_MAX),
     }
 
 

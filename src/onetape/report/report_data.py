@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Plots = Mapping[str, tuple[Ints, Floats]]  # a strategy's own series by name: times and values
 
 NEVER = -1  # a time that did not come
 ORDER_STATES = ("filled", "partly filled", "canceled", "expired", "rejected", "denied", "working")
@@ -195,6 +196,7 @@ class ReportData:
     moved: Floats = field(default_factory=no_floats)  # in so far from outside, at each sample; empty: nothing
     markets: Sequence[Market] = ()
     fills: Fills = field(default_factory=Fills)
+    plots: Plots = field(default_factory=dict)
     why_no_orders: str = ""
     refusals: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # state -> error
     failures: Sequence[str] = ()  # what the strategy raised, the first few

@@ -19,6 +19,7 @@ from onetape.model.errors import BadConfig, BadInput, NotAvailable
 from onetape.model.home import home_of
 from onetape.model.order import TRIGGER_KIND_SHIFT
 from onetape.model.shown import sheet_text
+from onetape.report.plots import plotted
 from onetape.tape.journal import JournalReader
 
 if TYPE_CHECKING:
@@ -205,6 +206,16 @@ class Run:
         return self._balances(("time", "equity", "balance", "moved"), of_accounts=False)
 
     @cached_property
+    def plots(self) -> pl.DataFrame:
+        """time, name, value: what the strategy drew with `self.plot`, in its order; value is null in gaps."""
+        _require_polars()
+        import polars as pl
+
+        schema: dict[str, Any] = {"time": pl.Datetime("ns", "UTC"), "name": pl.String, "value": pl.Float64}
+        with self.reader as reader:
+            return pl.DataFrame(list(plotted(reader)), schema=schema, orient="row")
+
+    @cached_property
     def accounts(self) -> pl.DataFrame:
         """time, account, currency, equity, balance at the same times, in that currency, where
         venues had accounts of their own (--cash 'binance=..,kraken=..'); else no rows."""
@@ -338,7 +349,7 @@ class SavedRun:
 
 
 def save_run(run: Run, out: Path | str, *, format: str = "parquet") -> SavedRun:
-    """Write `out`/TABLE.FORMAT for fills, orders, equity, statistics, days, months, drawdowns,
+    """Write `out`/TABLE.FORMAT for fills, orders, equity, plots, statistics, days, months, drawdowns,
     symbols, venues, stress, assumptions and settings, and report.json.
 
     `out` must not exist, or be an empty folder; it is there whole or not at all. Raises
@@ -353,6 +364,8 @@ def save_run(run: Run, out: Path | str, *, format: str = "parquet") -> SavedRun:
         raise NotAvailable("tables need polars", location="save", todo="pip install 'onetape[research]'") from None
     report = _report(run.path / "report.json")
     tables = {"fills": run.fills, "orders": run.orders, "equity": run.equity}
+    if not run.plots.is_empty():
+        tables["plots"] = run.plots
     tables["statistics"] = pl.DataFrame(
         [_statistic(name, value) for name, value in run.stats.items()],
         schema={"name": pl.String, "value": pl.Float64, "text": pl.String},

@@ -21,8 +21,9 @@ from onetape.replay.filled_orders import read_orders
 from onetape.replay.market_prices import Market as RecordedMarket
 from onetape.report.grouped import enumerated
 from onetape.report.metrics import number_text
+from onetape.report.plots import read_plots
 from onetape.report.report import write_report
-from onetape.report.report_data import Assumption, Fills, Market, ReportData, StressLine
+from onetape.report.report_data import Assumption, Fills, Market, Plots, ReportData, StressLine
 from onetape.report.report_json import write_report_json
 from onetape.report.summary import Analysis, analyze, summarize
 from onetape.report.worse_fills import exact_lines
@@ -34,6 +35,7 @@ from onetape.runs.pushed_fills import read_pushed_fills
 from onetape.runs.sizes import sized
 from onetape.runs.tca import run_costs
 from onetape.runs.venue_results import latency_text
+from onetape.tape.journal import JournalReader
 
 if TYPE_CHECKING:
     from onetape.runs.run_summary import RunResult
@@ -150,6 +152,7 @@ def report_data(
         moved=np.asarray(moved, dtype=np.float64),
         markets=markets,
         fills=fills,
+        plots=_plots(session, folder / "journal"),
         why_no_orders=result.why_no_orders or "",
         refusals=result.refusals,
         failures=list(result.failures),
@@ -157,6 +160,13 @@ def report_data(
         orders=orders,
         resting=resting,
     )
+
+
+def _plots(session: Session, journal: Path) -> Plots:
+    if not session.host.may_have_plots:
+        return {}
+    with JournalReader(journal) as reader:
+        return read_plots(reader)
 
 
 def _is_short(plan: RunPlan, orders: int) -> bool:

@@ -30,6 +30,7 @@ _BY_NAME: Final[Mapping[str, Mapping[str, Any]]] = {
     "whole": INTEGER,
     "flag": {"type": "boolean"},
     "number": {"type": "number"},
+    "number or null": {"type": ["number", "null"]},
     "table": {"type": "object"},
     "list": {"type": "array"},
     "units": UNITS,
@@ -109,6 +110,7 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
     "cycle": {
         "end": "text", "within": "text", "slot": "whole", "robot": "whole", "refused": "text",
     },
+    "plot": {"name": "text", "value": "number or null", "location": "text"},
     "entry": {
         "cause": "text", "legs": "list", "note": "text", "of": "whole", "reference": "text",
         "time": "whole",

@@ -50,6 +50,7 @@ MARKET_TYPES = frozenset(
         EventType.LIQUIDATION,
         EventType.MBO,
         EventType.OPEN_INTEREST,
+        EventType.FUNDING_RATE,
     )
 )
 

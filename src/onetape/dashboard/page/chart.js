@@ -212,13 +212,13 @@ export class Lines extends Drawn {
     this.series.forEach((each, index) => each.applyOptions({ color: role(SERIES[index % SERIES.length]) }));
   }
 
-  /** lines: [{name, points: (ms UTC, value) by time}] */
+  /** lines: [{name, points: (ms UTC, value or null in a gap) by time}] */
   set(lines) {
     while (this.series.length > lines.length) this.chart.removeSeries(this.series.pop());
     while (this.series.length < lines.length) this.series.push(this.chart.addSeries(LineSeries, { lineWidth: 2, priceLineVisible: false }));
     lines.forEach(({ points }, index) => {
       const byTime = new Map(points.map(([at, value]) => [Math.floor(at / 1000), value]));
-      this.series[index].setData([...byTime].map(([time, value]) => ({ time, value })));
+      this.series[index].setData([...byTime].map(([time, value]) => (value === null ? { time } : { time, value })));
     });
     this.colours();
     this.chart.timeScale().fitContent();

@@ -212,6 +212,7 @@
   rolling.volatility[1] = rolling.volatility[1].map((v) => v === null ? null : v * 100);
   const lines = run.markets.map((each) => ({price: curve(each.price), position: curve(each.position)}));
   const stops = {...run.stops, from: summed(run.stops.from)};
+  const plots = run.plots.map((each, i) => ({id: `plot-${i}`, name: each.name, line: curve(each.line)}));
   board.span([equity, ...lines.flatMap((each) => [each.price, each.position]), [fills.ts.map((ms) => ms / 1000)]]);
   let market = 0;
   // Indices of the fills in view, of the market that is shown.
@@ -298,6 +299,8 @@
       plot("leverage", 100, [{name: "leverage", line: leverage, width: 1.2, stroke: colour("hold"), fill: colour("hold-soft"), fillTo: 0, paths: uPlot.paths.stepped({align: 1})}],
         (v, splits) => number(v, splits ? places(splits) : 3), pad(0));
     }
+    plots.forEach((each, i) => plot(each.id, 110, [{name: each.name, line: each.line, width: 1.2, stroke: hue(i), dash: dash(i)}],
+      (v, splits) => number(v, splits ? places(splits) : 6), pad()));
     $("#spent").hidden = !costs[0].length;
     if (costs[0].length) plot("costs", 110, [{name: "fees", line: costs, width: 1.2, stroke: colour("sell"), paths: uPlot.paths.stepped({align: 1})}],
       (v, splits) => splits ? number(v, places(splits)) : `${money(v)} ${currency}`, pad(0));
@@ -313,6 +316,16 @@
     $("#spread").hidden = !run.returns.counts.length;
     bars("returns", 200, {edges: run.returns.edges.map((v) => v * 100), counts: run.returns.counts}, (v, splits) => `${number(v, splits ? Math.min(places(splits), 4) : 4)} %`);
   };
+  $("#plots").hidden = !plots.length;
+  $("#plots p").textContent = run.plots_left_out ? `${number(run.plots_left_out, 0)} more are in the journal.` : "";
+  for (const each of plots) {
+    const title = make("h2", each.name), live = make("span", "", "live"), box = make("div", "", "chart");
+    live.dataset.for = each.id;
+    box.id = each.id;
+    box.dataset.name = each.name;
+    title.append(live);
+    $("#plots .lines").append(title, box);
+  }
   $("#benchwords").textContent = run.benchmark ? `Dashed, where shown: ${run.benchmark.words}.` : "";
   $("#rollingwords").textContent = `each over ${number(run.rolling.window, 0)} returns of ${run.returns.period}, per year`;
   $("#returnwords").textContent = `${number(run.returns.count, 0)} returns of ${run.returns.period}; the outermost bars hold what lies beyond`;

@@ -58,6 +58,7 @@ MARKET: Final = Protocol(
                 "mark": "data.markPrice",
                 "index": "data.indicativeSettlePrice",
                 "rate": "data.fundingRate",
+                "predicted": "data.indicativeFundingRate",
                 "funding_time": "data.fundingTimestamp",
             },
             required=("symbol", "time", "mark"),

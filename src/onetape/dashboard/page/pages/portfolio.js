@@ -42,8 +42,8 @@ function Equity({ by, span, aside }) {
   }}<//>`;
 }
 
-/** Lines over time, each as what it has changed by since its beginning. rows: {name, points: (ms, value)}. */
-export function Curve({ rows, label = "Change of equity over time; the figures stand in the table below", low = false }) {
+/** Lines over time, each as what it has changed by since its beginning, or as it is. rows: {name, points: (ms, value)}. */
+export function Curve({ rows, label = "Change of equity over time; the figures stand in the table below", low = false, asItIs = false }) {
   const box = useRef(null);
   const chart = useRef(/** @type {Lines | null} */ (null));
   useEffect(() => {
@@ -51,7 +51,7 @@ export function Curve({ rows, label = "Change of equity over time; the figures s
     return () => made.close();
   }, []);
   useEffect(() => {
-    chart.current?.set(rows.map((row) => ({ name: row.name, points: row.points.map(([at, value]) => [at, value - row.points[0][1]]) })));
+    chart.current?.set(rows.map((row) => ({ name: row.name, points: asItIs ? row.points : row.points.map(([at, value]) => [at, value - row.points[0][1]]) })));
   }, [rows.map((row) => `${row.name} ${row.points.length} ${row.points.at(-1)?.[0]}`).join()]);
   return html`<div class=${low ? "canvas low" : "canvas half"} ref=${box} role="img" aria-label=${label}></div>`;
 }

@@ -2,6 +2,7 @@
 // and why it placed no order; latency. #robots/name
 import { html, useEffect, useState } from "../third_party/preact.js";
 import { now, read, useTopic } from "../connection.js";
+import { Curve } from "./portfolio.js";
 import { Amount, Confirm, Panel, Table, Time, doIt, duration, number } from "../parts.js";
 
 export function Robots({ words, hello }) {
@@ -207,7 +208,9 @@ function Decisions({ robot }) {
     { head: "why", cell: (row) => html`<span class="words">${row.reason || "–"}</span>` },
   ];
   const blocked = robot.blocked.map((each) => html`<p key=${each.text} class="note"><span class="state bad">opens nothing</span> ${each.text}${each.until ? html`, ends in ${duration(each.until - now())}` : ""}</p>`);
-  return html`<${Panel} title="Signals and targets, lately" id="decisions" wide of=${part("decisions")} empty="It said no signal and set no target lately.">${(rows) => html`<${Table} label="Signals and targets" columns=${columns} rows=${rows} keyOf=${(row) => row.sequence} />`}<//>
+  const plots = of.data?.plots ?? [];
+  return html`${plots.length > 0 && html`<${Panel} title="Its own series, lately" id="plots" wide of=${part("plots")}>${(rows) => rows.map((row) => html`<p key=${row.name} class="note">${row.name}</p><${Curve} key=${`line ${row.name}`} rows=${[row]} low asItIs label=${`The series ${row.name}`} />`)}<//>`}
+    <${Panel} title="Signals and targets, lately" id="decisions" wide of=${part("decisions")} empty="It said no signal and set no target lately.">${(rows) => html`<${Table} label="Signals and targets" columns=${columns} rows=${rows} keyOf=${(row) => row.sequence} />`}<//>
     <${Panel} title="Why no order" id="refusals" wide of=${part("refused")} isEmpty=${(rows) => !rows.length && !blocked.length} empty="Nothing keeps it from opening positions, and none of its late orders was denied or rejected.">${(rows) => html`${blocked}${rows.length > 0 && html`<${Table} label="Refused orders" columns=${refused} rows=${rows} keyOf=${(row) => row.sequence} />`}`}<//>`;
 }
 
