@@ -40,7 +40,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Fill in what is kept elsewhere: the change log, the list of decisions, the commands, the errors."""
     name = page.file.src_uri
     if name == "changelog.md":
-        return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+        text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+        return re.sub(r"\[([^]]+)\]\((?!docs/)[\w.-]+\)", r"\1", text).replace("](docs/", "](")
     if name == "adr/index.md":
         return markdown + "\n" + "\n".join(_decisions()) + "\n"
     if name == "reference/commands.md":

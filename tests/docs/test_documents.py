@@ -84,6 +84,13 @@ def test_the_readme_begins_with_the_two_commands():
     assert [line.split("#")[0].strip() for line in blocks[0].splitlines()] == ["make demo", "make test"]
 
 
+def test_the_readme_is_read_in_three_minutes():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 120
+    words = sum(len(re.sub(r"\]\([^)]*\)|<[^>]*>", "", line).split()) for line in lines)
+    assert words <= 1_200
+
+
 def test_readme_and_pages_show_the_same_strategy():
     pages = (ROOT / "README.md", ROOT / "docs" / "concepts" / "strategy.md")
     blocks = [FENCE.findall(page.read_text()) for page in pages]
