@@ -112,7 +112,7 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         }
         assert abs(Decimal(seen["profit"])) < 1000  # what was allocated is none
         line = next(each for each in table(home.status()).splitlines() if each.startswith("robot:mm  started"))
-        assert re.search(r"has made [-+0-9.]+ USDT, holds", line)
+        assert re.search(r"profit [-+0-9.]+ USDT, holds", line)
         # One robot, by its process's name or its own.
         assert home.run("params", "mm") == home.run("params", "robot:mm") == first["params"]
         assert home.run("send", "mm", "status")["status"] == "applied"

@@ -26,7 +26,7 @@ COLUMNS = ("trades", "fills", "gross", "fees", "funding", "other", "net", "curre
 def command(shell: Shell, run: str, by: str, beside: str | None, parquet: Path | None) -> Answer:
     """Show which strategy, symbol, day and direction made a run's profit.
 
-    The rows add up to what the account has made, to the last digit.
+    The rows add up to the profit of the account, to the last digit.
     """
     path = shell.run_path(run)
     attribution_of = load("onetape.runs.attribution", "attribution_of", what="attribution")

@@ -65,7 +65,7 @@ def _pages(shell: Shell, state: dict[str, Any]) -> str:
 @click.option("-w", "--watch", is_flag=True, help="Show it anew every 2 s, until Ctrl-C.")
 def status(shell: Shell, watch: bool) -> Answer:
     """Show the processes: state, heartbeat and progress, lag in frames, share of a core,
-    memory, open files, restarts, working orders; what each robot has made and holds, and danger levels above 0.
+    memory, open files, restarts, working orders; the profit of each robot, what it holds, and danger levels above 0.
 
     A process that waits says what for.
     """
@@ -133,7 +133,7 @@ def _robot_line(process: dict[str, Any]) -> str:
     held = ", ".join(f"{qty} {symbol}" for symbol, qty in robot["positions"].items()) or "nothing"
     profit = f"{robot['profit']} {robot.get('currency', '')}".rstrip()
     return (
-        f"{process['name']}  {robot['status']}, has made {profit}, holds {held}, "
+        f"{process['name']}  {robot['status']}, profit {profit}, holds {held}, "
         f"{robot['orders']} working, {robot['fills']} filled"
     )
 

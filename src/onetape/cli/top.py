@@ -10,7 +10,7 @@ from onetape.model.errors import UsageError
 
 @verb("top", example="onetape top")
 def command(shell: Shell) -> Answer:
-    """Show equity and its day, what each robot earns, open risk and what is wrong, anew each second.
+    """Show equity and its day, the profit of each robot, open risk and what is wrong, anew each second.
 
     Keys: K turns the kill switch on at all accounts (type kill and Enter), a acknowledges an alert by its
     digit, q quits. It needs a terminal, and works over ssh.

@@ -1,4 +1,4 @@
-"""The first look at a home: what all of it is worth and has made today, what each robot earns, open risk against its
+"""The first look at a home: what all of it is worth, its profit today and of each robot, open risk against its
 limits, and what is red. Pure: `first_look` of what was read, for a page and for a terminal alike.
 """
 
@@ -122,7 +122,7 @@ def _equities(look: Look) -> list[dict[str, Any]]:
 
 
 def _since_start(account: AccountNow, day: DayOf) -> Decimal | None:
-    """Returns what an account has made since the day began, open profit and fees included, deposits not."""
+    """Returns the profit of an account since the day began, open profit and fees included, deposits not."""
     key = account.name, account.currency
     if account.equity is None or key not in day.start:
         return None

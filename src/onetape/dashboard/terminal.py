@@ -160,7 +160,7 @@ def _money(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _robots(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("robot", "state", "earned", "orders", "fills", "holds")
+    table = _table("robot", "state", "profit", "orders", "fills", "holds")
     for each in rows:
         held = ", ".join(f"{one['qty']} {one['symbol']}" for one in each["positions"])
         state = each["status"] or each["state"]

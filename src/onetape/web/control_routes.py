@@ -53,7 +53,9 @@ ROUTES: Final = (
         m.DeltaStatusReply,
         "Show net deltas and their legs.",
     ),
-    Route("GET", "/delta/auto", "delta_auto", "read", None, m.AutoReply, "Show what is held by itself, and why not."),
+    Route(
+        "GET", "/delta/auto", "delta_auto", "read", None, m.AutoReply, "Show what automatic mode holds, and why not."
+    ),
     Route(
         "POST",
         "/delta/auto",

@@ -42,7 +42,7 @@ function List({ of, chosen, choose }) {
     { head: "kind", cell: (row) => (row.goes_on ? html`${row.kind} <span class="unit">goes on</span>` : row.kind) },
     { head: "strategy", cell: (row) => row.strategy ?? row.why ?? "–" },
     { head: "parameters", cell: (row) => html`<span class="short">${Object.entries(row.params ?? {}).map(([name, value]) => `${name} ${value}`).join(", ")}</span>` },
-    { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.pnl} currency=${row.currency} signs />` },
+    { head: "profit, after fees", right: true, cell: (row) => html`<${Amount} value=${row.pnl} currency=${row.currency} signs />` },
     { head: "return", right: true, cell: (row) => percent(row.stats?.return) },
     { head: "drawdown", right: true, cell: (row) => percent(row.max_drawdown) },
     { head: "Sharpe", right: true, cell: (row) => number(row.stats?.annual_sharpe) },
@@ -62,7 +62,7 @@ function Compared({ names, rows }) {
   const curves = names.filter((name) => lines[name]?.equity.length).map((name) => ({ name, points: lines[name].equity }));
   const columns = [
     { head: "run", cell: (row) => html`<span class="key line-${row.index % 6}"></span>${row.name}` },
-    { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.pnl} currency=${row.currency} signs />` },
+    { head: "profit, after fees", right: true, cell: (row) => html`<${Amount} value=${row.pnl} currency=${row.currency} signs />` },
     { head: "fees", right: true, cell: (row) => html`<${Amount} value=${row.fees} currency=${row.currency} />` },
     { head: "return", right: true, cell: (row) => percent(row.stats?.return) },
     { head: "market", right: true, cell: (row) => percent(row.stats?.benchmark_return) },

@@ -1,4 +1,4 @@
-// Offsetting positions: pairs, deltas, funding, cost; a plan before anything is traded; what is held by itself.
+// Offsetting positions: pairs, deltas, funding, cost; a plan before anything is traded; automatic mode.
 import { html, useEffect, useState } from "../third_party/preact.js";
 import { now, useTopic } from "../connection.js";
 import { Amount, Confirm, Meter, Panel, Table, Time, doIt, duration, number, percent, tone } from "../parts.js";
@@ -28,7 +28,7 @@ function Pairs({ of }) {
     { head: "next payment", right: true, cell: (row) => (row.fundingAt ? duration(row.fundingAt - now()) : "–") },
     { head: "may trade", cell: (row) => (row.refusal ? html`<span class="warn">${row.refusal}</span>` : html`<span class="state ok">yes</span>`) },
   ];
-  return html`<${Panel} title="Net delta" id="pairs" wide of=${of} empty="Nothing in [symbols] is traded by any account.">${(rows) => rows.map((row) => html`<div key=${row.symbol} class="pair"><h3>${row.symbol} <span class="num ${tone(row.netDelta)}">net ${number(row.netDelta, 6, 0)}</span>${row.automatic && html`<span class="badge">held by itself</span>`}</h3><${Table} label=${row.symbol} columns=${columns} rows=${row.legs} keyOf=${(leg) => `${leg.accountId} ${leg.symbol}`} /></div>`)}<//>`;
+  return html`<${Panel} title="Net delta" id="pairs" wide of=${of} empty="Nothing in [symbols] is traded by any account.">${(rows) => rows.map((row) => html`<div key=${row.symbol} class="pair"><h3>${row.symbol} <span class="num ${tone(row.netDelta)}">net ${number(row.netDelta, 6, 0)}</span>${row.automatic && html`<span class="badge">automatic</span>`}</h3><${Table} label=${row.symbol} columns=${columns} rows=${row.legs} keyOf=${(leg) => `${leg.accountId} ${leg.symbol}`} /></div>`)}<//>`;
 }
 
 function Plan({ of, mayAct }) {
@@ -87,7 +87,7 @@ function Automatic({ of, mayAct }) {
     setQuestion(null);
     if (yes && question) await doIt(`${question.enabled ? "Hold" : "No longer hold"} ${question.symbol}`, "delta_auto", "", question);
   };
-  return html`<${Panel} title="Held by itself" id="automatic" of=${of}>${() => html`${!pairs.length && html`<p class="note">Nothing is held by itself.</p>`}
+  return html`<${Panel} title="Automatic mode" id="automatic" of=${of}>${() => html`${!pairs.length && html`<p class="note">Automatic mode holds no pair.</p>`}
     ${pairs.map((pair) => html`<div class="pair" key=${pair.settings.symbol}><h3>${pair.settings.symbol} <span class="state ${pair.stopped ? "bad" : pair.settings.enabled ? "ok" : ""}">${pair.stopped ?? (pair.settings.enabled ? "on" : "off")}</span>${mayAct && pair.settings.enabled && html`<button class="aside" onClick=${() => setQuestion({ ...pair.settings, enabled: false })}>Turn off ...</button>`}</h3>
       <dl class="facts"><dt>target, band</dt><dd>${number(pair.settings.target, 6, 0)} ± ${number(pair.settings.band, 6, 0)}</dd><dt>cost today, fees included</dt><dd><${Amount} value=${pair.costToday} decimals=${4} />${pair.settings.maxCost != null && ` of ${pair.settings.maxCost}`}</dd></dl>
       <ul class="red">${pair.decisions.slice(0, 5).map((each) => html`<li key=${each.timestamp}><b>${each.action}</b><span>${each.reason}${each.count > 1 ? ` (${each.count} times)` : ""}</span><${Time} ms=${each.timestamp} /></li>`)}</ul></div>`)}

@@ -1,4 +1,4 @@
-// The first look: what all is worth and made today, each robot, risk against limits, what is red.
+// The first look: what all is worth and its profit today, each robot, risk against limits, what is red.
 import { html } from "../third_party/preact.js";
 import { useTopic } from "../connection.js";
 import { Amount, Meter, Panel, Table, Time, duration, percent } from "../parts.js";
@@ -41,7 +41,7 @@ function Robots({ of }) {
   const columns = [
     { head: "robot", cell: (row) => html`<a href="#robots/${encodeURIComponent(row.name)}">${row.name}</a>` },
     { head: "state", cell: (row) => html`<span class="state ${row.state === "running" ? (row.status ?? "") : "bad"}">${row.state === "running" ? (row.status ?? "silent") : row.state}</span>` },
-    { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.profit} signs decimals=${2} />` },
+    { head: "profit, after fees", right: true, cell: (row) => html`<${Amount} value=${row.profit} signs decimals=${2} />` },
     { head: "holds", cell: (row) => row.positions.map((each) => `${each.qty} ${each.symbol}`).join(", ") || "\u2013" },
     { head: "orders", right: true, cell: (row) => row.orders ?? "\u2013" },
     { head: "fills", right: true, cell: (row) => row.fills ?? "\u2013" },
@@ -65,5 +65,5 @@ function Risk({ of }) {
 const WORDS = { CRITICAL: "act", WARN: "look", INFO: "note" };
 
 function Red({ of }) {
-  return html`<${Panel} title="Needs you" id="red" of=${of} wide empty="Nothing: all processes run, no alert goes on.">${(rows) => html`<ul class="red">${rows.map((row) => html`<li key=${`${row.kind} ${row.subject} ${row.text}`} class=${row.severity.toLowerCase()}><b>${WORDS[row.severity]}</b> <a href="#${row.page}">${row.subject}</a> <span>${row.text}</span> ${row.since && html`<${Time} ms=${row.since} />`}</li>`)}</ul>`}<//>`;
+  return html`<${Panel} title="Attention" id="red" of=${of} wide empty="Nothing: all processes run, no alert goes on.">${(rows) => html`<ul class="red">${rows.map((row) => html`<li key=${`${row.kind} ${row.subject} ${row.text}`} class=${row.severity.toLowerCase()}><b>${WORDS[row.severity]}</b> <a href="#${row.page}">${row.subject}</a> <span>${row.text}</span> ${row.since && html`<${Time} ms=${row.since} />`}</li>`)}</ul>`}<//>`;
 }

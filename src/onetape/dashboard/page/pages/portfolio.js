@@ -1,4 +1,4 @@
-// What is held, how money is divided, and what it has made: positions, sub-accounts, results, equity, round trips.
+// What is held, how money is divided, and its profit: positions, sub-accounts, results, equity, round trips.
 // #portfolio/by/span
 import { html, useEffect, useRef } from "../third_party/preact.js";
 import { useTopic } from "../connection.js";
@@ -33,7 +33,7 @@ function Equity({ by, span, aside }) {
   const of = useTopic(`equity_lines|${by}|${span}`);
   const columns = [
     { head: by, cell: (row) => html`<span class="key line-${row.index % 6}"></span>${row.name}` },
-    { head: `made in ${span}, after fees`, right: true, cell: (row) => row.points.length < 2 ? "–" : html`<${Amount} value=${row.points.at(-1)[1] - row.points[0][1]} currency=${row.currency} signs />` },
+    { head: `profit in ${span}, after fees`, right: true, cell: (row) => row.points.length < 2 ? "–" : html`<${Amount} value=${row.points.at(-1)[1] - row.points[0][1]} currency=${row.currency} signs />` },
     { head: "deepest drawdown", right: true, cell: (row) => percent(row.drawdown) },
   ];
   return html`<${Panel} title="Equity without deposits, change" id="equity-lines" of=${of} wide aside=${aside} stale=${30000} empty="No full minute has been recorded yet.">${(rows) => {
@@ -69,7 +69,7 @@ function Results({ by, span, aside }) {
     { head: "fees", right: true, cell: (row) => (fees(row).length ? fees(row).map(([asset, paid]) => html`<span key=${asset}><${Amount} value=${-paid} signs currency=${asset} /> </span>`) : "–") },
     { head: "funding", right: true, cell: (row) => html`<${Amount} value=${row.funding} signs currency=${row.currency} />` },
     { head: "interest, corrections", right: true, cell: (row) => (other(row) ? html`<${Amount} value=${other(row)} signs currency=${row.currency} />` : "–") },
-    { head: "made, after fees in its currency", right: true, cell: (row) => html`<b><${Amount} value=${row.result} signs currency=${row.currency} /></b>` },
+    { head: "profit, after fees in its currency", right: true, cell: (row) => html`<b><${Amount} value=${row.result} signs currency=${row.currency} /></b>` },
     { head: "paid in", right: true, cell: (row) => (Number(row.transfers) ? html`<${Amount} value=${row.transfers} signs currency=${row.currency} />` : "–") },
   ];
   return html`<${Panel} title="Results, closed" id="results" of=${of} wide aside=${aside} stale=${15000} empty="Nothing was booked in this span.">${(rows) => html`<${Table} label="Results" columns=${columns} rows=${by === "day" ? rows.toReversed() : rows} keyOf=${(row) => `${row.key} ${row.currency}`} />
@@ -124,7 +124,7 @@ function Trips({ span }) {
     { head: "lasted", right: true, cell: (row) => duration(row.lasted) },
     { head: "best", right: true, cell: (row) => html`<${Amount} value=${row.peak} signs />` },
     { head: "worst", right: true, cell: (row) => html`<${Amount} value=${row.trough} signs />` },
-    { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.net} currency=${row.currency} signs />` },
+    { head: "profit, after fees", right: true, cell: (row) => html`<${Amount} value=${row.net} currency=${row.currency} signs />` },
   ];
   const state = { ...of, data: of.data?.trips };
   return html`<${Panel} title="Round trips" id="trips" of=${state} wide stale=${15000} empty="No position was closed in this span.">${(rows) => html`<${Table} label="Round trips" columns=${columns} rows=${rows} keyOf=${(row) => `${row.journal} ${row.seq} ${row.slot}`} />${of.data.more > 0 && html`<p class="note">${of.data.more} more before: <code>onetape trips</code></p>`}`}<//>`;
@@ -138,7 +138,7 @@ function Variants() {
     { head: "as", cell: (row) => (row.variant === "live" ? html`<b>live</b>` : `paper: ${row.variant}`) },
     { head: "parameters", cell: (row) => Object.entries(row.params ?? {}).map(([name, value]) => `${name} ${value}`).join(", ") || "the same" },
     { head: "fills", right: true, cell: (row) => row.fills },
-    { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.pnl} signs />` },
+    { head: "profit, after fees", right: true, cell: (row) => html`<${Amount} value=${row.pnl} signs />` },
     { head: "drawdown", right: true, cell: (row) => percent(row.drawdown) },
     { head: "beside live", right: true, cell: (row) => html`<${Amount} value=${row.behind_live} signs />` },
     { head: "orders that differ", right: true, cell: (row) => (row.compared ? `${row.differing} of ${row.compared}` : "–") },

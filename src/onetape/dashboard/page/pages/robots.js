@@ -82,7 +82,7 @@ function List({ of, chosen }) {
     { head: "state", cell: (row) => html`<span class="state ${row.state === "running" ? (row.status ?? "") : "bad"}">${stateOf(row)}</span>` },
     { head: "strategy", cell: (row) => row.type ?? row.file },
     { head: "account", cell: (row) => `${row.accounts.join(", ")}${row.subaccount ? ` / ${row.subaccount}` : ""}` },
-    { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.profit} signs decimals=${2} />` },
+    { head: "profit, after fees", right: true, cell: (row) => html`<${Amount} value=${row.profit} signs decimals=${2} />` },
     { head: "holds", cell: held },
     { head: "orders", right: true, cell: (row) => row.orders ?? "–" },
     { head: "fills", right: true, cell: (row) => row.fills ?? "–" },
@@ -110,7 +110,7 @@ function State({ robot, of, mayAct }) {
       ${robot.reason && html`<dt>why</dt><dd class="warn">${robot.reason}</dd>`}
       <dt>strategy</dt><dd>${robot.file}</dd>
       <dt>run</dt><dd>${robot.run || "–"}</dd>
-      <dt>made in this run, after fees</dt><dd><${Amount} value=${robot.profit} signs decimals=${2} /></dd>
+      <dt>profit of this run, after fees</dt><dd><${Amount} value=${robot.profit} signs decimals=${2} /></dd>
       ${Object.entries(robot.symbols ?? {}).map(([name, each]) => html`<dt>${name}</dt><dd>${each.position ?? 0} at ${each.bid ?? "–"} / ${each.ask ?? "–"}</dd>`)}
       <dt>process</dt><dd>${number(robot.cpu_percent, 1)} % of a core, ${number((robot.memory_bytes ?? 0) / 2 ** 20, 0)} MiB</dd>
     </dl>
@@ -222,7 +222,7 @@ function Explained({ run }) {
     setOf({ ...of, busy: true });
     read(`explained|${run}`).then((data) => setOf({ data }), (error) => setOf({ error: error.message }));
   };
-  const money = (name) => ({ head: { gross: "from prices", net: "made" }[name] ?? name, right: true, cell: (row) => html`<${Amount} value=${name === "fees" ? 0 - row.fees : row[name]} currency=${row.currency} signs />` });
+  const money = (name) => ({ head: { gross: "from prices", net: "profit" }[name] ?? name, right: true, cell: (row) => html`<${Amount} value=${name === "fees" ? 0 - row.fees : row[name]} currency=${row.currency} signs />` });
   const columns = [{ head: "symbol", cell: (row) => html`<span class="short">${row.symbol}</span>` }, ...["gross", "fees", "funding", "other", "net"].map(money)];
   const causes = [
     { head: "of it given to the market", cell: (row) => row.cause },
