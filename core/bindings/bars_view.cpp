@@ -19,8 +19,9 @@ nb::object BarArrays::slice(std::size_t column, std::size_t begin, std::size_t e
     nb::object& whole = arrays_[column];
     if (!whole.is_valid()) {
         if (column < bar_float_columns) {
-            whole =
-                array_over(block_->column(static_cast<BarColumn>(column)), block_->rows, block_);
+            // Its slices are of its class, too.
+            whole = array_over(block_->column(static_cast<BarColumn>(column)), block_->rows, block_)
+                        .attr("view")(nb::module_::import_("onetape.engine.column").attr("Column"));
         } else {
             whole = array_over(column == bar_float_columns ? block_->ts_open() : block_->ts_close(),
                                block_->rows, block_);

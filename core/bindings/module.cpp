@@ -9,6 +9,7 @@ NB_MODULE(_core, m) {
     nb::set_leak_warnings(std::getenv("ONETAPE_LEAK_WARNINGS") != nullptr);
     bind_events(m);
     bind_market(m);
+    bind_columns(m);
     bind_state(m);
     bind_models(m);
     bind_engine(m);

@@ -44,8 +44,8 @@ def test_before_anything_was_said_each_is_none(tmp_path):
 
 def test_of_payments_alone_the_last_one_and_when_the_next_is_due(tmp_path):
     market = Market(tmp_path / "a.tape").funding(1, "0.0001", 100, interval_h=8).mark(2, 100)
-    known = FundingRates(0.0001, None, 8 * HOUR * SECOND, at(1 + 8 * HOUR))
-    assert seen(market) == [NOTHING, known, (0.0001, known)]
+    rates = FundingRates(0.0001, None, 8 * HOUR * SECOND, at(1 + 8 * HOUR))
+    assert seen(market) == [NOTHING, rates, (0.0001, rates)]
 
 
 def test_of_payments_without_an_interval_the_next_time_is_not_known(tmp_path):
