@@ -296,6 +296,9 @@ void bind_strategy_objects(nb::module_& m) {
             nb::sig("def unrealized(self) -> float"),
             "Profit of what is held at the mark, or else the middle or the last price, 0: none is "
             "known [settlement currency].")
+        .def(
+            "__bool__", [=](const PositionView& v) { return position_of(v).qty != 0; },
+            "Whether anything is held.")
         .def("__repr__", [=](const PositionView& v) {
             return "Position(" + v.instrument->symbol + " " +
                    position_side_names[static_cast<unsigned>(v.side)] + " " +

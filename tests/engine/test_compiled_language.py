@@ -156,6 +156,7 @@ def identities() -> list[str]:
     ]
     found += [f"{a} {sign} {b}" for a in ORDERS for sign in ("is", "is not", "==", "!=") for b in ORDERS]
     found += [f"self.held {sign} self.position(BTC)" for sign in ("is", "is not", "==", "!=")]
+    found += [f"{word}{held}" for word in ("not ", "not not ") for held in ("self.held", "self.position(ETH)")]
     found += [f"self.live {sign} self.book(ETH)" for sign in ("is", "is not", "==", "!=")]
     found += [f"{prefix}{each}" for each in (*MAYBE_NONE, "self.held", "self.live", "q") for prefix in ("", "not ")]
     found += ["(self.order or self.closed) is None", "(self.order and self.closed) is self.closed"]

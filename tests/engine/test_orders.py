@@ -129,7 +129,7 @@ def test_reduce_only_without_a_position_is_refused_and_with_one_reduces(tmp_path
     )
     robot = played.robot
     assert robot.results[0].state in ("DENIED", "REJECTED") and robot.results[0].code == 4106
-    assert robot.position(BTC).qty == 0
+    assert robot.position(BTC).qty == 0 and not robot.position(BTC)
 
 
 def test_post_only_that_would_take_is_rejected_with_its_code(tmp_path):
@@ -235,7 +235,7 @@ def test_a_cancel_that_comes_too_late_finds_the_order_filled(tmp_path):
         market=market,
         latency=(0.05, 0.05),
     ).robot
-    assert robot.order.state == "FILLED" and robot.position(BTC).qty == 1
+    assert robot.order.state == "FILLED" and robot.position(BTC).qty == 1 and robot.position(BTC)
     assert not robot.orders()
 
 

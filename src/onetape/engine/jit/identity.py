@@ -73,6 +73,8 @@ def _ne(a, b):
 
 @overload(bool, target="cpu")
 def _truth(value):
+    if isinstance(value, PositionType):
+        return lambda value: value.qty_int != 0
     if isinstance(value, (*_SAME_NUMBER, EventType)):
         return lambda value: True
     if isinstance(value, types.Optional):
