@@ -10,7 +10,7 @@ PIP := $(BIN)/pip install -qq --no-compile --disable-pip-version-check
 # Whatever the caller's environment says: what thousands of processes of the tests import is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 # Tests in Python look at parts of the core that no run needs, in a module of their own.
-TESTED := -C cmake.define.ONETAPE_TEST_BINDINGS=ON
+TESTED := --config-settings cmake.define.ONETAPE_TEST_BINDINGS=ON
 # cmake and ninja come from the environment too.
 WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 RUNS ?= 3
