@@ -25,6 +25,7 @@ from onetape.net.tasks import ended
 from onetape.options.collector import VenueFeedOptions
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import Keep, PruneReport, prune
+from onetape.tape.schema import MARKET_TYPES
 from onetape.tape.segments import is_tape
 
 __all__ = ["Recording", "record"]
@@ -33,9 +34,6 @@ LOOK_S: Final = 0.2
 PRUNE_S: Final = 10.0
 DAY_S: Final = 86_400
 GB: Final = 10**9
-_MARKET: Final = frozenset(
-    {"quote", "trade", "book", "bar", "mark", "funding", "liquidation", "open_interest", "funding_rate"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +176,6 @@ def _recorded(
     out: Path, rejected: int, seconds: float, bytes_a_day: float, days: float | None, pruned: int
 ) -> Recording:
     contents = contents_of(out)
-    names = {each.id: each.value for each in EventType}
     by_symbol: dict[str, dict[str, int]] = {i.symbol: {} for i in contents.streams.values()}
     by_type: Counter[str] = Counter()
     for stream, counts in contents.counts.items():
@@ -186,7 +183,8 @@ def _recorded(
             continue
         found = by_symbol[contents.streams[stream].symbol]
         for type_id, count in counts.items():
-            if (name := names.get(type_id, "")) in _MARKET:
+            if type_id in MARKET_TYPES:
+                name = EventType.from_id(type_id).value
                 found[name] = found.get(name, 0) + count
                 by_type[name] += count
     first, last = tape_span(out) or (0, 0)

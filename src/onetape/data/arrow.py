@@ -29,9 +29,7 @@ class ArrowSource:
     """An Arrow file's columns as comma-separated values, times and floats as of data frames."""
 
     def __init__(self, source: Source) -> None:
-        with source.path.open("rb") as file:
-            is_plain = not source.member and file.read(len(MAGIC)) == MAGIC
-        if not is_plain:
+        if not source.is_file_of(MAGIC):
             raise BadInput(
                 "is Feather inside an archive, which is not read",
                 location=source.name,

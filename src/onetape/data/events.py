@@ -15,19 +15,19 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, tzinfo
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
+from onetape.data.parquet import parquet_libraries
 from onetape.data.result import ImportResult
 from onetape.data.size_limits import Limits
 from onetape.data.source import Source, digest, open_sources
 from onetape.data.staging import staged
 from onetape.market.stream_feed import BadOut, ExternalOut, StreamFeed, StreamRules
-from onetape.model.errors import BadInput, NotAvailable
+from onetape.model.errors import BadInput
 from onetape.model.time import parse_time
 from onetape.model.time import zone as zone_of
 from onetape.tape.journal import JournalWriter
@@ -144,10 +144,7 @@ def _lines(source: Source) -> Iterator[str]:
 
 
 def _parquet(source: Source) -> Iterator[Mapping[str, Any]]:
-    try:
-        pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError:
-        raise NotAvailable("Parquet needs pyarrow", todo="pip install 'onetape[research]'") from None
+    pa, parquet = parquet_libraries()
     try:
         yield from parquet.read_table(io.BytesIO(b"".join(source.chunks()))).to_pylist()
     except (pa.ArrowException, OSError) as error:

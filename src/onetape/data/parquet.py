@@ -14,7 +14,7 @@ from onetape.data.layout import Planned, TableOptions, TableSource
 from onetape.data.source import OnRead, Source
 from onetape.model.errors import BadInput, NotAvailable
 
-__all__ = ["MAGIC", "ParquetSource", "plan"]
+__all__ = ["MAGIC", "ParquetSource", "parquet_libraries", "plan"]
 
 MAGIC: Final = b"PAR1"
 
@@ -30,16 +30,13 @@ class ParquetSource:
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
         """Raises BadInput where it is damaged, or grows beyond what the limits allow; NotAvailable."""
         header = True
-        pa, parquet = _libraries()
-        with self._source.path.open("rb") as plain:
-            of_file = not self._source.member and plain.read(len(MAGIC)) == MAGIC
-        bytes_there = self._source.path.stat().st_size
+        pa, parquet = parquet_libraries()
+        source, bytes_there = self._source, self._source.path.stat().st_size
         try:
-            # In an archive it has no file of its own.
-            place = str(self._source.path) if of_file else io.BytesIO(b"".join(self._source.chunks()))
+            place = str(source.path) if source.is_file_of(MAGIC) else io.BytesIO(b"".join(source.chunks()))
             with parquet.ParquetFile(place) as file:
                 groups = [file.metadata.row_group(at).total_byte_size for at in range(file.num_row_groups)]
-                self._source.limits.check(expanded=sum(groups), compressed=bytes_there, location=self.name)
+                source.limits.check(expanded=sum(groups), compressed=bytes_there, location=self.name)
                 for at, size in enumerate(groups):
                     for batch in file.iter_batches(ROWS_A_CHUNK, row_groups=[at]):
                         yield rows_of_batch(batch, self.name).text(0, ROWS_A_CHUNK, header=header)
@@ -64,7 +61,8 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
     return csv_layout.plan(ParquetSource(source), options)
 
 
-def _libraries() -> tuple[Any, Any]:
+def parquet_libraries() -> tuple[Any, Any]:
+    """Returns pyarrow and its Parquet part. Raises NotAvailable without them."""
     try:
         return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:

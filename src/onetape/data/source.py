@@ -58,6 +58,13 @@ class Source:
         """Returns the file's own name without its endings."""
         return PurePosixPath(self.member or self.path.name).name.partition(".")[0]
 
+    def is_file_of(self, magic: bytes) -> bool:
+        """Tells whether the file itself begins so, not what an archive of it holds: a library can map it."""
+        if self.member:
+            return False
+        with self.path.open("rb") as file:
+            return file.read(len(magic)) == magic
+
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
         """The content, piece by piece. on_read hears of bytes read from disk."""
         return _checked(self, self._chunks(on_read or _nobody))
