@@ -5,12 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 CORE := $(shell find core third_party CMakeLists.txt -name '*.[ch]pp' -o -name '*.h' -o -name CMakeLists.txt 2>/dev/null)
 HOUSE_CORE = $(shell find core -name '*.[ch]pp')
-# What it compiles is compiled when it is first imported: most of it never is.
-PIP := $(BIN)/pip install -qq --no-compile --disable-pip-version-check
 # Whatever the caller's environment says: what thousands of processes of the tests import is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
-# Tests in Python look at parts of the core that no run needs, in a module of their own.
-TESTED := --config-settings cmake.define.ONETAPE_TEST_BINDINGS=ON
 # cmake and ninja come from the environment too.
 WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 RUNS ?= 3
@@ -49,27 +45,21 @@ help: ## list the verbs
 
 setup: $(STAMP) ## make .venv, build and install (needs Python 3.11+ with headers and venv, make, g++)
 
-# setuptools: a library of the tests comes as source only.
-# The stub goes beside the sources, where type checkers of an editable install look for it.
 $(STAMP): pyproject.toml Makefile $(CORE)
 	@sh tools/preflight.sh $(PYTHON)
-	@echo "makes $(VENV), fetches what it needs and compiles the core: some minutes, without a word"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) "scikit-build-core>=1.1" "nanobind>=3.1" "setuptools>=70.1" cmake ninja
-	@$(WITH_TOOLS) $(PIP) --no-build-isolation $(TESTED) -e '.[dev]'
-	@cp $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('platlib'))")/onetape/_core.pyi src/onetape/_core.pyi
+	@$(PYTHON) tools/install.py dev
 	@touch $(STAMP)
 
-# Nothing is resolved: what the file names is taken, and each file's hash has to be the one it names.
 setup-locked: ## the same with the very files that requirements/ci.lock names
 	@sh tools/preflight.sh $(PYTHON)
-	@echo "makes $(VENV), fetches what it needs and compiles the core: some minutes, without a word"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@grep '^setuptools==' requirements/ci.lock | $(PIP) --require-hashes --no-deps -r /dev/stdin # what comes as source needs it
-	@$(PIP) --require-hashes --no-deps --no-build-isolation -r requirements/ci.lock
-	@$(WITH_TOOLS) $(PIP) --no-build-isolation --no-deps $(TESTED) -e .
-	@cp $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('platlib'))")/onetape/_core.pyi src/onetape/_core.pyi
+	@$(PYTHON) tools/install.py locked
 	@touch $(STAMP)
+
+# What a run needs and no more: the environment of `setup` has it too.
+$(VENV)/.runs: pyproject.toml Makefile $(CORE)
+	@sh tools/preflight.sh $(PYTHON)
+	@$(PYTHON) tools/install.py demo
+	@touch $(VENV)/.runs
 
 lock: setup ## requirements/ci.lock from this environment
 	$(BIN)/python tools/lock.py
@@ -82,7 +72,7 @@ audit: setup ## known vulnerabilities of what is locked (needs the internet, and
 
 build: setup ## build the C++ core again after an edit
 
-demo: setup ## simulated market, two robots, a report and the replay proof
+demo: $(if $(wildcard $(STAMP)),$(STAMP),$(VENV)/.runs) ## simulated market, two robots, a report and the replay proof
 	@$(BIN)/onetape demo
 
 test: test-core test-python ## all tests
@@ -195,7 +185,7 @@ bridge: setup ## an environment for ccxt in build/envs/bridge, and the long sess
 		tests/robot/test_run_bridge.py
 
 docs: setup ## the documentation, into site/
-	@$(WITH_TOOLS) $(PIP) --no-build-isolation -e '.[docs]'
+	@$(WITH_TOOLS) $(BIN)/pip install -qq --no-build-isolation -e '.[docs]'
 	$(BIN)/python tools/make_messages.py
 	$(BIN)/python tools/make_events.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
