@@ -101,7 +101,7 @@ class BarFeeds:
         """They begin with the first trade that the robot's data has."""
         if self._host.is_traded_live(symbol):
             if history:
-                words = f"{symbol} {text}: no venue tells of bars by what was traded from before the start"
+                words = f"{symbol} has no history of bars by traded amount: bars {text} start now"
                 self._host.log(words, "warning", {})
         elif history:
             self.from_first = True
@@ -125,10 +125,10 @@ class BarFeeds:
             if key not in self.live or key in self.pending:
                 self.live[key] = self.pending[key] = max(count, self.live.get(key, 0))
             elif count > self.live[key]:
-                words = f"{symbol} {text}: bars from before the start have been taken, {self.live[key]} of them"
+                words = f"{symbol} {text}: history={history} comes too late: {self.live[key]} bars were loaded at the start"
                 self._host.log(words, "warning", {})
         elif history:
-            words = f"{symbol} {text}: no venue tells of mids from before the start"
+            words = f"{symbol} has no mid-price history: bars {text} start now"
             self._host.log(words, "warning", {})
 
     def _heard(self, symbol: str) -> int | None:

@@ -31,21 +31,22 @@ from onetape.supervisor.client import status_of
 __all__ = ["run_demo"]
 
 SYMBOL = "binance:BTC/USDT:USDT"
-# Every few seconds each of them has a reason to trade: the market ticks many times a second.
+# The maker's quotes are wider than its fee, and the market reaches them within seconds: what it wins or loses is the
+# market's move, not the fee of quoting too close.
 ROBOTS: Sequence[tuple[str, dict[str, Any]]] = (
     (
         "onetape.strategies.market_maker:MarketMaker",
         {
             "symbol": SYMBOL,
-            "shift": 3,
+            "shift": 130,
             "buy_by": 0.01,
             "sell_by": 0.01,
             "buy_limit": 0.05,
             "sell_limit": -0.05,
-            "keep_within": 1,
+            "keep_within": 4,
         },
     ),
-    ("onetape.strategies.breakout:Breakout", {"symbol": SYMBOL, "period": "1s@mid", "window": 10, "size": 0.02}),
+    ("onetape.strategies.breakout:Breakout", {"symbol": SYMBOL, "period": "1s@mid", "window": 20, "size": 0.02}),
 )
 STEP_S = 0.001  # between looks at the tapes
 
