@@ -139,9 +139,8 @@ def page(results: dict[str, dict], aster: dict[str, dict]) -> str:
     lines = [
         "# Conformance of orders",
         "",
-        "What an order lives through at a venue, as cases with numbers. The same cases run against",
-        "the [simulated exchange](../concepts/simulated-exchanges.md), in virtual time and behind",
-        "a socket, with every run of the tests; and, by hand, against a venue's demo account:",
+        "Run these numbered cases of order behavior against a venue's demo account. Every run of the tests plays",
+        "them on the [simulated exchange](../concepts/simulated-exchanges.md), too.",
         "",
         "```sh",
         "export ONETAPE_CONFORM_KEY=... ONETAPE_CONFORM_SECRET=...",
@@ -149,10 +148,14 @@ def page(results: dict[str, dict], aster: dict[str, dict]) -> str:
         "python tools/conform.py --simulated --page docs/reference/conformance.md",
         "```",
         "",
-        "**Demo and live have not been run.** They need keys, which nobody has used here; where a",
-        "column says *not run*, how the venue behaves in that case is known from its documentation",
-        "only. Kraken and BitMEX have no column: their order protocols are not part of this list",
-        "yet.",
+        "The account must be flat in BTC/USDT, in one-way mode, without open orders, and used by nobody else. The",
+        "cases trade and cost fees: an address that is neither a demo nor this machine needs `--live`. `--keep`",
+        "stores the results with their date in `tests/certify/conformance_runs.json`. Exit code: 0 all held, 1 one",
+        "did not, 2 wrong use.",
+        "",
+        "**No case has run on demo or live**, because nobody here had keys. *Not run* means: the venue's behavior",
+        "is known from its documentation only. Kraken, BitMEX and Pacifica are missing: no case covers their order",
+        "protocols.",
         "",
         "## Binance USD-M",
         "",
@@ -167,7 +170,7 @@ def page(results: dict[str, dict], aster: dict[str, dict]) -> str:
             never = "never: it asks for a ban" if case.simulated_only else "not run"
             cells.append(said(row) if row else never)
         lines.append(f"| {case.id} | {case.name} | {' | '.join(cells)} |")
-    lines += ["", "## Aster", "", "What is from which source stands [line by line](aster.md).", ""]
+    lines += ["", "## Aster", "", "[Aster](aster.md) gives the source of each fact.", ""]
     lines += ["| case | what holds | simulated |", "| --- | --- | --- |"]
     for case in CASES:
         local = aster.get(case.id)

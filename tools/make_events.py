@@ -19,18 +19,18 @@ _DOC = re.compile(r"(?P<what>.*?)(?: \[(?P<unit>[^]]+)\])?\.(?: None: (?P<none>.
 
 BEFORE = """# Events and objects
 
-The objects that callbacks receive and services return, field by field. Made by `make docs` from the
-sources of `onetape/*.pyi`, so an editor shows the same; a test compares.
+Look up each field of the objects that callbacks receive and services return. An editor shows the same
+texts, from `onetape/*.pyi`. `make docs` generates this page.
 
-| unit | is |
+| unit | meaning |
 |---|---|
-| price | the instrument's quote currency for one of its base currency |
-| qty | the instrument's base currency; of an inverse contract, contracts |
-| price units, size units | whole numbers: the value times 10 to the instrument's `price_decimals` or `size_decimals` |
-| share | a part of one: 0.0001 is 0.01 % |
+| price | quote currency per unit of base currency |
+| qty | base currency; contracts for an inverse contract |
+| price units, size units | integers: the value times 10 to the instrument's `price_decimals` or `size_decimals` |
+| share | a fraction: 0.0001 is 0.01 % |
 | ns UTC | nanoseconds since 1970-01-01 |
 
-A field is there always, unless its last column says when it is None.
+A field always has a value, unless the last column says when it is None.
 """
 
 
@@ -87,7 +87,7 @@ def page() -> str:
     parts = [BEFORE]
     for table in tables():
         parts.append(
-            f"\n## {table.name}\n\n{table.what}\n\n| field | type | unit | is | None where |\n|---|---|---|---|---|\n"
+            f"\n## {table.name}\n\n{table.what}\n\n| field | type | unit | meaning | None if |\n|---|---|---|---|---|\n"
         )
         for each in table.fields:
             type_ = each.type.replace("|", "\\|")

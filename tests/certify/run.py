@@ -119,42 +119,79 @@ def play(name: str, python: Path) -> list[dict]:
 
 
 def page(results: dict[str, list[dict]]) -> str:
-    """Markdown: what was run, then each client's calls."""
+    """Markdown: which client passed on which exchange, what failed, and the calls of each session."""
     day = time.strftime("%Y-%m-%d", time.gmtime())
     lines = [
         "# Certification by outside clients",
         "",
-        "Clients that others wrote, in the versions below, played a whole session against the",
-        "[simulated exchanges](../concepts/simulated-exchanges.md): markets, books, orders,",
-        "amendments, conditional orders, fills, balances, settings, refusals, streams. `make",
-        "certify` sets each up in an environment of its own, plays all sessions again and writes",
-        "this page. Where a call says `as the ledger's`, the client has traded for two minutes and",
-        "then has what the exchange's own ledger has.",
+        "Look up here whether a client that you know works with a",
+        "[simulated exchange](../concepts/simulated-exchanges.md), in which version, and with which calls.",
+        "To repeat all sessions and write this page again, or to repeat one session:",
         "",
-        "A call passes when the client itself understood the answer and what the session states",
-        "about it held. What is proved is that these clients can be used here; how near the",
-        "simulation is to the venue is another question, and [Conformance](conformance.md) is",
-        "the place for it.",
+        "```sh",
+        "make certify",
+        ".venv/bin/python tests/certify/run.py ccxt-kraken --setup",
+        "```",
         "",
-        "| client | version | exchange | passed | date |",
-        "| --- | --- | --- | --- | --- |",
+        "`make certify` installs each client in an environment of its own under `build/certify`. One session",
+        "starts `onetape sim EXCHANGE` with the options below and calls market data, orders, amendments,",
+        "triggers, fills, balances, settings, refusals and streams. A call passes when the client understood",
+        "the answer and the session's check of it held. A call `... as the ledger's` compares the client's own",
+        "figures with the exchange's ledger after two minutes of trading.",
+        "",
+        "Words after a call name a variant (`set_leverage 900`) or an expected refusal (`wrong key`, `too small`).",
+        "A call that a list lacks was not part of that session.",
+        "",
+        "The sessions prove that these clients can be used here. [Conformance](conformance.md) covers how near",
+        "the simulation is to the venue.",
+        "",
+        "| client | version | exchange | passed | date | options of `onetape sim` | session |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, calls in results.items():
         row = CLIENTS[name]
         passed = sum(call["passed"] for call in calls)
-        lines.append(f"| {row['client']} | {row['version']} | {row['venue']} | {passed} of {len(calls)} | {day} |")
-    missing = [name for name in CLIENTS if name not in results]
-    if missing:
+        options = " ".join(f"`{each}`" for each in row.get("options", []))
+        cells = [row["client"], row["version"], row["venue"], f"{passed} of {len(calls)}", day, options, f"`{name}`"]
+        lines.append(f"| {' | '.join(cells)} |")
+    if missing := [name for name in CLIENTS if name not in results]:
         lines += ["", "Not run: " + ", ".join(missing) + "."]
-    for name, calls in results.items():
-        row = CLIENTS[name]
-        lines += ["", f"## {row['client']} {row['version']}: {row['venue']}", ""]
-        lines += [row["note"], ""] if "note" in row else []
-        lines += ["| call | passed |", "| --- | --- |"]
-        for call in calls:
-            said = "yes" if call["passed"] else "**no**: " + call["seen"].replace("|", "\\|")
-            lines.append(f"| {call['call']} | {said} |")
+    failed = [(name, call) for name, calls in results.items() for call in calls if not call["passed"]]
+    for name in dict.fromkeys(name for name, _ in failed):
+        lines += ["", f"## Failed: {name}", "", "| call | passed |", "| --- | --- |"]
+        for _, call in (each for each in failed if each[0] == name):
+            lines.append(f"| {call['call']} | **no**: " + call["seen"].replace("|", "\\|") + " |")
+    by_client: dict[str, list[str]] = {}
+    for name in results:
+        by_client.setdefault(CLIENTS[name]["client"], []).append(name)
+    for names in (each for each in by_client.values() if len(each) > 1):
+        lines += _on_several(CLIENTS[names[0]]["client"], {CLIENTS[each]["venue"]: results[each] for each in names})
+    alone = [names[0] for names in by_client.values() if len(names) == 1]
+    for venue in dict.fromkeys(CLIENTS[name]["venue"] for name in alone):
+        lines += ["", f"## Other clients on {venue}", "", "| client | calls that passed |", "| --- | --- |"]
+        for name in (each for each in alone if CLIENTS[each]["venue"] == venue):
+            lines.append(f"| {CLIENTS[name]['client']} | {_passed(results[name])} |")
+    if notes := [(CLIENTS[name], CLIENTS[name]["note"]) for name in results if "note" in CLIENTS[name]]:
+        lines += ["", "## Notes", "", "| client | exchange | note |", "| --- | --- | --- |"]
+        lines += [f"| {row['client']} {row['version']} | {row['venue']} | {note} |" for row, note in notes]
     return "\n".join(lines) + "\n\n" + UNUSABLE.read_text()
+
+
+def _on_several(client: str, calls: dict[str, list[dict]]) -> list[str]:
+    """The calls of one client by the exchanges where they passed, most exchanges first."""
+    passed = {venue: {each["call"]: None for each in rows if each["passed"]} for venue, rows in calls.items()}
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for call in dict.fromkeys(call for rows in passed.values() for call in rows):
+        groups.setdefault(tuple(venue for venue in passed if call in passed[venue]), []).append(call)
+    lines = ["", f"## {client} on each exchange", "", "| exchanges | calls that passed |", "| --- | --- |"]
+    for venues, names in sorted(groups.items(), key=lambda each: -len(each[0])):
+        on = "all of them" if len(venues) == len(calls) else ", ".join(venues)
+        lines.append(f"| {on} | {'; '.join(names)} |")
+    return lines
+
+
+def _passed(calls: list[dict]) -> str:
+    return "; ".join(each["call"] for each in calls if each["passed"])
 
 
 def main() -> int:

@@ -12,30 +12,30 @@ __all__ = ["messages", "page"]
 
 # Words of the robot that this system's first list of requirements was read from, and ours.
 OTHER_NAMES: Final = (
-    ("data", "`quote`, `trade`, `book`, `bar`, `mark`; `external` for what is no market"),
+    ("data", "`quote`, `trade`, `book`, `bar`, `mark`; `external` for data that is not market data"),
     ("new_order", "`order_request` of kind `place`"),
     ("cancel_order", "`order_request` of kind `cancel`; `amend` has no counterpart"),
-    ("new_reply", "`order_event`: `accepted`, `rejected`, `denied`; the words of a refusal: `reply`"),
+    ("new_reply", "`order_event`: `accepted`, `rejected`, `denied`; text of a refusal: `reply`"),
     ("cancel_reply", "`order_event`: `canceled`, `cancel_rejected`"),
     ("trade_reply", "`fill`"),
     ("timer", "`timer`"),
     ("control", "`command` and its `reply`"),
-    ("session_status", "`health`: of processes, feeds, gateways, trading hours"),
+    ("session_status", "`health` of processes, feeds, gateways, trading hours"),
     ("system", "`alert`, `health`, `params`, `input`, `log`"),
 )
 _HEAD: Final = """# Messages
 
-Made by `make docs` from the layouts in the code; a test compares. The same as JSON Schema (draft
-2020-12): [messages.json](messages.json), or `onetape journal schema [TYPE]`.
+Read tapes and send commands from any language with these names and fields. The same as JSON Schema (draft
+2020-12): [messages.json](messages.json), or `onetape journal schema [TYPE]`. `make docs` generates this page.
 
-An event is a frame of a tape; its schema is that of a line of `onetape journal cat TAPE --jsonl`.
-Times are ns UTC. Prices, sizes and money are decimal text; where the tape does not have the
-instrument they are integers as they lie there. A field that is called as one of the frame's
-(`type`, `time`, ...) has the event's first word before it: `order_type`. Keys are added, none is
-renamed: ignore what you do not know.
-
-**A type that a version does not know** is read by the tape's own schemas and printed as `type_N`;
-it harms neither `verify` nor a replay nor a robot, and the report of a run over it counts it.
+| what | rule |
+|---|---|
+| event | a frame of a tape; its schema is that of a line of `onetape journal cat TAPE --jsonl` |
+| time | ns UTC |
+| price, size, money | decimal text; the stored integer where the tape lacks the instrument |
+| a field named like a field of the frame (`type`, `time`, ...) | begins with the event's first word: `order_type` |
+| new versions | add keys and rename none: ignore keys that you do not know |
+| a type unknown to this version | printed as `type_N` by the tape's schemas; harmless; counted in a run's report |
 """
 
 
@@ -52,7 +52,7 @@ def messages() -> dict[str, Any]:
 
 def page() -> str:
     """docs/reference/messages.md."""
-    lines = [_HEAD, "## Events", "", "| event | number | says |", "|---|---|---|"]
+    lines = [_HEAD, "## Events", "", "| event | number | fields |", "|---|---|---|"]
     for schema in built_in().values():
         described = event_schemas()[schema.name]
         own = [
@@ -60,14 +60,14 @@ def page() -> str:
             for key in described["properties"]
             if key not in ("sequence", "time", "type", "flags", "stream", "symbol")
         ]
-        what = ", ".join(f"`{key}`" for key in own) or "what the strategy keeps"
+        what = ", ".join(f"`{key}`" for key in own) or "the strategy's own keys"
         lines.append(f"| `{schema.name}` | {schema.id} | {what} |")
     lines += [
         "",
         "## Commands",
         "",
-        "One line of JSON to the socket of a process ([how](../concepts/commands.md)):",
-        "`{do: command, id, target, command, actor, token, fields, deadline_ns}`. Its answer:",
+        "Send one line of JSON to the socket of a process ([how](../concepts/commands.md)):",
+        "`{do: command, id, target, command, actor, token, fields, deadline_ns}`. The answer is",
         "`{id, status, result, error}`.",
         "",
         "| to | command | fields |",
@@ -79,11 +79,11 @@ def page() -> str:
             lines.append(f"| {kind} | `{name}` | {shown} |")
     lines += [
         "",
-        "A gateway knows `VENUE_strategy_balance` as well, for each name of its venue.",
+        "A gateway also takes `VENUE_strategy_balance`, for each name of its venue.",
         "",
         "## Other names",
         "",
-        "Where another event-driven robot speaks of one thing, and what it is here:",
+        "Words of another event-driven system, and the messages that correspond here:",
         "",
         "| there | here |",
         "|---|---|",
