@@ -3,7 +3,6 @@
 // memory, read-only and safe to keep.
 #include <nanobind/nanobind.h>
 
-#include <array>
 #include <memory>
 
 #include "market/bar_window.hpp"
@@ -12,17 +11,17 @@ namespace nb = nanobind;
 
 namespace onetape {
 
-// One numpy array a column, over the whole block, made when first asked for. A view is a slice of
-// it: slicing an array costs a tenth of making one.
+// Makes numpy arrays over parts of a block, which live as long as one of them does.
 class BarArrays {
  public:
-    explicit BarArrays(std::shared_ptr<const BarBlock> block) : block_(std::move(block)) {}
+    explicit BarArrays(std::shared_ptr<const BarBlock> block);
     [[nodiscard]] const BarBlock* block() const noexcept { return block_.get(); }
-    [[nodiscard]] nb::object slice(std::size_t column, std::size_t begin, std::size_t end);
+    // Rows [begin, end) of a column.
+    [[nodiscard]] nb::object slice(std::size_t column, std::size_t begin, std::size_t end) const;
 
  private:
     std::shared_ptr<const BarBlock> block_;
-    std::array<nb::object, bar_float_columns + 2> arrays_;
+    nb::object owner_;
 };
 
 struct BarsView {

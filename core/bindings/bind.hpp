@@ -7,6 +7,7 @@ namespace nb = nanobind;
 void bind_accounts(nb::module_& m);
 void bind_client_ids(nb::module_& m);
 void bind_columns(nb::module_& m);
+void bind_strategy_calls(nb::module_& m);
 void bind_counts(nb::module_& m);
 void bind_events(nb::module_& m);
 void bind_market(nb::module_& m);

@@ -1,6 +1,9 @@
 // Sums, means, deviations and extremes of a column of bars. A window of thirty is added up in
 // 15 ns; numpy takes 2 us to find out what is to be added. Results are numpy's to the last bit.
 #include <nanobind/nanobind.h>
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#include <numpy/arrayobject.h>
+#include <numpy/arrayscalars.h>
 
 #include <algorithm>
 #include <array>
@@ -87,35 +90,29 @@ constexpr std::array reductions{
     Reduction{"max", extreme_of<true>, SIZE_MAX},
 };
 
-PyObject* numpy_array = nullptr;  // its types, held as long as the process lives
-PyObject* numpy_float = nullptr;
+PyObject* numpy_array = nullptr;  // its type, held as long as the process lives
 
 // One dimension of doubles without gaps, at least one of them and at most so many.
-[[nodiscard]] bool is_plain(const Py_buffer& view, std::size_t count_max) noexcept {
-    return view.ndim == 1 && view.itemsize == sizeof(double) &&
-           std::strcmp(view.format, "d") == 0 && view.shape[0] > 0 &&
-           static_cast<std::size_t>(view.shape[0]) <= count_max &&
-           (view.strides[0] == sizeof(double) || view.shape[0] == 1);
+[[nodiscard]] bool is_plain(PyArrayObject* array, std::size_t count_max) noexcept {
+    return PyArray_NDIM(array) == 1 && PyArray_TYPE(array) == NPY_DOUBLE &&
+           PyArray_ISBEHAVED_RO(array) && PyArray_DIM(array, 0) > 0 &&
+           static_cast<std::size_t>(PyArray_DIM(array, 0)) <= count_max &&
+           (PyArray_STRIDE(array, 0) == sizeof(double) || PyArray_DIM(array, 0) == 1);
 }
 
 template <std::size_t which>
 PyObject* reduced(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
     constexpr Reduction own = reductions[which];
-    Py_buffer view;
-    if (count == 1 && names == nullptr &&
-        PyObject_GetBuffer(arguments[0], &view, PyBUF_STRIDED_RO | PyBUF_FORMAT) == 0) {
-        const bool is_own = is_plain(view, own.count_max);
-        double found = 0.0;
-        if (is_own)
-            found = own.of(
-                {static_cast<const double*>(view.buf), static_cast<std::size_t>(view.shape[0])});
-        PyBuffer_Release(&view);
-        if (is_own) {
-            const nb::object value = nb::steal(PyFloat_FromDouble(found));
-            return value.is_valid() ? PyObject_CallOneArg(numpy_float, value.ptr()) : nullptr;
+    if (count == 1 && names == nullptr && PyArray_Check(arguments[0])) {
+        auto* array = reinterpret_cast<PyArrayObject*>(arguments[0]);
+        if (is_plain(array, own.count_max)) {
+            const double found = own.of({static_cast<const double*>(PyArray_DATA(array)),
+                                         static_cast<std::size_t>(PyArray_DIM(array, 0))});
+            PyObject* value = PyArrayScalar_New(Double);
+            if (value != nullptr) PyArrayScalar_ASSIGN(value, Double, found);
+            return value;
         }
     }
-    PyErr_Clear();  // what has no such buffer is numpy's
     const nb::object method = nb::steal(PyObject_GetAttrString(numpy_array, own.name));
     if (!method.is_valid()) return nullptr;
     return PyObject_Vectorcall(method.ptr(), arguments, static_cast<std::size_t>(count), names);
@@ -146,7 +143,7 @@ void add_reduction(nb::dict& methods) {
 nb::dict column_methods() {
     const nb::module_ numpy = nb::module_::import_("numpy");
     numpy_array = numpy.attr("ndarray").inc_ref().ptr();
-    numpy_float = numpy.attr("float64").inc_ref().ptr();
+    if (_import_array() < 0) throw nb::python_error();
     static PyMethodDef wrap{"__array_wrap__",
                             reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(wrapped)),
                             METH_FASTCALL | METH_KEYWORDS, "As a plain array."};

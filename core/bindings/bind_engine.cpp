@@ -364,6 +364,7 @@ void bind_engine(nb::module_& m) {
              nb::arg("reduce_only") = false, nb::arg("more") = nb::none(),
              nb::sig("def set_target(self, symbol: str, qty: object, reduce_only: bool = False, "
                      "more: bytes | None = None) -> Order | None"))
+        .def("plain_target", &PyTradingLoop::plain_target, nb::arg("symbol"), nb::arg("qty"))
         .def("note_target_below_lot", &PyTradingLoop::note_target_below_lot, nb::arg("symbol"),
              "A target that an algorithm is to work is less than one lot.")
         .def_prop_ro("targets_below_lot",
@@ -473,6 +474,7 @@ void bind_engine(nb::module_& m) {
              nb::sig("def positions(self) -> list[Position]"))
         .def("subscribe", &PyTradingLoop::subscribe)
         .def("bars", &PyTradingLoop::bars)
+        .def("name_bars", &PyTradingLoop::name_bars)
         .def("append_cold",
              [](PyTradingLoop& s, int type, nb::bytes payload) {
                  return static_cast<int>(s.core->append_cold(

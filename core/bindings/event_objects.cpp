@@ -1,4 +1,3 @@
-#define PY_SSIZE_T_CLEAN
 #include "bindings/event_objects.hpp"
 
 #include <structmember.h>

@@ -13,6 +13,7 @@ NB_MODULE(_core, m) {
     bind_state(m);
     bind_models(m);
     bind_engine(m);
+    bind_strategy_calls(m);
     bind_text(m);
     bind_text_messages(m);
     bind_journal(m);

@@ -12,6 +12,8 @@
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "bindings/bars_view.hpp"
@@ -262,6 +264,14 @@ class PyTradingLoop {
         return sent;
     }
 
+    // A target on the only account of its exchange. Throws value_error where there are several.
+    OrderRef plain_target(nb::handle symbol, nb::handle qty) {
+        static PyObject* const name = PyUnicode_InternFromString("shares_exchange");
+        if (nb::steal(PyObject_GetAttr(host_.ptr(), name)).ptr() != Py_False)
+            throw nb::value_error("not a plain target");
+        return set_target(symbol, qty, false, std::nullopt);
+    }
+
     void note_target_below_lot(nb::handle symbol) {
         note_below_lot(below_lot.targets, "set_target", find(symbol));
     }
@@ -411,6 +421,7 @@ class PyTradingLoop {
         BarFeed& feed =
             core->subscribe_bars(instrument, period, static_cast<BarSource>(source), text, made_of);
         if (history > feed.window.capacity()) feed.window.reserve(history);
+        named_.clear();
     }
 
     // The last n bars of a feed; without a block where there is no such feed.
@@ -435,11 +446,67 @@ class PyTradingLoop {
         }
         if (window == nullptr)
             return {std::make_shared<BarArrays>(std::make_shared<const BarBlock>(0)), 0, 0};
-        const BarRange range = window->last(n);
-        auto& arrays = arrays_[{instrument.index, period, source}];
+        return view_of(*window, arrays_[{instrument.index, period, source}], n);
+    }
+
+    static BarsView view_of(const BarWindow& window, std::shared_ptr<BarArrays>& arrays,
+                            std::size_t n) {
+        const BarRange range = window.last(n);
         if (!arrays || arrays->block() != range.block.get())
             arrays = std::make_shared<BarArrays>(range.block);
         return {arrays, range.begin, range.end};
+    }
+
+    // keys: (period in ns, source) by the (symbol, text) that a strategy subscribed with. pending:
+    // not empty while bars from before the start are to be read first. Both are the host's.
+    struct NamedBars {
+        nb::object symbol, text;  // held: their addresses are the key
+        const BarWindow* window;
+        std::shared_ptr<BarArrays>* arrays;
+    };
+    static constexpr std::size_t named_bars_max =
+        4096;  // a strategy may make its texts anew each time
+
+    // Null where there is no such feed.
+    const NamedBars* named_window(nb::handle symbol, nb::handle text) {
+        const auto found = named_.find({symbol.ptr(), text.ptr()});
+        if (found != named_.end()) return &found->second;
+        const nb::object name = nb::steal(PyTuple_Pack(2, symbol.ptr(), text.ptr()));
+        PyObject* key =
+            name.is_valid() ? PyDict_GetItemWithError(bar_keys_.ptr(), name.ptr()) : nullptr;
+        PyObject* index =
+            key != nullptr ? PyDict_GetItemWithError(index_.ptr(), symbol.ptr()) : nullptr;
+        if (index == nullptr) return nullptr;
+        Instrument& instrument =
+            *core->instrument(static_cast<std::uint32_t>(PyLong_AsUnsignedLong(index)));
+        const std::int64_t period = PyLong_AsLongLong(PyTuple_GET_ITEM(key, 0));
+        const int source = static_cast<int>(PyLong_AsLong(PyTuple_GET_ITEM(key, 1)));
+        const BarWindow* window = bar_window(instrument, period, source, 0);
+        if (window == nullptr) return nullptr;
+        if (named_.size() >= named_bars_max) named_.clear();
+        auto& arrays = arrays_[{instrument.index, period, source}];
+        return &named_
+                    .try_emplace({symbol.ptr(), text.ptr()},
+                                 NamedBars{nb::borrow(symbol), nb::borrow(text), window, &arrays})
+                    .first->second;
+    }
+
+    void name_bars(nb::dict keys, nb::dict pending) {
+        bar_keys_ = std::move(keys);
+        pending_bars_ = std::move(pending);
+    }
+
+    // The last n bars by the text that they are subscribed with; none where the host has to look.
+    std::optional<BarsView> named_bars(nb::handle symbol, nb::handle text, nb::handle n) {
+        if (!PyLong_CheckExact(n.ptr()) || pending_bars_.size() != 0) return std::nullopt;
+        const Py_ssize_t count = PyLong_AsSsize_t(n.ptr());
+        const NamedBars* named = named_window(symbol, text);
+        if (named == nullptr || count < 0 ||
+            static_cast<std::size_t>(count) > named->window->capacity()) {
+            PyErr_Clear();
+            return std::nullopt;
+        }
+        return view_of(*named->window, *named->arrays, static_cast<std::size_t>(count));
     }
 
     // --- compiled strategies ---
@@ -485,6 +552,7 @@ class PyTradingLoop {
         compiled_error.reset();
         ladders_.clear();
         index_ = nb::dict();
+        named_.clear();
     }
 
     std::shared_ptr<TradingLoop> core;
@@ -561,6 +629,14 @@ class PyTradingLoop {
     std::unique_ptr<Player> player_;
     nb::object host_;
     nb::dict index_;  // symbol -> index
+    nb::dict bar_keys_, pending_bars_;
+    struct PairHash {
+        std::size_t operator()(const std::pair<PyObject*, PyObject*>& of) const noexcept {
+            const auto first = reinterpret_cast<std::uintptr_t>(of.first) >> 4;
+            return first ^ (reinterpret_cast<std::uintptr_t>(of.second) * 0x9e3779b97f4a7c15ull);
+        }
+    };
+    std::unordered_map<std::pair<PyObject*, PyObject*>, NamedBars, PairHash> named_;
     std::vector<nb::object> kept_, positions_;
     // Of each feed's present block, by instrument, period and source.
     std::map<std::tuple<std::uint32_t, std::int64_t, int>, std::shared_ptr<BarArrays>> arrays_;

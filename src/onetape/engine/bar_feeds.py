@@ -125,7 +125,7 @@ class BarFeeds:
             if key not in self.live or key in self.pending:
                 self.live[key] = self.pending[key] = max(count, self.live.get(key, 0))
             elif count > self.live[key]:
-                words = f"{symbol} {text}: history={history} comes too late: {self.live[key]} bars were loaded at the start"
+                words = f"{symbol} {text}: history={history} is too late, {self.live[key]} bars were loaded before"
                 self._host.log(words, "warning", {})
         elif history:
             words = f"{symbol} has no mid-price history: bars {text} start now"

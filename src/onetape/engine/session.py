@@ -167,6 +167,7 @@ class Session:
             sample_every=self.plan.sample_every,
             robot_tag=robot_tag(self.strategy_class.__name__.lower()),
         )
+        self.loop.name_bars(self.host.bars.keys, self.host.bars.pending)
         if self.plan.filter:
             self.loop.use_filter()
         self.host.loop = self.loop

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from onetape import _core
 from onetape.engine.arguments import UNCLEAR, check_arguments, clearer
 from onetape.engine.bar_feeds import BARS_MAX, check_bar_count
 from onetape.engine.callbacks import check_callbacks
@@ -23,7 +24,6 @@ from onetape.model.request_key import RequestKey, request_key
 from onetape.model.time import parse_period, to_datetime
 
 if TYPE_CHECKING:
-    from onetape import _core
     from onetape.engine.execution_desk import ExecutionDesk
     from onetape.engine.host import Host
     from onetape.engine.notes import Direction, Signal
@@ -698,4 +698,7 @@ class Strategy:
         return self._host.memory
 
 
+# What is called at each event, without a frame of Python where the call is a plain one.
+Strategy.bars = _core.quick_bars(Strategy.bars)  # type: ignore[method-assign]
+Strategy.set_target = _core.quick_target(Strategy.set_target)  # type: ignore[method-assign]
 Strategy._services = frozenset(name for name in vars(Strategy) if not name.startswith("_")) | {"random", "resumed"}
