@@ -28,7 +28,7 @@ ERASE = "\r\x1b[2K"
 TAIL = 40  # lines of the log that a failure shows
 
 PIP = [str(VENV / "bin" / "pip"), "install", "--no-compile", "--disable-pip-version-check", "--progress-bar", "off"]
-BUILD_TOOLS = ["scikit-build-core>=1.1", "nanobind>=3.1", "cmake>=3.28", "ninja>=1.11"]
+BUILD_TOOLS = ["scikit-build-core>=1.1", "nanobind>=3.1", "numpy>=2.0", "cmake>=3.28", "ninja>=1.11"]
 TESTED = ["--config-settings", "cmake.define.ONETAPE_TEST_BINDINGS=ON"]
 EDITABLE = [*PIP, "-v", "--no-build-isolation"]
 
