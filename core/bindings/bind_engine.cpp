@@ -362,8 +362,9 @@ void bind_engine(nb::module_& m) {
              nb::arg("position_side").none(), nb::arg("expire").none(), nb::arg("tag"))
         .def("set_target", &PyTradingLoop::set_target, nb::arg("symbol"), nb::arg("qty"),
              nb::arg("reduce_only") = false, nb::arg("more") = nb::none(),
+             nb::arg("side") = nb::none(),
              nb::sig("def set_target(self, symbol: str, qty: object, reduce_only: bool = False, "
-                     "more: bytes | None = None) -> Order | None"))
+                     "more: bytes | None = None, side: str | None = None) -> Order | None"))
         .def("plain_target", &PyTradingLoop::plain_target, nb::arg("symbol"), nb::arg("qty"))
         .def("note_target_below_lot", &PyTradingLoop::note_target_below_lot, nb::arg("symbol"),
              "A target that an algorithm is to work is less than one lot.")
@@ -418,9 +419,10 @@ void bind_engine(nb::module_& m) {
                      [](PyTradingLoop& s) -> nb::object {
                          return s.compiled_error.is_valid() ? s.compiled_error : nb::none();
                      })
-        .def("set_quotes", &PyTradingLoop::set_quotes,
+        .def("set_quotes", &PyTradingLoop::set_quotes, nb::arg("symbol"), nb::arg("bids"),
+             nb::arg("asks"), nb::arg("keep_within"), nb::arg("side").none(),
              nb::sig("def set_quotes(self, symbol: str, bids: object, asks: object, "
-                     "keep_within: int) -> None"))
+                     "keep_within: int, side: str | None) -> None"))
         .def("cancel", [](PyTradingLoop& s, const OrderRef& order) { return s.cancel(order); })
         .def("cancel_all", &PyTradingLoop::cancel_all, nb::arg("symbol").none())
         .def("amend", &PyTradingLoop::amend, nb::arg("order"), nb::arg("price").none(),

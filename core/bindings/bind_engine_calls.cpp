@@ -111,11 +111,12 @@ bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
             return facts.whole();
         }
         case CallKind::target: {
+            const auto side = facts.number<PositionSide>();
             const auto units = facts.number<std::int64_t>();
             const bool reduce_only = facts.number<bool>();
             const std::string more(facts.text());
             if (!facts.whole()) return false;
-            played(robot->targets.set(*instrument, units, reduce_only, more));
+            played(robot->targets.set(*instrument, side, units, reduce_only, more));
             return true;
         }
         case CallKind::end_targets: {
@@ -127,12 +128,13 @@ bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
             return index < 0 || only != nullptr;
         }
         case CallKind::ladder: {
+            const auto side = facts.number<PositionSide>();
             const std::vector<BookLevel> bids = facts.levels(), asks = facts.levels();
             const auto keep_within = facts.number<std::int64_t>();
             if (!facts.whole()) return false;
             // Wishes between this one and the last that led to something are not in the log.
-            ladder(*instrument).set_settled({});
-            ladder(*instrument).set(bids, asks, keep_within);
+            ladder(*instrument, side).set_settled({});
+            ladder(*instrument, side).set(bids, asks, keep_within);
             return true;
         }
         case CallKind::set_timer: {
@@ -195,9 +197,10 @@ bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
 // Of each ladder what was found to stand: the calls in a log do not say it.
 std::string PyTradingLoop::settled_ladders() const {
     std::string found;
-    for (const auto& [index, ladder] : ladders_) {
+    for (const auto& [key, ladder] : ladders_) {
         const Ladder::Settled& settled = ladder.settled();
-        call_facts::put(found, index);
+        call_facts::put(found, key.first);
+        call_facts::put(found, key.second);
         for (const auto& levels : settled.levels)
             call_facts::put(found, std::span<const BookLevel>(levels));
         call_facts::put(found, settled.keep_within);
@@ -209,13 +212,14 @@ std::string PyTradingLoop::settled_ladders() const {
 void PyTradingLoop::settle_ladders(std::string_view bytes) {
     for (CallFacts facts(bytes); !facts.whole();) {
         const auto index = facts.number<std::uint32_t>();
+        const auto side = facts.number<PositionSide>();
         Ladder::Settled settled;
         for (auto& levels : settled.levels) levels = facts.levels();
         settled.keep_within = facts.number<std::int64_t>();
         settled.at = facts.number<std::uint64_t>();
         Instrument* instrument = core->instrument(index);
         if (!facts.sound() || instrument == nullptr) throw nb::value_error("no ladders");
-        ladder(*instrument).set_settled(std::move(settled));
+        ladder(*instrument, side).set_settled(std::move(settled));
     }
 }
 

@@ -32,7 +32,7 @@ std::int64_t PyTradingLoop::compiled_target(std::uint32_t index, double qty, boo
         }
         if (target.units == 0 && qty != 0.0)
             note_below_lot(below_lot.targets, "set_target", instrument);
-        placed = robot->targets.set(instrument, target.units, false);
+        placed = robot->targets.set(instrument, PositionSide::both, target.units, false);
     }
     if (!placed) return 0;
     if (placed->closed()) robot->compiled->note_closed(*placed);
@@ -367,7 +367,8 @@ std::int64_t add_level(std::int64_t instrument, std::int64_t side, double price,
 
 void set_ladder(std::int64_t instrument, std::int64_t keep_within) {
     Instrument& state = instrument_at(instrument);
-    current_loop->ladder(state).set(current_loop->levels[0], current_loop->levels[1], keep_within);
+    current_loop->ladder(state, PositionSide::both)
+        .set(current_loop->levels[0], current_loop->levels[1], keep_within);
 }
 
 // Closing goes through the interpreter, a target does not. -1: it raised and its error is kept, or

@@ -7,8 +7,7 @@ OrderRef PyTradingLoop::place_wanted(WantedOrder& wanted, nb::handle symbol, int
                                      nb::handle qty, nb::handle price, bool post_only,
                                      bool reduce_only, const std::string& tif, nb::handle trigger,
                                      const std::string& trigger_by, nb::handle trigger_kind,
-                                     nb::handle position_side, nb::handle expire,
-                                     const std::string& tag) {
+                                     nb::handle side, nb::handle expire, const std::string& tag) {
     Instrument& instrument = find(symbol);
     const InstrumentSpec& facts = instrument.spec;
     OrderSpec& order = wanted.spec;
@@ -57,15 +56,7 @@ OrderRef PyTradingLoop::place_wanted(WantedOrder& wanted, nb::handle symbol, int
         order.flags = with_trigger_kind(
             order.flags, text == "stop" ? TriggerKind::stop : TriggerKind::take_profit);
     }
-    if (!position_side.is_none()) {
-        const std::string text = nb::cast<std::string>(position_side);
-        if (text == "long")
-            order.position_side = PositionSide::long_;
-        else if (text == "short")
-            order.position_side = PositionSide::short_;
-        else if (text != "both")
-            throw nb::value_error("position_side must be long, short or both");
-    }
+    order.position_side = PyTradingLoop::position_side(side, "position_side");
     wanted.has_qty =
         units_of(qty, facts.size_decimals, lot_of(facts, order.type), Rounding::down, order.size);
     return send(instrument, wanted, [&] { return nb::cast<std::string>(nb::str(qty)); });

@@ -245,22 +245,27 @@ class PyTradingLoop {
                           const std::string& tag);
 
     // A signed quantity, whole lots toward zero, as this strategy's own position.
+    // side: long or short in hedge mode, where a short's quantity may be said without its sign.
     OrderRef set_target(nb::handle symbol, nb::handle qty, bool reduce_only,
-                        const std::optional<nb::bytes>& more) {
+                        const std::optional<nb::bytes>& more, nb::handle side) {
         require_open();
         Instrument& instrument = find(symbol);
         std::int64_t units = 0;
         if (!units_of(qty, instrument.spec.size_decimals, instrument.spec.lot,
                       Rounding::toward_zero, units))
             throw nb::value_error("not a quantity that the instrument can carry");
+        const PositionSide of = position_side(side);
+        if (of == PositionSide::short_) units = units > 0 ? -units : units;
+        if (of == PositionSide::long_ && units < 0)
+            throw nb::value_error("a long position is of 0 or more");
         if (units == 0 && is_nonzero(qty))
             note_below_lot(below_lot.targets, "set_target", instrument);
         const std::string facts = more ? std::string(more->c_str(), more->size()) : std::string();
         const std::uint64_t before = core->order_changes();
-        const bool had_waited = robot->targets.waits(instrument);
-        OrderRef sent = robot->targets.set(instrument, units, reduce_only, facts);
-        if (had_waited || robot->targets.waits(instrument) || core->order_changes() != before)
-            note_call(CallKind::target, instrument.index, units, reduce_only, facts);
+        const bool had_waited = robot->targets.waits(instrument, of);
+        OrderRef sent = robot->targets.set(instrument, of, units, reduce_only, facts);
+        if (had_waited || robot->targets.waits(instrument, of) || core->order_changes() != before)
+            note_call(CallKind::target, instrument.index, of, units, reduce_only, facts);
         return sent;
     }
 
@@ -269,7 +274,7 @@ class PyTradingLoop {
         static PyObject* const name = PyUnicode_InternFromString("shares_exchange");
         if (nb::steal(PyObject_GetAttr(host_.ptr(), name)).ptr() != Py_False)
             throw nb::value_error("not a plain target");
-        return set_target(symbol, qty, false, std::nullopt);
+        return set_target(symbol, qty, false, std::nullopt, nb::none());
     }
 
     void note_target_below_lot(nb::handle symbol) {
@@ -277,22 +282,23 @@ class PyTradingLoop {
     }
 
     // A ladder of (price, size): prices passive for their side, sizes down.
-    void set_quotes(nb::handle symbol, nb::handle bids, nb::handle asks, std::int64_t keep_within) {
+    void set_quotes(nb::handle symbol, nb::handle bids, nb::handle asks, std::int64_t keep_within,
+                    nb::handle side) {
+        const PositionSide of = position_side(side);
         Instrument& instrument = find(symbol);
         if (keep_within < 0) throw nb::value_error("keep_within is a whole number of 0 or more");
         read_levels(instrument, bids, Side::buy, levels[0]);
         read_levels(instrument, asks, Side::sell, levels[1]);
         const std::uint64_t before = core->order_changes();
-        ladder(instrument).set(levels[0], levels[1], keep_within);
+        ladder(instrument, of).set(levels[0], levels[1], keep_within);
         if (core->order_changes() != before)
-            note_call(CallKind::ladder, instrument.index, std::span<const BookLevel>(levels[0]),
+            note_call(CallKind::ladder, instrument.index, of, std::span<const BookLevel>(levels[0]),
                       std::span<const BookLevel>(levels[1]), keep_within);
     }
 
-    Ladder& ladder(Instrument& instrument) {
-        const auto found = ladders_.find(instrument.index);
-        if (found != ladders_.end()) return found->second;
-        return ladders_.try_emplace(instrument.index, *core, instrument, hedge_).first->second;
+    Ladder& ladder(Instrument& instrument, PositionSide side) {
+        return ladders_.try_emplace({instrument.index, side}, *core, instrument, side)
+            .first->second;
     }
 
     bool cancel(const OrderRef& order) {
@@ -354,18 +360,18 @@ class PyTradingLoop {
         return nb::borrow(event);
     }
 
+    static PositionSide position_side(nb::handle side, const char* name = "side") {
+        if (side.is_none()) return PositionSide::both;
+        const std::string text = nb::isinstance<nb::str>(side) ? nb::cast<std::string>(side) : "";
+        if (text == "long") return PositionSide::long_;
+        if (text == "short") return PositionSide::short_;
+        if (text == "both") return PositionSide::both;
+        throw nb::value_error((std::string(name) + " must be long, short or both").c_str());
+    }
+
     nb::object position(nb::handle symbol, nb::handle side) {
         Instrument& instrument = find(symbol);
-        PositionSide which = PositionSide::both;
-        if (!side.is_none()) {
-            const std::string text = nb::cast<std::string>(side);
-            if (text == "long")
-                which = PositionSide::long_;
-            else if (text == "short")
-                which = PositionSide::short_;
-            else if (text != "both")
-                throw nb::value_error("side must be long, short or both");
-        }
+        const PositionSide which = position_side(side);
         const std::size_t key = instrument.index * 3 + static_cast<std::size_t>(which);
         if (positions_.size() <= key) positions_.resize(key + 1);
         if (!positions_[key].is_valid())
@@ -640,7 +646,7 @@ class PyTradingLoop {
     std::vector<nb::object> kept_, positions_;
     // Of each feed's present block, by instrument, period and source.
     std::map<std::tuple<std::uint32_t, std::int64_t, int>, std::shared_ptr<BarArrays>> arrays_;
-    std::map<std::uint32_t, Ladder> ladders_;
+    std::map<std::pair<std::uint32_t, PositionSide>, Ladder> ladders_;
     bool hedge_ = false;
     bool running_ = false;
     std::vector<RequestedTarget> targets_;  // by instrument

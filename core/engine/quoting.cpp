@@ -53,11 +53,11 @@ void Ladder::set(std::span<const BookLevel> bids, std::span<const BookLevel> ask
             order.side = i == 0 ? Side::buy : Side::sell;
             order.type = OrderType::limit;
             order.flags = order_post_only;
+            order.position_side = side_;
             order.price = level.price;
             order.size = level.size;
             order.tag = "quote";
-            halves_[i].orders.push_back(hedge_ ? loop_->deny_sideless(*instrument_, order)
-                                               : loop_->place(*instrument_, order));
+            halves_[i].orders.push_back(loop_->place_or_deny_side(*instrument_, order));
         }
         settled_.levels[i].assign(wanted[i].begin(), wanted[i].end());
     }

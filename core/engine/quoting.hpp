@@ -15,9 +15,9 @@ namespace onetape {
 // The quotes of one strategy in one instrument: resting post-only limits.
 class Ladder {
  public:
-    // hedge: the account's mode, in which a ladder's orders are denied: they name no side.
-    Ladder(TradingLoop& loop, Instrument& instrument, bool hedge)
-        : loop_(&loop), instrument_(&instrument), hedge_(hedge) {}
+    // side: the position that its fills change, long or short in hedge mode, else both.
+    Ladder(TradingLoop& loop, Instrument& instrument, PositionSide side)
+        : loop_(&loop), instrument_(&instrument), side_(side) {}
 
     // Levels in units, best first; those of size 0 or less are none. Cancels first, then places:
     // the two sides together never exceed what was asked for.
@@ -45,7 +45,7 @@ class Ladder {
 
     TradingLoop* loop_;
     Instrument* instrument_;
-    bool hedge_;
+    PositionSide side_;
     std::array<Half, 2> halves_;  // bids, asks
     Settled settled_;
 };

@@ -13,35 +13,35 @@ constexpr std::string_view timer_prefix = "\x1ftarget:";  // no strategy hears o
 constexpr std::int64_t retry_ns = 250'000'000;            // doubled with each refusal
 constexpr int tries_max = 10;
 
-std::string timer_of(const Instrument& instrument) {
-    return std::string(timer_prefix) + std::to_string(instrument.index);
+std::string timer_of(std::size_t key) {
+    return std::string(timer_prefix) + std::to_string(key);
 }
 
 }  // namespace
 
-Targets::Wish& Targets::wish_of(const Instrument& instrument) {
-    if (wishes_.size() <= instrument.index) wishes_.resize(instrument.index + 1);
-    return wishes_[instrument.index];
-}
-
-OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_only,
-                      const std::string& more) {
-    Wish& wish = wish_of(instrument);
-    if (wish.refusals > 0) loop_->cancel_timer(timer_of(instrument));
+OrderRef Targets::set(Instrument& instrument, PositionSide side, std::int64_t wanted,
+                      bool reduce_only, const std::string& more) {
+    const std::size_t key = key_of(instrument, side);
+    if (wishes_.size() <= key) wishes_.resize(key + 1);
+    Wish& wish = wishes_[key];
+    if (wish.refusals > 0) loop_->cancel_timer(timer_of(key));
     wish.refusals = 0;
     wish.ended = false;
     wish.wanted = wanted;
     wish.reduce_only = reduce_only;
     if (&wish.more != &more) wish.more = more;
-    return send(instrument, wish);
+    return send(key);
 }
 
-OrderRef Targets::send(Instrument& instrument, Wish& wish) {
+OrderRef Targets::send(std::size_t key) {
+    Instrument& instrument = *loop_->instrument(static_cast<std::uint32_t>(key / sides));
+    const auto position_side = static_cast<PositionSide>(key % sides);
+    Wish& wish = wishes_[key];
     const std::int64_t wanted = wish.wanted;
     wish.waits = false;
     wish.canceled.clear();
     std::erase_if(wish.open, [](const OrderRef& order) { return order->closed(); });
-    const std::int64_t position = loop_->account().position(instrument.index).qty;
+    const std::int64_t position = loop_->account().position(instrument.index, position_side).qty;
     if (wish.open.empty() && position == wanted) return nullptr;
     // Where the position may end up, whatever part of the open orders fills.
     std::int64_t highest = position, lowest = position;
@@ -67,20 +67,20 @@ OrderRef Targets::send(Instrument& instrument, Wish& wish) {
     OrderSpec spec;
     if (wish.reduce_only) spec.flags = order_reduce_only;
     spec.side = missing > 0 ? Side::buy : Side::sell;
+    spec.position_side = position_side;
     spec.size = missing > 0 ? missing : -missing;
     spec.tag = tag;
     spec.more = wish.more;
-    OrderRef sent = loop_->account().options().hedge ? loop_->deny_sideless(instrument, spec)
-                                                     : loop_->place(instrument, spec);
+    OrderRef sent = loop_->place_or_deny_side(instrument, spec);
     if (!sent->closed()) wish.open.push_back(sent);  // the caller sees what was denied at once
     return sent;
 }
 
 bool Targets::end(const Instrument* only) {
     bool was_live = false;
-    for (std::size_t index = 0; index < wishes_.size(); ++index) {
-        Wish& wish = wishes_[index];
-        if (wish.ended || (only && only->index != index)) continue;
+    for (std::size_t key = 0; key < wishes_.size(); ++key) {
+        Wish& wish = wishes_[key];
+        if (wish.ended || (only && only->index != key / sides)) continue;
         was_live = was_live || wish.waits || wish.refusals > 0 || !wish.canceled.empty() ||
                    std::any_of(wish.open.begin(), wish.open.end(),
                                [](const OrderRef& order) { return !order->closed(); });
@@ -91,8 +91,9 @@ bool Targets::end(const Instrument* only) {
 
 void Targets::order_closed(const Order& order) {
     if (std::strcmp(order.tag.data(), tag) != 0) return;
-    if (wishes_.size() <= order.instrument->index) return;
-    Wish& wish = wishes_[order.instrument->index];
+    const std::size_t key = key_of(*order.instrument, order.position_side);
+    if (wishes_.size() <= key) return;
+    Wish& wish = wishes_[key];
     if (wish.ended) return;
     const auto is_it = [&order](const OrderRef& each) { return each->id == order.id; };
     const bool is_awaited = std::any_of(wish.canceled.begin(), wish.canceled.end(), is_it);
@@ -101,25 +102,22 @@ void Targets::order_closed(const Order& order) {
         order.remaining() > 0 && (order.state == OrderState::expired ||
                                   (order.state == OrderState::canceled && order.code != 0));
     const bool is_refused = order.state == OrderState::rejected || is_short;
-    Instrument& instrument = *loop_->instrument(order.instrument->index);
     if (!is_refused || order.filled > 0) wish.refusals = 0;
     // Without latency what is refused would be sent again for ever: only what is waited for, and
     // may itself have been refused, lets the rest go on at once.
     if (is_refused && !is_awaited) {
         if (std::any_of(wish.open.begin(), wish.open.end(), is_it) && ++wish.refusals < tries_max)
-            loop_->set_timer(timer_of(instrument), 0,
-                             loop_->now() + (retry_ns << (wish.refusals - 1)));
+            loop_->set_timer(timer_of(key), 0, loop_->now() + (retry_ns << (wish.refusals - 1)));
         return;
     }
-    if (wish.waits) send(instrument, wish);
+    if (wish.waits) send(key);
 }
 
 bool Targets::timer_due(const std::string& name) {
     if (!name.starts_with(timer_prefix)) return false;
-    std::size_t index = 0;
-    std::from_chars(name.data() + timer_prefix.size(), name.data() + name.size(), index);
-    if (index < wishes_.size() && !wishes_[index].ended)
-        send(*loop_->instrument(static_cast<std::uint32_t>(index)), wishes_[index]);
+    std::size_t key = 0;
+    std::from_chars(name.data() + timer_prefix.size(), name.data() + name.size(), key);
+    if (key < wishes_.size() && !wishes_[key].ended) send(key);
     return true;
 }
 

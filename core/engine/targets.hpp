@@ -16,14 +16,16 @@ class Targets {
  public:
     explicit Targets(TradingLoop& loop) : loop_(&loop) {}
 
-    // Sends what is missing to reach `wanted` units (signed); null when nothing is, or must wait.
-    // more: goes to the tape with each order that is sent for this wish.
-    OrderRef set(Instrument& instrument, std::int64_t wanted, bool reduce_only,
+    // Sends what is missing to reach `wanted` units (signed, as the side's position); null when
+    // nothing is, or must wait. side: long or short in hedge mode, else both. more: goes to the
+    // tape with each order sent for this wish.
+    OrderRef set(Instrument& instrument, PositionSide side, std::int64_t wanted, bool reduce_only,
                  const std::string& more = {});
     // A wish is set that waits for orders to be gone or to be tried again.
-    [[nodiscard]] bool waits(const Instrument& instrument) const {
-        if (wishes_.size() <= instrument.index) return false;
-        const Wish& wish = wishes_[instrument.index];
+    [[nodiscard]] bool waits(const Instrument& instrument, PositionSide side) const {
+        const std::size_t key = key_of(instrument, side);
+        if (wishes_.size() <= key) return false;
+        const Wish& wish = wishes_[key];
         if (wish.ended) return false;
         return wish.waits || !wish.canceled.empty() || wish.refusals > 0;
     }
@@ -46,11 +48,15 @@ class Targets {
         int refusals = 0;  // one after the other
         std::string more;
     };
-    OrderRef send(Instrument& instrument, Wish& wish);
-    Wish& wish_of(const Instrument& instrument);
+    static constexpr std::size_t sides = 3;
+    [[nodiscard]] static std::size_t key_of(const Instrument& instrument,
+                                            PositionSide side) noexcept {
+        return instrument.index * sides + static_cast<std::size_t>(side);
+    }
+    OrderRef send(std::size_t key);
 
     TradingLoop* loop_;
-    std::vector<Wish> wishes_;  // by instrument
+    std::vector<Wish> wishes_;  // by instrument and side
 };
 
 }  // namespace onetape

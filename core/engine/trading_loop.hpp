@@ -180,8 +180,9 @@ class TradingLoop final {
     void note_reason(std::uint64_t order_id, std::string text);
     // A MessagePack frame that takes its place between this callback's orders.
     void append_with_actions(EventType type, std::string payload);
-    // In hedge mode: targets and ladders name no side.
-    OrderRef deny_sideless(Instrument& instrument, const OrderSpec& spec);
+    // An order of a target or a ladder, which names a side of the position where the account has
+    // two, and there alone.
+    OrderRef place_or_deny_side(Instrument& instrument, const OrderSpec& spec);
     bool cancel(const OrderRef& order);
     bool amend(const OrderRef& order, std::int64_t price, std::int64_t size);
     void halt(bool and_flatten);

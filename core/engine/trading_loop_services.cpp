@@ -410,9 +410,12 @@ OrderRef TradingLoop::deny(Instrument& instrument, const OrderSpec& spec, std::u
     return order;
 }
 
-OrderRef TradingLoop::deny_sideless(Instrument& instrument, const OrderSpec& spec) {
+OrderRef TradingLoop::place_or_deny_side(Instrument& instrument, const OrderSpec& spec) {
+    const bool is_hedged = robot_account_.options().hedge;
+    if (is_hedged != (spec.position_side == PositionSide::both)) return place(instrument, spec);
     return deny(instrument, spec, error::account_mode,
-                "the account is in hedge mode: targets and ladders name no side");
+                is_hedged ? "the account is in hedge mode: give side long or short"
+                          : "the account is in one-way mode: leave side out");
 }
 
 void TradingLoop::note_reason(std::uint64_t order_id, std::string text) {

@@ -366,13 +366,13 @@ def test_in_hedge_mode_an_algorithm_is_refused_with_what_does_work_there(tmp_pat
             if self.is_sent:
                 return
             self.is_sent = True
-            with pytest.raises(NotAvailable, match="position_side="):
+            with pytest.raises(NotAvailable, match="side="):
                 self.set_target(BTC, 1, "twap", minutes=5)
             self.denied = self.set_target(BTC, 1)
             self.buy(BTC, 1, position_side="long")
 
     robot = play(Hedged, market(tmp_path / "t", MINUTE).done(), hedge=True).robot
-    assert "no side" in robot.denied.reason
+    assert "give side long or short" in robot.denied.reason
     assert [qty for _, qty, *_ in robot.filled] == [1]
 
 

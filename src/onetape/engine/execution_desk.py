@@ -150,7 +150,7 @@ class ExecutionDesk:
             raise NotAvailable(
                 "execution algorithms with hedge positions",
                 location="set_target",
-                todo="targets name no side: send orders with position_side=",
+                todo='side="long" or "short", with algo="touch"',
             )
         instrument = self._host.instrument_of(symbol)
         wanted = instrument.lots(qty) * instrument.lot_int
@@ -269,7 +269,13 @@ class ExecutionDesk:
     # --- several targets ----------------------------------------------------------------------------
 
     def set_weights(
-        self, weights: Mapping[str, float], of: float | None, band: float, algo: str, options: dict[str, Any]
+        self,
+        weights: Mapping[str, float],
+        of: float | None,
+        band: float,
+        algo: str,
+        options: dict[str, Any],
+        side: str | None,
     ) -> dict[str, float]:
         """See Strategy.set_weights."""
         whole = finite_of("of", self._loop.equity if of is None else of)
@@ -282,6 +288,7 @@ class ExecutionDesk:
         for symbol, weight in weights.items():
             instrument = self._host.instrument_of(symbol)
             share, price = finite_of(f"the weight of {symbol}", weight), self._terms.price(symbol)
+            share = -abs(share) if side == "short" else share
             if price is None or price <= 0:
                 raise ValueError(f"no price of {symbol} is known yet")
             is_inverse, counts = instrument.kind == "inverse", self._host.counts(instrument.settle)
@@ -289,14 +296,19 @@ class ExecutionDesk:
                 raise ValueError(f"{instrument.settle} of {symbol} is no part of the equity: say of=")
             worth = (1 / Fraction(price) if counts else 1) if is_inverse else Fraction(price)
             value = Fraction(instrument.multiplier) * worth
-            now = Decimal(self._loop.position(symbol, None).qty_int).scaleb(-instrument.size_decimals)
+            now = Decimal(self._loop.position(symbol, side).qty_int).scaleb(-instrument.size_decimals)
             if share and whole > 0 and abs(Fraction(now) * value / Fraction(whole) - Fraction(share)) <= near:
                 wanted[symbol] = float(now)
                 continue
             qty = instrument.lots(Fraction(share) * Fraction(whole) / value) * instrument.lot
             wanted[symbol] = float(qty)
             targets.append((symbol, qty, algo, options))
-        self.reach(targets)
+        if side is None:
+            self.reach(targets)
+            return wanted
+        grows = {symbol: abs(qty) > abs(self._loop.position(symbol, side).qty) for symbol, qty, *_ in targets}
+        for symbol, qty, *_ in sorted(targets, key=lambda each: grows[each[0]]):
+            self._set_target(symbol, qty, algo, side=side, **options)
         return wanted
 
     def reach(self, targets: Iterable[tuple[str, Decimal, str, dict[str, Any]]]) -> None:

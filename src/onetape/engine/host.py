@@ -526,11 +526,13 @@ class Host:
             arguments: tuple[Any, ...] = (self.notes.attached(attached[0]), 0, "", *terms, attached)
             return self.loop.place_with(*arguments)
 
-    def target_for(self, signal: Signal | int, symbol: str, qty: Any, reduce_only: bool = False) -> _core.Order | None:
+    def target_for(
+        self, signal: Signal | int, symbol: str, qty: Any, reduce_only: bool = False, side: str | None = None
+    ) -> _core.Order | None:
         """set_target, for a signal."""
         self.instrument_of(symbol)
         target, more = self.notes.target(symbol, qty, number_of(signal))
-        order = self.loop.set_target(symbol, qty, reduce_only, more)
+        order = self.loop.set_target(symbol, qty, reduce_only, more, side)
         self.tell("target", target)
         return order
 

@@ -400,6 +400,7 @@ class Strategy:
         asks: Sequence[tuple[Number, Number]],
         *,
         keep_within: int = 0,
+        side: str | None = None,
     ) -> None:
         """The wanted ladder of (price, size), best first; only differences are sent.
 
@@ -408,13 +409,14 @@ class Strategy:
         below zero and for what is no number.
         keep_within: an order whose price is at most this many ticks from the wanted one stays
         where it is, with its place in the queue.
+        side: "long" or "short" on an account in hedge mode: the position that the ladder's fills change.
         """
         if self._host.shares_exchange:
             raise NotAvailable(
                 "ladders beside another account of the exchange", location="set_quotes", todo="buy, sell and amend"
             )
         try:
-            self._loop.set_quotes(symbol, bids, asks, keep_within)
+            self._loop.set_quotes(symbol, bids, asks, keep_within, side)
         except UNCLEAR as error:
             raise clearer(error, locals()) from None
 
@@ -426,6 +428,7 @@ class Strategy:
         *,
         signal: Signal | int | None = None,
         account: str | None = None,
+        side: str | None = None,
         **options: Any,
     ) -> _core.Order | None:
         """Make `qty` this strategy's own position (absolute, signed). What is on its way counts.
@@ -439,9 +442,12 @@ class Strategy:
 
         Returns the order sent, None if none was needed yet. signal: what it is wanted for; the tape
         links signal, target, orders and fills. account: as buy(); "*": all accounts of the robot at the symbol's
-        exchange, among which it is divided.
+        exchange, among which it is divided. side: "long" or "short" on an account in hedge mode, by "touch" alone: the
+        position that becomes `qty`, where the sign of a short one may be left out.
         """
         try:
+            if side is not None:
+                return self._set_side(symbol, qty, side, algo, signal, account, options)
             if account == ALL:
                 return self._execution_desk().divide(symbol, qty, algo, signal, options)
             if account is not None:
@@ -458,12 +464,34 @@ class Strategy:
         except UNCLEAR as error:
             raise clearer(error, locals()) from None
 
+    def _set_side(
+        self,
+        symbol: str,
+        qty: Number,
+        side: str,
+        algo: str,
+        signal: Signal | int | None,
+        account: str | None,
+        options: dict[str, Any],
+    ) -> _core.Order | None:
+        if algo != "touch" or options or account == ALL:
+            raise NotAvailable(
+                "execution algorithms with hedge positions", location=symbol, todo='algo="touch" on one account'
+            )
+        if account is not None:
+            symbol = self._host.on_account(symbol, account)
+        if signal is not None:
+            return self._host.target_for(signal, symbol, qty, side=side)
+        return self._loop.set_target(symbol, qty, side=side)
+
     def set_weights(
         self,
         weights: Mapping[str, float],
         of: float | None = None,
         band: float = 0.0,
         algo: str = "touch",
+        *,
+        side: str | None = None,
         **options: Any,
     ) -> dict[str, float]:
         """Make each symbol's position so much of the equity (1.0 is all of it, negative is short), in
@@ -471,11 +499,12 @@ class Strategy:
         not named stays as it is.
 
         of: instead of the equity, in the run's currency. band: a position whose weight is within
-        so much of the wanted one stays, unless it is to be closed. algo, options: as set_target.
+        so much of the wanted one stays, unless it is to be closed. algo, side, options: as set_target; by side all
+        orders leave at once, those that make a position smaller first.
         Returns the positions that are wanted now. Raises ValueError for a weight that is no number
         and where no price is known.
         """
-        return self._execution_desk().set_weights(weights, of, band, algo, options)
+        return self._execution_desk().set_weights(weights, of, band, algo, options, side)
 
     def roll(self, contracts: Sequence[str], before: str = "8h", algo: str = "touch", **options: Any) -> Roll:
         """Carry what is held in a contract, or is under way to it, over to the next one when the first has so long

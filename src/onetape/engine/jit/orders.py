@@ -216,8 +216,11 @@ def _amend(self, order, price=None, qty=None):
 
 
 @overload_method(StrategyType, "set_quotes", prefer_literal=True)
-def _set_quotes(self, symbol, bids, asks, keep_within=0):
-    def call(self, symbol, bids, asks, keep_within=0):
+def _set_quotes(self, symbol, bids, asks, keep_within=0, side=None):
+    if not is_none(side):
+        raise TypingError(f"onetape: {NOT_AVAILABLE}set_quotes with side=")
+
+    def call(self, symbol, bids, asks, keep_within=0, side=None):
         instrument = symbol_number(self, symbol)
         begin_ladder()
         good = 1
@@ -262,6 +265,7 @@ def _set_target(
     algo="touch",
     signal=None,
     account=None,
+    side=None,
     minutes=None,
     deadline=None,
     limit=None,
@@ -277,6 +281,7 @@ def _set_target(
     more = (
         signal,
         account,
+        side,
         minutes,
         deadline,
         limit,
@@ -290,7 +295,7 @@ def _set_target(
         age,
     )
     if literal(algo) != "touch" or not all(map(is_none, more)):
-        raise TypingError(f"onetape: {NOT_AVAILABLE}set_target with an algorithm, signal= or account=")
+        raise TypingError(f"onetape: {NOT_AVAILABLE}set_target with an algorithm, signal=, account= or side=")
 
     def call(
         self,
@@ -299,6 +304,7 @@ def _set_target(
         algo="touch",
         signal=None,
         account=None,
+        side=None,
         minutes=None,
         deadline=None,
         limit=None,
