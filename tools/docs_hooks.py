@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 # In reading order; what a folder has beside these follows by name.
 ORDER: list[tuple[str, list[str]]] = [
-    ("Start", ["index.md", "tutorial/first-ten-minutes.md"]),
+    ("Start", ["index.md", "tutorial/first-ten-minutes.md", "tutorial/*.md"]),
     ("Concepts", ["concepts/one-tape.md", "concepts/strategy.md", "concepts/*.md"]),
     ("Reference", ["reference/commands.md", "reference/*.md", "format.md", "errors.md"]),
     ("Project", ["roadmap.md", "performance.md", "dependencies.md", "changelog.md", "*.md"]),
