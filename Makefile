@@ -37,11 +37,12 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 		{ tail -n 60 $$target.log; exit 1; }; \
 	echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$target.log) inputs tried"; done
 
+PROOFS := prove-long prove-stress prove-pythons prove-threads prove-simulate prove-operations prove-kills prove-hostile prove-disk prove-soak prove-mutants
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-alone test-long test-stress golden simulate simulate-operations kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench gate peers pictures certify bridge docs wheel clean
+.PHONY: help setup setup-locked lock sbom audit build demo test test-core test-python test-fast test-alone test-asan prove $(PROOFS) golden fuzz fuzz-build fuzz-python fuzz-core lint format bench gate peers pictures certify bridge docs wheel clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv, build and install (needs Python 3.11+ with headers and venv, make, g++)
 
@@ -86,41 +87,52 @@ test-fast: setup ## only the tests that failed last time, or all
 test-alone: setup ## what needs recorded market data, as it is without any: skipped by name
 	ONETAPE_RECORDED= $(BIN)/python -m pytest -n 0 -m recorded
 
-test-long: setup ## all tests in their long form
-	ONETAPE_LONG=1 $(BIN)/python -m pytest -n 2 -o timeout=0
-
-test-stress: setup ## tests TIMES over beside two busy processes: which fail how often (TESTS="tests/robot")
-	$(BIN)/python tools/stress.py --times $(TIMES) $(TESTS)
-
 golden: setup ## keep what the golden runs give now; the reason goes into the commit
 	$(BIN)/python -m pytest tests/research/test_golden_runs.py --golden-update
 	@git --no-pager diff --stat -- tests/research/golden.toml
-
-simulate: setup ## gateways and guardians at faulty exchanges in virtual time: HOURS of seeds never drawn before
-	$(BIN)/python tests/orders/simulate.py --hours $(HOURS) --workers $(WORKERS)
-
-simulate-operations: setup ## operations over two or three gateways at faulty exchanges in virtual time: SEEDS never drawn before
-	$(BIN)/python tests/hedge/simulate_operations.py --seeds $(SEEDS) --workers $(WORKERS)
-
-kills: setup ## all processes of `up` killed KILLS times at random while they trade
-	KILLS=$(KILLS) $(BIN)/python -m pytest -q -o timeout=0 tests/supervisor/test_random_kills.py
-
-mutants: setup ## small faults planted in a copy: which no test notices (MODULES="known kraken", ONLY=cancel)
-	$(BIN)/python tests/mutants/run_mutants.py $(MODULES) --only "$(ONLY)"
-
-hostile: setup ## a gateway whose venue sends what no venue should, each second for SECONDS
-	SECONDS=$(SECONDS) $(BIN)/python -m pytest -n 4 -q -o timeout=0 tests/gateway/test_gateway_hostile.py
-
-full: setup ## a disk of 64 MB under everything that `up` runs, filled and freed ten times
-	ONETAPE_LONG=1 $(BIN)/python -m pytest -q -o timeout=0 tests/supervisor/test_disk_full.py
-
-soak: setup ## memory, descriptors and processor of all processes for MINUTES, and MB an hour
-	$(BIN)/python tools/soak.py --minutes $(MINUTES)
 
 test-core: setup ## the C++ core's own tests
 	@$(WITH_TOOLS) cmake -GNinja -S . -B build/tests -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
 	@$(WITH_TOOLS) ninja -C build/tests
 	build/tests/core_tests
+
+# What takes minutes to hours. `make prove` alone lists it; KILLS, HOURS, SEEDS, TIMES, SECONDS, MINUTES say how much.
+prove: ## a long proof: make prove WHAT=kills; without WHAT their list
+	@$(if $(WHAT),$(MAKE) --no-print-directory prove-$(WHAT),grep -hE '^prove-[a-z]+:.*#: ' Makefile | \
+		awk -F':.*#: ' '{sub("prove-", "", $$1); printf "  make prove WHAT=%-10s %s\n", $$1, $$2}')
+
+prove-long: setup #: all tests in their long form
+	ONETAPE_LONG=1 $(BIN)/python -m pytest -n 2 -o timeout=0
+
+prove-stress: setup #: tests TIMES over beside two busy processes: which fail how often (TESTS="tests/robot")
+	$(BIN)/python tools/stress.py --times $(TIMES) $(TESTS)
+
+prove-pythons: setup #: the same decisions under every other Python found (builds a wheel for each)
+	@$(BIN)/python tools/compare_pythons.py
+
+prove-threads: setup #: the core's tests under the thread sanitizer
+	@$(call core_tests,tsan,thread)
+
+prove-simulate: setup #: gateways and guardians at faulty exchanges in virtual time: HOURS of seeds never drawn before
+	$(BIN)/python tests/orders/simulate.py --hours $(HOURS) --workers $(WORKERS)
+
+prove-operations: setup #: operations over two or three gateways at faulty exchanges in virtual time: SEEDS never drawn before
+	$(BIN)/python tests/hedge/simulate_operations.py --seeds $(SEEDS) --workers $(WORKERS)
+
+prove-kills: setup #: all processes of `up` killed KILLS times at random while they trade
+	KILLS=$(KILLS) $(BIN)/python -m pytest -q -o timeout=0 tests/supervisor/test_random_kills.py
+
+prove-hostile: setup #: a gateway whose venue sends what no venue should, each second for SECONDS
+	SECONDS=$(SECONDS) $(BIN)/python -m pytest -n 4 -q -o timeout=0 tests/gateway/test_gateway_hostile.py
+
+prove-disk: setup #: a disk of 64 MB under everything that `up` runs, filled and freed ten times
+	ONETAPE_LONG=1 $(BIN)/python -m pytest -q -o timeout=0 tests/supervisor/test_disk_full.py
+
+prove-soak: setup #: memory, descriptors and processor of all processes for MINUTES, and MB an hour
+	$(BIN)/python tools/soak.py --minutes $(MINUTES)
+
+prove-mutants: setup #: small faults planted in a copy: which no test notices (MODULES="known kraken", ONLY=cancel)
+	$(BIN)/python tests/mutants/run_mutants.py $(MODULES) --only "$(ONLY)"
 
 # Slower by the sanitizers' share; the litmus tests of the state table stay in. With clang the fuzzers'
 # library serves both.
@@ -131,9 +143,6 @@ test-asan: fuzz-build ## the core's tests under address and undefined-behaviour 
 fuzz-build: setup
 	@if command -v clang++ >/dev/null; then $(build_fuzz); fi
 
-test-tsan: setup ## the core's tests under the thread sanitizer
-	@$(call core_tests,tsan,thread)
-
 fuzz: fuzz-python fuzz-core ## damaged tapes, tables, books and files, for FUZZ_SECONDS; with clang++ libFuzzer too
 
 fuzz-python: setup
@@ -141,9 +150,6 @@ fuzz-python: setup
 
 fuzz-core: fuzz-build
 	@if test -x build/fuzz/core_tests; then $(fuzz_native); fi
-
-test-pythons: setup ## the same decisions under every other Python found (builds a wheel for each)
-	@$(BIN)/python tools/compare_pythons.py
 
 lint: setup ## formatting, types, layers
 	$(BIN)/ruff format --check .

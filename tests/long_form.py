@@ -1,4 +1,4 @@
-"""What the long form of the tests has beside the short one: `make test-long`."""
+"""What the long form of the tests has beside the short one: `make prove WHAT=long`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONG = bool(os.environ.get("ONETAPE_LONG"))
 def long_form(*cases: Any) -> list[Any]:
     """Parameters of a test: another kind or another moment of what a case that always runs shows,
     too slow for every change."""
-    skipped = pytest.mark.skipif(not LONG, reason="in the long form: make test-long")
+    skipped = pytest.mark.skipif(not LONG, reason="in the long form: make prove WHAT=long")
     return [pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=skipped) for case in cases]
 
 

@@ -14,7 +14,7 @@ _INSTALL = "apt-get install --no-install-recommends"
 _DEV = "make setup"
 # What is needed, the words of the reasons, and what brings it.
 _NEEDS = (
-    ("the long form", "in the long form", "make test-long"),
+    ("the long form", "in the long form", "make prove WHAT=long"),
     ("recorded market data", re.escape(LACKING), "ONETAPE_RECORDED=FOLDER make test"),
     ("nats-server", "nats-server", f"{_INSTALL} nats-server"),
     ("MariaDB", "MariaDB", f"{_INSTALL} mariadb-server"),

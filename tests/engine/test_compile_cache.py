@@ -147,7 +147,7 @@ def test_a_second_process_compiles_nothing_and_orders_the_same(place, tape):
     assert entries(place)[0].stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.skipif(not LONG, reason="in the long form: make test-long")
+@pytest.mark.skipif(not LONG, reason="in the long form: make prove WHAT=long")
 def test_two_processes_at_once_both_succeed(place, tape):
     both = [process(place, tape, "kept.py") for _ in range(2)]
     answers = [answer(each) for each in both]

@@ -121,7 +121,7 @@ def traded(account) -> int:
     return len({each.order.index for each in list(account.trades)})
 
 
-@pytest.mark.skipif(not LONG, reason="in the long form: make test-long")
+@pytest.mark.skipif(not LONG, reason="in the long form: make prove WHAT=long")
 def test_all_algorithms_end_within_target_limit_and_deadline_or_say_why_and_a_bracket_is_whole(tmp_path):
     (tmp_path / "faulted.py").write_text(STRATEGY)
     with served("binance-usdm", seed=6, limits=False, faults=FAULTS) as (dialect, port):

@@ -1,5 +1,5 @@
 """Nothing that a venue sends ends a gateway: it is counted, said with the reason, and trading goes
-on. `make hostile` sends one such message each second for ten minutes."""
+on. `make prove WHAT=hostile` sends one such message each second for ten minutes."""
 
 from __future__ import annotations
 

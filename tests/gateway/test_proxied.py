@@ -128,7 +128,7 @@ def test_under_up_status_and_alerts_say_when_it_fails_and_doctor_tries_it(tmp_pa
         with Home(tmp_path, config + '[robots.mm]\nstrategy = "maker.py"\naccount = "main"\n') as home:
             said = {(f["subject"], f["state"]): f["text"] for f in home.run("doctor", "--listen", "5")["findings"]}
             assert f"http://127.0.0.1:{venue.port} is reached through it, " in said["proxy corp", "ok"]
-            assert said["proxy spare", "warning"] == "nobody goes through it"
+            assert said["proxy spare", "warning"] == "no account or collector uses it"
             home.run("up")
             proxy.set("cut")
             home.wait_for(lambda: "proxy corp: " in home.process("gateway:main")["reason"])

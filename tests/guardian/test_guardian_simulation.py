@@ -1,5 +1,5 @@
 """Guardian, gateway and venue in one virtual time: what the guardian promises holds while both are killed at
-any frame, and while messages are lost, late and told twice. `make simulate` plays seeds of it that nobody has
+any frame, and while messages are lost, late and told twice. `make prove WHAT=simulate` plays seeds of it that nobody has
 drawn before, for as long as one likes, beside those of gateways alone."""
 
 from __future__ import annotations

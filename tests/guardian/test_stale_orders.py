@@ -333,7 +333,7 @@ def notes(home: Home) -> set[str]:
     return {each["state"] for each in records if each["kind"] == "stale order"}
 
 
-@pytest.mark.skipif(not LONG, reason="in the long form: make test-long")  # a whole home
+@pytest.mark.skipif(not LONG, reason="in the long form: make prove WHAT=long")  # a whole home
 def test_the_guardian_looks_after_the_orders_of_robots(tmp_path):
     config = CONFIG.replace("[guardian]", '[guardian]\norphaned_stops = "60s"' + STALE)
     with Home(tmp_path, config, ROBOT) as home:

@@ -119,7 +119,7 @@ def test_a_standby_that_waits_ends_when_it_is_asked_to_and_takes_nothing_away(pa
     assert acting(pair.home) == first.pid
 
 
-@pytest.mark.skipif(not LONG, reason="in the long form: make test-long")  # a whole home
+@pytest.mark.skipif(not LONG, reason="in the long form: make prove WHAT=long")  # a whole home
 def test_protection_goes_over_to_the_standby_where_nobody_starts_another_guardian(tmp_path):
     with Home(tmp_path, CONFIG.replace("[guardian]", "[guardian]\nstandby = true"), HOLD) as home:
         up = home.run("up")

@@ -1,9 +1,9 @@
 """Plant small faults in a copy of the project, run the tests that cover them, name what survives.
 
-    make mutants                                every fault of tests/mutants/*.toml
-    make mutants MODULES="orders/ kraken"       those whose file has one of these in its path
-    make mutants MODULES=orders/ ONLY=cancel    of these, those that say so
-    VERBOSE=1 make mutants ...                  also by which test each was noticed
+    make prove WHAT=mutants                                every fault of tests/mutants/*.toml
+    make prove WHAT=mutants MODULES="orders/ kraken"       those whose file has one of these in its path
+    make prove WHAT=mutants MODULES=orders/ ONLY=cancel    of these, those that say so
+    VERBOSE=1 make prove WHAT=mutants ...                  also by which test each was noticed
 
 A fault is data: a snippet that stands exactly once in its file, what replaces it, and the rule that
 breaks. The tests of its module run one after the other until one fails; a fault that none notices

@@ -4,7 +4,7 @@ and of money to the last unit.
 
 Besides seeds that are the same for every change each run draws some of its own, from SIMULATION_SEED,
 which it prints: `.ci/run` makes that of the change, so that a change is judged the same each time. A
-failing seed is shown with the command that repeats it, and `make simulate HOURS=300` plays that many
+failing seed is shown with the command that repeats it, and `make prove WHAT=simulate HOURS=300` plays that many
 hours of new ones."""
 
 from __future__ import annotations

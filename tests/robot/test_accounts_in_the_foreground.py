@@ -104,7 +104,7 @@ def test_the_same_file_runs_in_one_process(tmp_path):
 @pytest.mark.parametrize(
     ("more", "accounts", "words", "code"),
     [
-        ("[guardian]\n", ("main", "second"), "a guardian beside several accounts in the foreground", 1),
+        ("[guardian]\n", ("main", "second"), "a guardian for several accounts cannot run in the foreground", 1),
         ("", ("main", "main"), "are both of binance", 2),
         ('[accounts.other]\nvenue = "x"\n', ("main", "other"), "other would be the account main", 2),
     ],

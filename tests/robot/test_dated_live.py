@@ -68,7 +68,7 @@ def booked_by(sim: Sim) -> Config:
     return Config(accounts={each: AccountConfig(venue="v") for each in accounts(sim.home)})
 
 
-@pytest.mark.skipif(not LONG, reason="a quarter of a minute, until contracts expire: make test-long")
+@pytest.mark.skipif(not LONG, reason="a quarter of a minute, until contracts expire: make prove WHAT=long")
 def test_a_live_run_rolls_and_the_venue_settles(tmp_path):
     ends = time.time_ns() + 16 * SECOND
     near, left, after = contract(2, ends), contract(3, ends), contract(90)

@@ -2,7 +2,7 @@
 that add risk are refused with the reason, kill and cancels work, one alert is told, and all
 processes run again by themselves; the books are the exchange's.
 
-Two times; with ONETAPE_LONG ten (`make full`)."""
+Two times; with ONETAPE_LONG ten (`make prove WHAT=disk`)."""
 
 from __future__ import annotations
 

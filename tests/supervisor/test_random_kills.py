@@ -1,7 +1,7 @@
 """Everything that `up` runs is killed at random while it trades. Afterwards the exchange, the
 gateway and the robots tell one story, all is ready again, and each run is repeated to its end.
 
-Twenty kills; with ONETAPE_LONG a thousand (`make kills`)."""
+Twenty kills; with ONETAPE_LONG a thousand (`make prove WHAT=kills`)."""
 
 from __future__ import annotations
 

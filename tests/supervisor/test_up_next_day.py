@@ -78,7 +78,7 @@ def started(home: Home) -> list[dict]:
     return [each["fields"] for each in received]
 
 
-@pytest.mark.skipif(not LONG, reason="in the long form: make test-long")
+@pytest.mark.skipif(not LONG, reason="in the long form: make prove WHAT=long")
 def test_an_old_exchange_begins_anew_and_its_robots_with_nothing(tmp_path: Path) -> None:
     with Home(tmp_path, maker=BUYER) as home:
         assert home.run("up")["notes"] == []

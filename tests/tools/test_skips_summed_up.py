@@ -16,11 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_each_need_is_a_line_with_its_count_and_what_brings_it():
-    found = summed_up(["in the long form: make test-long", LACKING, LACKING, "only on a Tuesday"])
+    found = summed_up(["in the long form: make prove WHAT=long", LACKING, LACKING, "only on a Tuesday"])
     assert [line.split() for line in found] == [
         ["tests", "need", "which", "brings"],
         ["2", "recorded", "market", "data", "ONETAPE_RECORDED=FOLDER", "make", "test"],
-        ["1", "the", "long", "form", "make", "test-long"],
+        ["1", "the", "long", "form", "make", "prove", "WHAT=long"],
         ["1", "only", "on", "a", "Tuesday"],
     ]
 
