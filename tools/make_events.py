@@ -1,4 +1,4 @@
-"""docs/reference/events.md, from the field tables that an editor shows: `onetape/_core.pyi` and the model's source."""
+"""docs/reference/events.md, from what an editor shows (`onetape/_core.pyi`, the source) and the table of statistics."""
 
 from __future__ import annotations
 
@@ -10,11 +10,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 from onetape.model import funding, instrument
+from onetape.report import run
+from onetape.report.metrics import METRICS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "events.md"
 CORE = ("Quote", "Trade", "Bar", "Bars", "LiveBook", "Mark", "Funding", "Liquidation", "MarketByOrder")
 OWN = ("Order", "Fill", "Position", "Health")
-MODEL = ("FundingRates", "Instrument")
+MODEL = ("FundingRates", "Instrument", "Run")
+# Of a statistic's form: type, unit. Amounts of the result are exact, the others are floats.
+FORMS = {
+    "money": ("float", "the run's currency"),
+    "gain": ("float", "the run's currency"),
+    "part": ("float", "share"),
+    "gain_part": ("float", "share"),
+    "number": ("float", "number"),
+    "count": ("int", ""),
+    "time": ("int", "ms UTC"),
+    "span": ("float", "s"),
+    "milli": ("float", "ms"),
+    "text": ("str", ""),
+}
+EXACT = {"pnl", "fees", "funding", "final_equity", "max_drawdown_amount"}
 _DOC = re.compile(r"(?P<what>.*?)(?: \[(?P<unit>[^]]+)\])?\.(?: None: (?P<none>.*)\.)?", re.S)
 
 BEFORE = """# Events and objects
@@ -55,13 +71,26 @@ def tables() -> list[Table]:
     assert core is not None and core.origin is not None
     stub = ast.parse((Path(core.origin).parent / "_core.pyi").read_text(encoding="utf-8"))
     found = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef)}
-    for module in (funding, instrument):
+    for module in (funding, instrument, run):
         found |= {
             node.name: node
             for node in ast.parse(inspect.getsource(module)).body
             if isinstance(node, ast.ClassDef) and node.name in MODEL
         }
-    return [_table(found[name]) for name in (*CORE, *OWN, *MODEL)]
+    return [*(_table(found[name]) for name in (*CORE, *OWN, *MODEL)), _statistics()]
+
+
+def _statistics() -> Table:
+    fields = [
+        Field(each.key, "str" if each.key in EXACT else FORMS[each.form][0], FORMS[each.form][1],
+              f"{each.name.removeprefix('… ')}. {each.note}".rstrip("."), "")
+        for each in METRICS
+    ]  # fmt: skip
+    what = (
+        "The keys of `run.stats`. A statistic that a run does not define (no loss, no deviation, too little data) has "
+        "no key. A `str` is an exact decimal. `run.stats` also has what `backtest --json` prints."
+    )
+    return Table("Run.stats", what, fields)
 
 
 def _table(node: ast.ClassDef) -> Table:
@@ -70,7 +99,11 @@ def _table(node: ast.ClassDef) -> Table:
         if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
             doc = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
             fields.append(_field(each.target.id, ast.unparse(each.annotation), str(doc)))
-        elif isinstance(each, ast.FunctionDef) and any(ast.unparse(d) == "property" for d in each.decorator_list):
+        elif (
+            isinstance(each, ast.FunctionDef)
+            and not each.name.startswith("_")
+            and any(ast.unparse(d) in ("property", "cached_property") for d in each.decorator_list)
+        ):
             fields.append(_field(each.name, ast.unparse(each.returns or ast.Name("?")), ast.get_docstring(each) or ""))
     return Table(node.name, " ".join((ast.get_docstring(node) or "").split()), fields)
 

@@ -9,13 +9,28 @@ from pathlib import Path
 import pytest
 
 from onetape import _core
+from onetape.data.sample import write_sample
 from onetape.model.funding import FundingRates
 from onetape.model.instrument import Instrument
+from onetape.report.run import Run
+from onetape.research.backtest import BacktestOptions, run_backtest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 from make_events import CORE, OWN, PAGE, Table, page, tables  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def run_of_the_page(tmp_path_factory):
+    """A run with fills, as `onetape backtest` leaves it."""
+    folder = tmp_path_factory.mktemp("run")
+    write_sample(folder / "market.tape", events=60_000, seed=5)
+    options = BacktestOptions(
+        strategy="onetape.strategies.cross:Cross", data=[folder / "market.tape"], home=folder, out=folder / "run"
+    )
+    return Run(run_backtest(options).run)
+
 
 TABLES = {table.name: table for table in tables()}
 
@@ -49,6 +64,24 @@ def test_no_field_is_missing(name):
 )
 def test_no_fact_of_the_model_is_missing(name, fields):
     assert set(fields) <= {each.name for each in TABLES[name].fields}
+
+
+def test_no_statistic_of_a_run_is_missing_and_its_type_is_that_of_a_run(run_of_the_page):
+    fields = {each.name: each for each in TABLES["Run.stats"].fields}
+    stats = run_of_the_page.stats
+    written = {key: value for key, value in stats.items() if key in fields}
+    assert len(written) > 50
+    assert {key: type(value).__name__ for key, value in written.items()} == {key: fields[key].type for key in written}
+    assert set(run_of_the_page.facts["stats"]) <= set(fields)
+    assert {each.name for each in TABLES["Run"].fields} >= {
+        "path",
+        "facts",
+        "stats",
+        "fills",
+        "orders",
+        "equity",
+        "plots",
+    }
 
 
 def test_an_editor_finds_them_beside_the_module():

@@ -34,9 +34,14 @@ class Run:
     """Reads one run's folder. Frames are polars frames; `to_pandas()` gives them as pandas'. A notebook shows its
     figures and its equity."""
 
+    path: Path
+    """The run's folder."""
+    facts: dict[str, Any]
+    """`run.toml` as it is written: versions, parameters, seeds, money, inferred facts, input tapes, result."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.facts: dict[str, Any] = tomllib.loads((path / "run.toml").read_text(encoding="utf-8"))
+        self.facts = tomllib.loads((path / "run.toml").read_text(encoding="utf-8"))
 
     def __repr__(self) -> str:
         result = self.facts.get("result", {})
