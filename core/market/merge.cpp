@@ -98,11 +98,12 @@ Merged Merge::order(std::uint32_t source, std::int64_t time, const Payload& payl
         return is_own && !has_times ? Merged::taken : Merged::older;
     }
     if (same_message(payload, held.payload)) return Merged::duplicate;
+    // Of one stream the later is the newer: not every venue counts each change of its best prices.
+    if (is_own) return Merged::taken;
     if (id != 0 && id == held_id) {
         ++counts.disagreed;
         return Merged::duplicate;
     }
-    if (is_own) return Merged::taken;
     if (ranks_[source] < ranks_[held.source]) return Merged::taken;
     if (!has_times && difference(time, held.time) > options_.stale_ns) return Merged::taken;
     return Merged::older;

@@ -202,6 +202,14 @@ def test_what_the_venue_says_of_a_bar_is_compared_with_its_trades():
     assert core.make_bar(0, T0 + 9 * MINUTE) is None
 
 
+def test_changes_of_one_stream_that_share_a_number_are_all_taken():
+    """Pacifica numbers orders, so that changes of one millisecond have one number: of three the hub kept the first."""
+    core = merge(0, 1)
+    taken = [core.quote(0, 0, T0 + 1, T0 + 1, bid, 105, 7) for bid in (100, 101, 102)]
+    assert taken == ["taken"] * 3 and core.disagreed(0, 0) == 0
+    assert [core.quote(1, 0, T0 + 1, T0 + 2, bid, 105, 7) for bid in (100, 101, 102)] == ["duplicate"] * 3
+
+
 def test_one_message_with_two_contents_is_counted():
     core = merge(0, 1)
     assert core.quote(0, 0, T0 + 1, T0 + 1, 100, 101, 7) == "taken"

@@ -49,9 +49,13 @@ class Values:
         if quote.update_id and held.update_id and quote.update_id != held.update_id:
             is_reset = quote.source == held.source and not has_times
             return "taken" if quote.update_id > held.update_id or is_reset else "older"
-        if quote.content == held.content or (quote.update_id and quote.update_id == held.update_id):
+        if quote.content == held.content:
             return "duplicate"
-        if quote.source == held.source or self.ranks[quote.source] < self.ranks[held.source]:
+        if quote.source == held.source:  # of one stream the later is the newer
+            return "taken"
+        if quote.update_id and quote.update_id == held.update_id:
+            return "duplicate"
+        if self.ranks[quote.source] < self.ranks[held.source]:
             return "taken"
         return "taken" if not has_times and quote.ts_recv - self.heard_at > self.stale_ns else "older"
 

@@ -30,7 +30,7 @@ class VenueKind(NamedTuple):
 VENUE_KINDS: Final = {
     "binance-usdm": VenueKind("binance", hedges=True, withdraws_to="network", sells_fee_asset=True, is_checked=True),
     "aster": VenueKind("aster", hedges=True, is_checked=True),
-    "pacifica": VenueKind("pacifica", takes_config_key=True),
+    "pacifica": VenueKind("pacifica", takes_config_key=True, is_checked=True),
     "bitmex": VenueKind("bitmex", closed="BitMEX closed on 23 September 2026"),
     "kraken": VenueKind("kraken", withdraws_to="key", is_checked=True),
 }

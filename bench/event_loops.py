@@ -5,7 +5,7 @@ as a gateway waits; uvloop with plain sockets that it only watches; `select.epol
 epoll in C, which is what a loop in the core would have at best. None speaks TLS, as venues do. The venue and both
 stamps are those of `tick_to_order`. The C program is compiled by `cc`.
 
-    python bench/waiting.py [--ticks 2000] [--rounds 5]
+    python bench/event_loops.py [--ticks 2000] [--rounds 5]
 """
 
 from __future__ import annotations
