@@ -384,7 +384,9 @@ def test_every_folder_of_tests_belongs_to_a_room():
     rooms = {path.name for path in SOURCE.iterdir() if path.is_dir()}
     rooms |= {path.name for path in (ROOT / "core").iterdir() if path.is_dir()}
     folders = {path.relative_to(ROOT / "tests").parts[0] for path in TESTS if path.parent != ROOT / "tests"}
-    assert folders - rooms - {"bench", "fuzz", "docs", "tools", "strategies", "certify", "coming_from", "worlds"} == set()
+    assert (
+        folders - rooms - {"bench", "fuzz", "docs", "tools", "strategies", "certify", "coming_from", "worlds"} == set()
+    )
 
 
 # `where` as a predicate.
