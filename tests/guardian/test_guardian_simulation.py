@@ -1,6 +1,6 @@
 """Guardian, gateway and venue in one virtual time: what the guardian promises holds while both are killed at
-any frame, and while messages are lost, late and told twice. `make prove WHAT=simulate` plays seeds of it that nobody has
-drawn before, for as long as one likes, beside those of gateways alone."""
+any frame, and while messages are lost, late and sent twice. `make prove WHAT=simulate` plays new seeds of it, beside
+those of gateways alone, for as long as you like."""
 
 from __future__ import annotations
 

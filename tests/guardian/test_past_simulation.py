@@ -1,5 +1,5 @@
 """The guardian past a dead gateway in one virtual time: what `past_world` promises holds while both are killed at any
-frame, and while answers are lost, late and refusals. `make prove WHAT=simulate` plays seeds of it that nobody has drawn before."""
+frame, and while answers are lost, late or refusals. `make prove WHAT=simulate` plays new seeds of it."""
 
 from __future__ import annotations
 
