@@ -29,7 +29,7 @@ bool Balances::post(const EntryFrame& entry) {
     return true;
 }
 
-// Sums go around at their end and are exact again once all is taken back.
+// Sums wrap around and are exact again once all is taken back.
 bool Balances::add(const EntryFrame& entry) {
     bool is_beyond = false;
     runs_.clear();
@@ -49,7 +49,7 @@ bool Balances::add(const EntryFrame& entry) {
     for (const Run& run : runs_) {
         Currency& row = *run.currency;
         is_beyond |= __builtin_add_overflow(row.total, run.moved, &row.total);
-        Int128 first = 0;  // as it is shown
+        Int128 first = 0;  // the value shown to readers
         is_beyond |= __builtin_add_overflow(at(row, 1), at(row, rules_.also_ours), &first);
     }
     return !is_beyond;
@@ -109,7 +109,8 @@ bool Balances::slots(const Currency& currency, std::vector<Int128>& rows) const 
     }
     rows[1] += of(currency, rules_.also_ours);
     rows[0] =
-        currency.total;  // a sum of some of them may be beyond 128 bits where that of all is not
+        currency
+            .total;  // the sum of some of them may exceed 128 bits even if the sum of all does not
     return true;
 }
 
@@ -117,7 +118,7 @@ Int128 Balances::free(const Currency* currency, std::int64_t slot, Int128 credit
     Int128 found = currency == nullptr ? 0 : of(*currency, slot);
     if (slot != 1) return found;
     const Int128 netted = currency == nullptr ? 0 : of(*currency, rules_.also_ours);
-    if (netted < 0) found += netted;  // there is room for both together, or neither was posted
+    if (netted < 0) found += netted;  // cannot overflow: both together fit, or neither was posted
     if (__builtin_add_overflow(found, credit, &found)) return ~(Int128{1} << 127);
     return found;
 }

@@ -6,7 +6,7 @@
 namespace onetape {
 namespace {
 
-// By time alone: where a name lies is no order.
+// By time alone: the heap does not depend on where names are stored.
 constexpr auto is_later = [](const auto& one, const auto& other) {
     return one.first > other.first;
 };
@@ -28,7 +28,7 @@ void Booked::add(std::string_view name, std::int64_t time) {
         const bool is_late =
             in_order_.empty() || (!late_.empty() && late_.front().first < in_order_.front().first);
         const auto [gone, text] = is_late ? late_.front() : in_order_.front();
-        // All of one time are of one age: none of them is old while nothing is newer.
+        // Names of equal time are equally old: none is dropped before a newer one arrives.
         if (gone == newest_) return;
         if (is_late) {
             std::pop_heap(late_.begin(), late_.end(), is_later);

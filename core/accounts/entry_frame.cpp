@@ -32,7 +32,7 @@ void put_byte(std::string& out, unsigned value) {
     out += static_cast<char>(value);
 }
 
-// Big-endian, the lower `bytes` of a number.
+// Appends the lower `bytes` of a number, big-endian.
 void put_bytes(std::string& out, std::uint64_t value, int bytes) {
     for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
         put_byte(out, static_cast<unsigned>(value >> shift) & 0xffu);
@@ -78,7 +78,7 @@ void put_amount(std::string& out, const EntryLeg& leg) {
     if (amount >= std::numeric_limits<std::int64_t>::min() &&
         amount <= std::numeric_limits<std::int64_t>::max())
         return put_int(out, static_cast<std::int64_t>(amount));
-    // By halves of eighteen digits: a division of 128 bits costs more than all the rest.
+    // In halves of eighteen digits: a 128-bit division costs more than all the rest.
     using Unsigned = unsigned __int128;
     Unsigned rest = amount < 0 ? -static_cast<Unsigned>(amount) : static_cast<Unsigned>(amount);
     char text[digits_max];
@@ -103,7 +103,8 @@ void put_length(std::string& out, std::size_t count) {
     put_bytes(out, count, is_short ? 2 : 4);
 }
 
-// What is left of a payload. Each gives false where something else stands, or it ends.
+// The unread rest of a payload. Each function returns false if the next value is of another kind,
+// or missing.
 class Rest {
  public:
     explicit Rest(std::string_view payload) noexcept
@@ -223,11 +224,11 @@ class Rest {
     [[nodiscard]] static bool amount_of(std::string_view digits, Int128& value) noexcept {
         const bool is_negative = !digits.empty() && digits.front() == '-';
         if (is_negative) digits.remove_prefix(1);
-        // 10^38 - 1 fits. A zero in front is nothing that was written.
+        // 10^38 - 1 fits. No amount is written with a leading zero.
         if (digits.empty() || digits.size() > 38 || digits.front() == '0') return false;
         Int128 sum = 0;
         for (std::size_t at = 0; at < digits.size();) {
-            // As many digits as 64 bits hold at a time.
+            // Takes as many digits at a time as 64 bits hold.
             std::uint64_t part = 0;
             const std::size_t end = at + 18 < digits.size() ? at + 18 : digits.size();
             const auto count = static_cast<int>(end - at);
@@ -277,7 +278,7 @@ void append_entry(std::string& out, const EntryFrame& entry) {
 }
 
 bool adds_up(const EntryFrame& entry, std::int64_t least, std::int64_t most) noexcept {
-    // A fill has two currencies and five legs: to look back is less than to keep a table.
+    // A fill has two currencies and five legs: a search backwards is cheaper than a table.
     const std::vector<EntryLeg>& legs = entry.legs;
     const EntryLeg* last = nullptr;
     for (std::size_t at = 0; at < legs.size(); ++at) {

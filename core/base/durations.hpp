@@ -1,6 +1,6 @@
 #pragma once
-// Durations counted in a few hundred buckets, however many there are: sixteen for each doubling, so
-// that one is told within a sixteenth.
+// A histogram of durations with a few hundred buckets: sixteen for each doubling, so that a
+// duration is reported within a sixteenth.
 #include <algorithm>
 #include <bit>
 #include <cstdint>
@@ -24,7 +24,7 @@ class Durations {
         largest = std::max(largest, static_cast<std::int64_t>(of));
     }
 
-    // How many took at most so long, a sixteenth more at most.
+    // Returns the number of durations of at most `ns` (up to a sixteenth more).
     [[nodiscard]] std::int64_t at_most(std::int64_t ns) const noexcept {
         std::int64_t found = 0;
         for (std::size_t at = 0; at < counts_.size() && last_of(at) <= ns; ++at)
@@ -32,8 +32,7 @@ class Durations {
         return found;
     }
 
-    // The ns that at least so many of a hundred took at most; 0 where there is none. It is a
-    // sixteenth too long at most.
+    // Returns a percentile in ns, at most a sixteenth too long; 0 if there are no durations.
     [[nodiscard]] std::int64_t percentile(double percent) const noexcept {
         double left = static_cast<double>(count) * percent / 100;
         for (std::size_t at = 0; at < counts_.size(); ++at) {
@@ -50,7 +49,7 @@ class Durations {
         return (static_cast<std::size_t>(shift) << part_bits) +
                static_cast<std::size_t>(ns >> static_cast<unsigned>(shift));
     }
-    // The longest that a bucket holds.
+    // The longest duration that a bucket holds.
     [[nodiscard]] static std::int64_t last_of(std::size_t bucket) noexcept {
         if (bucket < 2U << part_bits) return static_cast<std::int64_t>(bucket);
         const std::size_t shift = (bucket >> part_bits) - 1;

@@ -1,5 +1,5 @@
 #pragma once
-// Owners of descriptors and mappings, and how a failed system call becomes a Failure.
+// Owners of descriptors and mappings, and the conversion of failed system calls to Failure.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -10,7 +10,8 @@
 
 namespace onetape {
 
-// ENOSPC, EDQUOT -> disk_full; ENOENT -> not_found; the rest io_error. what: "call path: reason".
+// Maps ENOSPC and EDQUOT to disk_full, ENOENT to not_found, all others to io_error. what: "call
+// path: reason".
 [[nodiscard]] Failure system_failure(const char* call, const std::string& path, int error);
 
 class FileHandle {
@@ -30,8 +31,8 @@ class FileHandle {
     int fd_ = -1;
 };
 
-// A mapped file. Where another process cuts the file short under one that is only read, the lost
-// part reads as zeros from then on and is_cut() says so (base/mapping_guard.hpp).
+// A mapped file. If another process truncates a file that is mapped read-only, the lost part reads
+// as zeros from then on and is_cut() returns true (base/mapping_guard.hpp).
 class Mapping {
  public:
     Mapping() = default;
@@ -60,18 +61,19 @@ class Mapping {
     GuardedRange* guard_ = nullptr;
 };
 
-// Always O_CLOEXEC and O_NOFOLLOW; regular files only; created 0600.
+// Opens with O_CLOEXEC and O_NOFOLLOW; regular files only; created 0600.
 Failure open_file(const std::string& path, int flags, FileHandle& file);
 Failure file_bytes(const FileHandle& file, const std::string& path, std::uint64_t& bytes);
-Failure make_directory(const std::string& path);  // 0700; there already is fine
+Failure make_directory(const std::string& path);  // mode 0700; ok if it exists
 Failure sync_directory(const std::string& path);
 Failure write_all(const FileHandle& file, const std::string& path, const void* data,
                   std::size_t bytes);
 
-// Real blocks for [0, bytes), so that a store can never meet a full disk (no SIGBUS).
+// Allocates real blocks for [0, bytes), so that a store never meets a full disk (no SIGBUS).
 Failure allocate(const FileHandle& file, const std::string& path, std::uint64_t bytes);
-// Zeros for [0, bytes) by plain writes: the page cache then holds the file in large pieces, where
-// stores into a mapping make it page by page. Half the time to make, and to read a tape through.
+// Writes zeros to [0, bytes) with plain writes: the page cache then holds the file in large pieces,
+// while stores into a mapping create it page by page. Halves the time to create a tape and to read
+// it through.
 Failure write_zeros(const FileHandle& file, const std::string& path, std::uint64_t bytes);
 // Makes the pages of [data, data + bytes) writable without a fault at the first store.
 void populate(std::byte* data, std::size_t bytes) noexcept;

@@ -1,6 +1,5 @@
 #pragma once
-// HMAC-SHA-256 (FIPS 198-1) with a key that is taken in once: of each signature only the message
-// is left to be read.
+// HMAC-SHA-256 (FIPS 198-1). The key is hashed once, so that each signature only reads the message.
 #include <array>
 #include <cstddef>
 #include <string_view>
@@ -34,8 +33,8 @@ class HmacSha256 {
         return outer.finish();
     }
 
-    // Whether `signature` is the hexadecimal signature of a message, in letters of any case. Takes
-    // as long wherever they differ.
+    // Returns whether `signature` is the hexadecimal signature of a message, in letters of any
+    // case. Takes the same time wherever they differ.
     [[nodiscard]] bool is_code(std::string_view message,
                                std::string_view signature) const noexcept {
         constexpr std::string_view digits = "0123456789abcdef";
@@ -53,7 +52,7 @@ class HmacSha256 {
 
  private:
     static constexpr std::size_t block_bytes = 64;
-    Sha256 inner_, outer_;  // after the padded key
+    Sha256 inner_, outer_;  // states after the padded key
 };
 
 }  // namespace onetape

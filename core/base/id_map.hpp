@@ -1,6 +1,6 @@
 #pragma once
-// (owner, order id) -> slot, open addressing with linear probing. Removal shifts the run back, so
-// there are no tombstones and a table that has grown enough never changes size again.
+// Hash map (owner, order id) -> slot with open addressing and linear probing. Removal shifts the
+// run back, so there are no tombstones, and a table that has grown enough never changes size again.
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -41,7 +41,7 @@ class IdMap {
             const Cell& cell = cells_[from];
             if (cell.slot == absent) break;
             const std::size_t wanted = home(cell.owner, cell.id);
-            // Movable when its home does not lie within (at, from], taken around the ring.
+            // Movable unless its home position lies within (at, from], counted around the ring.
             if (((from - wanted) & mask()) >= ((from - at) & mask())) {
                 cells_[at] = cell;
                 at = from;

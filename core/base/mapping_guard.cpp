@@ -13,7 +13,7 @@ namespace onetape {
 
 struct GuardedRange {
     std::atomic<bool> taken{false};
-    std::atomic<std::uint64_t> version{0};  // odd while the two below change
+    std::atomic<std::uint64_t> version{0};  // odd while the two fields below change
     std::atomic<std::uintptr_t> begin{0}, end{0};
     std::atomic<bool> cut{false};
 };
@@ -23,7 +23,7 @@ namespace {
 static_assert(std::atomic<std::uintptr_t>::is_always_lock_free, "read inside a signal handler");
 
 std::array<GuardedRange, 4096> ranges;
-struct sigaction before{};  // whose handler has what is not ours
+struct sigaction before{};  // the former handler, for faults that are not ours
 std::uintptr_t page_mask = 0;
 
 void set_place(GuardedRange& range, std::uintptr_t begin, std::uintptr_t end) noexcept {
@@ -33,15 +33,16 @@ void set_place(GuardedRange& range, std::uintptr_t begin, std::uintptr_t end) no
     range.version.fetch_add(1);
 }
 
-// Only what POSIX allows in a handler, and mmap, which is one system call on every system of ours.
+// Uses only functions that POSIX allows in a handler, and mmap, which is one system call on all our
+// systems.
 bool put_zeros_at(std::uintptr_t fault) noexcept {
     for (GuardedRange& range : ranges) {
         const std::uint64_t version = range.version.load();
         const std::uintptr_t begin = range.begin.load(), end = range.end.load();
-        // The one that is being read does not change meanwhile.
+        // The range that is being read does not change meanwhile.
         if (version % 2 != 0 || range.version.load() != version) continue;
         if (fault < begin || fault >= end) continue;
-        // A file ends on this page or before it: all that follows is lost, too.
+        // The file ends on this page or before it: all following pages are lost, too.
         const std::uintptr_t from = fault & ~page_mask;
         range.cut.store(true, std::memory_order_release);
         return ::mmap(reinterpret_cast<void*>(from), end - from, PROT_READ,
@@ -59,14 +60,14 @@ void on_bus_error(int number, siginfo_t* info, void* context) {
     } else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
         before.sa_handler(number);
     } else {
-        // The load is made once more, and ends the process.
+        // The load is repeated and ends the process.
         struct sigaction plain{};
         plain.sa_handler = SIG_DFL;
         ::sigaction(SIGBUS, &plain, nullptr);
     }
 }
 
-// Looked at for each mapping: another library (faulthandler) may have taken the signal since.
+// Checked for each mapping: another library (faulthandler) may have taken the signal since.
 void install() noexcept {
     static std::mutex one_at_a_time;
     const std::scoped_lock lock(one_at_a_time);
@@ -89,7 +90,7 @@ GuardedRange* guard_range(const void* data, std::size_t bytes) noexcept {
         if (range.taken.load(std::memory_order_relaxed) || range.taken.exchange(true)) continue;
         const auto begin = reinterpret_cast<std::uintptr_t>(data);
         range.cut.store(false);
-        set_place(range, begin, (begin + bytes + page_mask) & ~page_mask);  // it has whole pages
+        set_place(range, begin, (begin + bytes + page_mask) & ~page_mask);  // whole pages
         return &range;
     }
     return nullptr;

@@ -1,6 +1,6 @@
 #pragma once
-// Money in the core: int128 units of 1e-18 of its currency. Sums are exact; the one rounding is
-// that of a division (inverse contracts, a fee rate beyond 18 decimals), half to even.
+// Money in the core: int128 units of 1e-18 of its currency. Sums are exact; only divisions (inverse
+// contracts, a fee rate beyond 18 decimals) round, half to even.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +25,7 @@ inline constexpr std::array<Int128, pow10_max + 1> pow10_table = [] {
     return pow10_table[static_cast<std::size_t>(exponent)];
 }
 
-// Of rates of fees, margin and funding.
+// Decimals of fee, margin and funding rates.
 inline constexpr int rate_decimals = 12;
 inline constexpr auto rate_one = static_cast<std::int64_t>(pow10(rate_decimals));
 
@@ -35,7 +35,7 @@ inline constexpr auto rate_one = static_cast<std::int64_t>(pow10(rate_decimals))
 
 // numerator / denominator, half to even. denominator > 0.
 [[nodiscard]] constexpr Int128 divide_half_even(Int128 numerator, Int128 denominator) noexcept {
-    // Margin at a leverage of one, margin of nothing: a division of 128 bits costs 30 ns.
+    // Frequent cases (margin at a leverage of one, margin of zero): a 128-bit division costs 30 ns.
     if (denominator == 1 || numerator == 0) return numerator;
     Int128 quotient = numerator / denominator;
     Int128 rest = numerator % denominator;
@@ -47,7 +47,7 @@ inline constexpr auto rate_one = static_cast<std::int64_t>(pow10(rate_decimals))
 }
 
 // a * b / c, half to even, without the product overflowing: |b| <= 2^62, 0 < c <= 2^62, and the
-// result must fit. This is how a fee is taken from a notional and a share from a cost.
+// result must fit. Used for the fee of a notional and a share of a cost.
 [[nodiscard]] constexpr Int128 multiply_divide_half_even(Int128 a, std::int64_t b,
                                                          std::int64_t c) noexcept {
     const Int128 whole = a / c * b;
@@ -62,7 +62,7 @@ inline constexpr auto rate_one = static_cast<std::int64_t>(pow10(rate_decimals))
     return quotient;
 }
 
-// What a rate in 1e-12 makes of a value: a fee, a funding payment, maintenance margin.
+// Multiplies a value by a rate in 1e-12: a fee, a funding payment, maintenance margin.
 [[nodiscard]] constexpr Money at_rate(Money value, std::int64_t rate) noexcept {
     return multiply_divide_half_even(value, rate, rate_one);
 }

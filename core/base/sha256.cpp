@@ -50,8 +50,8 @@ void blocks_portable(State& state, const unsigned char* data, std::size_t count)
 }
 
 #if defined(__x86_64__)
-// The instructions want the state as (a,b,e,f) and (c,d,g,h), and do two rounds a call. The
-// message schedule is kept as four groups of four words, each made from the four before it.
+// The instructions need the state as (a,b,e,f) and (c,d,g,h), and do two rounds a call. The message
+// schedule is kept as four groups of four words, each made from the four before it.
 __attribute__((target("sha,sse4.1,ssse3"))) void blocks_x86(State& state, const unsigned char* data,
                                                             std::size_t count) noexcept {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
@@ -117,7 +117,7 @@ Sha256::Sha256(bool portable_only) noexcept
       fast_(!portable_only && sha256_has_hardware()) {}
 
 Sha256::Sha256(const Progress& progress) : at_(progress), fast_(sha256_has_hardware()) {
-    at_.rest_bytes = at_.total_bytes % at_.rest.size();  // never beyond what there is room for
+    at_.rest_bytes = at_.total_bytes % at_.rest.size();  // never more than fits
 }
 
 void Sha256::blocks(const unsigned char* data, std::size_t count) noexcept {

@@ -1,6 +1,6 @@
 #pragma once
-// SHA-256 (FIPS 180-4), with the CPU's own rounds where it has them. Our own, because the core
-// depends on nothing and a seal reads 64 MiB at a time.
+// SHA-256 (FIPS 180-4), with the CPU's SHA instructions where available. Our own, because the core
+// has no dependencies and a seal reads 64 MiB at a time.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -23,14 +23,14 @@ class Sha256 {
     }
     [[nodiscard]] Digest finish() noexcept;
 
-    // The state of a hash so far: plain bytes, the same on every machine.
+    // The intermediate state of a hash: plain bytes, the same on every machine.
     struct Progress {
         std::array<std::uint32_t, 8> state;
         std::array<unsigned char, 64> rest{};
         std::uint64_t rest_bytes = 0, total_bytes = 0;
     };
     [[nodiscard]] const Progress& progress() const noexcept { return at_; }
-    // Goes on from there.
+    // Continues from a saved state.
     explicit Sha256(const Progress& progress);
 
  private:

@@ -17,12 +17,12 @@ enum class [[nodiscard]] Status : std::uint8_t {
     newer_version,  // written by a later format than this build reads
     torn,           // bytes after the last good frame of an open journal
     damaged,        // a bad frame with good ones after it, or any damage in a sealed segment
-    gone,           // pruned: the reader's place is no longer there
+    gone,           // pruned: the reader's segment no longer exists
     exhausted,      // a named bound was reached
     not_available,  // not built, or not on this platform
 };
 
-// What a person needs beside the status: which file or rule, and the value that broke it.
+// What an operator needs beside the status: the file or rule, and the value that broke it.
 struct Failure {
     Status status = Status::ok;
     std::string what;

@@ -1,6 +1,6 @@
-// Append and read of a journal, and beside them, in the same process, what the hardware asks for
-// the same bytes: the frame's words stored into memory that is already there, with the same sums.
-// Prints one JSON object; bench/journal_core.py runs it.
+// Measures append and read of a journal, and in the same process the hardware's lower bound for the
+// same bytes: storing the frame's words to mapped memory, with the same checksums. Prints one JSON
+// object; bench/journal_core.py runs it.
 //
 //     journal_bench FOLDER [EVENTS] [ROUNDS]
 #include <sys/mman.h>
@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::size_t frame_bytes = frame_header_bytes + sizeof(QuotePayload);
 
-// Of this thread alone: what else the machine does is no part of the figure.
+// CPU time of this thread alone, without other load of the machine.
 double now() {
     timespec time{};
     ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
@@ -42,7 +42,7 @@ QuotePayload quote_of(std::size_t number) {
     return {at, at, 600'000 + at % 7, 600'001 + at % 7, at % 999, at % 997, number, 0};
 }
 
-// The frames as Writer::append lays them down, and nothing around it: no bounds, no control page.
+// The stores of Writer::append alone: no bounds, no control page.
 double bare_store(std::byte* memory, std::size_t events) {
     const double began = now();
     std::byte* at = memory;

@@ -1,6 +1,6 @@
 // Mixed flow through the matching engine: limits near the touch, cancels, market orders. The
-// requests are made beforehand; what is timed is the engine with a sink that adds up what it hears.
-// Prints one JSON object; bench/matching.py runs it.
+// requests are made beforehand; the engine is timed with a sink that adds up its reports. Prints
+// one JSON object; bench/matching.py runs it.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

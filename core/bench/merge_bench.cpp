@@ -1,5 +1,5 @@
-// How many updates of several sources are merged a second: with what is decided alone, and from
-// journals onto a journal.
+// Measures how many updates of several sources are merged per second: the decisions alone, and from
+// journals to a journal.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -103,7 +103,7 @@ double journals(const std::vector<Update>& list, const std::string& folder, bool
                                               each.quote.ts_recv, &each.quote, sizeof each.quote);
         if (status != Status::ok) std::exit(1);
     }
-    // What prepares their next segments is no part of the hub.
+    // The writers' preparing threads are no part of the hub.
     for (std::uint32_t source = 1; source <= sources; ++source) check(writers[source]->close());
     MergeOptions options;
     options.filters = filters;

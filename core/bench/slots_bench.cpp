@@ -1,6 +1,6 @@
-// Balances in shared memory: a read of one slot and of all, a write of eight, and reads beside a
-// writer of another process at full speed, each proven. Prints one JSON object; bench/balances.py
-// runs it.
+// Measures balances in shared memory: a read of one slot and of all, a write of eight, and reads
+// beside a writer of another process at full speed, each verified. Prints one JSON object;
+// bench/balances.py runs it.
 //
 //     slots_bench FOLDER [READS] [SECONDS_MAX]
 #include <signal.h>
@@ -62,7 +62,7 @@ std::unique_ptr<TableWriter> opened(const std::string& folder) {
     return writer;
 }
 
-// ns of this thread's own time a call, the best of some rounds.
+// ns of this thread's CPU time per call, the best of some rounds.
 template <class Call>
 double best(Call call) {
     double least = 1e9;
@@ -79,7 +79,8 @@ struct Contended {
     double took_s = 0, writes_per_s = 0;
 };
 
-// One slot and all of them in turn, each compared with what the writer must have written.
+// Reads one slot and all of them in turn, each compared with the values that the writer must have
+// written.
 Contended contended(const std::string& folder, std::uint64_t wanted, double seconds_max) {
     int ends[2];
     if (::pipe(ends) != 0) fail("pipe");

@@ -6,7 +6,7 @@
 namespace onetape {
 namespace {
 
-// The class of columns: their plain reductions are quick. Held as long as the process lives.
+// The class of columns, with fast plain reductions. Kept until the process ends.
 PyTypeObject* column_class() {
     static PyObject* found = [] {
         if (_import_array() < 0) throw nb::python_error();
@@ -31,7 +31,7 @@ nb::object BarArrays::slice(std::size_t column, std::size_t begin, std::size_t e
         : column == bar_float_columns ? block_->ts_open() + begin
                                       : block_->ts_close() + begin;
     npy_intp rows = static_cast<npy_intp>(end - begin);
-    // Read-only: the flags say nothing of writing.
+    // Read-only: the flags do not include writing.
     nb::object array = nb::steal(
         PyArray_NewFromDescr(is_float ? columns : &PyArray_Type,
                              PyArray_DescrFromType(is_float ? NPY_DOUBLE : NPY_INT64), 1, &rows,

@@ -1,5 +1,5 @@
 #pragma once
-// A BarWindow as Python sees it: `view.close` and its like are numpy arrays over the window's own
+// A BarWindow for Python: `view.close` and the others are numpy arrays over the window's own
 // memory, read-only and safe to keep.
 #include <nanobind/nanobind.h>
 
@@ -11,7 +11,7 @@ namespace nb = nanobind;
 
 namespace onetape {
 
-// Makes numpy arrays over parts of a block, which live as long as one of them does.
+// Makes numpy arrays over parts of a block, which lives as long as one of them does.
 class BarArrays {
  public:
     explicit BarArrays(std::shared_ptr<const BarBlock> block);

@@ -1,5 +1,5 @@
 #pragma once
-// One bind_<room> function a room of the core; module.cpp calls them in order.
+// One bind_<room> function for each room of the core; module.cpp calls them in order.
 #include <nanobind/nanobind.h>
 
 namespace nb = nanobind;

@@ -1,5 +1,5 @@
-// Entries of a ledger as Python has them: tuples, to and from the payload of a frame. What a fill
-// takes to be written and read again is mostly this.
+// Entries of a ledger as Python tuples, to and from the payload of a frame. Most of the cost of
+// writing and reading a fill.
 #include <algorithm>
 #include <array>
 #include <functional>
@@ -23,7 +23,7 @@ namespace {
 
 constexpr Py_ssize_t entry_fields = 6;
 
-// The same few currencies in every entry: one str of each.
+// One str for each of the few currencies, shared by all entries.
 class Words {
  public:
     [[nodiscard]] nb::object of(std::string_view text) {
@@ -67,7 +67,7 @@ class EntryFrames {
         try {
             return entry_of(frame_);
         } catch (nb::python_error& error) {
-            // No UTF-8: whoever reads what is no plain entry says so.
+            // Not UTF-8: the reader of unusual entries reports it.
             if (!error.matches(PyExc_UnicodeDecodeError)) throw;
             return nb::none();
         }

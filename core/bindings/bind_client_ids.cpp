@@ -45,7 +45,7 @@ void bind_client_ids(nb::module_& m) {
         [](const nb::str& text) -> nb::object {
             Py_ssize_t bytes = 0;
             const char* const letters = PyUnicode_AsUTF8AndSize(text.ptr(), &bytes);
-            if (letters == nullptr) {  // half of a surrogate pair: none of ours
+            if (letters == nullptr) {  // half of a surrogate pair: not ours
                 PyErr_Clear();
                 return nb::none();
             }

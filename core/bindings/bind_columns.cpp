@@ -1,5 +1,5 @@
-// Sums, means, deviations and extremes of a column of bars. A window of thirty is added up in
-// 15 ns; numpy takes 2 us to find out what is to be added. Results are numpy's to the last bit.
+// Sums, means, deviations and extremes of a column of bars. A window of thirty is added up in 15
+// ns; numpy needs 2 us to find out what to add. Results equal numpy's to the last bit.
 #include <nanobind/nanobind.h>
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #include <numpy/arrayobject.h>
@@ -51,7 +51,7 @@ struct Floats {
     }
 };
 
-constexpr std::size_t deviation_max = 512;  // values; of more numpy is asked
+constexpr std::size_t deviation_max = 512;  // values; larger arrays go to numpy
 
 [[nodiscard]] double sum_of(const Floats& of) noexcept {
     return pairwise_sum(of.values, of.count);
@@ -90,9 +90,9 @@ constexpr std::array reductions{
     Reduction{"max", extreme_of<true>, SIZE_MAX},
 };
 
-PyObject* numpy_array = nullptr;  // its type, held as long as the process lives
+PyObject* numpy_array = nullptr;  // its type, kept until the process ends
 
-// One dimension of doubles without gaps, at least one of them and at most so many.
+// A one-dimensional array of doubles without gaps, with 1 to `count_max` values.
 [[nodiscard]] bool is_plain(PyArrayObject* array, std::size_t count_max) noexcept {
     return PyArray_NDIM(array) == 1 && PyArray_TYPE(array) == NPY_DOUBLE &&
            PyArray_ISBEHAVED_RO(array) && PyArray_DIM(array, 0) > 0 &&
@@ -118,7 +118,7 @@ PyObject* reduced(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObj
     return PyObject_Vectorcall(method.ptr(), arguments, static_cast<std::size_t>(count), names);
 }
 
-// What an operation makes of such an array is a plain one, and a number where it has no dimension.
+// The result of an operation on such an array: a plain array, or a number if it has no dimension.
 PyObject* wrapped(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
     if (count < 2) return PyErr_Format(PyExc_TypeError, "an array is missing");
     if (count < 4 || arguments[3] != Py_True) return Py_NewRef(arguments[1]);

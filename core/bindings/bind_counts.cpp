@@ -1,4 +1,4 @@
-// What is counted of orders: how many leave, what is spent of a venue's limits, how long they take.
+// Counters of orders: how many leave, how much of a venue's limits is used, how long they take.
 #include <cstdint>
 #include <vector>
 

@@ -1,4 +1,4 @@
-// The loop as Python drives it: set-up by onetape/engine, the loop, the robot's services.
+// The loop for Python: set-up by onetape/engine, the loop, the robot's services.
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
@@ -121,7 +121,7 @@ void bind_engine(nb::module_& m) {
     bind_strategy_objects(m);
     bind_kept_objects(m);
 
-    // What a journal holds, in one pass: {stream: {type: count}}, {stream: [bar periods]}, the
+    // The content of a journal, in one pass: {stream: {type: count}}, {stream: [bar periods]}, the
     // first and the last time, and {stream: payload} of the last instrument frame of each.
     m.def("inventory", [](PyReader& reader) {
         std::map<std::uint32_t, std::map<int, std::uint64_t>> counts;

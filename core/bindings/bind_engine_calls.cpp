@@ -1,4 +1,4 @@
-// What a strategy asks the loop for, as a log: recorded, played in its place, compared.
+// A log of a strategy's calls to the loop: recorded, played back, compared.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -13,11 +13,11 @@ namespace onetape {
 void PyTradingLoop::play_calls(std::string log, const std::vector<std::uint64_t>& orders) {
     player_ = std::make_unique<Player>(std::move(log));
     for (const std::uint64_t id : orders) player_->orders[id] = core->orders().find(id);
-    // What was asked for before the log begins has been asked for.
+    // Calls before the log's beginning are already done.
     robot->playing = this;
 }
 
-// True: all of it was asked for, each call in its callback.
+// True: all calls were played, each in its callback.
 bool PyTradingLoop::stop_playing() {
     robot->playing = nullptr;
     if (!player_) return false;
@@ -51,7 +51,7 @@ OrderRef PyTradingLoop::order_by_id(std::uint64_t id) const {
     return found != player_->orders.end() ? found->second : nullptr;
 }
 
-// False: it is none that this loop could take here.
+// False: a call that this loop cannot perform here.
 bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
     Instrument* instrument = nullptr;
     switch (kind) {
@@ -132,7 +132,7 @@ bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
             const std::vector<BookLevel> bids = facts.levels(), asks = facts.levels();
             const auto keep_within = facts.number<std::int64_t>();
             if (!facts.whole()) return false;
-            // Wishes between this one and the last that led to something are not in the log.
+            // Targets between this one and the last with an effect are not in the log.
             ladder(*instrument, side).set_settled({});
             ladder(*instrument, side).set(bids, asks, keep_within);
             return true;
@@ -173,7 +173,7 @@ bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
         case CallKind::callback: {
             const std::string name(facts.text());
             if (!facts.whole()) return false;
-            // Something: what, is the strategy's to say when it is called again.
+            // A placeholder: the strategy sets the function when it is called again.
             set_callback(name, nb::none());
             return true;
         }
@@ -194,7 +194,7 @@ bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
     return false;
 }
 
-// Of each ladder what was found to stand: the calls in a log do not say it.
+// The settled target of each ladder, which the calls in a log do not contain.
 std::string PyTradingLoop::settled_ladders() const {
     std::string found;
     for (const auto& [key, ladder] : ladders_) {

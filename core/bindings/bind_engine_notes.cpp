@@ -1,4 +1,4 @@
-// What a strategy says beside its orders, and who hears of its events.
+// Records that a strategy writes beside its orders, and the receivers of its events.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>

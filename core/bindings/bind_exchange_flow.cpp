@@ -1,4 +1,4 @@
-// The generated market as Python sees it: event by event, or straight into a journal.
+// The generated market for Python: event by event, or straight into a journal.
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -20,7 +20,7 @@ using namespace onetape;
 
 namespace {
 
-// Own orders in the generated books: what the engine says about them waits here.
+// Own orders in the generated books: their reports wait here.
 class InboxSink final : public ParticipantSink {
  public:
     nb::list events;
@@ -43,7 +43,7 @@ class InboxSink final : public ParticipantSink {
 
 class PyFlow {
  public:
-    PyFlow(const PyFlow&) = delete;  // the flow holds on to the inbox
+    PyFlow(const PyFlow&) = delete;  // the flow refers to the inbox
     PyFlow& operator=(const PyFlow&) = delete;
     PyFlow(const nb::list& symbols, std::uint64_t seed, std::int64_t start, double rate,
            const std::optional<RandomWalk>& walk, bool by_order) {
@@ -92,8 +92,8 @@ class PyFlow {
         return nb::none();
     }
 
-    // Of each symbol, until then: (minutes, marks). A minute is the time of its end, 0 for the
-    // last, which has none yet, and its trades. Quotes and depth are passed over.
+    // The history of each symbol up to `until`: (minutes, marks). A minute is the time of its end,
+    // 0 for the last, which has none yet, and its trades. Quotes and depth are skipped.
     nb::list history(std::int64_t until) {
         std::vector<nb::list> minutes(count_), marks(count_), trades(count_);
         FlowEvent event{};
@@ -121,7 +121,7 @@ class PyFlow {
                     pass_over(event);
                     break;
                 default:
-                    break;  // nobody keeps the orders of a book one by one here
+                    break;  // single orders of a book are not kept here
             }
         }
         nb::list found;
@@ -145,7 +145,7 @@ class PyFlow {
         return found;
     }
 
-    // Appends up to `count` events, none at or after `until`; gives what was appended, by symbol
+    // Appends up to `count` events, none at or after `until`; returns the appended counts by symbol
     // and event type.
     nb::dict write(Writer& writer, std::uint64_t count, const std::vector<std::uint32_t>& streams,
                    std::optional<std::int64_t> until) {
@@ -195,7 +195,7 @@ class PyFlow {
         return news();
     }
 
-    // What a symbol's orders go by besides its trades. 0: unchanged.
+    // Sets the prices for a symbol's triggers besides its trades. 0: unchanged.
     nb::list set_prices(std::uint32_t symbol, std::int64_t now, std::int64_t mark,
                         std::int64_t index) {
         engine(symbol).set_mark(now, mark, index);
@@ -240,7 +240,7 @@ class PyFlow {
  private:
     struct Unheard {
         FlowEvent event{};
-        std::vector<std::byte> payload;  // empty: there is none
+        std::vector<std::byte> payload;  // empty: none
     };
 
     void pass_over(const FlowEvent& event) {
@@ -265,7 +265,7 @@ class PyFlow {
     InboxSink inbox_;
     std::unique_ptr<Flow> flow_;
     std::size_t count_ = 0;
-    std::vector<Unheard> quotes_, books_;  // the last of each symbol that nobody has heard
+    std::vector<Unheard> quotes_, books_;  // the last of each symbol not yet returned
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The matching engine as Python sees it: requests in, a list of what was said out.
+// The matching engine for Python: requests in, a list of reports out.
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
@@ -74,7 +74,7 @@ struct PyMatching {
     ListSink sink;
     MatchingEngine engine;
 
-    PyMatching(const PyMatching&) = delete;  // the engine holds on to the sink
+    PyMatching(const PyMatching&) = delete;  // the engine refers to the sink
     PyMatching& operator=(const PyMatching&) = delete;
     PyMatching(const InstrumentSpec& spec, bool market_events, bool by_order,
                const std::string& amend, bool amend_triggers, bool refuses_met_triggers)

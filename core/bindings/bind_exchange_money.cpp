@@ -1,4 +1,4 @@
-// Instrument numbers, order rules, position and account as Python sees them.
+// Instrument numbers, order rules, position and account for Python.
 #include <nanobind/stl/optional.h>
 
 #include <cmath>
@@ -49,9 +49,9 @@ InstrumentSpec spec_from_kwargs(const nb::kwargs& kwargs) {
     throw nb::python_error();
 }
 
-// What Python hands down may be a venue's word, and a value must not wrap.
+// Numbers from Python may come from a venue, and a value must not overflow.
 void check_fits(const InstrumentSpec& spec, std::int64_t price, std::int64_t size) {
-    constexpr double most = 1.6e38;  // of 128 bits, less what doubles lose
+    constexpr double most = 1.6e38;  // of 128 bits, less the precision of doubles
     const bool inverse = spec.kind == ContractKind::inverse;
     const int exponent = money_decimals - spec.size_decimals - spec.multiplier_decimals +
                          (inverse ? spec.price_decimals : -spec.price_decimals);
@@ -104,7 +104,7 @@ void onetape::bind_exchange_money(nb::module_& m) {
                 request.size = size;
                 request.trigger = trigger;
                 request.trigger_by = static_cast<TriggerBy>(trigger_by);
-                // The form is the caller's to check, who has more of it: any kind will do.
+                // The caller checks the form, with more information: any kind will do.
                 const auto kind = trigger != 0 ? TriggerKind::stop : TriggerKind::none;
                 request.flags = with_trigger_kind(reduce_only ? order_reduce_only : 0, kind);
                 return broken_rules(spec, request, reference, band_times);

@@ -1,4 +1,4 @@
-// What a run trades with, as it is chosen when its loop is made.
+// The exchange ports, which are chosen when a run's loop is made.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>

@@ -1,4 +1,4 @@
-// What an account and a venue apply to one instrument beyond its numbers: tables and dates.
+// Terms of an account and a venue for one instrument beyond its numbers: tables and dates.
 #include <nanobind/stl/vector.h>
 
 #include "bindings/exchange_cast.hpp"

@@ -37,7 +37,7 @@ nb::bytes from_uuid(const Uuid& uuid) {
     return nb::bytes(uuid.data(), uuid.size());
 }
 
-// What does not fit 32 bits is cut to one beyond the bound, so that the core refuses it.
+// A length beyond 32 bits is cut to one above the bound, so that the core refuses it.
 std::uint32_t payload_length(std::size_t bytes) {
     return static_cast<std::uint32_t>(std::min<std::size_t>(bytes, payload_bytes_max + 1));
 }
@@ -89,8 +89,8 @@ std::uint64_t append_rows(
     return writer.published_sequence();
 }
 
-// The two hot calls go past nanobind's argument handling, which costs more than the append: plain
-// C functions of the interpreter, bound to the writer object, positional arguments only.
+// The two hot calls bypass nanobind's argument handling, which costs more than the append: plain C
+// functions of the interpreter, bound to the writer object, positional arguments only.
 bool load_integers(PyObject* const* args, std::int64_t* values, Py_ssize_t count) {
     for (Py_ssize_t i = 0; i < count; ++i) {
         values[i] = PyLong_AsLongLong(args[i]);
@@ -170,7 +170,7 @@ nb::object bound(PyMethodDef& definition, nb::handle self) {
     return nb::steal(PyCFunction_New(&definition, self.ptr()));
 }
 
-// A Reader with what Python needs around it: the last frame, and how to wait.
+// A Reader with the additions for Python: the last frame, and waiting.
 PyReader open_reader(const std::string& directory, nb::object expand) {
     PyReader made;
     ReaderOptions options{directory, {}};
@@ -190,7 +190,7 @@ nb::object next_frame(PyReader& self) {
 }
 
 // Frames of the wanted types (empty: all) with sequence < until, as tuples of `kind`, as many as
-// fit `bytes_max`; whether there are no more now.
+// fit `bytes_max`; and whether there are no more now.
 nb::tuple read_frames(PyReader& self, const nb::type_object& kind, std::size_t bytes_max,
                       const std::vector<int>& types, std::int64_t time_until,
                       std::uint64_t sequence_until) {

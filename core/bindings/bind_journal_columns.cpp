@@ -40,7 +40,7 @@ FrameColumnsSpec spec_of(const Table& table) {
     return spec;
 }
 
-// The column's own bytes, (rows * width,); they end with the array.
+// The column's own bytes, (rows * width,); freed with the array.
 nb::object bytes_of(Column& column, std::size_t rows) {
     std::byte* const data = column.release();
     const nb::capsule owner(

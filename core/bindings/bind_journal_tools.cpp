@@ -72,7 +72,7 @@ nb::dict repair(const std::string& directory, const nb::object& expand) {
     return described;
 }
 
-// What is known of a segment without reading its frames; None: prepared, not entered.
+// Facts of a segment without reading its frames; None: prepared, not entered.
 nb::object segment_info(const std::string& path, std::uint64_t number, int fd) {
     FileHandle file(fd < 0 ? -1 : fd);
     if (fd < 0) raise_if_failed(open_file(path, O_RDONLY, file));

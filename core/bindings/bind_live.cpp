@@ -1,4 +1,5 @@
-// What a live run has beside a simulated one: earlier lives, other tapes, its sub-account's ledger.
+// The parts of a live run that a simulated one lacks: earlier incarnations, other tapes, its
+// sub-account's ledger.
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>

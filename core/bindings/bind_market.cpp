@@ -64,7 +64,7 @@ nb::list side(const BookSide& from, std::size_t n) {
     return levels;
 }
 
-// The orders together with the levels that they make.
+// The orders together with the levels made of them.
 struct PyMboBook {
     Book levels;
     MboBook orders{levels};
@@ -288,7 +288,7 @@ Payload payload_of(const nb::bytes& raw) {
     return payload;
 }
 
-// A type of its own: the tests' module binds the core's.
+// A separate type, because the tests' module binds the core's.
 struct PyTickFilter {
     TickFilter filter;
 };

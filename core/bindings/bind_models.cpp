@@ -1,4 +1,4 @@
-// The simulator's models as Python hands them down: latency, and the fit of queues.
+// The simulator's models for Python: latency, and the fit of queues.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/tuple.h>
@@ -20,8 +20,8 @@ namespace {
 
 using CurvePoint = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
 
-// The least of (receipt - the venue's stamp) over a tape's market events, what stamps none left
-// out; the largest number when there is no stamp at all. streams: only of these, empty: of all.
+// The minimum of (receipt - the venue's stamp) over a tape's market events, without unstamped ones;
+// the largest number if there is no stamp at all. streams: only of these, empty: of all.
 std::int64_t clock_offset(PyReader& reader, const std::vector<std::uint32_t>& streams) {
     std::int64_t least = std::numeric_limits<std::int64_t>::max();
     Frame frame;
@@ -74,7 +74,7 @@ void bind_queue_fit(nb::module_& m) {
         nb::arg("model"), nb::arg("exponent"), nb::arg("lot"), nb::arg("coins"), nb::arg("steps"));
 }
 
-// Of an order at a live exchange, whose queue nobody models: whoever cancels stood behind it.
+// For an order at a live exchange, without a queue model: canceled orders count as behind it.
 void bind_queue_place(nb::module_& m) {
     nb::class_<QueuePlace>(
         m, "QueuePlace",

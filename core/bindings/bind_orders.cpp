@@ -1,5 +1,5 @@
-// Orders of an account: one by one, as a gateway and all who read its journal have them, and the
-// index of a gateway's.
+// Orders of an account: single ones, as in a gateway and all readers of its journal, and a
+// gateway's index.
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
@@ -30,7 +30,7 @@ void show(AccountOrder& order, nb::handle spec) {
                               [](void* object) { Py_DECREF(static_cast<PyObject*>(object)); });
 }
 
-// The text of a symbol: the same object each time that it is asked for.
+// The text of a symbol: the same object each time.
 [[nodiscard]] nb::object shown(Symbol symbol) {
     static std::vector<PyObject*> texts;
     if (symbol.number() >= texts.size()) texts.resize(symbol.number() + 64, nullptr);
@@ -41,7 +41,7 @@ void show(AccountOrder& order, nb::handle spec) {
 
 PyObject* spec_type = nullptr;  // OrderSpec
 
-// Made when somebody asks, of an order that began in the core.
+// Made on demand for an order that was created in the core.
 [[nodiscard]] nb::object spec_of(AccountOrder& order) {
     if (!order.shown) {
         const OrderTerms& terms = order.terms;
@@ -68,14 +68,14 @@ constexpr auto write =
         order.*member = std::move(value);
     };
 
-// What Python reads and writes as it is.
+// A member that Python reads and writes unchanged.
 template <auto member, class Class>
 void field(Class& bound, const char* name) {
     bound.def_prop_rw(name, read<member>, write<member>);
 }
 
-// Requests that are on the wire or wait to be sent again, and one of them. The latter is read also
-// when it is there no more.
+// The pending requests of an order, on the wire or to be sent again, and one of them. The latter
+// can be read after it is gone.
 struct PendingView {
     AccountOrderRef order;
     RequestKind kind;
@@ -181,7 +181,7 @@ void bind_pending(nb::module_& m) {
     return order;
 }
 
-// What we ask of an order that cannot be is a fault of ours, not the venue's.
+// An impossible event of our own is our fault, not the venue's.
 void check_ours(OrderCell cell, OrderState before, const char* event) {
     if (cell == OrderCell::impossible)
         check(false, std::string(event) + " cannot follow in state " +
@@ -448,7 +448,7 @@ void bind_order(nb::module_& m) {
     return found;
 }
 
-// Mappings to orders as Python reads them.
+// Mappings to orders for Python.
 struct Named {
     const OrderIndex* index;
     [[nodiscard]] AccountOrderRef find(std::string_view name) const { return index->named(name); }

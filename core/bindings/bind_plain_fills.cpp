@@ -1,5 +1,5 @@
-// Fills of usual orders of contracts at a gateway, from the venue's word to the entry of the ledger
-// in one call.
+// Books fills of usual orders of contracts at a gateway, from the venue's report to the ledger's
+// entry in one call.
 #include <nanobind/stl/shared_ptr.h>
 
 #include <array>
@@ -25,7 +25,7 @@ using namespace onetape;
 
 namespace {
 
-// From here on trade ids are hashes of a venue's: they do not say which came first
+// Trade ids from here on are hashes of a venue's ids: they have no order
 // (onetape/orders/reports.py).
 constexpr std::uint64_t hashed_trades = std::uint64_t{1} << 62;
 
@@ -53,24 +53,24 @@ struct Report {
     }
 
     [[nodiscard]] bool is_hashed() const noexcept { return fill.trade_id >= hashed_trades; }
-    // By which it is booked once among those of its symbol.
+    // The key by which it is booked once among the fills of its symbol.
     [[nodiscard]] std::string name(std::uint64_t trade_id) const {
         return (side == Side::sell ? "-" : "") + std::to_string(trade_id);
     }
-    // Whether it was; a tape of version 0.1.0 has one of two ids for a hash.
+    // Whether it is booked already; a tape of version 0.1.0 has one of two ids for a hash.
     [[nodiscard]] bool is_among(const Booked& trades) const {
         if (trades.is_old(time) || trades.has(name(fill.trade_id))) return true;
         const std::uint64_t former = 2 * (fill.trade_id - hashed_trades);
         return is_hashed() && (trades.has(name(former)) || trades.has(name(former + 1)));
     }
-    // Where ids do not count, the price: that of an order which takes from the book and meets the
-    // highest price first is negative.
+    // If ids are unordered, the sort key is the price: negative for an order that takes from the
+    // book and meets the highest price first.
     [[nodiscard]] std::int64_t sweep() const noexcept {
         if (!is_hashed()) return 0;
         const bool is_rising = (side == Side::sell) == (liquidity == Liquidity::maker);
         return is_rising ? fill.price : -fill.price;
     }
-    // By which its entry is booked once.
+    // The key by which its entry is booked once.
     [[nodiscard]] std::string reference() const {
         std::string text(text_of(symbol.ptr()));
         text += ' ' + std::to_string(fill.trade_id);
@@ -89,18 +89,18 @@ class PyPlainFills final {
           index_(*nb::cast<PyOrderIndex*>(index_object_)),
           reserves_(*nb::cast<PyReserves*>(reserves_object_)) {}
 
-    // What it refers to: these refer to it in turn.
+    // The objects that it refers to, which refer to it in turn.
     [[nodiscard]] std::array<nb::object*, 5> objects() noexcept {
         return {&index_object_, &kept_, &money_, &tape_, &reserves_object_};
     }
 
-    // Whether it was booked.
+    // Returns whether the fill was booked.
     [[nodiscard]] bool take(const nb::object& fill, std::int64_t wall) {
         const Fields of(fill);
         int overflow = 0;
         const std::int64_t trade_id =
             PyLong_AsLongLongAndOverflow(of.field<"trade_id">().ptr(), &overflow);
-        if (overflow != 0 || trade_id < 0) return false;  // it is no venue's
+        if (overflow != 0 || trade_id < 0) return false;  // no venue has such an id
         const Report report(of, trade_id);
         const AccountOrderRef order = order_of(of, report);
         if (!order || !may_fill(*order, report.fill)) return false;
@@ -113,8 +113,8 @@ class PyPlainFills final {
     }
 
  private:
-    // A fill on its way into the books. own: what its sub-account holds, with what the account does
-    // in `account`; reference: by which its entry is booked once.
+    // A fill being booked. own: the sub-account's position, with the account's in `account`;
+    // reference: the key by which its entry is booked once.
     struct Booking {
         const Report& report;
         AccountOrder& order;
@@ -140,8 +140,8 @@ class PyPlainFills final {
         return Fields(fills).field<"booking">();
     }
 
-    // Whether nothing has booked it, it comes after all that it could change, and its position and
-    // its sub-account are known.
+    // Whether it is not booked yet, comes after all fills that it could affect, and its position
+    // and its sub-account are known.
     [[nodiscard]] bool is_next(Booking& at) {
         const Report& report = at.report;
         PyObject* const trades = found_in(Fields(books()).field<"trades">(), report.symbol);
@@ -179,8 +179,8 @@ class PyPlainFills final {
         return !is_before(at.report, last.ptr());
     }
 
-    // Whether a fill comes before another, which is kept as the ledger's booking keeps it: by the
-    // venue's time, then by trade id where ids count, else by `sweep`.
+    // Whether a fill comes before another one stored by the ledger's booking: by the venue's time,
+    // then by trade id if ids are ordered, else by `sweep`.
     [[nodiscard]] static bool is_before(const Report& report, PyObject* kept) {
         const auto kept_field = [&](Py_ssize_t at) { return PyTuple_GET_ITEM(kept, at); };
         const std::int64_t time = integer_of(kept_field(0));
@@ -229,7 +229,7 @@ class PyPlainFills final {
         return true;
     }
 
-    // As the tape has named what the fee is in: 0: what the instrument settles in; -1: not yet.
+    // The tape's number of the fee's currency: 0: the settle currency; -1: none yet.
     [[nodiscard]] std::int64_t fee_currency_number(const Report& report,
                                                    const ReserveTerms& facts) const {
         const std::string_view name = text_of(report.fee_currency.ptr());

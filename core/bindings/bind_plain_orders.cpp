@@ -1,5 +1,5 @@
-// New orders of the usual kind at a gateway, from a robot's frame to the intent on the tape in one
-// call, and what a venue says of them.
+// Handles new orders of the usual kind at a gateway, from a robot's frame to the intent on the tape
+// in one call, and the venue's reports on them.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
@@ -39,10 +39,10 @@ namespace {
     return found == nullptr ? 0 : integer_of(found);
 }
 
-// What every symbol of an account has in common of its limits.
+// The limits that all symbols of an account share.
 struct AccountLimits {
     std::int64_t orders_a_second = 0, messages_a_second = 0, open_orders_max = 0;
-    bool are_plain = false;  // no rule of them needs a look at all that works
+    bool are_plain = false;  // no rule of them needs all working orders
 };
 
 class PyPlainOrders final {
@@ -61,7 +61,7 @@ class PyPlainOrders final {
           reserves_(*nb::cast<PyReserves*>(reserves_object_)),
           rates_(*nb::cast<OrderRates*>(Fields(state_).field<"rates">())) {}
 
-    // What it refers to: gate and manager refer to it in turn.
+    // The objects that it refers to: gate and manager refer to it in turn.
     [[nodiscard]] std::array<nb::object*, 9> objects() noexcept {
         return {&state_,   &index_object_, &reserves_object_, &subaccounts_, &statements_,
                 &changed_, &append_,       &streams_,         &limits_};
@@ -71,7 +71,7 @@ class PyPlainOrders final {
         robots_[robot] = {slot, rate, std::move(tag)};
     }
 
-    // Whether it was taken in.
+    // Returns whether the report was handled.
     [[nodiscard]] bool report(const nb::object& report, std::int64_t now, std::int64_t query_at,
                               std::int64_t wall, bool is_accepted) {
         const Fields of(report);
@@ -128,7 +128,7 @@ class PyPlainOrders final {
         terms.price = requested.price != 0 ? requested.price : order->price;
         terms.size = requested.size != 0 ? requested.size : order->size;
         if (terms.size <= order->filled) return nb::none();
-        // What only makes it smaller always passes, and counts for nothing.
+        // An amendment that only makes an order smaller always passes, and is not counted.
         if (terms.size >= order->size || terms.price != order->price) {
             if (!passes(terms, order.get(), whose->second, robot, now)) return nb::none();
             count(whose->second, robot, now);
@@ -165,7 +165,7 @@ class PyPlainOrders final {
         append_(static_cast<int>(type), frame, streams_[reserves_.word(symbol)], wall, is_risk);
     }
 
-    // An order that is placed or amended holds what it may cost, and its intent takes on risk.
+    // An order that is placed or amended reserves its possible cost, and its intent takes on risk.
     [[nodiscard]] nb::object intended(AccountOrder& order, RequestKind kind, std::int64_t price,
                                       std::int64_t size, const Robot& of, std::int64_t wall) {
         const Symbol symbol = order.terms.symbol;
@@ -175,13 +175,13 @@ class PyPlainOrders final {
         return nb::cast(order.shared_from_this());
     }
 
-    // Whether the venue changes orders of an instrument that is traded.
+    // Whether the venue amends orders of a traded instrument.
     [[nodiscard]] bool can_change(Symbol symbol) const {
         PyObject* const found = traded(reserves_.word(symbol));
         return found != nullptr && text_of(Fields(found).field<"amend">().ptr()) != "none";
     }
 
-    // Whether an order as it would be keeps every rule. old: that it takes the place of, or null.
+    // Whether an order keeps every rule. old: the order that it replaces, or null.
     [[nodiscard]] bool passes(const OrderTerms& terms, const AccountOrder* old, const Robot& of,
                               std::int64_t robot, std::int64_t now) {
         const nb::object symbol = reserves_.word(terms.symbol);
@@ -202,7 +202,7 @@ class PyPlainOrders final {
         rates_.count(robot, of.rate, now);
     }
 
-    // The instrument; null where it is not traded.
+    // The instrument; null if it is not traded.
     [[nodiscard]] PyObject* traded(const nb::object& symbol) const {
         return found_in(Fields(state_).field<"instruments">(), symbol);
     }
@@ -216,7 +216,7 @@ class PyPlainOrders final {
         return number_in(Fields(manager).field<"references">(), symbol);
     }
 
-    // The order as it would be; none where its number is known, or its id too long for the venue.
+    // Makes the order; none if its number exists, or its id is too long for the venue.
     [[nodiscard]] AccountOrderRef made(const OrderTerms& terms, const nb::bytes& payload,
                                        std::int64_t robot, const Robot& of, std::int64_t now) {
         OrderRequestPayload requested;
@@ -239,7 +239,7 @@ class PyPlainOrders final {
         return static_cast<std::int64_t>(order->client_id.size()) <= chars ? order : nullptr;
     }
 
-    // Whether anything at all keeps new risk from being taken on now.
+    // Whether a halt or limit forbids new risk now.
     [[nodiscard]] bool is_stopped(const OrderTerms& terms, const nb::object& symbol,
                                   std::int64_t now) {
         const Fields state(state_);
@@ -285,7 +285,7 @@ class PyPlainOrders final {
         account_ = {of.number<"orders_a_second">(), of.number<"messages_a_second">(),
                     of.number<"open_orders_max">(),
                     !holds(of.field<"open_value_max">()) && !holds(of.field<"symbols">())};
-        // Beyond ten times the price the core's numbers may not reach.
+        // Beyond ten times the price the core's numbers may overflow.
         const nb::object units = limits.attr("price_band_units");
         band_ = int128_from_python(units.ptr());
         if (band_ > 10 * pow10(money_decimals)) account_.are_plain = false;
@@ -310,8 +310,8 @@ class PyPlainOrders final {
 
     // --- money ---
 
-    // Whether the venue's balance pays for an order of spot with all that works; of margin the
-    // venue knows more than we do.
+    // Whether the venue's balance pays for a spot order with all working ones; margin is left to
+    // the venue.
     [[nodiscard]] bool is_funded(const ReserveTerms& facts, const OrderTerms& terms,
                                  const OrderSetting& setting, const nb::object& manager) {
         if (facts.spec.kind != ContractKind::spot) return true;
@@ -378,7 +378,7 @@ class PyPlainOrders final {
     PyReserves& reserves_;
     OrderRates& rates_;
     std::unordered_map<std::int64_t, Robot> robots_;
-    nb::object limits_ = nb::none();  // that these are of
+    nb::object limits_ = nb::none();  // the source of these
     AccountLimits account_;
     Int128 band_ = 0;
 };

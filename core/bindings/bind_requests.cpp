@@ -1,5 +1,5 @@
-// Requests of clients and words of venues as Python sees them: HTTP in its plain form, parameters,
-// numbers, and looks at text that every message gets.
+// Requests of clients and texts of venues for Python: HTTP in its plain form, parameters, numbers,
+// and checks of text that every message needs.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 
@@ -13,7 +13,7 @@ using namespace onetape;
 
 namespace {
 
-// The characters of a str of Python, as long as it lives; nothing where it has no UTF-8.
+// The characters of a Python str, valid while it lives; false if it has no UTF-8 form.
 [[nodiscard]] bool view_of(const nb::str& text, std::string_view& out) {
     Py_ssize_t size = 0;
     const char* const data = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
@@ -30,7 +30,7 @@ namespace {
         PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
 }
 
-// Names that come in every request are made once.
+// Frequent header names are made once.
 [[nodiscard]] nb::object name_of(std::string_view text) {
     PyObject* made = PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
     PyUnicode_InternInPlace(&made);
@@ -66,7 +66,7 @@ namespace {
                           request.end);
 }
 
-// None where there are escapes, or no text at all.
+// None if there are escapes, or no text at all.
 [[nodiscard]] nb::object plain_fields(const nb::str& text) {
     std::string_view rest;
     if (!view_of(text, rest) || rest.find_first_of("%+") != std::string_view::npos) {
@@ -85,7 +85,7 @@ namespace {
     return found;
 }
 
-// Whether all fields are numbers and text of the usual kind, which any tape holds.
+// Whether all fields are numbers and text of the usual kind, which every tape can hold.
 [[nodiscard]] bool is_plain_report(const nb::tuple& report) {
     for (const nb::handle field : report) {
         PyObject* const value = field.ptr();
@@ -101,7 +101,7 @@ namespace {
                 return false;
         } else if (PyFloat_CheckExact(value) ||
                    !(value == Py_None || PyBool_Check(value) || PyUnicode_Check(value))) {
-            return false;  // a Decimal, or something else that has to be looked at
+            return false;  // a Decimal, or another value to be checked
         }
     }
     return true;

@@ -1,4 +1,4 @@
-// What orders and positions hold of sub-accounts' money, for onetape/accounts/reserves.py.
+// The money of sub-accounts reserved by orders and positions, for onetape/accounts/reserves.py.
 #include <nanobind/stl/string_view.h>
 
 #include "bindings/bind.hpp"

@@ -30,7 +30,7 @@ std::vector<ScanStep> steps_of(const std::vector<PyScanStep>& rows) {
 struct PyScan {
     std::unique_ptr<Scan> scan;
     std::unique_ptr<ScanFeeds> feeds;
-    std::vector<nb::object> held;  // readers as Python has them
+    std::vector<nb::object> held;  // the Python readers
     std::vector<PyReader*> readers;
 
     [[nodiscard]] std::uint32_t checked(std::size_t symbol) const {

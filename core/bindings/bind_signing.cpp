@@ -1,5 +1,5 @@
-// Requests of a venue, written and signed in one go: a query is text of a dozen short values, and
-// to make it in Python costs more than to sign it.
+// Writes and signs requests of a venue in one call: a query is text of a dozen short values, and
+// making it in Python costs more than signing it.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
@@ -21,7 +21,7 @@ using namespace onetape;
 
 namespace {
 
-// A value of a JSON object as it is signed: its letters, and whether it is a number.
+// A value of a signed JSON object: its text, and whether it is a number.
 struct Term {
     std::string_view name;
     std::string value;
@@ -32,7 +32,7 @@ void append_json_text(std::string& text, std::string_view value) {
     constexpr std::string_view digits = "0123456789abcdef";
     const auto is_quoted = [](char letter) { return letter == '"' || letter == '\\'; };
     text += '"';
-    while (true) {  // what needs no escape goes in one piece: nearly always all of it
+    while (true) {  // text without escapes is copied in one piece: the usual case
         const auto next = std::find_if(value.begin(), value.end(), [&](char letter) {
             return is_quoted(letter) || static_cast<unsigned char>(letter) < 0x20;
         });
@@ -49,7 +49,7 @@ void append_json_text(std::string& text, std::string_view value) {
     text += '"';
 }
 
-// `a=1&b=2`, sorted by name: what a request of a WebSocket signs.
+// `a=1&b=2`, sorted by name: the text that a WebSocket request signs.
 [[nodiscard]] std::string sorted_query(const std::vector<Term>& terms) {
     std::vector<const Term*> sorted;
     sorted.reserve(terms.size());
@@ -150,14 +150,14 @@ void append_terms(std::vector<Term>& terms, const nb::dict& params) {
     return PlaceTemplate(std::move(made));
 }
 
-// Parameters of one order, which are written when somebody asks: at once into a request that the
-// core signs, or as a dict for whoever signs elsewhere.
+// Parameters of one order, written on demand: directly into a request that the core signs, or as a
+// dict for other signers.
 struct PlaceTerms {
     nb::object table;  // the template
     AccountOrderRef order;
     std::string symbol;
     int price_decimals = 0, size_decimals = 0;
-    mutable nb::object texts;  // as a dict, once somebody has asked
+    mutable nb::object texts;  // as a dict, once requested
 
     [[nodiscard]] std::vector<PlaceTemplate::Parameter> parameters() const {
         return nb::cast<const PlaceTemplate&>(table).of(*order, symbol, price_decimals,

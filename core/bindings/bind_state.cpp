@@ -37,7 +37,7 @@ void put_group(TableWriter& writer, std::uint16_t kind, std::string_view key, nb
     raise_if_failed(writer.put(kind, key, {words, count}, present, ts_data, sequence));
 }
 
-// The lists are by slot. False, and nothing is written: what stands for slot 0 is not the sum.
+// The lists are by slot. False, and nothing is written: the value for slot 0 is not the sum.
 bool put_slots(TableWriter& writer, std::uint16_t kind, std::string_view key, nb::list totals,
                nb::list held, std::int64_t ts_data, std::uint64_t sequence, nb::list flags) {
     const std::size_t count = totals.size();

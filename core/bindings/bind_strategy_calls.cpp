@@ -1,6 +1,6 @@
-// Services of a strategy that each event asks for. A plain call, by position alone, goes to the
-// loop without a frame of Python; any other, and one that the loop refuses, is the method's in
-// Python, which has the words.
+// Services of a strategy that are called on each event. A call with positional arguments goes to
+// the loop without a Python frame; any other, and one that the loop refuses, goes to the Python
+// method, which has the error texts.
 #include <nanobind/nanobind.h>
 #include <structmember.h>
 
@@ -14,24 +14,24 @@ namespace {
 
 using onetape::PyTradingLoop;
 
-// Of a call with (strategy, arguments...): whether it is answered; else the method in Python has
-// to.
+// A call with (strategy, arguments...): returns whether it is answered; else the Python method must
+// do it.
 using Quick = bool (*)(PyObject* const* arguments, PyObject*& answer);
 
-// Held as long as the class that has it, which is as long as the process: no collector looks here.
+// Lives as long as its class, that is until the process ends: not visible to the garbage collector.
 struct Service {
     PyObject ob_base;
     vectorcallfunc call;
     PyObject* method;  // in Python
     Quick quick;
-    Py_ssize_t argument_count;  // the strategy is one of them
+    Py_ssize_t argument_count;  // including the strategy
 };
 
 PyObject* loop_name = nullptr;     // "_loop"
-PyObject* desk_name = nullptr;     // "_desk": None until something has used it
+PyObject* desk_name = nullptr;     // "_desk": None until first use
 PyObject* plain_target = nullptr;  // the loop's method
 
-// Null where it is none of ours.
+// Null for other objects.
 [[nodiscard]] nb::object loop_of(PyObject* strategy) {
     nb::object loop = nb::steal(PyObject_GetAttr(strategy, loop_name));
     return loop.is_valid() && nb::isinstance<PyTradingLoop>(loop) ? loop : nb::object();
@@ -107,7 +107,7 @@ PyTypeObject* service_type() {
         {Py_tp_getset, properties},
         {0, nullptr},
     }};
-    // Else an attribute's look-up would make a bound method for each call.
+    // Without this flag an attribute look-up would make a bound method for each call.
     constexpr unsigned flags =
         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
     static PyType_Spec spec{"onetape._core.Service", sizeof(Service), 0, flags, slots.data()};

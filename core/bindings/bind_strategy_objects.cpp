@@ -47,8 +47,8 @@ nb::object optional_price(const Instrument& instrument, std::int64_t units) {
                       : nb::object(nb::float_(price_of(instrument, units)));
 }
 
-// The form of ids has its home in onetape/model/ids.py. Where no gateway gives ids, a run is the
-// first incarnation of its robot.
+// onetape/model/ids.py defines the form of ids. Without a gateway, a run is the first incarnation
+// of its robot.
 nb::object client_id_of(const Order& order) {
     constexpr std::uint64_t first = std::uint64_t{1} << epoch_bits;
     return nb::module_::import_("onetape.model.ids")

@@ -57,7 +57,7 @@ namespace {
     return out;
 }
 
-// The core's words for kinds and roles, by which tables in Python name them.
+// The core's names of kinds and roles, as used by tables in Python.
 constexpr const char* table_kinds[] = {"quotes",       "trades",       "bars",    "marks",
                                        "funding",      "liquidations", "tickers", "book_snapshots",
                                        "book_changes", "sides",        "orders"};
@@ -79,7 +79,7 @@ static_assert(std::size(columns) == column_count);
     return Zone(std::move(out));
 }
 
-// Tables on their way into a tape: one gate, one reject list, a sorter where order asks for it.
+// An import of tables into a tape: one gate, one reject list, a sorter if the rows need it.
 class TableImport {
  public:
     TableImport(TapeSink* sink, std::vector<TableStream> streams, const std::string& sort_directory,
@@ -154,7 +154,7 @@ class TableImport {
 
 }  // namespace
 
-// Importing: scanners and decoders. onetape/data drives them with chunks of bytes.
+// Importing: scanners and decoders. onetape/data feeds them with chunks of bytes.
 void bind_text(nb::module_& m) {
     m.def(
         "parse_decimal_text",

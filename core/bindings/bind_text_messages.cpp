@@ -19,7 +19,7 @@ using namespace onetape;
 
 namespace {
 
-// The core's words for kinds and roles, by which tables in Python name them.
+// The core's names of kinds and roles, as used by tables in Python.
 constexpr const char* message_kinds[] = {"quote",        "trade", "book",         "snapshot",
                                          "checked_book", "depth", "refusal",      "mark",
                                          "liquidation",  "bar",   "open_interest"};
@@ -46,13 +46,13 @@ constexpr const char* roles[] = {"symbol",       "symbol_fallback",
 constexpr const char* checksums[] = {"none", "digits", "turns"};
 static_assert(std::size(roles) == role_count);
 // (kind, name, event, channels, {role: path}, required roles, (path, value) or None, the action
-// that replaces all of a book)
+// that replaces a whole book)
 using RuleRow = std::tuple<std::string, std::string, std::string, std::vector<std::string>,
                            std::map<std::string, std::string>, std::vector<std::string>,
                            std::optional<std::pair<std::string, std::string>>, std::string>;
 using Keys = std::vector<std::string>;
-// (event path, what ends the event, channel path, answer path, wrappers, paths of rows, texts, keys
-// of a level, checksum, rules)
+// (event path, end of the event's name, channel path, answer path, wrappers, paths of rows, texts,
+// keys of a level, checksum, rules)
 using TableRow = std::tuple<std::string, std::string, std::string, std::string, Keys, Keys, Keys,
                             std::pair<std::string, std::string>, std::string, std::vector<RuleRow>>;
 // (raw, stream, price decimals, size decimals, growable)
@@ -114,7 +114,7 @@ using StreamRow = std::tuple<std::string, std::uint32_t, int, int, bool>;
     return config;
 }
 
-// A capture on its way into a tape, or into nothing while it is measured.
+// An import of a capture into a tape, or into nothing while it is measured.
 class CaptureImport {
  public:
     CaptureImport(TapeSink* sink, ReaderConfig config)
@@ -127,8 +127,8 @@ class CaptureImport {
     MessageReader decoder_;
 };
 
-// Frames of live messages into a journal, with the newest whole quote of each stream, and the book
-// of the one stream of a reader that keeps it.
+// Writes live messages to a journal, keeps the newest complete quote of each stream, and the book
+// of one stream if requested.
 class LiveSink final : public EventSink {
  public:
     struct Top {
@@ -180,8 +180,7 @@ class LiveSink final : public EventSink {
     }
 
  private:
-    // An answer that was under way for longer than a later one, or that comes where nothing has
-    // happened since the one before.
+    // A poll's answer that is older than a later one, or repeats it without a new event.
     [[nodiscard]] bool says_nothing_new(EventType type, std::uint32_t stream, const void* payload) {
         if (type == EventType::quote) {
             const auto& quote = *static_cast<const QuotePayload*>(payload);
@@ -236,7 +235,7 @@ class LiveMessages {
     MessageReader reader_;
 };
 
-// Past nanobind's argument handling, as an append is (bind_journal.cpp).
+// Bypasses nanobind's argument handling, like an append (bind_journal.cpp).
 PyObject* take_fast(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     static const nb::handle writer_type = nb::type<Writer>();
     if (count != 3 || !PyBytes_Check(args[0]) ||
@@ -265,7 +264,7 @@ PyMethodDef take_def = {"take", reinterpret_cast<PyCFunction>(reinterpret_cast<v
 
 }  // namespace
 
-// Market messages of venues: onetape/venues/protocol_table.py says how they are described.
+// Market messages of venues: onetape/venues/protocol_table.py defines their description.
 void bind_text_messages(nb::module_& m) {
     nb::class_<CaptureImport>(m, "CaptureImport", "Raw `<receipt ns> <json>` lines to events.")
         .def(
@@ -370,7 +369,7 @@ void bind_text_messages(nb::module_& m) {
             "middle",
             [](LiveMessages& self, std::uint32_t stream) {
                 const LiveSink::Top top = self.sink().top(stream);
-                // Both are above zero, and their sum fits where a sign need not.
+                // Both are above zero, and their sum fits 64 bits unsigned.
                 return static_cast<std::int64_t>(
                     (static_cast<std::uint64_t>(top.bid) + static_cast<std::uint64_t>(top.ask)) /
                     2);

@@ -28,7 +28,7 @@ class Waiter {
         readers_.push_back(core);
     }
 
-    // One that nobody reads any more would have a frame for ever.
+    // Removes a reader: an unread one would always have a frame.
     void remove(const nb::object& reader) {
         Reader* core = nb::cast<PyReader&>(reader).reader.get();
         for (std::size_t i = 0; i < readers_.size(); ++i) {
@@ -42,8 +42,8 @@ class Waiter {
 
     [[nodiscard]] int fd() const { return bell_->fd(); }
 
-    // From any thread: whoever waits returns now, whoever will, returns at once. The byte stays in
-    // the FIFO until somebody wakes by it.
+    // From any thread: ends the present wait, or the next one at once. The byte stays in the FIFO
+    // until a wait consumes it.
     void nudge() {
         nudged_.store(true, std::memory_order_release);
         const char byte = 1;
@@ -51,7 +51,7 @@ class Waiter {
         [[maybe_unused]] const auto written = ::write(bell_->fd(), &byte, 1);
     }
 
-    // true: a frame is there; false: the timeout passed, or somebody nudged.
+    // true: a frame is available; false: timeout, or nudged.
     bool wait(double timeout, double spin) {
         const std::int64_t spin_ns = ns(spin);
         const std::int64_t end = timeout < 0 ? -1 : now() + ns(timeout);
@@ -70,7 +70,8 @@ class Waiter {
     }
 
     // Calls callback(index, type, flags, sequence, time, stream, payload) for each frame in turn
-    // until it returns something true, or nothing came for `timeout`. Gives the frames handled.
+    // until it returns a true value, or no frame came for `timeout`. Returns the number of frames
+    // handled.
     std::uint64_t follow(const nb::object& callback, double timeout, double spin) {
         std::uint64_t handled = 0;
         for (;;) {
@@ -95,14 +96,14 @@ class Waiter {
                 if (PyErr_CheckSignals() != 0) throw nb::python_error();
                 continue;
             }
-            // A few microseconds with the interpreter lock held: giving it up and taking it back,
-            // and the clock reads of a bounded wait, would cost more than the answer takes.
+            // Spins a few microseconds with the interpreter lock held: releasing and retaking it,
+            // and the clock reads of a bounded wait, would cost more than the wait.
             if (spin > 0 && look(lock_held_looks)) continue;
             if (!wait(timeout, spin)) return handled;
         }
     }
 
-    // For event loops: asks to be rung. true: something is there already, handle it first.
+    // For event loops: requests a wake-up. true: a frame is available, handle it first.
     std::pair<bool, bool> arm_all() {
         bool certain = true;
         const bool there = arm(readers_, certain);

@@ -1,6 +1,6 @@
 #pragma once
-// Classes that refer to objects of Python which refer to them in turn: they list these in
-// `objects()`, so that an account that nobody refers to any more is collected.
+// Lets Python's garbage collector see reference cycles: these classes list the Python objects that
+// they refer to in `objects()`, so that an unreferenced account is collected.
 #include <nanobind/nanobind.h>
 
 namespace onetape {

@@ -22,7 +22,7 @@ std::int64_t PyTradingLoop::compiled_target(std::uint32_t index, double qty, boo
         Instrument& instrument = *core->instrument(index);
         if (targets_.size() <= index) targets_.resize(index + 1);
         RequestedTarget& target =
-            targets_[index];  // most strategies ask for the same again and again
+            targets_[index];  // cache: strategies mostly repeat the same target
         if (target.qty != qty || target.lot != instrument.spec.lot) {
             std::int64_t units = 0;
             if (!snap(qty, instrument.spec.size_decimals, instrument.spec.lot,
@@ -91,8 +91,9 @@ void CompiledStrategy::forget_closed() {
 }
 
 // --- services -----------------------------------------------------------------------------------
-// Numbers only: what a strategy says in words is a number by the time it is compiled. All run on
-// the loop's thread, which holds the interpreter.
+//
+// Numbers only: texts of a strategy are numbers by the time it is compiled. All run on the loop's
+// thread, which holds the interpreter lock.
 
 PyTradingLoop* current_loop = nullptr;
 
@@ -183,7 +184,7 @@ std::int64_t amend(std::int64_t id, double price, double qty, std::int64_t bits)
     return current_loop->core->amend(order, new_price, new_size) ? 1 : 0;
 }
 
-// 0: ids that this run never gave.
+// 0: ids that this run never assigned.
 std::int64_t order_facts(std::int64_t id, ClosedOrder* facts) {
     const auto number = static_cast<std::uint64_t>(id);
     if (const OrderRef order = current_loop->core->orders().find(number)) {
@@ -305,7 +306,7 @@ double book_size(std::int64_t instrument, std::int64_t side) {
     return static_cast<double>(level.size) / facts_of(instrument)->size_scale;
 }
 
-// Up to `wanted` levels as (price, size) pairs; answers how many.
+// Up to `wanted` levels as (price, size) pairs; returns how many.
 std::int64_t book_levels(std::int64_t instrument, std::int64_t side, std::int64_t wanted,
                          double* levels) {
     const Instrument& state = instrument_at(instrument);
@@ -346,7 +347,7 @@ std::int64_t cancel_timer(const char* name) {
     return current_loop->core->cancel_timer(name) ? 1 : 0;
 }
 
-// A ladder is handed over level by level. False: a level that the instrument cannot carry.
+// A ladder is passed level by level. False: a level that is invalid for the instrument.
 void begin_ladder() {
     current_loop->levels[0].clear();
     current_loop->levels[1].clear();
@@ -372,7 +373,7 @@ void set_ladder(std::int64_t instrument, std::int64_t keep_within) {
 }
 
 // Closing goes through the interpreter, a target does not. -1: it raised and its error is kept, or
-// the wish is no number of lots.
+// the quantity is no number of lots.
 std::int64_t target(std::int64_t instrument, double qty, std::int64_t is_close) {
     return current_loop->compiled_target(static_cast<std::uint32_t>(instrument), qty,
                                          is_close != 0);

@@ -1,10 +1,10 @@
 #pragma once
-// A strategy compiled to machine code (numba): the callbacks as plain functions, and what they may
-// ask of the run, as plain functions, too. docs/adr/0013 says how it is put together.
+// A strategy compiled to machine code (numba): the callbacks as plain functions, and the services
+// that they may call, as plain functions, too. docs/adr/0013 describes the design.
 //
 // A callback gets (state, payload, facts): the strategy's attributes as a record, the frame's
-// payload where it lies, and the numbers that turn its integers into prices and sizes. It marks
-// the record as done before it returns; one that did not get there has raised.
+// payload in place, and the numbers that convert its integers to prices and sizes. It marks the
+// record as done before it returns; without the mark it has raised.
 #include <cstdint>
 #include <string>
 #include <unordered_map>
@@ -27,7 +27,7 @@ struct CompiledState {  // the head of the record; the attributes follow
     std::int64_t is_done;
 };
 
-// Services act for one run at a time: that whose callback runs.
+// The run whose callback is being called; services act on it.
 extern PyTradingLoop* current_loop;
 
 using CompiledCallback = void (*)(CompiledState* state, const void* payload,
@@ -40,7 +40,7 @@ struct CompiledCallbacks {
                      position = nullptr;
 };
 
-// What a compiled strategy can still read of an order that is closed.
+// The fields of a closed order that a compiled strategy can still read.
 struct ClosedOrder {
     std::int64_t price = 0, trigger = 0, size = 0, filled = 0, created = 0;
     double cost = 0;  // sum of price * size over its fills, in units
@@ -54,7 +54,7 @@ struct ClosedOrder {
 
 class CompiledStrategy {
  public:
-    // order_cells: where in the record, in bytes, an attribute holds an order's id.
+    // order_cells: offsets in bytes of the record's attributes that hold order ids.
     CompiledStrategy(PyTradingLoop* loop, CompiledState* state, const CompiledCallbacks& callbacks,
                      std::vector<std::uint32_t> order_cells)
         : callbacks(callbacks), loop_(loop), state_(state), order_cells_(std::move(order_cells)) {}
@@ -95,13 +95,13 @@ class CompiledStrategy {
         ClosedOrder facts;
     };
 
-    // Closed orders that no attribute names are out of the strategy's reach once no callback runs:
-    // a callback's locals are gone then, and an attribute holds one order or none. Only they are
-    // kept, so that memory does not grow with the orders of a run.
+    // Drops closed orders that no attribute refers to. Called while no callback runs: a callback's
+    // locals are gone then, and an attribute holds at most one order. Memory therefore does not
+    // grow with the orders of a run.
     void forget_closed();
 
-    // Of closed orders before those out of reach are dropped: few, so that they stay in the cache,
-    // and many for the attributes there are, so that a look at those is paid for by as many orders.
+    // Number of closed orders before unreachable ones are dropped: small, so that they stay in the
+    // cache, and large compared with the number of attributes, which each cleaning must scan.
     static constexpr std::size_t closed_least = 64;
 
     PyTradingLoop* loop_;
@@ -113,7 +113,7 @@ class CompiledStrategy {
     IdMap closed_slots_;  // id -> place in closed_
     std::size_t closed_max_ = closed_least;
     bool crowded_ = false;  // as many as that
-    int depth_ = 0;         // callbacks under way
+    int depth_ = 0;         // nesting of callbacks
 };
 
 // Name and address of every service, for the compiler's linker.

@@ -1,5 +1,5 @@
 #pragma once
-// The one place where a Status becomes an exception of onetape/model/errors.py.
+// Converts a Status to an exception of onetape/model/errors.py; the only place that does.
 #include <string>
 
 #include "base/status.hpp"
@@ -11,7 +11,7 @@ inline void raise_if_failed(const Failure& failure) {
     if (!failure.ok()) raise(failure);
 }
 
-// As `check` of that module: raises InvariantViolation where the rule does not hold.
+// As `check` of that module: raises InvariantViolation if the rule does not hold.
 void check(bool holds, const std::string& rule);
 
 }  // namespace onetape

@@ -34,7 +34,7 @@ PyObject* action_names[6] = {};
 
 struct EventObject {
     PyObject_HEAD PyObject* symbol;
-    PyObject* slot[slot_count];  // floats, or nullptr where the kind has fewer
+    PyObject* slot[slot_count];  // floats, or nullptr beyond the kind's fields
     PyObject* extra;             // trade, liquidation: side; bar: period
     double price_scale, size_scale;
     union {
@@ -284,7 +284,7 @@ KindSpec kind_specs[kind_count] = {
      mbo_members, mbo_getters},
 };
 
-// Writes `value` into the slot: in place when the float is ours alone.
+// Writes `value` into the slot: in place if nobody else refers to the float.
 inline bool put(PyObject*& slot, double value) {
     PyObject* held = slot;
     if (held && reuse_on && Py_REFCNT(held) == 1) {
@@ -505,7 +505,7 @@ PyObject* event_of(PyObject* parts) {
     auto* event = reinterpret_cast<EventObject*>(types[kind]->tp_alloc(types[kind], 0));
     if (!event) return nullptr;
     event->symbol = Py_NewRef(symbol);
-    // A side may be none; a kind without one has no use for it.
+    // A side may be none; kinds without a side ignore it.
     event->extra = Py_NewRef(extra);
     event->price_scale = price_scale;
     event->size_scale = size_scale;

@@ -1,12 +1,12 @@
 #pragma once
-// The objects that callbacks receive. One C type per event kind; hot fields are float slots that
-// CPython's specialised attribute read reaches directly, the rest is computed when asked.
+// The event objects that callbacks receive. One C type per event kind; hot fields are float slots
+// that CPython's specialised attribute read reaches directly, the others are computed on access.
 //
-// An object is reused from event to event while nobody else holds it, and so are the floats in
-// its slots: what a strategy keeps stays as it was, because the next event then gets a new one.
-// This rests on reference counts; docs/adr/0008 says what was measured, and `event_reuse_works`
-// tests it on the running interpreter at import. Where it fails, or without the GIL, every event
-// gets a fresh object.
+// An object is reused from event to event unless somebody else refers to it, and so are the floats
+// in its slots: an object that a strategy keeps does not change, because the next event then gets a
+// new one. This rests on reference counts; docs/adr/0008 has the measurements, and
+// `event_reuse_works` tests it on the running interpreter at import. If it fails, or without the
+// GIL, every event gets a fresh object.
 #include <Python.h>
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace onetape {
 
-// What an event object needs of its instrument; outlives the object by reference.
+// The facts of its instrument that an event object needs; kept alive by reference.
 struct EventOrigin {
     PyObject* symbol;    // str
     double price_scale;  // 10 ** price_decimals
@@ -26,7 +26,7 @@ struct EventOrigin {
 
 class EventFactory {
  public:
-    // Makes the types and puts them into `module`; false with a Python error set.
+    // Makes the types and adds them to `module`; false with a Python error set.
     static bool ready(PyObject* module);
     static void set_reuse(bool on);
     [[nodiscard]] static bool reuse();
@@ -36,13 +36,14 @@ class EventFactory {
     EventFactory(const EventFactory&) = delete;
     EventFactory& operator=(const EventFactory&) = delete;
 
-    // Borrowed references, valid until the next call for the same kind; nullptr: Python error.
+    // Returns borrowed references, valid until the next call for the same kind; nullptr: Python
+    // error.
     PyObject* quote(const EventOrigin& origin, const QuotePayload& payload);
     PyObject* trade(const EventOrigin& origin, const TradePayload& payload);
     // extra: decimals of the payload's prices beyond the instrument's (mid bars: 1).
     PyObject* bar(const EventOrigin& origin, const BarPayload& payload, PyObject* period,
                   int extra);
-    // rate: of the next payment of funding, 1e-12, where it is known.
+    // rate: of the next funding payment, 1e-12, if known.
     PyObject* mark(const EventOrigin& origin, const MarkPayload& payload,
                    std::optional<std::int64_t> rate);
     PyObject* funding(const EventOrigin& origin, const FundingPayload& payload);
@@ -54,8 +55,8 @@ class EventFactory {
     struct EventObject* held_[7] = {};
 };
 
-// What an event is made of, as a tuple of plain values, and the event made of them: for what a
-// strategy keeps over a restart. New references; nullptr: a Python error is set.
+// Converts an event to a tuple of plain values, and back: for events that a strategy keeps over a
+// restart. New references; nullptr: a Python error is set.
 PyObject* event_parts(PyObject* event);
 PyObject* event_of(PyObject* parts);
 

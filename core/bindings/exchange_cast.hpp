@@ -1,6 +1,6 @@
 #pragma once
-// Between Python and the exchange's types: int128 money as int, enumerations by their names,
-// requests by keyword, news and fills as dicts.
+// Conversions between Python and the exchange's types: int128 money as int, enumerations by their
+// names, requests by keyword, order events and fills as dicts.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
@@ -81,7 +81,7 @@ MboPayload mbo_from(std::int64_t now, const nb::object& action, std::uint64_t or
                     bool reported);
 nb::dict counts_to_dict(const MboCounts& counts);
 OrderRequestPayload request_from_kwargs(const nb::kwargs& kwargs);
-// `hidden` of the same, which no request on a tape has.
+// The keyword `hidden`, which no request on a tape has.
 bool is_hidden(const nb::kwargs& kwargs);
 nb::dict order_event_to_dict(std::uint32_t owner, const OrderEventPayload& event);
 nb::dict fill_to_dict(std::uint32_t owner, const FillPayload& fill);

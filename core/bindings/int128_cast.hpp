@@ -1,5 +1,6 @@
 #pragma once
-// Amounts of 128 bits as Python integers, in one step: by halves each costs four objects.
+// Converts 128-bit amounts to and from Python integers in one step: by halves each costs four
+// objects.
 #include <nanobind/nanobind.h>
 
 #include <cstdint>
@@ -24,7 +25,7 @@ inline nb::object int128_to_python(Int128 value) {
 #endif
 }
 
-// Raises TypeError for what is no int, OverflowError beyond 128 bits.
+// Raises TypeError for other types than int, OverflowError beyond 128 bits.
 inline Int128 int128_from_python(PyObject* number) {
     if (!PyLong_Check(number)) throw nb::type_error("an amount is an int, in units of 1e-18");
     int overflow = 0;

@@ -1,5 +1,5 @@
 #pragma once
-// A Reader as Python holds it.
+// A Reader for Python.
 #include <nanobind/nanobind.h>
 
 #include <algorithm>
@@ -23,18 +23,18 @@ struct PyReader {
     raise(reader.failure().status == status ? reader.failure() : Failure{status, "read"});
 }
 
-// Frames that several loops take, each in its turn while they lie in the cache: a tape is read, and
-// its sums are checked, once for all of them.
+// Frames that several loops process in turn while they are in the cache: a tape is read, and its
+// checksums are checked, once for all loops.
 class FrameBlock {
  public:
-    // last_sequence: the reading ends there, 0: with the tape.
+    // last_sequence: end of the reading, 0: the tape's end.
     FrameBlock(nanobind::object reader, std::uint64_t last_sequence)
         : kept_(std::move(reader)),
           reader_(*nanobind::cast<PyReader*>(kept_)->reader),
           last_(last_sequence == 0 ? ~std::uint64_t{0} : last_sequence),
           room_(frames_max) {}
 
-    // The next frames, all of one segment; false: there are no more. Those before go.
+    // Reads the next frames, all of one segment; false: end. Invalidates those before.
     bool read() {
         count_ = 0;
         const std::uint64_t first = reader_.next_sequence();
@@ -47,7 +47,7 @@ class FrameBlock {
     [[nodiscard]] std::span<const Frame> frames() const { return {room_.data(), count_}; }
 
  private:
-    static constexpr std::size_t frames_max = 2048;  // of bars a quarter of a megabyte
+    static constexpr std::size_t frames_max = 2048;  // a quarter of a megabyte of bars
     nanobind::object kept_;
     Reader& reader_;
     std::uint64_t last_;

@@ -1,5 +1,5 @@
 #pragma once
-// Types that Python fills by keyword: a table of names, each with how its value is read.
+// Types that Python fills by keyword: a table of names, each with a function that reads its value.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
@@ -19,7 +19,7 @@ struct KeywordField {
     void (*read)(T& to, nb::handle value, const char* name);
 };
 
-// Reads a member as it is; money from a whole number of any size.
+// Reads a member unchanged; money from an integer of any size.
 template <auto member>
 constexpr auto plain = [](auto& to, nb::handle value, const char*) {
     using Value = std::remove_reference_t<decltype(to.*member)>;
@@ -29,13 +29,13 @@ constexpr auto plain = [](auto& to, nb::handle value, const char*) {
         to.*member = nb::cast<Value>(value);
 };
 
-// Reads a member that is an enumeration, by its names or as a number.
+// Reads an enumeration member from its name or its number.
 template <auto member, auto& names>
 constexpr auto word = [](auto& to, nb::handle value, const char* name) {
     to.*member = named<std::remove_reference_t<decltype(to.*member)>>(value, names, name);
 };
 
-// Reads a member from rows of Python, each a tuple.
+// Reads a member from a sequence of tuples.
 template <auto member, auto row>
 constexpr auto rows = [](auto& to, nb::handle value, const char*) {
     for (const nb::handle each : value) (to.*member).push_back(row(nb::cast<nb::tuple>(each)));

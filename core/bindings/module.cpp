@@ -4,8 +4,8 @@
 
 NB_MODULE(_core, m) {
     m.doc() = "The compiled core of onetape: journal, state table, books, exchange, engine loop.";
-    // A strategy and its loop know each other; a run that a user interrupts may end inside that
-    // circle. The tests switch the warnings on and break it themselves.
+    // A strategy and its loop refer to each other; an interrupted run may end inside that cycle.
+    // The tests switch the warnings on and break the cycle themselves.
     nb::set_leak_warnings(std::getenv("ONETAPE_LEAK_WARNINGS") != nullptr);
     bind_events(m);
     bind_market(m);

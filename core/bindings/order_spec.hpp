@@ -1,5 +1,6 @@
 #pragma once
-// `OrderSpec` of the model as the core's terms, and other objects of Python read field by field.
+// Converts the model's `OrderSpec` to the core's terms, and reads other Python objects field by
+// field.
 #include <nanobind/nanobind.h>
 
 #include <algorithm>
@@ -14,14 +15,14 @@ namespace onetape {
 
 namespace nb = nanobind;
 
-// A name that is part of a type.
+// A name as a template argument.
 template <std::size_t size>
 struct Name {
     char letters[size];
     constexpr Name(const char (&text)[size]) { std::copy_n(text, size, letters); }  // NOLINT
 };
 
-// An object, field by field. Names are interned once: by text each costs a string.
+// Reads an object's fields by interned names: a lookup by text costs a new string each time.
 class Fields {
  public:
     explicit Fields(nb::handle object) : object_(object) {}
@@ -54,7 +55,7 @@ class Fields {
     return Symbol::of(text_of(text.ptr()));
 }
 
-// What the sums ask of an order that is not there.
+// The terms that the sums need of an order that is not entered.
 [[nodiscard]] inline OrderTerms query_of(nb::handle spec) {
     const Fields of(spec);
     OrderTerms terms;
@@ -66,7 +67,7 @@ class Fields {
     return terms;
 }
 
-// What money asks of one.
+// The terms that the reserves need of an order.
 [[nodiscard]] inline OrderTerms money_terms_of(nb::handle spec) {
     const Fields of(spec);
     OrderTerms terms = query_of(spec);

@@ -1,5 +1,5 @@
 #pragma once
-// Positions of an account as its state table shows them: what a holding comes to at a price.
+// Positions of an account for its state table, valued at a price.
 #include <nanobind/nanobind.h>
 
 #include <array>
@@ -16,13 +16,13 @@ namespace onetape {
 
 namespace nb = nanobind;
 
-// Writes a group of the fields that POSITION of onetape/accounts/table.py has, where one of them
-// has changed.
+// Writes a group of the fields of POSITION in onetape/accounts/table.py when one of them has
+// changed.
 class PositionRows final {
  public:
     explicit PositionRows(std::uint16_t kind) : kind_(kind) {}
 
-    // entry: 1e-18; price: in units, 0: none is known, and what is open is worth nobody knows what.
+    // entry: 1e-18; price: in units, 0: unknown, the unrealized profit is then unknown, too.
     void show(TableWriter& table, const std::string& key, const Position& held,
               const InstrumentSpec& spec, Money entry, std::int64_t price, std::int64_t ts_data,
               std::uint64_t sequence) {
@@ -37,7 +37,7 @@ class PositionRows final {
         write(table, key, row, ts_data, sequence);
     }
 
-    // It is none any more, and what it brought was another account's.
+    // Writes a closed position; its realized profit belongs to another account.
     void clear(TableWriter& table, const std::string& key, std::int64_t ts_data,
                std::uint64_t sequence) {
         const auto found = rows_.find(key);
@@ -49,7 +49,7 @@ class PositionRows final {
     }
 
  private:
-    static constexpr std::size_t size_decimals_at = 10;  // behind five amounts of two cells
+    static constexpr std::size_t size_decimals_at = 10;  // after five amounts of two cells
 
     struct Row {
         std::array<std::uint64_t, size_decimals_at + 1> cells{};
@@ -72,7 +72,7 @@ class PositionRows final {
     }
 
     std::uint16_t kind_;
-    std::unordered_map<std::string, Row> rows_;  // as they were shown last
+    std::unordered_map<std::string, Row> rows_;  // as last written
 };
 
 }  // namespace onetape

@@ -1,5 +1,5 @@
 #pragma once
-// Balances of a ledger as Python has their entries and amounts.
+// A ledger's balances for Python's entries and amounts.
 #include <nanobind/nanobind.h>
 
 #include <algorithm>
@@ -30,7 +30,7 @@ inline void check_tuple(PyObject* value, Py_ssize_t size, const char* what) {
         throw nb::type_error(what);
 }
 
-// The legs of an entry, as long as its tuple lives.
+// The legs of an entry; valid while its tuple lives.
 class EntryLegs final {
  public:
     void take(PyObject* legs, EntryFrame& frame) {
@@ -64,10 +64,10 @@ class EntryLegs final {
         }
     }
 
-    std::vector<nb::object> wide_;  // whose digits the frame shows
+    std::vector<nb::object> wide_;  // amounts whose digits the frame refers to
 };
 
-// Names that Python can have: what is none is named by whoever makes an entry of it.
+// Whether all names are valid UTF-8 for Python; if not, the code that makes the entry reports it.
 [[nodiscard]] inline bool is_text(const EntryFrame& frame) {
     const auto is_plain = [](std::string_view text) {
         return std::all_of(text.begin(), text.end(),
@@ -94,9 +94,9 @@ class PyBalances final {
         return balances_.post(frame_);
     }
 
-    // A fill's frame as it lies on the tape, without an object for each of its legs: an account's
-    // tape is mostly this. None, and nothing has changed: it is no such frame, or has been booked,
-    // or may be one that a correction had taken up, or does not fit.
+    // Books a fill from its frame without an object for each of its legs: most of an account's tape
+    // are fills. Returns None and changes nothing if it is no such frame, is booked already, may
+    // belong to a correction, or does not fit.
     [[nodiscard]] nb::object replay_fill(const nb::bytes& payload, std::int64_t later_than,
                                          Booked& booked) {
         if (!read_entry({payload.c_str(), payload.size()}, frame_) || frame_.cause != "fill" ||
@@ -114,7 +114,7 @@ class PyBalances final {
         return int128_to_python(found == nullptr ? 0 : balances_.of(*found, holder));
     }
 
-    // None where a slot from `count` on is not empty.
+    // None if a slot from `count` on is not empty.
     [[nodiscard]] nb::object slots(const nb::str& currency, std::size_t count,
                                    const nb::str& wallet) {
         const auto* const found = find(currency, wallet);
@@ -140,8 +140,8 @@ class PyBalances final {
 
     [[nodiscard]] Balances& core() noexcept { return balances_; }
 
-    // Writes so many slots of a currency, with what is held of each, to a state table. False, and
-    // nothing is written: one beyond them has something, or they are not the total.
+    // Writes `count` slots of a currency with their reserves to a state table. False, and nothing
+    // is written: a slot beyond is not empty, or the slots do not add up to the total.
     [[nodiscard]] bool show(const nb::str& currency, std::size_t count, PyReserves& reserves,
                             TableWriter& table, std::uint16_t kind, std::int64_t ts_data,
                             std::uint64_t sequence) {

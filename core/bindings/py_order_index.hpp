@@ -1,5 +1,5 @@
 #pragma once
-// The orders of an account at a venue that is an object of Python.
+// The orders of an account at a venue that is a Python object.
 #include <nanobind/nanobind.h>
 
 #include <utility>
@@ -11,8 +11,7 @@ namespace onetape {
 
 namespace nb = nanobind;
 
-// Reads of a venue what it differs in, when it is asked: it may be known only once the venue's
-// instruments are.
+// Reads a venue's traits on demand: they may be known only once its instruments are.
 class PyOrderIndex final : public OrderIndex {
  public:
     explicit PyOrderIndex(nb::object venue) : venue_(std::move(venue)) {}

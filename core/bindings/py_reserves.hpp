@@ -1,5 +1,5 @@
 #pragma once
-// What orders and positions hold of sub-accounts' money, of the mappings that Python has them in.
+// Reserves of sub-accounts' money, with the mappings of Python.
 #include <nanobind/nanobind.h>
 
 #include <cstdint>
@@ -22,8 +22,8 @@ namespace nb = nanobind;
     return found;
 }
 
-// Amounts as mappings of Python have them: of an instrument's facts what it was made of is looked
-// at each time, since a venue may change them.
+// Reserves with Python's mappings: the source of an instrument's facts is checked each time, since
+// a venue may change them.
 class PyReserves final {
  public:
     PyReserves(nb::object instruments, nb::object references, std::int64_t over, std::int64_t under)
@@ -35,7 +35,7 @@ class PyReserves final {
         return int128_to_python(core_.held(symbol_of(currency), slot));
     }
 
-    // What is held in so many slots from 0 on, where the sum of the others stands.
+    // Reserved amounts of the slots from 0 on; slot 0 has the sum of the others.
     [[nodiscard]] nb::list held_in(nb::handle currency, std::int64_t count) const {
         const Symbol of = symbol_of(currency);
         Int128 sum = 0;
@@ -97,19 +97,19 @@ class PyReserves final {
 
     [[nodiscard]] Reserves& core() noexcept { return core_; }
 
-    // Takes in that an order may have changed.
+    // Updates the reserve of an order that may have changed.
     Reserves::Changed take(const AccountOrder& order, std::int64_t slot) {
         return core_.update(facts_of(order.terms, Reserves::left_of(order)), order, slot,
                             market_of(order.terms));
     }
 
-    // Whether this is the instrument of that symbol, of its newest version.
+    // Whether this is the newest version of the symbol's instrument.
     [[nodiscard]] bool lists(Symbol symbol, nb::handle instrument) {
         PyObject* const found = found_in(instruments_, word(symbol));
         return found != nullptr && instrument.is(found);
     }
 
-    // Of an instrument that is listed.
+    // The instrument must be listed.
     [[nodiscard]] const ReserveTerms& facts_of(Symbol symbol) {
         const nb::object instrument = item_of(instruments_, word(symbol));
         Facts& facts = facts_[symbol.number()];
@@ -127,7 +127,7 @@ class PyReserves final {
         return facts.terms;
     }
 
-    // The text of a symbol or a currency, once.
+    // The text of a symbol or a currency, made once.
     [[nodiscard]] nb::object word(Symbol symbol) {
         nb::object& made = words_[symbol.number()];
         if (!made.is_valid()) made = nb::str(symbol.text().data(), symbol.text().size());
@@ -140,7 +140,7 @@ class PyReserves final {
         ReserveTerms terms;
     };
 
-    // An order's terms with its instrument's, and the price that it is reckoned at.
+    // An order's terms with its instrument's, and the price for its reserve.
     struct Query {
         OrderTerms terms;
         const ReserveTerms& of;
@@ -152,12 +152,13 @@ class PyReserves final {
               price(own_price != 0 ? own_price : all.market_of(terms)) {}
     };
 
-    // Of an order that holds nothing no instrument is looked for.
+    // For an order that reserves nothing no instrument is looked up.
     [[nodiscard]] const ReserveTerms& facts_of(const OrderTerms& terms, std::int64_t left) {
         return Reserves::holds(terms, left) ? facts_of(terms.symbol) : nothing_;
     }
 
-    // What an order without a price of its own is reckoned at; 0: it has one, or none is known.
+    // The price for the reserve of an order without a price of its own; 0: it has one, or none is
+    // known.
     [[nodiscard]] std::int64_t market_of(const OrderTerms& terms) {
         if (terms.type != OrderType::market) return 0;
         const nb::object symbol = word(terms.symbol);
@@ -173,7 +174,7 @@ class PyReserves final {
 
     nb::object instruments_, references_;
     Reserves core_;
-    const ReserveTerms nothing_;                           // of what holds nothing
+    const ReserveTerms nothing_;                           // for orders that reserve nothing
     std::unordered_map<std::uint32_t, Facts> facts_;       // by a symbol's number
     std::unordered_map<std::uint32_t, nb::object> words_;  // texts of symbols and currencies
 };

@@ -1,7 +1,7 @@
 #pragma once
-// A group of slots as Python reads it: one slot's amount as an int or as a decimal's text, without
-// a search and without an object besides the answer. What cannot be answered is None; why, is
-// asked apart, so that the answer itself costs nothing for it.
+// Reads a group of slots for Python: one slot's amount as an int or a decimal text, without a
+// search and with one new object. None if it cannot be read; the reason is a separate call, so that
+// a successful read costs nothing for it.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
@@ -16,7 +16,7 @@
 
 namespace onetape {
 
-// Units of 1e-18 as a decimal's text, without zeros at its end: "0.5", "-12", "0".
+// Units of 1e-18 as decimal text, without trailing zeros: "0.5", "-12", "0".
 class AmountText {
  public:
     explicit AmountText(Int128 units) noexcept {
@@ -92,7 +92,7 @@ class SlotGroup {
         return nb::make_tuple(totals, held, flags, snapshot.head.ts_data, snapshot.head.sequence,
                               snapshot.head.version);
     }
-    // An int: the first slot from `count` on that is in use.
+    // The amounts of `count` slots. An int: index of the first slot from `count` on that is in use.
     nb::object texts(std::size_t count) {
         SlotSnapshot snapshot;
         if (slots_.read_all(snapshot) != TableRead::ok || is_old()) return nb::none();
@@ -106,7 +106,7 @@ class SlotGroup {
         }
         return texts;
     }
-    // Why there was no answer, or is one: a TableRead.
+    // The status of a read, as a TableRead.
     TableRead outcome() {
         SlotSnapshot snapshot;
         return slots_.read_all(snapshot);
@@ -116,7 +116,8 @@ class SlotGroup {
     }
 
  private:
-    // The values before the age: what the writer stood by later, it stood by when they were read.
+    // Reads the values before the age: if the writer confirms them later, they were also valid when
+    // read.
     [[nodiscard]] bool has_values(Py_ssize_t index, SlotValues& values) {
         return index >= 0 &&
                slots_.read(static_cast<std::size_t>(index), values) == TableRead::ok && !is_old();

@@ -1,4 +1,4 @@
-// An order as a strategy writes it, made into what the loop takes.
+// Converts an order as written by a strategy to the loop's form.
 #include "bindings/py_trading_loop.hpp"
 
 namespace onetape {

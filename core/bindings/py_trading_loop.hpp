@@ -1,5 +1,5 @@
 #pragma once
-// A run as Python holds it: the loop, what answers it, and the Python objects that both stand on.
+// A run for Python: the loop, its exchange, and the Python objects that both use.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
@@ -106,8 +106,8 @@ class PyTradingLoop {
 
     // --- numbers ---
 
-    // `value` in units on a multiple of step. Floats and ints here, the rest (Decimal, str, numpy
-    // scalars) by the model's exact rounding. False: not a number an order can carry.
+    // `value` in units on a multiple of step. Converts floats and ints here, others (Decimal, str,
+    // numpy scalars) by the model's exact rounding. False: not a valid number for an order.
     bool units_of(nb::handle value, int decimals, std::int64_t step, Rounding rounding,
                   std::int64_t& units) {
         if (PyFloat_Check(value.ptr()))
@@ -137,11 +137,12 @@ class PyTradingLoop {
         return true;
     }
 
-    // An order as it was asked for: `spec` in units, and what of it the instrument can carry.
+    // An order as the strategy requests it: `spec` in units, as far as the instrument can represent
+    // it.
     struct WantedOrder {
         OrderSpec spec;
         bool has_price = true, wants_trigger = false, has_trigger = true, has_qty = true;
-        std::uint16_t refusal = 0;  // by the strategy's side of the program, and why
+        std::uint16_t refusal = 0;  // by the robot's own checks, and the reason
         std::string reason;
     };
 
@@ -149,9 +150,9 @@ class PyTradingLoop {
         return type == OrderType::market && facts.market_lot > 0 ? facts.market_lot : facts.lot;
     }
 
-    // What the strategy left open is settled at its call, by the price that it knows, and never
-    // again: what moves on the way makes no take-profit of a stop. At the price itself it is a
-    // stop. False: no price is known.
+    // Chooses the trigger kind if the strategy left it open, at the call and by the price known
+    // then, so that later price moves do not turn a stop into a take-profit. At the price itself it
+    // is a stop. False: no price is known.
     [[nodiscard]] static bool settle_trigger_kind(const Instrument& instrument, OrderSpec& order) {
         if (trigger_kind_of(order.flags) != TriggerKind::none) return true;
         std::int64_t doubled = 0;
@@ -164,7 +165,8 @@ class PyTradingLoop {
         return true;
     }
 
-    // Places it, or denies it with a reason. qty_text: the quantity as the strategy wrote it.
+    // Places the order, or denies it with a reason. qty_text: the quantity as the strategy wrote
+    // it.
     template <class Text>
     OrderRef send(Instrument& instrument, WantedOrder& wanted, Text&& qty_text) {
         OrderSpec& order = wanted.spec;
@@ -220,8 +222,9 @@ class PyTradingLoop {
                             trigger, trigger_by, trigger_kind, position_side, expire, tag);
     }
 
-    // With further facts for the tape. refusal: it is denied for this, and never leaves. attached:
-    // the id of its entry, a share and a distance (exchange/attachment.hpp).
+    // Places an order with further fields for the tape. refusal: the order is denied with this code
+    // and never sent. attached: the id of its entry, a share and a distance
+    // (exchange/attachment.hpp).
     OrderRef place_with(const nb::bytes& more, std::uint16_t refusal, std::string reason,
                         nb::handle symbol, int side_number, nb::handle qty, nb::handle price,
                         bool post_only, bool reduce_only, const std::string& tif,
@@ -244,8 +247,9 @@ class PyTradingLoop {
                           nb::handle trigger_kind, nb::handle position_side, nb::handle expire,
                           const std::string& tag);
 
-    // A signed quantity, whole lots toward zero, as this strategy's own position.
-    // side: long or short in hedge mode, where a short's quantity may be said without its sign.
+    // Sets a target position: a signed quantity, rounded to whole lots toward zero, of this
+    // strategy's own position. side: long or short in hedge mode, where a short's quantity may be
+    // given without its sign.
     OrderRef set_target(nb::handle symbol, nb::handle qty, bool reduce_only,
                         const std::optional<nb::bytes>& more, nb::handle side) {
         require_open();
@@ -269,7 +273,7 @@ class PyTradingLoop {
         return sent;
     }
 
-    // A target on the only account of its exchange. Throws value_error where there are several.
+    // Sets a target on the only account of its exchange. Throws value_error if there are several.
     OrderRef plain_target(nb::handle symbol, nb::handle qty) {
         static PyObject* const name = PyUnicode_InternFromString("shares_exchange");
         if (nb::steal(PyObject_GetAttr(host_.ptr(), name)).ptr() != Py_False)
@@ -281,7 +285,7 @@ class PyTradingLoop {
         note_below_lot(below_lot.targets, "set_target", find(symbol));
     }
 
-    // A ladder of (price, size): prices passive for their side, sizes down.
+    // Sets a ladder of (price, size): prices rounded passively, sizes down.
     void set_quotes(nb::handle symbol, nb::handle bids, nb::handle asks, std::int64_t keep_within,
                     nb::handle side) {
         const PositionSide of = position_side(side);
@@ -338,7 +342,7 @@ class PyTradingLoop {
         return cancel_working(symbol.is_none() ? nullptr : &find(symbol));
     }
 
-    // Targets end before what is canceled for them lets them go on.
+    // Ends targets first: otherwise a cancel would let them continue.
     std::int64_t cancel_working(const Instrument* only) {
         if (robot->targets.end(only))
             note_call(CallKind::end_targets,
@@ -354,7 +358,7 @@ class PyTradingLoop {
     nb::object quote(nb::handle symbol) {
         Instrument& instrument = find(symbol);
         if (!instrument.view.has_quote) return nb::none();
-        EventFactory once;  // an object of its own: the strategy asked to have it
+        EventFactory once;  // an object of its own, which the strategy may keep
         PyObject* event = once.quote(robot->origin(instrument.index), instrument.view.quote);
         if (!event) throw nb::python_error();
         return nb::borrow(event);
@@ -405,7 +409,7 @@ class PyTradingLoop {
         return instrument.index;
     }
 
-    // --- what the strategy asks for, kept or played (bind_engine_calls.cpp) ---
+    // --- calls of the strategy, recorded or played back (bind_engine_calls.cpp) ---
 
     template <class... Facts>
     void note_call(CallKind kind, const Facts&... facts) {
@@ -421,7 +425,7 @@ class PyTradingLoop {
     void settle_ladders(std::string_view bytes);
     CallLog calls;
 
-    // made_of: of bars made of the venue's shorter ones, the period of these.
+    // made_of: for bars made of the venue's shorter ones, their period.
     void subscribe_bars(Instrument& instrument, std::int64_t period, int source,
                         const std::string& text, std::size_t history, std::int64_t made_of) {
         BarFeed& feed =
@@ -430,8 +434,8 @@ class PyTradingLoop {
         named_.clear();
     }
 
-    // The last n bars of a feed; without a block where there is no such feed.
-    // The window of a subscribed feed, with room for n bars; null without one.
+    // The last n bars of a feed; without a block if there is no such feed. The window of a
+    // subscribed feed, with room for n bars; null without one.
     static BarWindow* bar_window(Instrument& instrument, std::int64_t period, int source,
                                  std::size_t n) {
         for (auto& feed : instrument.bars) {
@@ -464,14 +468,14 @@ class PyTradingLoop {
     }
 
     // keys: (period in ns, source) by the (symbol, text) that a strategy subscribed with. pending:
-    // not empty while bars from before the start are to be read first. Both are the host's.
+    // not empty while bars from before the start are still to be read. Both belong to the host.
     struct NamedBars {
-        nb::object symbol, text;  // held: their addresses are the key
+        nb::object symbol, text;  // kept alive: their addresses are the key
         const BarWindow* window;
         std::shared_ptr<BarArrays>* arrays;
     };
     static constexpr std::size_t named_bars_max =
-        4096;  // a strategy may make its texts anew each time
+        4096;  // bound: a strategy may make new texts each time
 
     // Null where there is no such feed.
     const NamedBars* named_window(nb::handle symbol, nb::handle text) {
@@ -502,7 +506,7 @@ class PyTradingLoop {
         pending_bars_ = std::move(pending);
     }
 
-    // The last n bars by the text that they are subscribed with; none where the host has to look.
+    // The last n bars by their subscription text; none if the host must look them up.
     std::optional<BarsView> named_bars(nb::handle symbol, nb::handle text, nb::handle n) {
         if (!PyLong_CheckExact(n.ptr()) || pending_bars_.size() != 0) return std::nullopt;
         const Py_ssize_t count = PyLong_AsSsize_t(n.ptr());
@@ -529,8 +533,8 @@ class PyTradingLoop {
         return nb::cast<double>(host_.attr("compiled_random")(what, a, b));
     }
 
-    // Wishes of more than nothing and less than one lot, which come to nothing: the first of each
-    // service is told to the user, and all are counted.
+    // Counts requested quantities above zero and below one lot, which have no effect: the first of
+    // each service is reported to the user, all are counted.
     struct BelowLot {
         std::uint64_t targets = 0, levels = 0;
     };
@@ -538,15 +542,15 @@ class PyTradingLoop {
     void note_below_lot(std::uint64_t& count, const char* service, const Instrument& instrument) {
         if (count++ == 0) host_.attr("below_lot")(service, instrument.symbol);
     }
-    // Not zero, whichever kind of number or text it is.
+    // Whether a number or numeric text is not zero.
     static bool is_nonzero(nb::handle value) {
         const nb::object number = nb::steal(PyNumber_Float(value.ptr()));
         if (!number.is_valid()) throw nb::python_error();
         return PyFloat_AS_DOUBLE(number.ptr()) != 0.0;
     }
-    nb::object compiled_error;  // of a service that went through the interpreter
+    nb::object compiled_error;  // from a service called through the interpreter
 
-    // What a strategy kept can still be read; nothing acts any more.
+    // Releases the run: objects that a strategy kept can be read, but not used to act.
     void release() {
         calls = {};
         player_.reset();
@@ -568,10 +572,11 @@ class PyTradingLoop {
  private:
     struct RequestedTarget {
         double qty = 0.0;
-        std::int64_t lot = 0, units = 0;  // a lot of 0 is no instrument's
+        std::int64_t lot = 0, units = 0;  // lot 0: no instrument
     };
 
-    // The loop calls the strategy, never the other way round. What a callback raised is raised.
+    // The loop calls the strategy, never the other way round. Exceptions of callbacks are raised
+    // here.
     template <class Work>
     std::invoke_result_t<const Work&> running(const Work& work) {
         if (running_) throw std::runtime_error("the loop is already running");
@@ -622,11 +627,12 @@ class PyTradingLoop {
         if (!host_.is_valid()) throw std::runtime_error("the run is over");
     }
 
-    // Plays a log's calls instead of the strategy's; keeps the orders it is asked for afterwards.
+    // Plays a log's calls instead of the strategy's, and keeps the orders that later calls refer
+    // to.
     struct Player {
         explicit Player(std::string log) : reader(std::move(log)) {}
         CallReader reader;
-        std::map<std::uint64_t, OrderRef> orders;  // by id; nullptr: not met yet
+        std::map<std::uint64_t, OrderRef> orders;  // by id; nullptr: not reached yet
         bool is_wrong = false;                     // the log does not fit the run
     };
     bool perform(CallKind kind, CallFacts facts);
@@ -644,7 +650,7 @@ class PyTradingLoop {
     };
     std::unordered_map<std::pair<PyObject*, PyObject*>, NamedBars, PairHash> named_;
     std::vector<nb::object> kept_, positions_;
-    // Of each feed's present block, by instrument, period and source.
+    // The arrays of each feed's present block, by instrument, period and source.
     std::map<std::tuple<std::uint32_t, std::int64_t, int>, std::shared_ptr<BarArrays>> arrays_;
     std::map<std::pair<std::uint32_t, PositionSide>, Ladder> ladders_;
     bool hedge_ = false;
@@ -652,7 +658,7 @@ class PyTradingLoop {
     std::vector<RequestedTarget> targets_;  // by instrument
 };
 
-// What a run's earlier lives have left.
+// Binds the exchange ports and a run's inheritance from earlier incarnations.
 void bind_exchange_ports(nb::module_& m);
 void bind_notes(nb::class_<PyTradingLoop>& loop);
 void bind_calls(nb::class_<PyTradingLoop>& loop);

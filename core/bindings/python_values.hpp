@@ -1,5 +1,5 @@
 #pragma once
-// Plain values of Python without a caster between.
+// Reads plain Python values without a type caster.
 #include <nanobind/nanobind.h>
 
 #include <cstddef>
@@ -10,7 +10,7 @@ namespace onetape {
 
 namespace nb = nanobind;
 
-// The letters of a str; they live as long as it does.
+// The text of a str; valid as long as the str.
 [[nodiscard]] inline std::string_view text_of(PyObject* value) {
     Py_ssize_t bytes = 0;
     const char* const letters = PyUnicode_AsUTF8AndSize(value, &bytes);
@@ -30,7 +30,7 @@ namespace nb = nanobind;
     return truth != 0;
 }
 
-// What a dict has; null: nothing of that key.
+// Looks up a dict; null: no such key.
 [[nodiscard]] inline PyObject* found_in(const nb::object& dict, const nb::object& key) {
     PyObject* const found = PyDict_GetItemWithError(dict.ptr(), key.ptr());
     if (found == nullptr && PyErr_Occurred() != nullptr) throw nb::python_error();
@@ -41,13 +41,13 @@ inline void add_to(const nb::object& set, const nb::object& one) {
     if (PySet_Add(set.ptr(), one.ptr()) != 0) throw nb::python_error();
 }
 
-// A fixed payload as it stands in its frame.
+// Copies a fixed payload from its frame.
 template <class Payload>
 [[nodiscard]] nb::bytes bytes_of(const Payload& payload) {
     return nb::bytes(reinterpret_cast<const char*>(&payload), sizeof payload);
 }
 
-// A tuple, or one of a class that is made of them, whose fields are still to be put.
+// A new tuple, or an instance of a tuple subclass, whose fields are still to be set.
 [[nodiscard]] inline nb::object new_tuple(PyTypeObject* type, Py_ssize_t size) {
     PyObject* const made = type->tp_alloc(type, size);
     if (made == nullptr) throw nb::python_error();

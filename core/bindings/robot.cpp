@@ -123,7 +123,8 @@ bool PyRobot::failed(const char* callback_name) {
     Py_XDECREF(type);
     Py_XDECREF(trace);
     nb::object problem = nb::steal(value);
-    // All but Ctrl-C is the strategy's failure, also sys.exit(): it must not end a run silently.
+    // Everything but Ctrl-C is the strategy's failure, also sys.exit(): it must not end a run
+    // silently.
     if (!PyErr_GivenExceptionMatches(problem.ptr(), PyExc_KeyboardInterrupt) && host_.is_valid()) {
         PyObject* answer =
             PyObject_CallMethod(host_.ptr(), "callback_failed", "sO", callback_name, problem.ptr());
@@ -157,8 +158,8 @@ bool PyRobot::finish(PyObject* result, const char* callback_name) {
     return true;
 }
 
-// A compiled callback that raised has left its error with the interpreter's hook for such; the
-// host knows it there.
+// A compiled callback that raised has passed its error to the interpreter's unraisable hook, where
+// the host finds it.
 bool PyRobot::call_compiled(CompiledCallback callback, const void* payload,
                             std::uint32_t instrument, const char* callback_name) {
     if (callback == nullptr || compiled->call(callback, payload, instrument)) [[likely]]
@@ -293,7 +294,7 @@ bool PyRobot::on_order(const OrderRef& order) {
         const nb::object view = nb::cast(order);
         if (!finish(order_.call(view.ptr()), "on_order")) return false;
     }
-    // A target may wait for its own earlier orders to be gone.
+    // A target may wait for its own earlier orders to end.
     if (order->closed()) targets.order_closed(*order);
     return true;
 }
@@ -327,7 +328,7 @@ bool PyRobot::on_health(const char* kind, const std::string& subject, const char
     return finish(health_.call(view.ptr()), "on_health");
 }
 
-// The host makes the event and writes it, whether or not the strategy hears of it.
+// The host makes the event and writes it, whether or not the strategy has a callback for it.
 bool PyRobot::on_scan(std::size_t scan, Instrument& instrument, const ScanChange& change) {
     if (!host_.is_valid()) return true;
     PyObject* event = PyObject_CallMethod(
@@ -340,14 +341,14 @@ bool PyRobot::on_scan(std::size_t scan, Instrument& instrument, const ScanChange
     return finish(event_.call(event), "on_event");
 }
 
-// Not the strategy but its host hears of it, who halts the robot.
+// The host is notified instead of the strategy, and halts the robot.
 bool PyRobot::on_refusal_storm(const OrderRef& order) {
     if (!host_.is_valid() || (!compiled && plays())) return true;
     const nb::object view = nb::cast(order);
     return finish(PyObject_CallMethod(host_.ptr(), "refusal_storm", "O", view.ptr()), "on_order");
 }
 
-// What a process whose tape this is says of its feed.
+// A process's health report on its tape about its feed.
 bool PyRobot::call_health(std::uint32_t source, const Frame& frame) {
     PyObject* parts = PyObject_CallMethod(
         host_.ptr(), "health_frame", "kN", static_cast<unsigned long>(source),
@@ -418,7 +419,7 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
 }
 
 bool PyRobot::settle() {
-    if (playing) return true;  // its memory stands still
+    if (playing) return true;  // its memory does not change
     PyObject* result = PyObject_CallMethod(host_.ptr(), "settle_memory", nullptr);
     return finish(result, "memory");
 }

@@ -1,6 +1,5 @@
 #pragma once
-// A Python strategy behind RobotPort: its callbacks, the objects they get, and what happens when
-// one raises.
+// A Python strategy behind RobotPort: its callbacks, their objects, and the handling of exceptions.
 #include <nanobind/nanobind.h>
 
 #include <array>
@@ -19,8 +18,7 @@ namespace nb = nanobind;
 
 namespace onetape {
 
-// One callback as vectorcall wants it: the plain function and `self`, without a bound method made
-// for each call.
+// One callback for vectorcall: the plain function and `self`, without a bound method for each call.
 class Callback {
  public:
     void bind(nb::handle strategy, const char* name);
@@ -69,9 +67,9 @@ class PyRobot final : public RobotPort {
  public:
     PyRobot(std::shared_ptr<TradingLoop> loop, nb::object host);
 
-    // Finds the callbacks that `strategy` overrides of `base`.
+    // Finds the callbacks of `base` that `strategy` overrides.
     void bind(nb::handle strategy, nb::handle base);
-    // Another function in a callback's place. Throws where there is no such callback.
+    // Replaces a callback. Throws if there is no such callback.
     void set_callback(std::string_view name, nb::object function);
     void add_instrument(const Instrument& instrument, nb::object settle_currency);
     void name_fee_currency(std::uint32_t gateway, std::uint32_t number, nb::object name);
@@ -103,14 +101,16 @@ class PyRobot final : public RobotPort {
     std::unique_ptr<CompiledStrategy> compiled;  // instead of the callbacks in Python
     bool wants_pulse = false;
     std::uint64_t callback_count = 0;  // of all kinds, with on_start
-    PyTradingLoop* playing = nullptr;  // does what the strategy asked for; it is not called
-    // At the beginning of each callback. True: it was played, the strategy is not to be called.
+    PyTradingLoop* playing =
+        nullptr;  // plays the strategy's recorded calls; the strategy is not called
+    // Called at the beginning of each callback. True: it was played back, the strategy is not to be
+    // called.
     bool plays() {
         ++callback_count;
         return playing != nullptr && play();
     }
     [[nodiscard]] bool has_error() const { return error_.is_valid(); }
-    void raise_error();  // throws what stopped the loop
+    void raise_error();  // throws the exception that stopped the loop
     [[nodiscard]] const EventOrigin& origin(std::uint32_t index) const { return origins_[index]; }
     [[nodiscard]] nb::object symbol(std::uint32_t index) const {
         return nb::borrow(origins_[index].symbol);
@@ -119,7 +119,7 @@ class PyRobot final : public RobotPort {
     [[nodiscard]] nb::object fee_currency(const Instrument& instrument,
                                           const FillPayload& fill) const;
     [[nodiscard]] nb::object book_view(std::uint32_t index);
-    // Which of the callbacks with market events are overridden, as want_* bits; 64: on_bar.
+    // The overridden market callbacks as want_* bits; 64: on_bar.
     [[nodiscard]] std::uint32_t overridden() const;
 
  private:

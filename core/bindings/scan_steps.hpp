@@ -1,5 +1,5 @@
 #pragma once
-// A condition as Python hands it down.
+// A condition in the form in which Python passes it.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -12,7 +12,7 @@ namespace onetape {
 
 using PyScanStep = std::tuple<int, int, int, int, double>;  // op, what, window, symbol, number
 
-// Raises what Scan::make refuses.
+// Raises the failures of Scan::make.
 std::unique_ptr<Scan> made_scan(const std::vector<PyScanStep>& steps,
                                 const std::vector<std::int64_t>& windows, std::size_t symbols,
                                 const std::vector<std::vector<PyScanStep>>& shown);

@@ -1,5 +1,5 @@
 #pragma once
-// What the bindings of the importers share.
+// Helpers shared by the bindings of the importers.
 #include <nanobind/nanobind.h>
 
 #include <string>
@@ -25,7 +25,7 @@ namespace onetape {
     return nanobind::make_tuple(counts, sure);
 }
 
-// Names come from the file: whatever bytes they are, they must not raise here.
+// Names come from the file: invalid bytes must not raise here.
 [[nodiscard]] inline nanobind::object text_of(std::string_view text) {
     return nanobind::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()),
                                                 "backslashreplace"));

@@ -1,6 +1,6 @@
 #pragma once
-// The model's enumerations (`TapeWord`) between Python and the core: a member is found by the
-// number that it has on tape, and knows it as `.id`.
+// The model's enumerations (`TapeWord`) between Python and the core: a member is found by its
+// number on the tape, which it has as `.id`.
 #include <nanobind/nanobind.h>
 
 #include <array>
@@ -10,7 +10,7 @@ namespace onetape {
 
 namespace nb = nanobind;
 
-// Members by number, named once by Python; they live as long as the process.
+// Members by number, set once by Python; they live as long as the process.
 template <class Enum>
 struct Words {
     static inline std::array<PyObject*, 32> members{};

@@ -1,11 +1,12 @@
 #pragma once
-// What a strategy asked the loop for, callback by callback: enough for the loop to do all of it
-// again without calling the strategy. What changes nothing is left out.
+// A log of a strategy's calls to the loop, callback by callback: enough for the loop to repeat them
+// without the strategy. Calls that change nothing are left out.
 //
 // A call, little-endian and without padding:
 //   | callback u64 | bytes of facts u32 | kind u8 | facts |
-// callback: how many callbacks there had been, with this one. Facts are numbers as they lie in
-// memory, texts with their length (u32) before them.
+//
+// callback: the number of the callback, from 1. Facts are numbers as in memory, and texts preceded
+// by their length (u32).
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -20,7 +21,7 @@
 
 namespace onetape {
 
-enum class CallKind : std::uint8_t {  // the numbers are in files: new ones come behind
+enum class CallKind : std::uint8_t {  // the numbers are in files: append new ones at the end
     place = 1,
     deny = 2,
     cancel = 3,
@@ -62,11 +63,12 @@ void put(std::string& to, const OrderSpec& spec);
 
 }  // namespace call_facts
 
-// Writes calls as the run goes. Instead of being kept, they can be compared with those of a log.
+// Records calls during a run, or compares them with those of an earlier log.
 class CallLog {
  public:
     void record() { is_on_ = true; }
-    // What follows is what an earlier run asked for: from `expected` on. It must outlive this.
+    // Compares the following calls with those in `expected`, the log of an earlier run. `expected`
+    // must outlive this.
     void compare(std::string_view expected) {
         is_on_ = is_comparing_ = true;
         expected_ = expected;
@@ -85,10 +87,10 @@ class CallLog {
         std::memcpy(bytes_.data() + begin + sizeof callback, &size, sizeof size);
         if (is_comparing_) check();
     }
-    // What was recorded since the last time.
+    // Returns the calls recorded since the last `take`.
     [[nodiscard]] std::string take() { return std::exchange(bytes_, {}); }
-    // By callback number `callbacks` something else was asked for than the log says, or nothing
-    // where it says something. Beyond the log's end nothing differs.
+    // Returns whether the calls up to callback number `callbacks` differ from the log, in either
+    // direction. Beyond the log's end nothing differs.
     [[nodiscard]] bool differs(std::uint64_t callbacks) const;
 
  private:
@@ -99,8 +101,8 @@ class CallLog {
     std::string_view expected_;
 };
 
-// Reads the facts of one call, in the order in which they were put. What is not there reads as zero
-// or empty, and `whole` says so.
+// Reads the facts of one call, in the order in which they were written. Missing facts read as zero
+// or empty, and make `whole_` false.
 class CallFacts {
  public:
     explicit CallFacts(std::string_view bytes) : rest_(bytes) {}
@@ -118,7 +120,7 @@ class CallFacts {
     [[nodiscard]] std::string_view text();
     [[nodiscard]] std::vector<BookLevel> levels();
     [[nodiscard]] OrderSpec order();
-    // All was there; with nothing left over.
+    // True if all facts were there and none is left over.
     [[nodiscard]] bool sound() const { return whole_; }
     [[nodiscard]] bool whole() const { return whole_ && rest_.empty(); }
 
@@ -127,7 +129,7 @@ class CallFacts {
     bool whole_ = true;
 };
 
-// Reads a log of calls from its beginning. Damage ends it.
+// Reads a log of calls from its beginning. Damaged data ends it.
 class CallReader {
  public:
     explicit CallReader(std::string bytes) : bytes_(std::move(bytes)), rest_(bytes_) { load(); }
@@ -136,7 +138,7 @@ class CallReader {
 
     [[nodiscard]] bool at_end() const { return at_end_; }
     [[nodiscard]] bool is_damaged() const { return at_end_ && !rest_.empty(); }
-    // Of the next call.
+    // Number of the next call's callback.
     [[nodiscard]] std::uint64_t callback() const { return callback_; }
     [[nodiscard]] CallKind kind() const { return kind_; }
     [[nodiscard]] CallFacts facts() const { return CallFacts(facts_); }

@@ -1,6 +1,6 @@
 #pragma once
-// What only the exchange sees of one instrument: finer data that says what happened inside the bars
-// that the robot is shown, and which of those bars it covers.
+// Finer data of one instrument that only the exchange sees: the events inside the bars that the
+// robot is shown, and how completely they cover each bar.
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -28,8 +28,8 @@ class DetailMarket {
 
     DetailMarket() { view.book = &book; }
 
-    // An event of the detail data at `time`. Prices count when they were traded: a quote or a level
-    // does not say how far a bar must have gone.
+    // Notes an event of the detail data at `time`. Only traded prices extend low and high: a bar
+    // need not reach a quoted price.
     void note(std::int64_t time, std::int64_t low, std::int64_t high, bool traded) {
         // Whole seconds: bars begin on them, and a day of quotes stays small.
         const std::int64_t at = time - time % second;
@@ -42,14 +42,15 @@ class DetailMarket {
         seen_.back().high = std::max(seen_.back().high, high);
     }
 
-    // A bar of the detail data; longer ones of the same data say what the shorter ones said.
+    // Notes a bar of the detail data; bars longer than the shortest period repeat the same prices
+    // and are ignored.
     void note(const BarPayload& bar) {
         if (detail_period_ != 0 && bar.period_ns > detail_period_) return;
         detail_period_ = bar.period_ns;
         note(bar.ts_open, bar.low, bar.high, true);
     }
 
-    // A bar of the main data has come. What it covers is forgotten.
+    // Returns how the detail data covers a bar of the main data, and drops the covered part.
     Cover cover(const BarPayload& bar) {
         std::int64_t low = std::numeric_limits<std::int64_t>::max();
         std::int64_t high = std::numeric_limits<std::int64_t>::min();
@@ -68,14 +69,14 @@ class DetailMarket {
         return Cover::whole;
     }
 
-    // Bars of the main data count in their shortest period alone: longer ones say it again.
+    // Returns whether the bar has the shortest period of the main data: longer bars repeat it.
     bool shortest(const BarPayload& bar) {
         if (period_ != 0 && bar.period_ns > period_) return false;
         period_ = bar.period_ns;
         return true;
     }
 
-    // There is a hole: the exchange goes by the bar until the detail begins again.
+    // The detail data has a hole: the exchange uses the bar until detail data resumes.
     void show_bar(const BarPayload& bar) {
         view.has_quote = view.has_trade = false;
         book.desync();
@@ -90,7 +91,7 @@ class DetailMarket {
     };
     std::vector<Seen> seen_;  // since the last bar
     std::int64_t period_ = 0, detail_period_ = 0;
-    bool all_traded_ = true;  // trades and bars: their prices are those that the bars are made of
+    bool all_traded_ = true;  // only trades and bars so far: the bars must reach their prices
 };
 
 }  // namespace onetape

@@ -6,7 +6,7 @@ namespace onetape {
 
 namespace {
 
-constexpr MarketInterest idle{};  // of an exchange that matches nothing here
+constexpr MarketInterest idle{};  // for an exchange without matching
 
 }  // namespace
 
@@ -18,7 +18,7 @@ bool ExchangePort::trades(const Instrument& instrument) const {
     return !has_gateway() || instrument.is_traded();
 }
 
-// Nobody else says what was paid.
+// No other source reports the payment.
 void ExchangePort::settle_funding(Instrument& instrument, std::int64_t /*time*/,
                                   const FundingPayload& payload) {
     loop_->apply_funding(instrument, payload);
@@ -36,13 +36,13 @@ bool GatewayPort::take_report(std::uint32_t gateway, Instrument* instrument, con
                    : loop_->deliver(*instrument, frame.as<OrderEventPayload>());
 }
 
-// --- another run's answers ----------------------------------------------------------------------
+// --- reports of a recorded run ------------------------------------------------------------------
 
 bool ReportScript::load() {
     while (!is_loaded_) {
         if (journal_->next(frame_) != Status::ok) return false;
         const std::uint32_t bytes = frame_.payload_bytes;
-        // What its robot refused itself, this one refuses, too.
+        // Orders that the recorded robot refused itself are refused here, too.
         is_loaded_ =
             (frame_.type() == EventType::order_event && bytes >= sizeof(OrderEventPayload) &&
              (frame_.header->flags & order_never_left) == 0) ||
@@ -51,7 +51,7 @@ bool ReportScript::load() {
     return true;
 }
 
-// A report waits for the frame that it came after.
+// A report waits for the frame after which it came.
 std::int64_t ReportScript::next_due() {
     if (!load()) return never;
     const std::uint64_t cause = frame_.type() == EventType::fill
@@ -69,7 +69,7 @@ bool ReportScript::run_due(std::int64_t /*time*/) {
                : loop_->deliver(*instrument, frame_.as<OrderEventPayload>());
 }
 
-// The other run was told here: what it was told is due now.
+// The recorded run received its reports here: they are due now.
 bool ReportScript::take_report(std::uint32_t /*gateway*/, Instrument* /*instrument*/,
                                const Frame& frame) {
     return loop_->catch_up(frame.header->time);

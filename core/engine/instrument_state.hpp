@@ -1,6 +1,5 @@
 #pragma once
-// One instrument inside a run: its facts, the recorded market as it stands now, and what the robot
-// asked to hear of it.
+// One instrument of a run: its facts, the present market, and the robot's subscriptions.
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,9 +19,10 @@ namespace onetape {
 
 inline constexpr std::uint32_t want_quotes = 1, want_trades = 2, want_book = 4, want_mark = 8,
                                want_funding = 16, want_liquidations = 32, want_mbo = 128,
-                               want_conflated = 256;  // not each quote and mark where it is behind
+                               want_conflated =
+                                   256;  // only the newest quote and mark while the robot is behind
 
-// One subscribed period; its place in Instrument::bars is its builder's in the stream.
+// One subscribed period; it has the same index in Instrument::bars as its builder in the stream.
 struct BarFeed {
     std::int64_t period = 0;
     BarSource source = BarSource::trade;
@@ -38,23 +38,23 @@ struct BarFeed {
     [[nodiscard]] int extra_decimals() const noexcept { return source == BarSource::mid ? 1 : 0; }
 };
 
-// What the robot has heard of its funding.
+// The funding reports that the robot has received.
 struct FundingRates {
     std::optional<FundingPayload> last;      // payment
-    std::optional<FundingRatePayload> next;  // as the venue says
+    std::optional<FundingRatePayload> next;  // from the venue
 
-    // Of the next payment, 1e-12: where nobody says it, that of the last one.
+    // Rate of the next payment, 1e-12: as published, else that of the last payment.
     [[nodiscard]] std::optional<std::int64_t> rate() const noexcept {
         if (next) return next->rate;
         return last ? std::optional(last->rate) : std::nullopt;
     }
-    // Of the payment after that one.
+    // Rate of the payment after the next.
     [[nodiscard]] std::optional<std::int64_t> predicted() const noexcept {
         return next && next->has_predicted != 0 ? std::optional(next->predicted) : std::nullopt;
     }
-    // ns, 0: not known.
+    // ns, 0: unknown.
     [[nodiscard]] std::int64_t interval() const noexcept { return last ? last->interval_ns : 0; }
-    // Of the next payment, ns UTC, 0: not known.
+    // Time of the next payment, ns UTC, 0: unknown.
     [[nodiscard]] std::int64_t due() const noexcept {
         if (next && next->next_ns != 0) return next->next_ns;
         return interval() > 0 ? last->ts_event + interval() : 0;
@@ -64,44 +64,44 @@ struct FundingRates {
 struct Instrument {
     std::uint32_t index = 0;
     std::string symbol;
-    std::string robot_tag;  // of the run: begins its client order ids
+    std::string robot_tag;  // of the run: prefix of its client order ids
     InstrumentSpec spec;
-    std::uint32_t settle = 0, base = 0;  // currency indices, of its venue's account
+    std::uint32_t settle = 0, base = 0;  // currency indices in its venue's account
     std::uint32_t route = 0;             // to its venue and back
-    std::uint32_t gateway = no_gateway;  // the tape of the gateway that trades it
-    bool is_away = false;                // that gateway is: it takes no orders
-    std::int64_t opening_doubled = 0;    // twice its first price, where coins are there before it
+    std::uint32_t gateway = no_gateway;  // index of the gateway's tape that trades it
+    bool is_away = false;                // its gateway is away: it takes no orders
+    std::int64_t opening_doubled = 0;    // twice its first price, if coins are held before it
     double price_scale = 1.0, size_scale = 1.0;
-    const MarketInterest* interest = nullptr;  // of the exchange
+    const MarketInterest* interest = nullptr;  // the exchange's
     MarketView view;
     Book book;
-    Book fused;                            // the exchange's, where quotes move it too; else unused
-    std::unique_ptr<MboBook> orders;       // of the venue's book, from the first message of one
-    std::unique_ptr<DetailMarket> detail;  // with --detail-data: where the exchange looks instead
-    std::uint32_t subscribed = 0;          // what the strategy subscribed to
-    std::uint32_t wants = 0;               // that part of it which it has callbacks for
+    Book fused;                       // the exchange's book where quotes move it, too; else unused
+    std::unique_ptr<MboBook> orders;  // the venue's market-by-order book, from its first message on
+    std::unique_ptr<DetailMarket>
+        detail;                    // with --detail-data: the data that the exchange uses instead
+    std::uint32_t subscribed = 0;  // the strategy's subscriptions
+    std::uint32_t wants = 0;       // the subscriptions that have callbacks
     bool was_synced = false;
     bool is_listed = false;
     FundingWatch funding;
     FundingRates rates;
-    std::int64_t funding_interval = 0;  // ns, 0: not known
+    std::int64_t funding_interval = 0;  // ns, 0: unknown
     BarStream stream;
     std::vector<std::unique_ptr<BarFeed>> bars;
 
     static constexpr std::uint32_t no_gateway = ~0U;
     [[nodiscard]] bool is_traded() const noexcept { return gateway != no_gateway; }
 
-    // What orders are filled on.
+    // The market that orders are filled on.
     [[nodiscard]] MarketView& fill_view() noexcept { return detail ? detail->view : view; }
-    // A quote in the exchange's book. False: it says nothing new.
+    // Applies a quote to the exchange's book. False: no change.
     bool fuse(const QuotePayload& quote) {
         view.keep_mid();
         return fused.fuse(quote);
     }
-    // Twice the best price known for valuing: mark, mid of quote or book, last trade, bar close,
-    // the last mid that there was; 0: none. The mid goes before the last trade, which lies on one
-    // side of the spread and may be old: what is held would gain and lose half of it without a
-    // move.
+    // Twice the best price for valuation: mark, mid of quote or book, last trade, bar close, the
+    // last mid; 0: none. The mid goes before the last trade, which lies on one side of the spread
+    // and may be old: a position would gain and lose half the spread without a market move.
     [[nodiscard]] std::int64_t value_doubled() const noexcept {
         if (view.mark != 0) return 2 * view.mark;
         if (view.has_quote && view.quote.bid != 0 && view.quote.ask != 0)
@@ -113,7 +113,7 @@ struct Instrument {
         return view.last_mid_doubled;
     }
     [[nodiscard]] std::int64_t value_price() const noexcept { return value_doubled() / 2; }
-    // What a taker of `side` would meet; 0: not known.
+    // The best price on the opposite side for a taker of `side`; 0: unknown.
     [[nodiscard]] std::int64_t touch(Side side) const noexcept {
         if (view.has_quote) {
             const std::int64_t price = side == Side::buy ? view.quote.ask : view.quote.bid;

@@ -12,8 +12,8 @@ std::int64_t between(std::int64_t from, std::int64_t to, std::int64_t passed, st
 
 }  // namespace
 
-// Before the first and after the last point of a curve in UTC the nearest one holds; a daily curve
-// goes on from its last point to tomorrow's first.
+// Before the first and after the last point of a curve in UTC the nearest one applies; a daily
+// curve continues from its last point to tomorrow's first.
 LatencyPoint LatencyModel::at(std::int64_t now) noexcept {
     const auto& curve = options_.curve;
     const std::int64_t time = options_.daily ? ((now % day_ns) + day_ns) % day_ns : now;

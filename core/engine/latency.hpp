@@ -1,14 +1,14 @@
 #pragma once
-// How long a request takes to the exchange, and its answer back. A function of the tape's time and
-// of what the tape showed, so the same in a backtest, on paper and in a replay.
+// The latency of requests to the exchange and of its reports back. A function of the tape's time
+// and content, so that it is the same in a backtest, on paper and in a replay.
 //
 //   request sent at T arrives at        T + request(T)   + burst
 //   what happened at E is heard of at   E + reply(E)     + burst
 //   burst = burst_ns * market events received in the last burst_window ns
 //
-// Where venues stamp their events, the exchange has a clock of its own: a frame that we received
-// at T happened there at T - feed. An order then meets the market as it was there when it arrived,
-// not as far as we had heard of it.
+// Where venues stamp their events, the exchange has a clock of its own: a frame that we received at
+// T happened there at T - feed. An order then meets the market as it was there when it arrived, not
+// as we had received it.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -23,9 +23,9 @@ struct LatencyPoint {
 };
 
 enum class FeedClock : std::uint8_t {
-    receipt = 0,  // an order meets the market as of its receipt: events are as old as they are
+    receipt = 0,  // an order meets the market as of its receipt: events have no age
     constant,     // every event is `feed` ns old when it is received
-    recorded,     // as old as its own stamps say, the venue's clock set right by `feed`
+    recorded,     // each event's age by its own stamp, the venue's clock corrected by `feed`
 };
 
 struct LatencyOptions {
@@ -53,7 +53,7 @@ class LatencyModel {
     [[nodiscard]] bool has_venue_clock() const noexcept {
         return options_.clock != FeedClock::receipt;
     }
-    // When what we received at `received` happened there, by the receipt clock.
+    // When the event received at `received` happened at the venue, by the receipt clock.
     [[nodiscard]] std::int64_t happened(std::int64_t received, std::int64_t stamp) const noexcept {
         if (options_.clock == FeedClock::constant || stamp == 0) return received - constant_age();
         return std::min(stamp + options_.feed, received);
@@ -67,8 +67,8 @@ class LatencyModel {
     [[nodiscard]] std::int64_t burst(std::int64_t now) noexcept;
 
     LatencyOptions options_;
-    std::size_t place_ = 0;  // in the curve, of the last question: time mostly goes on
-    // Receipt times of the last events, in a ring: older ones than fit count as gone.
+    std::size_t place_ = 0;  // index in the curve of the last lookup: time mostly increases
+    // Receipt times of the last events, in a ring; older ones are not counted.
     static constexpr std::size_t kept = 4096;
     std::vector<std::int64_t> events_;
     std::size_t first_ = 0, count_ = 0;

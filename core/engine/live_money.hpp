@@ -1,9 +1,9 @@
 #pragma once
-// A live robot's money, between its own reckoning and its gateway's ledger.
+// Reconciles a live robot's own account with its gateway's ledger.
 //
-// The robot's account takes each of its fills when it comes, so that no callback sees money from
-// before the fill that it is about. The ledger's entry of that fill stands behind it on the tape;
-// then what it says counts, and what was reckoned goes.
+// The robot's account applies each fill at once, so that every callback sees the money after its
+// fill. The ledger's entry for that fill follows on the tape; then the entry replaces the computed
+// amounts.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +25,7 @@ struct LedgerLeg {
     Money amount = 0;
 };
 
-// What one fill did to the account: settle currency, base coins, a fee in a third currency.
+// The effect of one fill on the account: settle currency, base coins, a fee in a third currency.
 struct FillEffect {
     std::array<LedgerLeg, 3> legs{};
     std::size_t count = 0;
@@ -41,9 +41,10 @@ struct FillEffect {
 
 class UnbookedFills {
  public:
-    using Key = std::pair<std::uint32_t, std::uint64_t>;  // its gateway, the fill's frame there
-    // Entries follow their fills at once. One that has none (booked before its gateway died) must
-    // not be kept for ever; the oldest goes, and what was reckoned for it stays.
+    using Key =
+        std::pair<std::uint32_t, std::uint64_t>;  // the gateway, and the fill's frame on its tape
+    // Entries follow their fills at once. A fill without an entry (booked before its gateway died)
+    // must not be kept for ever; the oldest is dropped, and its computed amounts stay.
     static constexpr std::size_t kept = 1024;
 
     void add(Key fill, const FillEffect& effect) {

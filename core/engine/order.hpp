@@ -23,9 +23,9 @@ struct Order : OrderLife {
     const Instrument* instrument = nullptr;
     std::int64_t price = 0, trigger = 0;
     std::int64_t created = 0, expire_ns = 0;
-    Int128 cost = 0;         // sum of price * size over its fills
-    std::uint16_t code = 0;  // why the last word about it was a refusal or an end, 0: it was none
-    bool reason_noted = false;    // `reason` belongs to the word that comes next
+    Int128 cost = 0;              // sum of price * size over its fills
+    std::uint16_t code = 0;       // of the last report if that was a refusal or an end, else 0
+    bool reason_noted = false;    // `reason` belongs to the next report
     bool change_refused = false;  // `code` is of a cancel or an amendment
     Side side = Side::none;
     OrderType type = OrderType::limit;
@@ -33,21 +33,21 @@ struct Order : OrderLife {
     TriggerBy trigger_by = TriggerBy::none;
     PositionSide position_side = PositionSide::both;
     std::uint8_t flags = 0;
-    std::int64_t reserve_price = 0;  // what its funds were reserved at
+    std::int64_t reserve_price = 0;  // the price for which funds were reserved
     std::array<char, 33> tag{};
     std::string reason;
     std::shared_ptr<const void> owner;             // keeps `instrument` alive with the order
-    std::vector<std::shared_ptr<Order>> children;  // those that protect what this one has filled
-    Attachment attached;                           // sent together with what it protects
+    std::vector<std::shared_ptr<Order>> children;  // orders that protect the position of this one
+    Attachment attached;                           // sent together with the order that it protects
 
-    // A word about it has its own code and reason, or none: those of an earlier word end with it.
+    // Sets the code of a report; code and reason of an earlier report are cleared.
     void take_code(OrderNews news, std::uint16_t said) noexcept {
         if (!std::exchange(reason_noted, false) && code != 0) reason.clear();
         code = said;
         change_refused = news == OrderNews::cancel_rejected || news == OrderNews::update_rejected;
     }
-    // A fill that follows a refused change says that the order works; why it fired at once is true
-    // of its fills, too.
+    // Clears the code of a refused change on a fill, which shows that the order works; the reason
+    // of an immediate trigger stays for its fills.
     void drop_code() noexcept {
         if (code != 0 && change_refused) take_code(OrderNews::accepted, 0);
     }
@@ -57,12 +57,12 @@ struct Order : OrderLife {
 
 using OrderRef = std::shared_ptr<Order>;
 
-// The orders that are not closed, in the order of their ids. A closed one leaves at once: what
-// the strategy still holds stays readable, and memory stays flat.
+// The open orders by ascending id. A closed order is removed at once: references held by the
+// strategy stay readable, and memory stays flat.
 class OrderTable {
  public:
     OrderRef add();                    // with the next id
-    OrderRef adopt(std::uint64_t id);  // one that the venue made
+    OrderRef adopt(std::uint64_t id);  // an order that the venue made
     [[nodiscard]] OrderRef find(std::uint64_t id) const noexcept;
     void remove(std::uint64_t id) noexcept;
     [[nodiscard]] const std::map<std::uint64_t, OrderRef>& working() const noexcept {

@@ -26,7 +26,7 @@ void Ladder::plan(Half& half, std::span<const BookLevel> wanted, std::int64_t ti
         if (order->state == OrderState::pending_cancel) continue;
         const auto stands = [&](const BookLevel& level) {
             const bool is_right = level.size == order->remaining() || level.size == order->size;
-            // Its place in the queue is worth more than a tick.
+            // An order's place in the queue is worth more than a tick.
             return is_right && std::abs(order->price - level.price) <= keep_within * tick;
         };
         const auto match = std::find_if(half.missing.begin(), half.missing.end(), stands);
@@ -42,7 +42,7 @@ void Ladder::set(std::span<const BookLevel> bids, std::span<const BookLevel> ask
     const std::array<std::span<const BookLevel>, 2> wanted{bids, asks};
     if (settled_.keep_within == keep_within && settled_.at == loop_->order_changes() &&
         same(settled_.levels[0], bids) && same(settled_.levels[1], asks))
-        return;  // the same ladder, and no order has changed since it was found to stand
+        return;  // the same ladder, and no order has changed since it was settled
     const std::int64_t tick = instrument_->spec.tick;
     for (std::size_t i = 0; i < 2; ++i) plan(halves_[i], wanted[i], tick, keep_within);
     for (const Half& half : halves_)

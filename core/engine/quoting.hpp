@@ -1,5 +1,6 @@
 #pragma once
-// A wanted ladder of quotes against the working one: what to cancel, what to place.
+// A ladder of target quotes compared with the working orders: decides which to cancel and which to
+// place.
 #include <array>
 #include <cstdint>
 #include <span>
@@ -19,25 +20,26 @@ class Ladder {
     Ladder(TradingLoop& loop, Instrument& instrument, PositionSide side)
         : loop_(&loop), instrument_(&instrument), side_(side) {}
 
-    // Levels in units, best first; those of size 0 or less are none. Cancels first, then places:
-    // the two sides together never exceed what was asked for.
+    // Sets the target levels, in units, best first; sizes of 0 or less are ignored. Cancels first,
+    // then places: the working size never exceeds the target.
     void set(std::span<const BookLevel> bids, std::span<const BookLevel> asks,
              std::int64_t keep_within);
 
-    // The wish that was found to stand, and when.
+    // A target that needs no further action, and since when.
     struct Settled {
         std::array<std::vector<BookLevel>, 2> levels;
         std::int64_t keep_within = -1;
-        std::uint64_t at = 0;  // order_changes() then
+        std::uint64_t at = 0;  // the value of order_changes() at that time
     };
     [[nodiscard]] const Settled& settled() const { return settled_; }
-    // As another ladder with the same orders has it. Without one the next wish is looked at anew.
+    // Copies the settled target of another ladder with the same orders. Without one the next target
+    // is compared anew.
     void set_settled(Settled settled) { settled_ = std::move(settled); }
 
  private:
     struct Half {
-        std::vector<OrderRef> orders;    // placed here and not closed yet
-        std::vector<BookLevel> missing;  // of the wish in hand
+        std::vector<OrderRef> orders;    // placed by this ladder and still open
+        std::vector<BookLevel> missing;  // of the current target
         std::vector<OrderRef> stale;
     };
     static void plan(Half& half, std::span<const BookLevel> wanted, std::int64_t tick,

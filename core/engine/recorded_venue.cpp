@@ -22,7 +22,7 @@ void RecordedVenue::set_instrument(Instrument& instrument) {
     if (fuses_ && !instrument.orders) instrument.view.book = &instrument.fused;
     exchange_.set_instrument(instrument.index, instrument.spec, instrument.settle, instrument.base,
                              &instrument.fill_view());
-    // Its table may have moved.
+    // Its table may have been reallocated.
     for (std::uint32_t i = 0; Instrument* const each = loop_->instrument(i); ++i)
         each->interest = exchange_.interest(i);
 }
@@ -30,7 +30,7 @@ void RecordedVenue::set_instrument(Instrument& instrument) {
 const InstrumentSpec* RecordedVenue::set_terms(Instrument& instrument,
                                                const InstrumentTerms& terms) {
     exchange_.set_terms(instrument.index, terms);
-    // A contract may now end sooner than anything else that was waited for.
+    // A contract may now expire earlier than the next due time.
     loop_->wake(exchange_.next_event());
     instrument.route = routes_.of_venue(terms.venue);
     const bool has_tier = exchange_.fee_tier(instrument.index) != 0;
@@ -84,7 +84,7 @@ bool RecordedVenue::reply() {
 
 // --- the market ---------------------------------------------------------------------------------
 
-// A bar says when it was open, not when it was sent.
+// A bar has the time of its period, not the time when it was sent.
 std::int64_t RecordedVenue::venue_time(std::uint32_t route, const Frame& frame) const {
     const std::int64_t received = frame.header->time;
     if (!routes_.has_venue_clock() || frame.type() == EventType::bar || !is_market(frame.type()))
@@ -151,7 +151,7 @@ void RecordedVenue::show(Instrument& instrument, MarketChange change, std::int64
         case MarketChange::hole:
             exchange_.forget_bar_period(index);
             show_bar(instrument, time);
-            exchange_.forget_bar_period(index);  // the finer data's bars are shorter again
+            exchange_.forget_bar_period(index);  // the detail data has shorter bars again
             return;
         case MarketChange::mark:
             if (active) exchange_.on_mark(index, time);
@@ -162,8 +162,8 @@ void RecordedVenue::show(Instrument& instrument, MarketChange change, std::int64
     if (interest.watched()) exchange_.watch(index, time);
 }
 
-// What happened inside a bar is known at its end: the robot hears of it then, or after the way back
-// from when it happened, whichever is later. Between open and close that is the close.
+// Events inside a bar are known at its end: the robot receives them then, or one latency after they
+// happened, whichever is later. Events between open and close count as happening at the close.
 void RecordedVenue::show_bar(Instrument& instrument, std::int64_t time) {
     const MarketInterest& interest = *instrument.interest;
     reply_base_ = instrument.fill_view().bar.ts_open;
@@ -180,7 +180,7 @@ void RecordedVenue::show_order(Instrument& instrument, const MboChange& change, 
 
 // --- reports ------------------------------------------------------------------------------------
 
-// Interest belongs to no instrument: it comes from where that currency's account is.
+// Interest belongs to no instrument: it comes from the venue of that currency's account.
 std::uint32_t RecordedVenue::route_of(std::uint32_t instrument, const CashNews& cash) const {
     if (cash.kind != CashKind::interest) return loop_->instrument(instrument)->route;
     for (std::uint32_t i = 0; const Instrument* const each = loop_->instrument(i); ++i)
@@ -193,10 +193,10 @@ void RecordedVenue::queue(std::uint32_t instrument, std::uint32_t route, const N
                           std::int64_t happened) {
     const std::int64_t time =
         routes_.reply_time(route, std::max(reply_base_, happened), loop_->now(), reply_from_);
-    auto place = replies_.end();  // a quicker venue's answer overtakes a slower one's
+    auto place = replies_.end();  // the report of a faster venue overtakes a slower one's
     while (place != replies_.begin() && std::prev(place)->time > time) --place;
     replies_.insert(place, {time, instrument, news});
-    // What caused it may have set a clock at the exchange, too: a trigger's delay.
+    // Its cause may have set a timer at the exchange, too: a trigger's delay.
     loop_->wake(std::min(time, exchange_.next_event()));
 }
 

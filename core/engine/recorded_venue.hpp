@@ -1,6 +1,6 @@
 #pragma once
-// The simulated venue of a backtest and a paper run: the ways to it and back, and what matches
-// orders there against the recorded market.
+// The simulated venue of a backtest and a paper run: the routes to it and back, and the matching of
+// orders against the recorded market.
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -24,7 +24,7 @@ class RecordedVenue final : public ExchangePort, private ExchangeSink {
     explicit RecordedVenue(const RecordedVenueOptions& options);
 
     [[nodiscard]] const Account& account() const noexcept { return account_; }
-    // Own orders work here. The robot may not have heard of it, or hear of it too late.
+    // True if own orders work at the exchange. The robot may not have been notified yet.
     [[nodiscard]] bool works(std::uint32_t index) const noexcept {
         return exchange_.working(index);
     }
@@ -36,7 +36,7 @@ class RecordedVenue final : public ExchangePort, private ExchangeSink {
     void set_fee_volume(Money volume) override { fee_volume_ = volume; }
     void set_fee_volume(std::uint32_t group, Money volume) override {
         fee_volumes_[group] = volume;
-        exchange_.set_volume_before(group, volume);  // one that comes while the run goes on
+        exchange_.set_volume_before(group, volume);  // a group that appears during the run
     }
     void deposit(std::uint32_t currency, Money amount) override {
         exchange_.deposit(currency, amount);
@@ -61,11 +61,11 @@ class RecordedVenue final : public ExchangePort, private ExchangeSink {
     bool run_due(std::int64_t time) override;
     void end_input(std::int64_t until) override {
         routes_.know_until(until);
-        reply_base_ = 0;  // each payment has a moment of its own
+        reply_base_ = 0;  // each payment has its own time
         exchange_.end_data();
     }
-    // What was paid is the exchange's to say: with latency it may hold fills that the robot has not
-    // heard of. The robot's books follow when the report reaches it.
+    // The exchange computes the payment: with latency it may have fills that the robot has not
+    // received. The robot's account follows when the report arrives.
     void settle_funding(Instrument& instrument, std::int64_t time,
                         const FundingPayload& payload) override {
         reply_base_ = time;
@@ -119,10 +119,10 @@ class RecordedVenue final : public ExchangePort, private ExchangeSink {
     bool fuses_;
     Money fee_volume_;
     std::map<std::uint32_t, Money> fee_volumes_;  // by volume group, where not fee_volume_
-    std::deque<Reply> replies_;                   // by time, then as they were made
+    std::deque<Reply> replies_;                   // by time, then in order of creation
     std::uint64_t fused_quotes_ = 0;
-    std::int64_t reply_base_ = 0;       // when the exchange did what it now reports
-    std::int64_t reply_from_ = -never;  // what a bar tells is not known before its end
+    std::int64_t reply_base_ = 0;       // the exchange's time of the current reports
+    std::int64_t reply_from_ = -never;  // events inside a bar are not known before its end
 };
 
 }  // namespace onetape

@@ -1,6 +1,6 @@
 #pragma once
-// What the loop tells a robot. The binding implements it for Python classes; a compiled strategy
-// is a further implementation. Callbacks answer false when the loop must stop: the strategy raised
+// The interface from the loop to a robot. The binding implements it for Python classes, compiled
+// strategies implement it, too. Callbacks return false when the loop must stop: the strategy raised
 // and its host decided so, or the user interrupted.
 #include <cstddef>
 #include <cstdint>
@@ -33,22 +33,23 @@ class RobotPort {
     virtual bool on_position(Instrument& instrument, PositionSide side) = 0;
     virtual bool on_health(const char* kind, const std::string& subject, const char* state) = 0;
 
-    // A symbol begins or ends to meet the condition of one of the robot's scans, by its number.
+    // A symbol begins or ceases to meet the condition of one of the robot's scans. scan: its
+    // number.
     virtual bool on_scan(std::size_t scan, Instrument& instrument, const ScanChange& change) = 0;
 
-    // Its orders are refused as `order` was, again and again, within one second.
+    // Too many orders were refused for the same reason as `order` within one second.
     virtual bool on_refusal_storm(const OrderRef& order) = 0;
 
-    // A frame that carries MessagePack. For an instrument frame the answer is the instrument's
-    // index in the run, or `skip`; for others `skip`.
+    // Handles a MessagePack frame. For an instrument frame returns the instrument's index in the
+    // run, or `skip`; for others `skip`.
     static constexpr std::int64_t skip = -1, failed = -2;
     virtual std::int64_t on_cold(std::uint32_t source, const Frame& frame) = 0;
 
-    // A callback that leaves something behind says so, and is settled before its actions leave:
-    // changed memory goes to the tape first.
+    // Set by a callback that leaves changed memory, which must be written to the tape before the
+    // callback's actions.
     bool unsettled = false;
     virtual bool settle() = 0;
-    // Every so many actions: the state hash goes to the tape.
+    // Called every so many actions: writes the state hash to the tape.
     virtual bool note_state() = 0;
     // Called every few ten thousand frames: signals, progress.
     virtual bool pulse(std::uint64_t frames, std::int64_t now) = 0;

@@ -7,7 +7,7 @@ namespace onetape {
 std::uint32_t Routes::add(std::uint32_t venue, const LatencyOptions& options) {
     const auto number = static_cast<std::uint32_t>(routes_.size());
     Route route{LatencyModel(options), {}, 0, never, 0};
-    route.age = -route.latency.happened(0, 0);  // where it is the same for all events
+    route.age = -route.latency.happened(0, 0);  // if it is the same for all events
     has_venue_clock_ = has_venue_clock_ || route.latency.has_venue_clock();
     counts_events_ = counts_events_ || route.latency.counts_events();
     if (begun_ && route.latency.has_venue_clock()) route.venue_now = -never;
@@ -60,7 +60,7 @@ void Routes::send(std::uint32_t route, std::int64_t now, std::uint32_t instrumen
     way.arrivals.push_back({std::max(floor, time), instrument, request});
 }
 
-// Of two at one moment, that of the venue that was named or seen first.
+// Of equal times, the venue that was named or seen first.
 const Routes::Route* Routes::first_ready() const noexcept {
     const Route* first = nullptr;
     for (const Route& route : routes_) {

@@ -1,7 +1,7 @@
 #pragma once
-// The ways to the venues and back: how long each takes, what is under way on it, and how far the
-// market at its far end is known. All venues go by the first route until one has its own; what
-// travels on one route keeps its order, and waits for nothing on another.
+// The routes to the venues and back: their latency, the requests under way, and the time up to
+// which the market at the far end is known. All venues use the first route until one gets its own;
+// messages on one route keep their order and do not wait for other routes.
 #include <algorithm>
 #include <cstdint>
 #include <deque>
@@ -25,8 +25,8 @@ class Routes {
 
     explicit Routes(const LatencyOptions& common) : common_(common) { add(0, common); }
 
-    // Before instruments are added: from now on each venue has a route of its own, with the common
-    // latency where it is not named here.
+    // Gives each venue a route of its own, with this latency for the named one and the common
+    // latency for the others. Call before instruments are added.
     void name(std::uint32_t venue, const LatencyOptions& options) {
         are_apart_ = true;
         add(venue, options);
@@ -36,7 +36,7 @@ class Routes {
 
     [[nodiscard]] std::size_t count() const noexcept { return routes_.size(); }
 
-    void begin();  // the venues' own clocks start: nothing of their markets is known yet
+    void begin();  // starts the venues' own clocks: nothing of their markets is known yet
 
     [[nodiscard]] bool has_venue_clock() const noexcept { return has_venue_clock_; }
     [[nodiscard]] bool counts_events() const noexcept { return counts_events_; }
@@ -44,25 +44,25 @@ class Routes {
         routes_[route].latency.note_event(now);
     }
 
-    // When a venue did what we received at `received` with its stamp (0: it has none).
+    // When the venue sent the event that we received at `received` with its stamp (0: it has none).
     [[nodiscard]] std::int64_t happened(std::uint32_t route, std::int64_t received,
                                         std::int64_t stamp) const noexcept {
         const Route& found = routes_[route];
         return found.venue_now == never ? received : found.latency.happened(received, stamp);
     }
-    // A frame was received: that venue's market is known up to `happened`. Of the others it is
-    // known as far as events of their age would be here by now.
+    // A frame was received: that venue's market is known up to `happened`. For the other venues,
+    // assume up to now minus the age of their last event.
     void know(std::uint32_t route, std::int64_t received, std::int64_t happened) noexcept;
-    void know_of_all(std::int64_t received) noexcept;  // a frame of none of them
+    void know_of_all(std::int64_t received) noexcept;  // a frame of no venue
     void know_until(std::int64_t until) noexcept;      // no frame of this time or earlier follows
 
     void send(std::uint32_t route, std::int64_t now, std::uint32_t instrument,
               const OrderRequestPayload& request);
-    // Of the first request whose moment at its venue is known; `never` without one.
+    // Time of the first request whose arrival at its venue is known; `never` if there is none.
     [[nodiscard]] std::int64_t next_arrival() const noexcept;
-    Arrival take_arrival();  // that one
+    Arrival take_arrival();  // that request
 
-    // When the robot hears at `now` or later of what happened; not before `from`.
+    // When the robot receives, at `now` or later, a report of an event; not before `from`.
     std::int64_t reply_time(std::uint32_t route, std::int64_t happened, std::int64_t now,
                             std::int64_t from) noexcept;
 
@@ -70,11 +70,11 @@ class Routes {
     struct Route {
         LatencyModel latency;
         std::deque<Arrival> arrivals;
-        std::int64_t reply_floor = 0;  // replies keep their order
-        // Up to when the venue's market is known: what arrives there at this time or later waits
-        // for the next frame. `never` without a clock of the venue's own.
+        std::int64_t reply_floor = 0;  // keeps reports in order
+        // The time up to which the venue's market is known: requests that arrive at this time or
+        // later wait for the next frame. `never` without a clock of the venue's own.
         std::int64_t venue_now = never;
-        std::int64_t age = 0;  // of the last event that came this way
+        std::int64_t age = 0;  // of the last event on this route
     };
 
     std::uint32_t add(std::uint32_t venue, const LatencyOptions& options);

@@ -9,7 +9,7 @@ namespace onetape {
 namespace {
 
 constexpr const char* tag = "target";
-constexpr std::string_view timer_prefix = "\x1ftarget:";  // no strategy hears of it
+constexpr std::string_view timer_prefix = "\x1ftarget:";  // hidden from the strategy
 constexpr std::int64_t retry_ns = 250'000'000;            // doubled with each refusal
 constexpr int tries_max = 10;
 
@@ -43,7 +43,7 @@ OrderRef Targets::send(std::size_t key) {
     std::erase_if(wish.open, [](const OrderRef& order) { return order->closed(); });
     const std::int64_t position = loop_->account().position(instrument.index, position_side).qty;
     if (wish.open.empty() && position == wanted) return nullptr;
-    // Where the position may end up, whatever part of the open orders fills.
+    // The range of the position after any partial fill of the open orders.
     std::int64_t highest = position, lowest = position;
     for (const OrderRef& order : wish.open)
         (order->side == Side::buy ? highest : lowest) +=
@@ -72,7 +72,7 @@ OrderRef Targets::send(std::size_t key) {
     spec.tag = tag;
     spec.more = wish.more;
     OrderRef sent = loop_->place_or_deny_side(instrument, spec);
-    if (!sent->closed()) wish.open.push_back(sent);  // the caller sees what was denied at once
+    if (!sent->closed()) wish.open.push_back(sent);  // the caller handles orders denied at once
     return sent;
 }
 
@@ -84,7 +84,7 @@ bool Targets::end(const Instrument* only) {
         was_live = was_live || wish.waits || wish.refusals > 0 || !wish.canceled.empty() ||
                    std::any_of(wish.open.begin(), wish.open.end(),
                                [](const OrderRef& order) { return !order->closed(); });
-        wish.ended = true;  // its timer, where it has one, comes in vain
+        wish.ended = true;  // a timer that is still set has no effect
     }
     return was_live;
 }
@@ -97,14 +97,14 @@ void Targets::order_closed(const Order& order) {
     if (wish.ended) return;
     const auto is_it = [&order](const OrderRef& each) { return each->id == order.id; };
     const bool is_awaited = std::any_of(wish.canceled.begin(), wish.canceled.end(), is_it);
-    // An order at market that the venue ended, for want of a price, is refused for its rest.
+    // A market order that the venue ended for want of a price counts as refused for its rest.
     const bool is_short =
         order.remaining() > 0 && (order.state == OrderState::expired ||
                                   (order.state == OrderState::canceled && order.code != 0));
     const bool is_refused = order.state == OrderState::rejected || is_short;
     if (!is_refused || order.filled > 0) wish.refusals = 0;
-    // Without latency what is refused would be sent again for ever: only what is waited for, and
-    // may itself have been refused, lets the rest go on at once.
+    // Without latency a refused order would be sent again for ever: only orders that were waited
+    // for, and may themselves have been refused, let the rest continue at once.
     if (is_refused && !is_awaited) {
         if (std::any_of(wish.open.begin(), wish.open.end(), is_it) && ++wish.refusals < tries_max)
             loop_->set_timer(timer_of(key), 0, loop_->now() + (retry_ns << (wish.refusals - 1)));

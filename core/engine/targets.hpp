@@ -1,5 +1,5 @@
 #pragma once
-// Target positions: what to send so that position and what is on its way add up to the wish.
+// Target positions: the orders that bring position plus open orders to the target.
 #include <cstdint>
 #include <vector>
 
@@ -7,21 +7,21 @@
 
 namespace onetape {
 
-// One strategy's wished positions, kept with market orders.
+// One strategy's target positions, reached with market orders.
 //
-// Neither the position nor what it would be if any part of the open target orders filled ever
-// passes the wish: an order that leads beyond it is canceled, and what depends on whether the
-// cancel came in time waits until that is known.
+// Neither the position nor its value after any partial fill of the open target orders ever passes
+// the target: an order that would pass it is canceled, and orders that depend on the result of the
+// cancel wait for it.
 class Targets {
  public:
     explicit Targets(TradingLoop& loop) : loop_(&loop) {}
 
-    // Sends what is missing to reach `wanted` units (signed, as the side's position); null when
-    // nothing is, or must wait. side: long or short in hedge mode, else both. more: goes to the
-    // tape with each order sent for this wish.
+    // Sends the order that is missing to reach `wanted` units (signed, as the side's position);
+    // null if none is needed or it must wait. side: long or short in hedge mode, else both. more:
+    // written to the tape with each order sent for this target.
     OrderRef set(Instrument& instrument, PositionSide side, std::int64_t wanted, bool reduce_only,
                  const std::string& more = {});
-    // A wish is set that waits for orders to be gone or to be tried again.
+    // True if a target waits for orders to end or for a retry.
     [[nodiscard]] bool waits(const Instrument& instrument, PositionSide side) const {
         const std::size_t key = key_of(instrument, side);
         if (wishes_.size() <= key) return false;
@@ -29,23 +29,23 @@ class Targets {
         if (wish.ended) return false;
         return wish.waits || !wish.canceled.empty() || wish.refusals > 0;
     }
-    // Nothing more is sent for the wish of the instrument (of all) until one is set. False: nothing
-    // was under way, or waited.
+    // Sends nothing more for the target of the instrument (null: of all) until one is set. False:
+    // nothing was open or waiting.
     bool end(const Instrument* only);
-    // An order is gone: what waited for it may be sent. One that the venue has refused, or has
-    // ended before all of it was filled, is tried again after a while, each time that nothing was
-    // filled after twice as long, until the wish is set anew.
+    // An order has closed: sends orders that waited for it. An order that was refused, or ended
+    // before it was filled, is retried after a pause, which doubles each time without a fill, until
+    // the target is set anew.
     void order_closed(const Order& order);
-    // True: the timer is one of these, and what it is for is done.
+    // Handles a timer of this class; false if it is another one.
     bool timer_due(const std::string& name);
     void clear() { wishes_.clear(); }
 
  private:
     struct Wish {
-        std::vector<OrderRef> open, canceled;  // canceled: asked to be, and waited for
+        std::vector<OrderRef> open, canceled;  // canceled: cancel requested, outcome awaited
         std::int64_t wanted = 0;
         bool waits = false, reduce_only = false, ended = false;
-        int refusals = 0;  // one after the other
+        int refusals = 0;  // in a row
         std::string more;
     };
     static constexpr std::size_t sides = 3;

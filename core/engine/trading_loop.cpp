@@ -44,20 +44,20 @@ bool TradingLoop::load(Source& source) {
 }
 
 // A hub's tape has many symbols, of which a live robot follows a few: the others' frames are no
-// input of its run, so they are not written down, and its timers do not go by them.
+// input of its run, so they are not recorded, and its timers do not use their times.
 bool TradingLoop::is_foreign(const Source& source) const {
     return leads() && &source != sources_.data() && !source.is_detail &&
            is_market(source.frame.type()) && !instrument_of(source, source.frame.header->stream);
 }
 
 std::int64_t TradingLoop::next_time() {
-    std::int64_t next = never;  // the robot's time begins with what it is shown
+    std::int64_t next = never;  // the robot's time begins with the first event shown to it
     for (Source& source : sources_)
         if (!source.is_detail && load(source)) next = std::min(next, source.frame.header->time);
     return next;
 }
 
-// A frame's sum says that it is what was written, not that what was written is a quote.
+// A valid checksum proves that the bytes are as written, not that they form a valid quote.
 bool TradingLoop::fits(const Frame& frame) {
     const bool whole =
         frame.payload_bytes >= market_bytes(frame.type()) &&
@@ -78,7 +78,7 @@ RunOutcome TradingLoop::warm_up(std::int64_t start) {
         if (!failure_.ok()) return RunOutcome::failed;
         if (!source) return RunOutcome::ended;
         const Frame& frame = source->frame;
-        // Without a wanted start the run begins with the first event that the robot sees.
+        // Without a requested start the run begins with the first event that the robot sees.
         const bool may_start = !source->is_detail || start != -never;
         if (may_start && is_market(frame.type()) && frame.header->time >= start) {
             if (instrument_of(*source, frame.header->stream)) return RunOutcome::reached;
@@ -140,7 +140,7 @@ RunOutcome TradingLoop::preload(std::span<Reader* const> readers, std::int64_t f
     };
     for (Reader* reader : readers) {
         places.push_back({reader, {}, false});
-        // not_found: all of it lies before that.
+        // not_found: all frames are earlier.
         if (reader->seek_time(first) == Status::ok && !advance(places.back()))
             return RunOutcome::failed;
     }
@@ -232,7 +232,8 @@ void TradingLoop::begin(std::int64_t now) {
     begin_life();
     if (follows_ledger_) begin_money();
     while (next_switch() <= now) scheduled_ = schedule_[next_switch_++].open;
-    if (!scheduled_) schedule_[--next_switch_].time = now;  // the robot is told at the first moment
+    if (!scheduled_)
+        schedule_[--next_switch_].time = now;  // the robot is notified at the first event
     trading_ = scheduled_ && allowed_;
     if (options_.sample_every > 0) {
         next_sample_ = now - now % options_.sample_every + options_.sample_every;
@@ -243,7 +244,7 @@ void TradingLoop::begin(std::int64_t now) {
 
 // --- the loop -----------------------------------------------------------------------------------
 
-// What a run either has or has not is asked here, once, and not for every frame.
+// Optional features are checked here, once, and not for every frame.
 RunOutcome TradingLoop::run(std::uint64_t frames_max, std::int64_t until) {
     if (shares()) return run_plain(sources_.front(), frames_max, until);
     for (std::uint64_t frames = 0; frames < frames_max; ++frames) {
@@ -257,7 +258,7 @@ RunOutcome TradingLoop::run(std::uint64_t frames_max, std::int64_t until) {
     return RunOutcome::limit;
 }
 
-// Frames are checked some at a time. What of them is not taken goes back to the reader.
+// Frames are checked in batches. Frames that are not processed go back to the reader.
 RunOutcome TradingLoop::run_plain(Source& source, std::uint64_t frames_max, std::int64_t until) {
     Reader& reader = *source.reader;
     std::array<Frame, 32> frames;
@@ -304,7 +305,7 @@ RunOutcome TradingLoop::run_checked(std::span<const Frame> frames, std::int64_t 
         return failure_.ok() ? RunOutcome::stopped : RunOutcome::failed;
     };
     auto outcome = RunOutcome::limit;
-    if (source.loaded) outcome = show(Frame(source.frame));  // read as the run was set up
+    if (source.loaded) outcome = show(Frame(source.frame));  // read while the run was set up
     for (const Frame& frame : frames) {
         if (outcome != RunOutcome::limit) break;
         outcome = show(frame);
@@ -312,14 +313,14 @@ RunOutcome TradingLoop::run_checked(std::span<const Frame> frames, std::int64_t 
     return outcome;
 }
 
-// One frame, and what is due before it. False: the run stops here. Inlined into each loop over
-// frames, as is what shows the frame: two calls with their saved registers cost a tenth of an empty
-// callback.
+// Processes one frame and everything due before it. False: the run stops here. Inlined into each
+// loop over frames, as is the function that shows the frame: two calls with their saved registers
+// cost a tenth of an empty callback.
 template <bool plain>
 [[gnu::always_inline]] inline bool TradingLoop::step(Source& source, const Frame& frame) {
     const std::int64_t time = frame.header->time;
     if (bars_held_) [[unlikely]] {
-        if (time != now_) {  // whatever else the moment has: another tape may have a bar of it
+        if (time != now_) {  // other inputs at the same time: another tape may have a bar of it
             bars_held_ = false;
             find_next_due();
         }
@@ -358,7 +359,8 @@ bool TradingLoop::take(Source& source, const Frame& frame) {
     if constexpr (!plain) {
         if (!note_taken(source, frame)) return false;
         if (source.is_detail)
-            return !is_market(frame.type()) || take_detail(source);  // facts are the main data's
+            return !is_market(frame.type()) ||
+                   take_detail(source);  // only the main data supplies facts
     }
     return with_payload(
         frame, [&](const auto& payload) { return take_market<plain>(source, frame, payload); },
@@ -381,8 +383,8 @@ template <bool plain, class Payload>
     return show_market<plain>(instrument, {}, frame, payload);
 }
 
-// A stream that is filtered, or the market of several instruments. Not inlined: its loops would
-// take registers from what shows one instrument.
+// For a filtered stream, or one market of several instruments. Not inlined: its loops would take
+// registers from the path for one instrument.
 template <bool plain, class Payload>
 [[gnu::noinline]] bool TradingLoop::take_shared(const Source& source, Instrument& instrument,
                                                 const Frame& frame, const Payload& payload) {
@@ -438,13 +440,13 @@ template <bool plain, class Payload>
         for (Instrument* const each : further) show_exchange<plain>(*each, frame, payload, time);
     } else {
         show_exchange<plain>(instrument, frame, payload, exchange_->take_frame(instrument, frame));
-        for (Instrument* const each : further)  // a way that they have in common has had it
+        for (Instrument* const each : further)  // a shared route has already applied it
             show_exchange<plain>(*each, frame, payload,
                                  each->route == instrument.route
                                      ? exchange_->take_detail(*each, frame)
                                      : exchange_->take_frame(*each, frame));
     }
-    if (next_due_ <= time) [[unlikely]] {  // the exchange's answers that are here by now
+    if (next_due_ <= time) [[unlikely]] {  // reports that are due by now
         if (!drain(time)) return false;
     }
     if (time > now_) now_ = time;  // a late frame does not turn the clock back
@@ -458,11 +460,11 @@ template <bool plain, class Payload>
     return scans_.empty() || take_scans(instrument, payload, time);
 }
 
-// Of what a condition can be about.
+// For events that conditions can use.
 template <class Payload>
 bool TradingLoop::take_scans(const Instrument& instrument, const Payload& payload,
                              std::int64_t time) {
-    // One that begins in a callback here begins with what comes next.
+    // A scan added in a callback here begins with the next event.
     for (std::size_t number = 0, count = scans_.size(); number < count; ++number) {
         RobotScan& each = scans_[number];
         const std::uint32_t symbol = instrument.index < each.symbols.size()
@@ -552,7 +554,7 @@ void TradingLoop::show_exchange(Instrument& instrument, const Frame& frame,
 template <bool plain>
 void TradingLoop::show_exchange(Instrument& instrument, const Frame& frame, const BarPayload& bar,
                                 std::int64_t time) {
-    if ((frame.header->flags & flag_late) != 0) return;  // no price of now
+    if ((frame.header->flags & flag_late) != 0) return;  // not a current price
     instrument.view.set_bar(bar);
     if (instrument.detail)
         check_detail(instrument, time);
@@ -584,7 +586,7 @@ template <bool plain>
 void TradingLoop::show_exchange(Instrument&, const Frame&, const LiquidationPayload&,
                                 std::int64_t) {}
 
-// Events that make no bars change nothing.
+// For events that make no bars.
 template <class Payload>
 void TradingLoop::fold_bars(Instrument& instrument, [[maybe_unused]] const Frame& frame,
                             [[maybe_unused]] const Payload& payload,
@@ -632,7 +634,7 @@ bool TradingLoop::tell_book(Instrument& instrument) {
     return robot_->on_book(instrument) && after_callback();
 }
 
-// Its bars are shown when they close.
+// Venue bars are shown when they close.
 bool TradingLoop::show_robot(Instrument& instrument, const BarPayload&) {
     bars_held_ = bars_held_ || instrument.stream.size() != 0;
     return true;

@@ -1,4 +1,4 @@
-// Data that only the exchange sees, and the bars of the robot's data where it has holes.
+// Detail data, which only the exchange sees, and the use of the robot's bars in its holes.
 #include "engine/trading_loop.hpp"
 
 namespace onetape {
@@ -10,7 +10,7 @@ void TradingLoop::use_detail(std::uint32_t index) {
     exchange_->set_view(instrument);
 }
 
-// Seen by the exchange alone. What it makes due until now reaches the robot as ever.
+// Shown to the exchange alone. Reports that it causes reach the robot as usual.
 bool TradingLoop::take_detail(Source& source) {
     const Frame& frame = source.frame;
     Instrument* instrument = instrument_of(source, frame.header->stream);
@@ -67,14 +67,14 @@ void TradingLoop::show_detail(Instrument& instrument, const Frame& frame) {
             detail.note(view.bar);
             change = MarketChange::bar;
             break;
-        default:  // marks, funding and liquidations are those of the main data
+        default:  // marks, funding and liquidations come from the main data
             return;
     }
     ++counters_.detail_events;
     if (!instrument.interest->none()) exchange_->show(instrument, change, time);
 }
 
-// A bar of an instrument that has detail data: used where they have a hole.
+// A bar of an instrument with detail data: the exchange uses it where the data has a hole.
 void TradingLoop::check_detail(Instrument& instrument, std::int64_t time) {
     DetailMarket& detail = *instrument.detail;
     const BarPayload& bar = instrument.view.bar;

@@ -1,4 +1,4 @@
-// What happens between frames: bars that close, orders that arrive, answers, timers.
+// Processing between frames: bars that close, orders that arrive, reports, timers.
 #include <algorithm>
 
 #include "engine/trading_loop.hpp"
@@ -6,7 +6,7 @@
 namespace onetape {
 namespace {
 
-constexpr std::int64_t silence_min = 86'400'000'000'000;  // shorter ones are not looked at
+constexpr std::int64_t silence_min = 86'400'000'000'000;  // shorter ones are not checked
 constexpr std::int64_t silent_periods_max = 50'000'000;   // 95 years of minutes
 constexpr std::uint64_t pulse_turns = 1u << 15;
 
@@ -19,7 +19,8 @@ void TradingLoop::find_next_due() {
     next_due_ = std::min({due, exchange_due_, next_timer_, next_sample_, next_scan_});
 }
 
-// Between two frames every bar closes and every timer fires: what takes that long was not meant.
+// Between two frames every bar closes and every timer fires: a gap that would take too long is a
+// mistake.
 bool TradingLoop::spans(std::int64_t from, std::int64_t until) {
     const Int128 silence = Int128{until} - from;
     if (silence < silence_min) [[likely]]
@@ -76,8 +77,8 @@ void TradingLoop::note_bar_due(const Instrument& instrument) {
     }
 }
 
-// All bars of the earliest closing moment, of all instruments and periods, are in their windows
-// before the first of them is shown; shorter periods first.
+// All bars with the earliest close time, of all instruments and periods, enter their windows before
+// the first of them is shown; shorter periods first.
 bool TradingLoop::close_bars(std::int64_t now) {
     shown_.clear();
     const std::int64_t moment = next_bar_close_;
@@ -109,7 +110,7 @@ bool TradingLoop::close_bars(std::int64_t now) {
 }
 
 bool TradingLoop::fire_timers(std::int64_t now) {
-    // By due time, then in the order they were set.
+    // By due time, then in the order of setting.
     Timer* next = nullptr;
     for (Timer& timer : timers_)
         if (timer.due <= now && (!next || timer.due < next->due)) next = &timer;

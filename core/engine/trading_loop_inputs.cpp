@@ -1,4 +1,4 @@
-// Which frame is next where there are several tapes, and the word of it that a live run leaves.
+// Chooses the next frame among several tapes, and records the choice of a live run.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -15,15 +15,15 @@ constexpr bool is_value(EventType type) {
 }  // namespace
 
 // Finished tapes are merged by time. So are those that a live robot follows while they grow, as far
-// as their frames are there already: what comes late has its place behind what was taken before it,
-// which is why that is written down.
+// as their frames are available: a late frame comes after those processed before it, which is why
+// the order is recorded.
 TradingLoop::Source* TradingLoop::pick() {
     if (ordered_ && started_) return pick_ordered();
     Source* best = nullptr;
     for (Source& source : sources_) {
         if (!load(source)) continue;
         if (best) {
-            // What happened inside a bar comes before the bar, also where both end together.
+            // Events inside a bar come before the bar, also if both end at the same time.
             const std::int64_t time = source.frame.header->time;
             const std::int64_t least = best->frame.header->time;
             if (time > least) continue;
@@ -42,12 +42,12 @@ TradingLoop::Source* TradingLoop::pick_ordered() {
         while (load(source) && source.frame.header->sequence < step.first) source.loaded = false;
         if (!source.loaded) return nullptr;
         if (source.frame.header->sequence <= step.last) return &source;
-        ++next_step_;  // the rest of it is nobody's
+        ++next_step_;  // the rest of it belongs to no run
     }
     return load(gateway) ? &gateway : nullptr;
 }
 
-// Before the robot sees it: whatever it does then, a replay knows why.
+// Recorded before the robot sees it, so that a replay has the cause of everything that follows.
 bool TradingLoop::note_taken(const Source& source, const Frame& frame) {
     const Source& gateway = sources_.front();
     if (!leads() || &source == &gateway || !started_) return true;
@@ -60,8 +60,8 @@ bool TradingLoop::note_taken(const Source& source, const Frame& frame) {
     return note_input(source, sequence, sequence);
 }
 
-// Where what is taken is written down frame by frame, a robot that asks for it is spared quotes and
-// marks of which newer ones are there already. A repetition takes what was taken.
+// If inputs are recorded frame by frame, a robot that requests it is not shown quotes and marks
+// that are already superseded. A replay processes the same frames as the run.
 void TradingLoop::look_ahead(Source& source) {
     constexpr std::size_t frames_max = 512;
     if (ordered_ || !leads() || source.is_gateways || source.is_detail ||

@@ -46,17 +46,17 @@ void TradingLoop::post(std::uint32_t gateway, EntryKind kind, std::uint64_t of,
     switch (kind) {
         case EntryKind::fill:
             if (const auto reckoned = unbooked_.take({gateway, of})) {
-                // What the ledger says otherwise is not of this fill: it realizes profit by the
+                // A difference to the ledger is not the fill's: the ledger realizes profit by the
                 // position of the whole sub-account, in which others may trade, too.
                 for (const LedgerLeg& leg : std::span(reckoned->legs.data(), reckoned->count))
                     deposit_foreign({leg.currency, -leg.amount});
                 for (const LedgerLeg& leg : legs) deposit_foreign(leg);
                 return;
             }
-            break;  // of somebody else's order, who trades with the same money
+            break;  // from the order of another trader with the same money
         case EntryKind::funding: {
             const auto index = static_cast<std::uint32_t>(instrument);
-            if (instrument < 0 || !has_traded(index)) break;  // of what others hold
+            if (instrument < 0 || !has_traded(index)) break;  // for positions of others
             for (const LedgerLeg& leg : legs) {
                 if (robot_account_.settle(index) == leg.currency)
                     robot_account_.credit_funding(index, PositionSide::both, leg.amount);
@@ -101,7 +101,7 @@ void TradingLoop::deposit_foreign(const LedgerLeg& leg) {
     foreign_.deposit(leg.currency, leg.amount);
 }
 
-// A sample shows the moment.
+// A sample shows the present equity.
 void TradingLoop::move_money(std::span<const LedgerLeg> legs) {
     const bool is_noted = started_ && options_.sample_every > 0;
     const Money worth_before = is_noted ? worth() : 0;

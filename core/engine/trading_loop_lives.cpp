@@ -1,5 +1,5 @@
-// What a live robot had before its process began: the orders and positions of its earlier lives,
-// as its gateway's tape has them. Folded without being shown: the robot finds the result.
+// Takes over orders and positions of a live robot's earlier incarnations from its gateway's tape.
+// Applied without being shown: the robot finds the result.
 #include <utility>
 #include <variant>
 #include <vector>
@@ -11,7 +11,8 @@ namespace onetape {
 bool TradingLoop::set_away(std::uint32_t gateway, const std::string& account, bool is_away) {
     for (const auto& instrument : instruments_)
         if (instrument->gateway == gateway) instrument->is_away = is_away;
-    if (!is_away && flattening_ && trading_) flatten();  // what it could not sell while it was away
+    if (!is_away && flattening_ && trading_)
+        flatten();  // positions that it could not sell while the gateway was away
     if (halted_) return leave_callback();
     in_robot_ = true;
     const bool go_on = robot_->on_health("gateway", account, is_away ? "lost" : "live");
@@ -42,7 +43,7 @@ void TradingLoop::take_over(Source& source, const Frame& frame) {
             if (is_missed(source, frame)) missed_.emplace_back(instrument->index, event);
             const OrderRef order = orders_.find(event.order_id);
             if (!order) return;
-            const RunCounters counted = counters_;  // it counts for the life that saw it
+            const RunCounters counted = counters_;  // counted for the incarnation that saw it
             order->take_code(event.news, event.code);
             learn(order, event);
             counters_ = counted;
@@ -73,7 +74,7 @@ void TradingLoop::take_over(Instrument& instrument, const OrderRequestPayload& r
     OrderRef order = orders_.find(request.order_id);
     switch (request.kind) {
         case RequestKind::place:
-            // What was placed for it by other hands is not its own to watch, amend or cancel.
+            // Orders placed for it by hand are not the robot's own to watch, amend or cancel.
             if (order || is_by_hand(request.order_id)) return;
             order = open_order(orders_.adopt(request.order_id), instrument, request, time);
             move(*order, OrderAct::submit);
@@ -89,9 +90,9 @@ void TradingLoop::take_over(Instrument& instrument, const OrderRequestPayload& r
     }
 }
 
-// The position, and not the money: that is in what the robot begins with, and of a fill of this run
-// it is the robot's own. But what the ledger books later than that comes as an entry of its own,
-// and finds the fill here.
+// Takes over the position, not the money: that is in the opening balance, and a fill of this run
+// counts as the robot's own. Later bookings of the ledger arrive as entries, which refer to the
+// fill here.
 Money TradingLoop::take_over(const Instrument& instrument, const FillPayload& fill,
                              std::uint64_t sequence) {
     if (follows_entry(instrument.gateway, sequence)) return book_fill(instrument, fill, sequence);
@@ -107,7 +108,8 @@ Money TradingLoop::take_over(const Instrument& instrument, const FillPayload& fi
     return profit;
 }
 
-// The run's tape has so many news of a gateway already; the gateway's has them in the same order.
+// The run's tape already has this many of a gateway's order events; the gateway's tape has them in
+// the same order.
 bool TradingLoop::is_missed(Source& source, const Frame& frame) {
     return frame.header->sequence > source.inherits.run_from &&
            ++source.news_met > source.inherits.heard;

@@ -1,4 +1,4 @@
-// Market by order: the venue's orders one by one, and the book that they add up to.
+// Market by order: the venue's single orders, and the book of their sums.
 #include "engine/trading_loop.hpp"
 
 namespace onetape {
@@ -7,7 +7,7 @@ void TradingLoop::show_mbo(Instrument& instrument, const Frame& frame, const Mbo
                            std::int64_t time) {
     instrument.view.keep_mid();
     if (!instrument.orders) [[unlikely]] {
-        // From now on the levels are those of the orders, and quotes have nothing to add to them.
+        // From now on the levels come from the orders, and quotes cannot add to them.
         instrument.orders = std::make_unique<MboBook>(instrument.book);
         instrument.view.book = &instrument.book;
         instrument.view.orders = instrument.orders.get();
@@ -15,13 +15,13 @@ void TradingLoop::show_mbo(Instrument& instrument, const Frame& frame, const Mbo
     }
     const MboChange change = instrument.orders->apply(event, frame.header->flags);
     ++instrument.view.version;
-    if (instrument.detail) return;  // the exchange looks there
+    if (instrument.detail) return;  // the exchange uses the detail data
     if (instrument.interest->working != 0) exchange_->show_order(instrument, change, time);
     if (change.last && !instrument.interest->none())
         exchange_->show(instrument, MarketChange::value, time);
 }
 
-// The robot meets the book between the venue's messages, never inside one.
+// The robot sees the book between the venue's messages, never inside one.
 bool TradingLoop::show_robot(Instrument& instrument, const MboPayload& event) {
     if (wanted(instrument, want_mbo)) {
         in_robot_ = true;

@@ -1,4 +1,4 @@
-// The exchange's answers: on their way, and when they reach the robot.
+// Order reports: under way, and when they reach the robot.
 #include <array>
 #include <cstring>
 #include <string_view>
@@ -52,7 +52,7 @@ bool TradingLoop::deliver(Instrument& instrument, const FeeNews& fees) {
 void TradingLoop::settle_funding(Instrument& instrument, std::int64_t time,
                                  const FundingPayload& payload) {
     if (!instrument.funding.take(payload, instrument.funding_interval, counters_.funding)) return;
-    if (follows_ledger_) return;  // what it came to is an entry of its own
+    if (follows_ledger_) return;  // the ledger's entry follows with the amount
     exchange_->settle_funding(instrument, time, payload);
 }
 
@@ -64,7 +64,7 @@ void TradingLoop::apply_funding(Instrument& instrument, const FundingPayload& pa
 
 void TradingLoop::note_interest(const BorrowRate& borrow, Money amount) {
     const std::string text = decimal_text(amount, money_decimals);
-    if (borrow.account.empty())  // the only one there is
+    if (borrow.account.empty())  // the only account
         note(EventType::transfer, 0,
              {{"kind", "interest"}, {"currency", borrow.name}, {"amount", text}});
     else
@@ -96,7 +96,7 @@ bool TradingLoop::deliver(Instrument& instrument, const CashNews& cash) {
     return true;
 }
 
-// An order that the venue made appears with its fill, as one that was accepted a moment before.
+// An order that the venue made appears with its fill, as if accepted a moment before.
 OrderRef TradingLoop::adopt(Instrument& instrument, const FillPayload& fill) {
     const ForcedWords words = words_of(forced_of(fill.order_id));
     const std::string_view tag = words.tag;
@@ -158,7 +158,7 @@ void TradingLoop::learn(const OrderRef& order, const OrderEventPayload& event) {
     switch (event.news) {
         case OrderNews::accepted:
         case OrderNews::triggered:
-            // A reduce-only order is cut to what it can reduce when it becomes active.
+            // A reduce-only order is cut to the reducible size when it becomes active.
             if (event.size > 0 && event.size < order->size) {
                 const std::int64_t price = unreserve(*order);
                 order->size = event.size;
@@ -185,7 +185,7 @@ void TradingLoop::learn(const OrderRef& order, const OrderEventPayload& event) {
             break;
         case OrderNews::cancel_rejected:
             move(*order, OrderAct::cancel_reject);
-            // The venue did not listen, and in a stop nothing may work: until it does, each second.
+            // The venue refused the cancel, and in a stop no order may work: retry each second.
             if (!trading_ && !order->closed() && next_sweep_ == never)
                 next_sweep_ = now_ + sweep_period;
             break;
@@ -199,7 +199,7 @@ void TradingLoop::learn(const OrderRef& order, const OrderEventPayload& event) {
             move(*order, OrderAct::reply_lost);
             break;
         case OrderNews::found:
-            // An amendment whose answer was lost may have been carried out.
+            // An amendment whose answer was lost may have been applied.
             if (event.size > 0) take_terms(*order, event);
             move(*order, OrderAct::found_working);
             break;
@@ -225,7 +225,7 @@ bool TradingLoop::deliver(Instrument& instrument, const OrderEventPayload& news)
         close_order(order);
         if (flattening_) flatten_after(*order);
     }
-    if (storm_) return tell_storm();  // and the strategy is not: it would answer
+    if (storm_) return tell_storm();  // without notifying the strategy, which would respond
     in_robot_ = true;
     return robot_->on_order(order) && after_callback();
 }
@@ -242,8 +242,8 @@ void TradingLoop::fill_order(const OrderRef& order, const FillPayload& fill) {
     if (order->closed()) close_order(order);
 }
 
-// What was sent together with an entry stands as the exchange has it: by the entry's price, and of
-// what it holds back only once all of the entry is there.
+// Updates orders that were sent together with an entry as the exchange has them: triggers follow
+// the entry's price, and funds are reserved only once the entry is complete.
 void TradingLoop::follow_entry(const Order& entry) {
     for (const OrderRef& child : entry.children) {
         if (child->attached.entry != entry.id || child->closed()) continue;
@@ -270,7 +270,7 @@ bool TradingLoop::deliver(Instrument& instrument, const FillPayload& news, std::
     }
     fill_order(order, fill);
     if (options_.sample_every > 0) note_equity(worth());
-    // An order whose cancel came too late has filled: that goes, too.
+    // An order whose cancel came too late has filled: close that position, too.
     if (flattening_) flatten();
     in_robot_ = true;
     return robot_->on_fill(order, fill) && after_callback() && (in_robot_ = true) &&

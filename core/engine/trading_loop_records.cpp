@@ -1,4 +1,4 @@
-// What a run leaves behind: journal frames, equity, hashes.
+// A run's output: journal frames, equity, hashes.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -81,8 +81,8 @@ Money TradingLoop::gained(std::uint32_t index) {
     return sum;
 }
 
-// What is moved in raises the equity and is no profit, and what is taken away is no drawdown: the
-// peak changes in proportion, as a time-weighted return has it.
+// A deposit is no profit and a withdrawal no drawdown: the peak changes in proportion, as in a
+// time-weighted return.
 void TradingLoop::note_equity(Money equity) {
     if (const Money moved = moved_in(); moved != moved_) {
         const Money before = equity - (moved - moved_);

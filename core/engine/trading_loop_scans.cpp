@@ -1,4 +1,5 @@
-// Conditions that the robot has followed: fed with what it sees, judged each second as well.
+// Conditions that the robot follows: updated with its market events, and evaluated each second as
+// well.
 #include <algorithm>
 
 #include "engine/trading_loop.hpp"
@@ -25,7 +26,7 @@ std::size_t TradingLoop::add_scan(std::unique_ptr<Scan> scan,
     return scans_.size() - 1;
 }
 
-// What its numbers mean, when it is added and whenever it changes.
+// Sets an instrument's units, when it is added and whenever it changes.
 void TradingLoop::scan_instrument(std::size_t number, const Instrument& instrument) {
     RobotScan& scan = scans_[number];
     if (scan.symbols.size() <= instrument.index)
@@ -45,7 +46,7 @@ void TradingLoop::scan_instrument(std::size_t number, const Instrument& instrume
                                   static_cast<double>(spec.multiplier) / multiplier_scale});
 }
 
-// Each second, as long as frames come: beyond the longest window nothing slides any more.
+// Each second, as long as frames come: beyond the longest window nothing changes any more.
 bool TradingLoop::sweep_scans(std::int64_t until) {
     const std::int64_t time = next_scan_;
     if (Int128{until} - time >= scan_gap_max) {
@@ -61,7 +62,7 @@ bool TradingLoop::sweep_scans(std::int64_t until) {
 }
 
 bool TradingLoop::tell_scan(std::size_t number) {
-    // The robot may begin another scan in its callback: this one's place may move.
+    // The robot may add another scan in its callback, which may move the vector's elements.
     for (const ScanChange& change : scans_[number].scan->take_changes()) {
         if (halted_) continue;
         Instrument& instrument = *instruments_[scans_[number].instruments[change.symbol]];

@@ -1,4 +1,4 @@
-// What a robot may ask for: orders, bars, timers. Actions are gathered here and leave together.
+// The robot's services: orders, bars, timers. Actions are collected and sent together.
 #include <algorithm>
 #include <cstring>
 #include <string_view>
@@ -58,7 +58,7 @@ Order* find_in(const std::vector<OrderRef>& orders, std::uint64_t id) noexcept {
     return nullptr;
 }
 
-// As a gateway would say it. The robot's number is its gateway's to give.
+// The denial in the form of a gateway's. The gateway assigns the robot's number.
 OrderEventPayload denial_of(const Order& order, std::int64_t now, std::uint64_t cause) {
     OrderEventPayload event{};
     event.order_id = order.id;
@@ -76,8 +76,8 @@ OrderEventPayload denial_of(const Order& order, std::int64_t now, std::uint64_t 
 
 void TradingLoop::hash_action(std::string_view symbol, const OrderRequestPayload& request,
                               std::int64_t now) {
-    // As it was decided: the rest is put in when it leaves. The upper half of an id is that of the
-    // life that placed it.
+    // As decided: other fields are filled in on sending. The upper half of an id is that of the
+    // incarnation that placed it.
     const auto flags = static_cast<std::uint8_t>(request.flags & ~order_denied);
     const std::uint64_t ordinal = request.order_id & 0xffff'ffffu;
     actions_hash_.update_number(static_cast<std::uint8_t>(request.kind));
@@ -108,7 +108,7 @@ void TradingLoop::act(const Instrument& instrument, const OrderRequestPayload& r
 
 void TradingLoop::append_with_actions(EventType type, std::string payload) {
     beside_.push_back({actions_.size(), type, std::move(payload)});
-    actions_.emplace_back(0, OrderRequestPayload{});  // its place: an action of no kind
+    actions_.emplace_back(0, OrderRequestPayload{});  // reserves its place with an empty action
     if (!in_robot_) flush_actions();
 }
 
@@ -153,7 +153,7 @@ void TradingLoop::flush_action(std::size_t at) {
             write_beside(*beside);
     }
     if (request.kind == RequestKind{}) return;
-    // Denied: the decision and why are on the tape, nothing leaves.
+    // Denied: the tape has the decision and the reason, nothing is sent.
     const Order* const denied = find_in(denied_, request.order_id);
     const bool places = request.kind == RequestKind::place;
     exchange_->sign(request, *instruments_[index], places && denied != nullptr);
@@ -176,17 +176,17 @@ bool TradingLoop::settle() {
             if (!robot_->note_state()) return false;
         }
     }
-    if (storm_) return tell_storm();  // and the strategy is not told: it would answer
+    if (storm_) return tell_storm();  // without notifying the strategy, which would respond
     return denied.empty() || tell_denied(denied);
 }
 
-// A strategy that answers a refusal with the same order does so as fast as it is told: thousands of
-// times a second live, without end where no latency passes. Counted by when the orders were placed,
-// because what was placed while a gateway was away is all refused at once.
+// A strategy that answers a refusal with the same order does so at once: thousands of times a
+// second live, without end if there is no latency. Counted by the time of placing, because all
+// orders placed while a gateway was away are refused at once.
 void TradingLoop::note_refusal(const OrderRef& order) {
     last_refused_ = order;
-    // In a stop nothing that it asks for can leave, nor to a gateway that is away: it need not
-    // know, and will be started again, and the other gateways' symbols trade on.
+    // In a stop, or to a gateway that is away, orders cannot be sent: the strategy need not be
+    // halted for that, trading resumes later, and the other gateways' symbols trade on.
     if (halted_ || order->code == error::trading_stopped || order->code == error::process_down)
         return;
     Refusals& met = refusals_[{order->instrument->index, order->side, order->code}];
@@ -208,8 +208,8 @@ bool TradingLoop::leave_callback() {
     return go_on;
 }
 
-// What an order's unfilled part holds back. It is taken back as the sum that was added, and what
-// is still left added anew: the roundings of parts do not add up to that of the whole.
+// Reserves for an order's unfilled part. The former reserve is removed as the sum that was added,
+// and the rest is added anew: rounded parts do not add up to the rounded whole.
 void TradingLoop::reserve(Order& order, std::int64_t price) {
     order.reserve_price = 0;
     if (order.flags & order_reduce_only || order.remaining() <= 0 || price == 0) return;
@@ -273,7 +273,7 @@ OrderRef TradingLoop::place(Instrument& instrument, const OrderSpec& spec) {
     }
     if (code == 0) code = check_order(instrument.spec, request, reference);
     bool waits = false;
-    // What an attached order sells is not there yet.
+    // The quantity that an attached order sells is not there yet.
     const bool is_attached = spec.attached.entry != 0;
     order->attached = spec.attached;
     if (code == 0 && price != 0 && exchange_->checks_funds() && !is_attached) {
@@ -313,7 +313,7 @@ void TradingLoop::deny_order(const OrderRef& order, std::uint16_t code) {
     move(*order, OrderAct::deny);
 }
 
-// What it needed and what there was, in its reason; nothing where it has enough.
+// Puts the amounts needed and available in its reason; nothing if it has enough.
 void TradingLoop::note_shortage(Order& order, const Funds& funds) const {
     const auto name = currency_names_.find(funds.currency);
     if (funds.code != error::insufficient_funds || name == currency_names_.end()) return;
@@ -325,7 +325,7 @@ Funds TradingLoop::funds_for(const Account& account, const Order& order, std::in
                          order.remaining(), (order.flags & order_reduce_only) != 0);
 }
 
-// Where a fill is heard of late, a sale has long paid for the purchase beside it when that arrives.
+// With latency, a sale has often paid for the purchase beside it before its fill is reported.
 Account TradingLoop::account_after(const Order& but, bool everything) const {
     Account after = robot_account_;
     for (const auto& [id, order] : orders_.working()) {
@@ -358,8 +358,8 @@ Account TradingLoop::account_after(const Order& but, bool everything) const {
     return after;
 }
 
-// At the end of a callback all that it asks for is known: orders that reduce come first, and what
-// they give back carries the others.
+// At the end of a callback all its requests are known: reducing orders come first, and the money
+// they free can fund the others.
 std::vector<OrderRef> TradingLoop::judge_batch() {
     std::vector<OrderRef> denied;
     while (!unfunded_.empty()) {
@@ -396,7 +396,7 @@ bool TradingLoop::tell_denied(const std::vector<OrderRef>& denied) {
 OrderRef TradingLoop::deny(Instrument& instrument, const OrderSpec& spec, std::uint16_t code,
                            std::string reason) {
     OrderRequestPayload request = request_of(spec);
-    // Of what may be no number that an order can carry, nothing is on the tape.
+    // Values that may be no valid number are not written to the tape.
     request.price = request.size = request.trigger = request.expire_ns = 0;
     request.trigger_by = TriggerBy::none;
     const OrderRef order = open_order(orders_.add(), instrument, request, now_);
@@ -425,7 +425,7 @@ void TradingLoop::note_reason(std::uint64_t order_id, std::string text) {
     order->reason_noted = true;
 }
 
-// An order that was kept from another run is nothing that this one could act on.
+// An order kept from another run cannot be used in this one.
 bool TradingLoop::owns(const Order& order) const noexcept {
     const std::uint32_t index = order.instrument->index;
     return index < instruments_.size() && instruments_[index].get() == order.instrument;
@@ -477,8 +477,8 @@ void TradingLoop::halt(bool and_flatten) {
     if (and_flatten) flatten();
 }
 
-// A cancel goes the same way as the order, behind it: one that is still under way is canceled as
-// soon as it is there.
+// A cancel takes the same route as the order, behind it: an order still under way is canceled on
+// arrival.
 void TradingLoop::cancel_working() {
     std::vector<OrderRef> working;
     for (const auto& [id, order] : orders_.working()) working.push_back(order);
@@ -487,7 +487,8 @@ void TradingLoop::cancel_working() {
 
 bool TradingLoop::switch_trading() {
     scheduled_ = schedule_[next_switch_++].open;
-    // A robot that the operator has stopped stays so at any hour, and knows it.
+    // A robot that the operator has stopped stays stopped whatever the schedule, and was notified
+    // of it.
     return !allowed_ || tell_trading("schedule");
 }
 
@@ -503,7 +504,7 @@ bool TradingLoop::tell_trading(const char* by) {
     if (!trading_)
         cancel_working();
     else if (flattening_)
-        flatten();  // the robot failed in a stop: what it holds goes now
+        flatten();  // the robot failed in a stop: close its positions now
     const char* state = trading_ ? "started" : "stopped";
     note(EventType::health, 0, {{"kind", "trading"}, {"subject", by}, {"state", state}});
     if (halted_) return true;
@@ -511,10 +512,10 @@ bool TradingLoop::tell_trading(const char* by) {
     return robot_->on_health("trading", by, state) && after_callback();
 }
 
-// A gateway refuses a sale that would meet a purchase of ours which is still being canceled: once
-// that has ended the sale is sent again. One that was refused for another reason, or found too
-// little in the book, is sent again after a second, then two, four and so on up to an hour: what is
-// too small to be sold would be refused for ever.
+// A gateway refuses a sale that would match a purchase of ours which is still being canceled: once
+// that has ended the sale is sent again. A sale refused for another reason, or only partly filled,
+// is sent again after one second, then two, four and so on up to an hour: a quantity too small to
+// be sold would be refused for ever.
 void TradingLoop::flatten_after(const Order& ended) {
     if (flatten_tag != ended.tag.data()) {
         flatten();

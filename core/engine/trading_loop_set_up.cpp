@@ -1,4 +1,4 @@
-// What a run is made of, before it begins.
+// Sets up a run before it begins.
 #include <algorithm>
 
 #include "engine/trading_loop.hpp"
@@ -57,7 +57,8 @@ void TradingLoop::set_terms(std::uint32_t index, const InstrumentTerms& terms) {
     robot_account_.set_terms(index, terms);
     const InstrumentSpec* const tier = exchange_->set_terms(instrument, terms);
     if (tier == nullptr) return;
-    // A schedule that a new version left alone goes on, at both ends.
+    // A fee schedule that a new version did not change continues, in the exchange and in the
+    // robot's account.
     with_reserves_anew(instrument, [&] {
         instrument.spec.maker_fee = tier->maker_fee;
         instrument.spec.taker_fee = tier->taker_fee;

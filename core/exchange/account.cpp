@@ -53,7 +53,7 @@ Money& Account::balance_at(std::uint32_t currency) noexcept {
     return balances_[currency];
 }
 
-// After each change of a position, of working orders or of allotted margin.
+// Called after each change of a position, of working orders or of isolated margin.
 void Account::note_open(std::uint32_t index) noexcept {
     Holding& holding = holdings_[index];
     bool is_open = false;
@@ -122,7 +122,7 @@ void Account::set_fees(std::uint32_t index, std::int64_t maker, std::int64_t tak
 }
 
 void Account::set_borrow(std::uint32_t currency, std::int64_t rate) noexcept {
-    (void)rate;  // the venue reckons with it
+    (void)rate;  // the venue applies it
     if (currency >= may_borrow_.size()) may_borrow_.resize(currency + 1);
     may_borrow_[currency] = true;
     borrows_ = true;

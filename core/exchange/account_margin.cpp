@@ -1,4 +1,5 @@
-// What an account must hold: initial margin of positions and orders, maintenance, what is free.
+// Margin requirements of an account: initial margin of positions and orders, maintenance, free
+// money.
 #include <algorithm>
 
 #include "exchange/account.hpp"
@@ -52,7 +53,7 @@ Money Account::cross_margin_of(const Holding& holding) const noexcept {
     return margin;
 }
 
-// What positions have, and what the worst case of the working orders would add to it.
+// The margin of the positions, and the addition in the worst case of the working orders.
 Money Account::isolated_margin_of(const Holding& holding) const noexcept {
     Money margin = 0, more = 0;
     for (const PositionSide side :
@@ -65,7 +66,8 @@ Money Account::isolated_margin_of(const Holding& holding) const noexcept {
     return margin + divide_half_even(more, holding.leverage);
 }
 
-// Opening takes margin from what is free at the account's leverage, closing gives back its share.
+// Opening moves free money to the position's margin at the account's leverage, closing returns a
+// proportional share.
 void Account::allot(Holding& holding, std::size_t side, const Position& before,
                     const FillPayload& fill) noexcept {
     if (holding.spec.kind == ContractKind::spot) return;
@@ -92,8 +94,8 @@ Money Account::base_value(const Holding& holding) const noexcept {
     return multiply_divide_half_even(balance(holding.base), holding.mark_doubled, scale);
 }
 
-// Spot on margin: the worst case of what is held and ordered is worth no more than the leverage
-// times what the account owns net of its loans; margin of contracts is bound elsewhere.
+// Spot on margin: the worst case of holdings and orders must not be worth more than the leverage
+// times the account's net assets; margin of contracts is checked elsewhere.
 bool Account::carries_loan(const Holding& holding, Side side, std::int64_t price,
                            std::int64_t size) const noexcept {
     if (!holding.values_base || holding.mark_doubled == 0) return false;
@@ -145,8 +147,7 @@ Funds Account::weigh(std::uint32_t index, PositionSide position_side, Side side,
     const Money reached =
         side_exposure(holding, held, side == Side::buy ? value : 0, side == Side::sell ? value : 0);
     const Money more = reached - side_exposure(holding, held, 0, 0);
-    // What does not raise the worst case is let through whatever the account looks like: it can
-    // only make it safer.
+    // An order that does not raise the worst case is always allowed: it can only reduce risk.
     if (more <= 0) return {};
     const Money limit = holding.margin.notional_limit(holding.leverage);
     if (limit != MarginTable::unlimited && reached > limit) return {.code = error::position_limit};
@@ -236,7 +237,7 @@ std::optional<double> Account::liquidation_price(std::uint32_t index, PositionSi
     const Money others = spare - left_at(mark);
     const auto ends_at = [&](std::int64_t price) { return others + left_at(price) < 0; };
     std::int64_t extreme = 1;
-    if (net <= 0) {  // up, as far as prices and their values fit
+    if (net <= 0) {  // upwards, as far as prices and their values fit
         extreme = mark;
         for (; !ends_at(extreme); extreme *= 2, worth *= 2) {
             if (extreme > price_max / 4 || worth > worth_max) return {};
@@ -246,7 +247,7 @@ std::optional<double> Account::liquidation_price(std::uint32_t index, PositionSi
     }
     const std::int64_t gone = first_end(mark, extreme, ends_at);
     auto price = static_cast<double>(gone);
-    if (gone != mark) {  // between the last price that is covered and this one it falls straight
+    if (gone != mark) {  // between the last covered price and this one the margin falls linearly
         const std::int64_t step = gone < mark ? 1 : -1;
         const auto below = static_cast<double>(others + left_at(gone));
         const auto above = static_cast<double>(others + left_at(gone + step));

@@ -1,7 +1,8 @@
 #pragma once
-// What makes an order the stop or the take-profit of another one, its entry: it is sent together
-// with the entry and sleeps until the entry fills. It then closes what the entry has filled, and no
-// more; several of one entry share that. Its trigger may follow the entry's average price.
+// Attaches an order as stop or take-profit to another one, its entry: it is sent together with the
+// entry and inactive until the entry fills. It then closes at most the entry's filled quantity;
+// several attached orders of one entry share that. Its trigger may follow the entry's average
+// price.
 #include <cstdint>
 
 #include "base/money.hpp"
@@ -9,16 +10,16 @@
 namespace onetape {
 
 struct Attachment {
-    std::uint64_t entry = 0;    // id of the entry; 0: an order by itself
-    std::int64_t share = 0;     // 1e-9 of the average price, and
-    std::int64_t distance = 0;  // price units, that the trigger lies above it; both 0: as sent
+    std::uint64_t entry = 0;    // id of the entry; 0: not attached
+    std::int64_t share = 0;     // offset of the trigger: 1e-9 of the average price, and
+    std::int64_t distance = 0;  // price units; both 0: the trigger as sent
 
     static constexpr std::int64_t share_one = 1'000'000'000;
 
     [[nodiscard]] constexpr bool follows_price() const noexcept {
         return share != 0 || distance != 0;
     }
-    // The trigger behind an entry whose fills (price * size) come to `cost`: the nearest tick, at
+    // The trigger for an entry whose fills (price * size) sum up to `cost`: the nearest tick, at
     // least one.
     [[nodiscard]] constexpr std::int64_t trigger_behind(Int128 cost, std::int64_t filled,
                                                         std::int64_t tick) const noexcept {

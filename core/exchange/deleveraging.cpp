@@ -1,5 +1,5 @@
-// Positions that the venue takes over at the bankruptcy price of somebody else. No data say when
-// that would have hit this account: it comes from outside, as dated facts or from a ranking.
+// Positions that the venue takes over at the bankruptcy price of another account. No data tells
+// when that would have hit this account: it comes from outside, as dated facts or from a ranking.
 #include <algorithm>
 
 #include "exchange/recorded.hpp"
@@ -21,7 +21,7 @@ std::int64_t RecordedExchange::deleverage(std::uint32_t index, PositionSide side
     return size;
 }
 
-// What a fact takes: its share of the position on its side, down to whole lots.
+// Takes the configured share of the position on its side, rounded down to whole lots.
 void RecordedExchange::take_over(const Deleveraging& fact, std::int64_t now) noexcept {
     if (fact.instrument >= markets_.size() || markets_[fact.instrument].view == nullptr) return;
     const Market& market = markets_[fact.instrument];

@@ -1,5 +1,5 @@
 #pragma once
-// The error numbers of CONTRACT.md that an exchange answers with. 0: no error.
+// The error numbers of CONTRACT.md that an exchange returns. 0: no error.
 #include <cstdint>
 
 namespace onetape::error {

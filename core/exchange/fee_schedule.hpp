@@ -1,6 +1,6 @@
 #pragma once
-// Fees by volume: which tier the volume of the last thirty days reaches. The window rolls with
-// each fill: what lies thirty days back or more no longer counts.
+// Fees by volume: selects the tier for the volume of the last thirty days. The window moves with
+// each fill: volume of thirty days ago or earlier does not count.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,7 @@
 namespace onetape {
 
 struct FeeTier {
-    Money volume = 0;                   // quote currency, from which on it holds
+    Money volume = 0;                   // lower bound of the tier, quote currency
     std::int64_t maker = 0, taker = 0;  // 1e-12 of notional
     bool operator==(const FeeTier&) const = default;
 };
@@ -22,7 +22,7 @@ class RollingVolume {
  public:
     static constexpr std::int64_t window_ns = 30LL * 86'400 * 1'000'000'000;
 
-    // Times may not go back; one that does counts as the last.
+    // Times must not decrease; an earlier time counts as the last one.
     void add(std::int64_t time, Money amount) {
         if (!parts_.empty()) time = std::max(time, parts_.back().first);
         if (!parts_.empty() && parts_.back().first == time)
@@ -44,7 +44,7 @@ class RollingVolume {
     Money sum_ = 0;
 };
 
-// 0: below the first tier, where the instrument's own fees hold; else a tier's number from 1.
+// 0: below the first tier, the instrument's own fees apply; else a tier's number from 1.
 [[nodiscard]] inline std::size_t tier_of(const std::vector<FeeTier>& tiers, Money volume) {
     return static_cast<std::size_t>(
         std::find_if(tiers.begin(), tiers.end(),

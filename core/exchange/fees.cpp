@@ -3,7 +3,7 @@
 
 namespace onetape {
 
-// What working orders hold back was added with the old numbers and must leave with them.
+// Reserves of working orders were added with the old fees and must be removed with them.
 template <class Change>
 void RecordedExchange::with_reserves_anew(std::uint32_t index, const Change& change) noexcept {
     std::vector<std::pair<std::uint32_t, std::int64_t>> reserved;
@@ -41,14 +41,15 @@ void RecordedExchange::set_terms(std::uint32_t index, const InstrumentTerms& ter
     if (market.expiry != terms.expiry) market.settled = false;
     market.expiry = terms.expiry;
     find_next_event();
-    if (market.fee_tiers != terms.fee_tiers) market.fee_tier = 0;  // found anew at the next fill
+    if (market.fee_tiers != terms.fee_tiers)
+        market.fee_tier = 0;  // determined anew at the next fill
     market.fee_tiers = terms.fee_tiers;
     market.base_maker = market.spec.maker_fee;
     market.base_taker = market.spec.taker_fee;
     market.volume_group = terms.volume_group;
     while (market.volume_group >= volumes_.size()) add_volume_group();
     if (market.fee_tier == 0) return;
-    const FeeTier tier = market.fee_tiers[market.fee_tier - 1];  // the schedule goes on
+    const FeeTier tier = market.fee_tiers[market.fee_tier - 1];  // the schedule stays in force
     with_reserves_anew(index, [&] {
         market.spec.maker_fee = tier.maker;
         market.spec.taker_fee = tier.taker;
@@ -68,7 +69,7 @@ void RecordedExchange::add_volume_before(std::uint32_t group) noexcept {
     if (amount > 0) volumes_[group].add(before_.time, amount);
 }
 
-// A schedule may come with a later version, or with a later instrument: what was traded before the
+// A schedule may come with a later version, or with a later instrument: volume from before the
 // start counts for it all the same.
 void RecordedExchange::add_volume_group() noexcept {
     volumes_.emplace_back();
@@ -79,7 +80,7 @@ Money RecordedExchange::volume(std::uint32_t index, std::int64_t now) noexcept {
     return index < markets_.size() ? volumes_[markets_[index].volume_group].at(now) : 0;
 }
 
-// Asked before each fill: its own volume counts from the next one on.
+// Called before each fill, whose own volume counts from the next one on.
 void RecordedExchange::update_tier(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
     const Money volume = volumes_[market.volume_group].at(now);

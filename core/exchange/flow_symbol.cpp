@@ -11,22 +11,22 @@ constexpr std::int64_t second = 1'000'000'000;
 constexpr std::int64_t fair_period = second / 2;
 constexpr double fair_steps_a_year = 365.0 * 86400.0 * 2.0;
 
-// Rates a second before excitement and FlowOptions::rate.
+// Rates per second before excitement and FlowOptions::rate.
 constexpr double limit_rate = 6.0;
 constexpr double taker_rate = 0.4;
-constexpr double cancel_rate = 0.02;  // of each standing order
-constexpr double excite = 0.5;        // what one taker adds to the rate's factor
-constexpr double excite_decay = 0.8;  // of it, a second
+constexpr double cancel_rate = 0.02;  // per resting order
+constexpr double excite = 0.5;        // addition of one taker to the rate's factor
+constexpr double excite_decay = 0.8;  // decay of it per second
 constexpr double excite_max = 12.0;
 
-constexpr double keep_side = 0.68;     // chance that the next taker is of the last one's side
-constexpr double informed = 0.25;      // of stale orders: hit instead of pulled
-constexpr double quote_chance = 0.95;  // that a gap at the touch is closed at once
-constexpr int stale_max = 64;          // orders dealt with in one step of the fair value
-constexpr int opening_orders = 70;     // a side, before the first event
+constexpr double keep_side = 0.68;     // chance that the next taker is of the same side
+constexpr double informed = 0.25;      // share of stale orders that are hit instead of canceled
+constexpr double quote_chance = 0.95;  // chance that a gap at the touch is closed at once
+constexpr int stale_max = 64;          // bound of orders handled in one step of the fair value
+constexpr int opening_orders = 70;     // per side, before the first event
 
 constexpr double regime_factor[] = {0.6, 1.0, 2.2};
-constexpr double regime_leave = 0.004;  // a step of the fair value: some two minutes each
+constexpr double regime_leave = 0.004;  // per step of the fair value: about two minutes each
 
 }  // namespace
 
@@ -52,7 +52,7 @@ std::int64_t FlowSymbolState::next_time() const noexcept {
     return std::min(std::min(next_fair_, next_act_), std::min(next_mark_, next_bar_));
 }
 
-// A bar closes before anything that happens at its end: that belongs to the next one.
+// A bar closes before events at its end, which belong to the next bar.
 void FlowSymbolState::step() noexcept {
     const std::int64_t now = next_time();
     if (now == next_bar_) {
@@ -86,7 +86,7 @@ void FlowSymbolState::move_fair(std::int64_t now) noexcept {
     tighten(now, Side::sell);
 }
 
-// Orders that the fair value has passed: most are pulled in time, some are hit.
+// Orders that the fair value has passed: most are canceled in time, some are hit.
 void FlowSymbolState::clear_stale(std::int64_t now, Side side) noexcept {
     const std::int64_t fair = to_price(fair_ticks_, side == Side::buy);
     for (int done = 0; done < stale_max && engine_.level_count(side) != 0; ++done) {
@@ -96,9 +96,9 @@ void FlowSymbolState::clear_stale(std::int64_t now, Side side) noexcept {
         std::uint32_t participant = crowd;
         std::uint64_t order_id = 0;
         (void)engine_.first_order(side, participant, order_id);
-        // Outsiders do not pull: whoever stands there is hit.
+        // External participants do not cancel: their orders are hit.
         if (participant != crowd || own_.chance(informed)) {
-            // The whole of a drawn size: what is left of a level may be less than a venue takes.
+            // The whole drawn size: the rest of a level may be below the venue's minimum.
             send(now, side == Side::sell ? Side::buy : Side::sell, OrderType::limit,
                  TimeInForce::ioc, best.price, draw_size(2.0));
         } else {
@@ -107,7 +107,7 @@ void FlowSymbolState::clear_stale(std::int64_t now, Side side) noexcept {
     }
 }
 
-// Quoting makers close a gap between the touch and the fair value, if not every time.
+// Quoting makers usually close a gap between the touch and the fair value.
 void FlowSymbolState::tighten(std::int64_t now, Side side) noexcept {
     const double reach = std::max(0.5, step_ticks_ * 0.08);
     if (engine_.level_count(side) != 0) {
@@ -153,11 +153,11 @@ void FlowSymbolState::act(std::int64_t now) noexcept {
 }
 
 void FlowSymbolState::place_limit(std::int64_t now) noexcept {
-    // The thinner side is the one that pays to stand on.
+    // The thinner side pays more to stand on.
     const double bids = static_cast<double>(engine_.level_count(Side::buy)) + 1.0;
     const double asks = static_cast<double>(engine_.level_count(Side::sell)) + 1.0;
     const Side side = own_.chance(asks / (bids + asks)) ? Side::buy : Side::sell;
-    // Distance with density falling as its square: half of all within depth_ticks_.
+    // A distance whose density falls as its square: half of all are within depth_ticks_.
     const double distance =
         spread_ticks_ + depth_ticks_ * std::min(1.0 / own_.uniform() - 1.0, 60.0);
     send_limit(now, side, distance);
@@ -184,7 +184,7 @@ void FlowSymbolState::send_limit(std::int64_t now, Side side, double distance) n
 }
 
 void FlowSymbolState::cancel_one(std::int64_t now) noexcept {
-    // Ids of orders that traded away are dropped as they are met.
+    // Ids of filled orders are dropped when they are drawn.
     while (!placed_.empty()) {
         const std::size_t at = own_.below(static_cast<std::uint32_t>(placed_.size()));
         const std::uint64_t order_id = placed_[at];
@@ -211,7 +211,7 @@ void FlowSymbolState::take(std::int64_t now) noexcept {
         run_side_ = own_.chance(chance_buy) ? Side::buy : Side::sell;
     }
     const Side opposite = other_side(run_side_);
-    if (engine_.level_count(opposite) < 4) return;  // nobody empties a book to the last order
+    if (engine_.level_count(opposite) < 4) return;  // takers never empty a book completely
     send(now, run_side_, OrderType::market, TimeInForce::ioc, 0, draw_size(1.0));
 }
 

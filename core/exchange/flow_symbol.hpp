@@ -1,5 +1,5 @@
 #pragma once
-// A symbol that a crowd trades: its fair value, its makers, its takers. See flow.hpp.
+// A symbol traded by a crowd: its fair value, its makers, its takers. See flow.hpp.
 #include <cstdint>
 #include <vector>
 
@@ -33,13 +33,13 @@ class FlowSymbolState final : public FlowVenue {
     double rate_;
     Prng own_, common_;
     double fair_ticks_;        // the fair value, in ticks
-    double step_ticks_;        // its standard deviation a step in the calm regime
-    double spread_ticks_;      // half of what makers keep between themselves and fair
-    double depth_ticks_;       // scale of their distances
-    double excitement_ = 0.0;  // what past arrivals add to the rate
+    double step_ticks_;        // its standard deviation per step in the calm regime
+    double spread_ticks_;      // half of the spread that makers keep around fair
+    double depth_ticks_;       // scale of the makers' distances
+    double excitement_ = 0.0;  // part of the rate due to past arrivals
     std::uint32_t regime_ = 1;
     Side run_side_ = Side::buy;
-    std::vector<std::uint64_t> placed_;  // ids of orders, some of them gone already
+    std::vector<std::uint64_t> placed_;  // ids of orders, some of them closed
     std::int64_t next_fair_, next_act_;
     std::int64_t act_time_;
 };

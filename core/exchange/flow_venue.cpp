@@ -60,7 +60,7 @@ void FlowVenue::send_cancel(std::int64_t now, std::uint64_t order_id) noexcept {
     engine_.request(crowd, now, request);
 }
 
-// ---- what the venue publishes ------------------------------------------------------------------
+// ---- the venue's publications ------------------------------------------------------------------
 
 void FlowVenue::send_snapshot(std::int64_t now, std::uint32_t levels) noexcept {
     std::vector<BookLevel> bids;

@@ -1,7 +1,6 @@
 #pragma once
-// One symbol of a generated market as a venue: a matching engine, and what it publishes. Who
-// trades there is the business of the classes that derive from it: a crowd (flow_symbol.hpp) or a
-// random walk (flow_walk.hpp).
+// One symbol of a generated market as a venue: a matching engine, and its publications. Derived
+// classes decide who trades: a crowd (flow_symbol.hpp) or a random walk (flow_walk.hpp).
 #include <cstdint>
 
 #include "exchange/flow.hpp"
@@ -16,7 +15,7 @@ class FlowVenue : public MatchingSink {
               const FlowOptions& options) noexcept;
 
     [[nodiscard]] virtual std::int64_t next_time() const noexcept = 0;
-    virtual void step() noexcept = 0;  // does what is due at next_time()
+    virtual void step() noexcept = 0;  // performs the step due at next_time()
     [[nodiscard]] MatchingEngine& engine() noexcept { return engine_; }
 
     void on_order_event(std::uint32_t participant, const OrderEventPayload& event) override;
@@ -28,12 +27,12 @@ class FlowVenue : public MatchingSink {
     void on_touch(const QuotePayload& quote) override;
 
  protected:
-    // The opening book stands: from here on everything is published.
+    // The opening book is complete: from here on everything is published.
     void open(std::int64_t now, std::int64_t price, std::uint32_t levels) noexcept;
     void send_mark(std::int64_t now, std::int64_t price) noexcept;
     void close_bar(std::int64_t now) noexcept;
     std::uint64_t send(std::int64_t now, Side side, OrderType type, TimeInForce tif,
-                       std::int64_t price, std::int64_t size) noexcept;  // the order's id
+                       std::int64_t price, std::int64_t size) noexcept;  // returns the order's id
     void send_cancel(std::int64_t now, std::uint64_t order_id) noexcept;
 
     Flow* flow_;

@@ -11,7 +11,7 @@ FlowWalk::FlowWalk(Flow& flow, std::uint32_t index, const FlowSymbol& symbol,
       walk_(options.walk),
       random_(options.seed * 0x9E3779B97F4A7C15ull + index + 1),
       ticks_(symbol_.price / symbol_.spec.tick),
-      // Where products of price and size still fit; a walk gets there in no test of a lifetime.
+      // Bound within which products of price and size fit; no test's walk gets there.
       ticks_max_(std::min((std::int64_t{1} << 52) / symbol_.spec.tick, ticks_ * 1000)),
       step_ns_(std::max<std::int64_t>(
           1, static_cast<std::int64_t>(static_cast<double>(walk_.step_ns) / options.rate))) {
@@ -25,7 +25,7 @@ std::int64_t FlowWalk::next_time() const noexcept {
     return std::min(next_step_, std::min(next_mark_, next_bar_));
 }
 
-// A bar closes before anything that happens at its end, and the mark is that of the step before.
+// A bar closes before events at its end, and the mark is that of the step before.
 void FlowWalk::step() noexcept {
     const std::int64_t now = next_time();
     if (now == next_bar_) return close_bar(now);
@@ -33,20 +33,20 @@ void FlowWalk::step() noexcept {
     next_step_ += step_ns_;
     const std::int64_t moved = draw(walk_.drift, walk_.deviation);
     ticks_ = std::clamp<std::int64_t>(ticks_ + moved, walk_.levels + 2, ticks_max_);
-    // The side that the walk moves away with leaves first, so that the ladders never meet.
+    // The ladder that moves away from the other is moved first, so that they never meet.
     const Side first = moved >= 0 ? Side::sell : Side::buy;
     quote(now, first);
     quote(now, other_side(first));
     if (random_.chance(walk_.trade_probability)) print(now);
 }
 
-// The whole part: 0.9 and -0.9 are both 0.
+// Truncated: 0.9 and -0.9 are both 0.
 std::int64_t FlowWalk::draw(double mean, double deviation) noexcept {
     return static_cast<std::int64_t>(mean + deviation * random_.bell());
 }
 
-// One side's ladder where the walk now is. New orders come before old ones go: the side is never
-// empty, and an order that stays keeps its place.
+// Moves one side's ladder to the present walk. New orders come before old ones go: the side is
+// never empty, and an order that stays keeps its place.
 void FlowWalk::quote(std::int64_t now, Side side) noexcept {
     const std::int64_t sign = side == Side::buy ? -1 : 1;
     for (std::int64_t level = 1; level <= walk_.levels; ++level) {
@@ -62,16 +62,16 @@ void FlowWalk::quote(std::int64_t now, Side side) noexcept {
     });
 }
 
-// Somebody takes `size` up to a distance from the walk. The house makes way as far as that, so
-// what others have resting in between is reached; whoever has the better price, then the earlier
-// order, trades, at the price at which he rests. Without anybody the house itself stands there.
+// A taker of `size` takes up to a distance from the walk. The house cancels its orders that far, so
+// that resting orders of others in between are reached; the better price, then the earlier order
+// trades, at its own price. Without other orders the house itself trades there.
 void FlowWalk::print(std::int64_t now) noexcept {
     const std::int64_t offset = draw(0.0, walk_.offset_deviation);
     const bool buys = offset != 0 ? offset > 0 : random_.chance(0.5);
     const Side taker = buys ? Side::buy : Side::sell;
     const Side maker = other_side(taker);
     const std::int64_t sign = buys ? 1 : -1;
-    // A distance of nothing is the touch: the walk's own price lies inside the spread.
+    // A distance of zero is the touch: the walk's own price lies inside the spread.
     const std::int64_t reach = std::max<std::int64_t>(offset * sign, 1);
     const std::int64_t target = std::max<std::int64_t>(ticks_ + sign * reach, 1);
     const auto& mine = quotes(maker);
@@ -86,7 +86,7 @@ void FlowWalk::print(std::int64_t now) noexcept {
 
 void FlowWalk::place(std::int64_t now, Side side, std::int64_t ticks, std::int64_t size) noexcept {
     const std::int64_t units = size * symbol_.size_typical;
-    // Noted before it is sent: it may trade on entry.
+    // Stored before it is sent: it may trade on entry.
     quotes(side).push_back({next_order_id_, ticks, units});
     (void)send(now, side, OrderType::limit, TimeInForce::gtc, ticks * symbol_.spec.tick, units);
 }

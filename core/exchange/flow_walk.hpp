@@ -1,8 +1,8 @@
 #pragma once
-// A symbol that is a random walk in whole ticks. See RandomWalk in flow.hpp.
+// A symbol whose price is a random walk in whole ticks. See RandomWalk in flow.hpp.
 //
-// A house quotes a ladder around the walk, one tick apart. What rests on the walk's way is hit by
-// the ladder as it moves, at the price at which it rests: nothing is ever crossed and left there.
+// The house quotes a ladder around the walk, one tick apart. As the ladder moves, it hits resting
+// orders in its way at their price, so that the book never stays crossed.
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -24,7 +24,7 @@ class FlowWalk final : public FlowVenue {
     void on_fill(std::uint32_t participant, const FillPayload& fill) override;
 
  private:
-    struct Quote {  // of the house, working
+    struct Quote {  // a working order of the house
         std::uint64_t order_id;
         std::int64_t ticks, left;
     };

@@ -1,20 +1,20 @@
 #pragma once
-// Orders that the venue makes itself: which ids they have, and why they came about.
+// Orders that the venue makes itself: their ids and their reasons.
 #include <cstdint>
 
 namespace onetape {
 
 enum class Forced : std::uint8_t { none = 0, liquidation, deleveraging, loan, settlement };
 
-// The robot's own orders count from 1; those that the venue makes have ids from here on.
+// Ids of the venue's own orders begin here; the robot's count from 1.
 inline constexpr std::uint64_t venue_orders = std::uint64_t{1} << 62;
 inline constexpr std::uint64_t liquidation_orders = venue_orders;
 inline constexpr std::uint64_t loan_orders = venue_orders + (std::uint64_t{1} << 59);
 inline constexpr std::uint64_t deleveraging_orders = venue_orders + (std::uint64_t{1} << 60);
 inline constexpr std::uint64_t settlement_orders = venue_orders + (std::uint64_t{1} << 61);
 
-// An order id is the epoch of its robot's life and a number in it; `is_by_hand` of model/ids.py.
-// The orders that a gateway places for a robot without having been asked by it have a bit of their
+// An order id is the epoch of its robot's incarnation and an ordinal; see `is_by_hand` of
+// model/ids.py. Orders that a gateway places for a robot without its request have a bit of their
 // own there, on tapes before November 2026 an epoch of their own.
 inline constexpr int epoch_bits = 32;
 inline constexpr std::uint64_t by_hand = std::uint64_t{1} << 31;

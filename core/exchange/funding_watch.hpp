@@ -1,6 +1,6 @@
 #pragma once
-// Whether a recording's funding is whole: the same settlement twice, or one that is not there. The
-// interval is what the event says, else the instrument's; it may change from one to the next.
+// Checks a recording's funding for settlements that are repeated or missing. The interval is the
+// event's, else the instrument's; it may change from one to the next.
 #include <cstdint>
 
 #include "journal/events.hpp"
@@ -9,14 +9,14 @@ namespace onetape {
 
 struct FundingCounters {
     std::uint64_t settled = 0;
-    std::uint64_t repeated = 0;  // the same moment again: not settled a second time
+    std::uint64_t repeated = 0;  // the same time again: not settled a second time
     std::uint64_t early = 0;     // after less than half of the interval: settled
-    std::uint64_t missing = 0;   // intervals that went by without one
+    std::uint64_t missing = 0;   // intervals without a settlement
 };
 
 class FundingWatch {
  public:
-    // False: it repeats the one before. `interval`: the instrument's, 0: not known.
+    // False: it repeats the one before. `interval`: the instrument's, 0: unknown.
     bool take(const FundingPayload& funding, std::int64_t interval, FundingCounters& counters) {
         if (funding.interval_ns > 0) interval = funding.interval_ns;
         const bool first = !seen_;

@@ -7,21 +7,20 @@ namespace onetape {
 
 namespace {
 
-constexpr double distance_max = 1e15;  // price units: sums with a price stay whole numbers
+constexpr double distance_max = 1e15;  // price units: sums with a price stay integers
 
 double root(double units) {
     return units > 0 ? std::sqrt(units) : 0;
 }
 
-// The integral of root(), but for its factor 2/3.
+// The integral of root(), without its factor 2/3.
 double area(double units) {
     return units > 0 ? units * std::sqrt(units) : 0;
 }
 
 }  // namespace
 
-// Samples are the price at the end of each step; a step in which nothing came has no move and no
-// volume.
+// Samples are the price at the end of each step; a step without events has no move and no volume.
 void OwnImpact::close_samples(std::int64_t now) noexcept {
     if (step_ == 0) {
         step_ =
@@ -44,7 +43,7 @@ void OwnImpact::keep(double move, double volume) noexcept {
     samples_[next_] = {move * move, volume};
     next_ = (next_ + 1) % samples_kept;
     count_ = std::min(count_ + 1, samples_kept);
-    double squares = 0, volumes = 0;  // summed anew: nothing drifts
+    double squares = 0, volumes = 0;  // summed anew: no drift
     for (const Sample& sample : samples_) {
         squares += sample.square;
         volumes += sample.volume;
@@ -60,7 +59,7 @@ void OwnImpact::forget() noexcept {
 }
 
 void OwnImpact::see(std::int64_t now, std::int64_t price_doubled, std::int64_t volume) noexcept {
-    if (bar_period_ != 0) forget();  // there is finer data now
+    if (bar_period_ != 0) forget();  // finer data is available now
     close_samples(now);
     volume_ += static_cast<double>(volume);
     if (price_doubled == 0) return;
@@ -68,7 +67,7 @@ void OwnImpact::see(std::int64_t now, std::int64_t price_doubled, std::int64_t v
     if (first_ == 0) first_ = price_doubled;
 }
 
-// Bars of another period say the same again. The shortest count.
+// Only bars of the shortest period count; longer ones repeat them.
 void OwnImpact::see_bar(const BarPayload& bar) noexcept {
     if (bar_period_ != 0 && bar.period_ns > bar_period_) return;
     if (bar.period_ns < bar_period_) forget();
@@ -85,7 +84,7 @@ void OwnImpact::note_taken(std::int64_t now, Side side, std::int64_t size) noexc
     taken_time_ = std::max(taken_time_, now);
 }
 
-// The displacement goes with the root of what was taken, so that falls twice as fast.
+// The displacement follows the root of the taken size, so the size decays twice as fast.
 OwnImpact::Pressure OwnImpact::pressure(Side side, std::int64_t now) const noexcept {
     double taken = taken_;
     if (taken != 0 && now > taken_time_)

@@ -1,12 +1,13 @@
 #pragma once
-// What a run's own trades do to the recorded market of one instrument, by the square-root law:
+// The impact of a run's own trades on the recorded market of one instrument, by the square-root
+// law:
 //
 //     displacement = coefficient * sigma * sqrt(Q / V)
 //
-// sigma and V are price movement and volume over the same trailing window, so that its length falls
-// out of the ratio. Q has two parts: own taking, signed, forgotten with time (transient), and what
-// the run holds (permanent). The displacement counts against own orders only: a price that was
-// pushed never serves the one who pushed it. docs/concepts/fills.md, "Own impact".
+// sigma and V are price movement and volume over the same trailing window, so that its length
+// cancels out. Q has two parts: own taking, signed, which decays with time (transient), and the
+// run's position (permanent). The displacement counts against own orders only: an own push never
+// improves a price. docs/concepts/fills.md, "Own impact".
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -17,9 +18,10 @@ namespace onetape {
 
 struct ImpactOptions {
     double coefficient = 0;      // 0: own trades move nothing
-    double permanent = 0;        // share of the law that follows what is held, 0 to 1
+    double permanent = 0;        // share of the law that follows the position, 0 to 1
     std::int64_t half_life = 1;  // ns in which the transient displacement halves
-    std::int64_t window = 1;     // ns of sigma and V; with longer bars so many bars
+    std::int64_t window =
+        1;  // ns over which sigma and V are measured; with longer bars: that many bars
 
     [[nodiscard]] bool is_on() const noexcept { return coefficient > 0; }
 };
@@ -27,11 +29,12 @@ struct ImpactOptions {
 class OwnImpact {
  public:
     static constexpr std::size_t samples_kept = 60;
-    static constexpr std::size_t samples_min = 10;  // fewer say nothing of sigma
+    static constexpr std::size_t samples_min = 10;  // fewer do not determine sigma
 
     explicit OwnImpact(const ImpactOptions& options) noexcept : options_(options) {}
 
-    // The market as it goes. price: twice, 0: not known. Only what was complete by `now` counts.
+    // Observes the market. price_doubled: twice the price, 0: unknown. Only samples complete by
+    // `now` count.
     void see(std::int64_t now, std::int64_t price_doubled, std::int64_t volume) noexcept;
     void see_bar(const BarPayload& bar) noexcept;
 
@@ -40,13 +43,13 @@ class OwnImpact {
         held_ += side == Side::buy ? static_cast<double>(size) : -static_cast<double>(size);
     }
 
-    // sigma and V are known by now: there were samples enough, and something was traded.
+    // True if sigma and V are known by now: enough samples, and some volume.
     [[nodiscard]] bool is_measured(std::int64_t now) noexcept;
-    // Whole ticks by which an order of that side finds the market worse, nearest, never below 0:
+    // Whole ticks by which the market is worse for an order of that side, nearest, never below 0:
     // before it takes anything, and after it has taken `size`.
     [[nodiscard]] std::int64_t ticks(Side side, std::int64_t now, std::int64_t tick,
                                      std::int64_t size = 0) noexcept;
-    // The same on average over `size`, once `before` of the same order is taken. size > 0.
+    // The same on average over `size`, after `before` of the same order was taken. size > 0.
     [[nodiscard]] std::int64_t average_ticks(Side side, std::int64_t now, std::int64_t tick,
                                              std::int64_t before, std::int64_t size) noexcept;
 
@@ -54,7 +57,7 @@ class OwnImpact {
     struct Sample {
         double square = 0, volume = 0;
     };
-    struct Pressure {  // units that weigh against a side, below 0: for it
+    struct Pressure {  // units that weigh against a side; negative: in its favor
         double taken, held;
     };
 
@@ -67,12 +70,12 @@ class OwnImpact {
     ImpactOptions options_;
     std::array<Sample, samples_kept> samples_{};
     std::size_t next_ = 0, count_ = 0;
-    double scale_ = 0;         // price units by which the square root of one unit moves
-    bool has_volume_ = false;  // something was traded in the window
+    double scale_ = 0;         // price units per square root of one unit
+    bool has_volume_ = false;  // some volume in the window
     std::int64_t sample_end_ = 0, step_ = 0, bar_period_ = 0;
-    std::int64_t first_ = 0, last_ = 0;  // prices of the sample in hand, doubled
-    double volume_ = 0;                  // of the sample in hand
-    double taken_ = 0, held_ = 0;        // units, bought less sold
+    std::int64_t first_ = 0, last_ = 0;  // prices of the current sample, doubled
+    double volume_ = 0;                  // of the current sample
+    double taken_ = 0, held_ = 0;        // units, bought minus sold
     std::int64_t taken_time_ = 0;
 };
 

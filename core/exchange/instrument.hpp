@@ -1,6 +1,6 @@
 #pragma once
-// The numbers of one instrument version that the core needs: handed down from Python, where the
-// model defines them (onetape/model/instrument.py). No names, no venue knowledge.
+// The numbers of one instrument version that the core needs, passed from Python, where the model
+// defines them (onetape/model/instrument.py). No names, no venue knowledge.
 #include <cstdint>
 
 #include "base/money.hpp"
@@ -17,8 +17,8 @@ struct InstrumentSpec {
     std::int64_t tick = 1;                    // in price units: 0.10 at two decimals is 10
     std::int64_t lot = 1;                     // in size units
     std::int64_t size_min = 0, size_max = 0;  // 0: no limit
-    std::int64_t market_lot = 0;              // 0: as lot
-    std::int64_t market_size_min = 0, market_size_max = 0;  // 0: as size_min, size_max
+    std::int64_t market_lot = 0;              // 0: same as lot
+    std::int64_t market_size_min = 0, market_size_max = 0;  // 0: same as size_min, size_max
     Money notional_min = 0;                                 // quote currency (linear, spot)
     std::int64_t multiplier = 1;                            // contract value mantissa ...
     std::int8_t multiplier_decimals = 0;                    // ... 0.001 is 1 at three decimals
@@ -43,7 +43,7 @@ struct InstrumentSpec {
     }
 
  private:
-    // At a price that is told in that many parts of a unit: known to the compiler.
+    // The same at a price given in fractions of a unit; the divisor is a compile-time constant.
     [[nodiscard]] constexpr Money notional_at(std::int64_t price, std::int64_t size,
                                               int parts) const noexcept {
         if (kind == ContractKind::inverse) {

@@ -1,11 +1,11 @@
-// When margin no longer covers a position, and what the venue then does. docs/concepts/fills.md
-// states it in words, tests/reference in slow Python.
+// Liquidation: when margin no longer covers a position, and the venue's steps then.
+// docs/concepts/fills.md states it in words, tests/reference in slow Python.
 //
-// Most events are far from any liquidation, and there are millions of them. So each check leaves
-// behind a span of prices within which nothing can happen, a cautious one: a position's profit and
+// Most events are far from any liquidation, and there are millions of them. So each check computes
+// a cautious span of prices within which no liquidation can happen: a position's profit and
 // maintenance change by at most its size times (1 + the highest rate) for a unit of price, and of
-// several positions each may use up an equal share of what is to spare. Fills, funding and the like
-// change the account's revision, and the spans with it.
+// several positions each may use up an equal share of the spare margin. Fills, funding and the like
+// change the account's revision, which invalidates the spans.
 #include <algorithm>
 #include <cmath>
 #include <span>
@@ -75,11 +75,11 @@ void RecordedExchange::check_margin(std::uint32_t index, std::int64_t now) noexc
     set_spans(index, spare);
 }
 
-// Cross: of all that the check looked at; isolated: of this instrument.
+// Cross: for all instruments of the check; isolated: for this instrument.
 void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
     const bool isolated = account_->options().isolated, is_hedge = account_->options().hedge;
     const std::uint32_t currency = account_->settle(index);
-    // A contract's mark moves the level of loans in its currency as well: then each event is asked.
+    // A contract's mark also moves the level of loans in its currency: then each event is checked.
     const bool moves_loans = rules_.loans.call > 0 && is_owing(currency);
     const std::span<const PositionSide> sides_held{position_sides.data() + (is_hedge ? 1 : 0),
                                                    is_hedge ? 2u : 1u};
@@ -93,8 +93,8 @@ void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
         if (isolated && i != index) continue;
         const std::int64_t price = account_->mark(i);
         double span = 9e18;
-        bool short_already = false;  // there is no price that it survives
-        double sides = 0;            // a hedge's two sides share what the instrument may use up
+        bool short_already = false;  // it is liquidated at every price
+        double sides = 0;  // both sides of a hedge share the instrument's part of the spare margin
         for (const PositionSide side : sides_held) {
             sides += account_->position(i, side).flat() ? 0 : 1;
         }
@@ -112,7 +112,7 @@ void RecordedExchange::set_spans(std::uint32_t index, Money cross) noexcept {
     }
 }
 
-// The position that ties up most goes first, by steps, until what is left is covered.
+// Closes positions by steps, the one with the most margin first, until the rest is covered.
 void RecordedExchange::liquidate_cross(std::uint32_t currency, std::int64_t now) noexcept {
     if (!account_->below_maintenance(currency)) return;
     for (std::uint32_t i = 0; i < markets_.size(); ++i)
@@ -135,7 +135,7 @@ void RecordedExchange::liquidate_cross(std::uint32_t currency, std::int64_t now)
                 worst_side = side;
             }
         }
-        if (most < 0) return;  // nothing that a price is known of
+        if (most < 0) return;  // none with a known price
         liquidate_step(worst, worst_side, now);
     }
 }
@@ -158,7 +158,7 @@ void RecordedExchange::liquidate_step(std::uint32_t index, PositionSide side,
     const std::int64_t price = account_->mark(index);
     const std::int64_t size = account_->reduction_step(index, side);
     FillPayload fill = venue_fill(index, side, price, size, now, liquidation_orders);
-    // What is left of the money behind it bounds the fee; where nothing is, the venue pays.
+    // The rest of the margin bounds the fee; without any, the venue pays.
     const bool isolated = account_->options().isolated;
     Account trial = *account_;
     trial.apply_fill(index, fill);
@@ -175,9 +175,9 @@ void RecordedExchange::liquidate_step(std::uint32_t index, PositionSide side,
     close_by_venue(index, side, fill, now);
 }
 
-// The insurance pays what a fill of the venue's costs beyond the money behind the position.
-// Isolated: each step gives its share of the margin back, and what is free never falls by it.
-// Cross: once nothing is held any more, the balance does not stay below zero.
+// The insurance pays the cost of a liquidation fill beyond the money behind the position. Isolated:
+// each step returns its share of the margin, and free money never falls by it. Cross: once no
+// position is left, the balance does not stay below zero.
 void RecordedExchange::close_by_venue(std::uint32_t index, PositionSide side,
                                       const FillPayload& fill, std::int64_t now) noexcept {
     const std::uint32_t currency = account_->settle(index);
@@ -194,7 +194,7 @@ void RecordedExchange::close_by_venue(std::uint32_t index, PositionSide side,
     sink_->on_cash(index, {now, covered, CashKind::insurance, side});
 }
 
-// A fill that the venue makes itself: no order of the robot's stands behind it.
+// A fill that the venue makes itself, without an order of the robot.
 FillPayload RecordedExchange::venue_fill(std::uint32_t index, PositionSide side, std::int64_t price,
                                          std::int64_t size, std::int64_t now,
                                          std::uint64_t orders) noexcept {
@@ -220,8 +220,8 @@ void RecordedExchange::book_venue_fill(std::uint32_t index, const FillPayload& f
     sink_->on_fill(index, fill);
 }
 
-// Bars alone: the way from open to each extreme was walked, and a position that it does not
-// survive ended at the first price that it does not survive.
+// Bars alone: the price went from the open to each extreme, and a position is liquidated at the
+// first price on the way that it does not survive.
 void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
     const BarPayload& bar = market.view->bar;
@@ -230,7 +230,7 @@ void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcep
                bar.high <= market.safe_high;
     };
     if (survives()) return;
-    mark_where([&](std::uint32_t i) { return markets_[i].held; });  // what else the account holds
+    mark_where([&](std::uint32_t i) { return markets_[i].held; });  // the account's other positions
     if (market.safe_revision != account_->revision()) {
         const std::uint32_t currency = account_->settle(index);
         const Money spare =
@@ -250,7 +250,7 @@ void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcep
                 position_sides.begin(), position_sides.end(),
                 [&](PositionSide side) { return account_->below_maintenance(index, side); });
         };
-        // What a step down the brackets leaves may end further on the way.
+        // The rest after a step down the brackets may be liquidated further on the way.
         for (std::int64_t safe = bar.open; market.held && ends_at(extreme);) {
             const std::int64_t gone = first_end(safe, extreme, ends_at);
             account_->set_mark(index, gone);
@@ -260,20 +260,20 @@ void RecordedExchange::stress_bar(std::uint32_t index, std::int64_t now) noexcep
             } else {
                 liquidate_cross(account_->settle(index), now);
             }
-            if (account_->revision() == revision) break;  // nothing that could be closed
+            if (account_->revision() == revision) break;  // nothing could be closed
             safe = gone;
         }
     }
 }
 
-// The same for what is owed in spot.
+// The same for debts in spot.
 void RecordedExchange::stress_loans(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
     const BarPayload& bar = market.view->bar;
     if (market.safe_revision == account_->revision() && bar.low >= market.safe_low &&
         bar.high <= market.safe_high)
         return;
-    market.safe_revision = 0;  // what is said on the way is looked at again at the bar's end
+    market.safe_revision = 0;  // levels reported on the way are checked again at the bar's end
     const std::uint32_t currency = account_->settle(index);
     mark_where([&](std::uint32_t i) { return i != index && moves_loans_of(currency, i); });
     const auto ends_at = [&](std::int64_t price) {

@@ -1,9 +1,9 @@
-// Spot loans: the level of what is owned to what is owed, and what the venue does when it falls.
+// Spot loans: the ratio of assets to debts, and the venue's steps when it falls.
 // docs/concepts/fills.md states it in words, tests/exchange/reference_loans.py in slow Python.
 //
-// Like margin (liquidation.cpp), a check leaves a span of prices behind within which nothing can
-// happen: a coin owned moves the level by its amount for a unit of price, a coin owed by its amount
-// times the level that is watched.
+// Like margin (liquidation.cpp), a check leaves a span of prices within which nothing can happen:
+// an owned coin moves the level by its amount for a unit of price, a borrowed coin by its amount
+// times the watched level.
 #include <algorithm>
 #include <cmath>
 
@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t level_one = 1'000'000;
 
-// What assets must be worth to stand at a level.
+// The value of assets that gives this level.
 Money needed(const LoanState& loans, std::int64_t level) {
     return multiply_divide_half_even(loans.debts, level, level_one);
 }
@@ -27,8 +27,8 @@ std::int64_t round_up(std::int64_t size, std::int64_t step) {
 
 }  // namespace
 
-// After each fill and each deposit: which spot instruments are watched, because something is owed
-// beside them.
+// After each fill and each deposit: determines which spot instruments are watched because of a
+// debt.
 void RecordedExchange::note_loans() noexcept {
     for (std::uint32_t i = 0; i < markets_.size(); ++i) {
         if (markets_[i].spec.kind != ContractKind::spot || markets_[i].view == nullptr) continue;
@@ -36,13 +36,13 @@ void RecordedExchange::note_loans() noexcept {
     }
 }
 
-// What a withdrawal leaves below zero is a loan.
+// A withdrawal beyond the balance is a loan.
 void RecordedExchange::deposit(std::uint32_t currency, Money amount) noexcept {
     account_->deposit(currency, amount);
     if (rules_.loans.call > 0) note_loans();
 }
 
-// Also when all was repaid, until that has been said.
+// Also after full repayment, until that has been reported.
 bool RecordedExchange::is_owing(std::uint32_t currency) const noexcept {
     return account_->owes(currency) || (currency < loan_called_.size() && loan_called_[currency]);
 }
@@ -65,7 +65,7 @@ void RecordedExchange::check_loans(std::uint32_t currency, std::int64_t now) noe
     set_loan_spans(currency, loans);
 }
 
-// Said once when the level falls to the call, and once when it is above it again.
+// Reports once when the level falls to the call, and once when it is above it again.
 void RecordedExchange::tell_loans(std::uint32_t currency, const LoanState& loans,
                                   std::int64_t now) noexcept {
     if (currency >= loan_called_.size()) loan_called_.resize(currency + 1);
@@ -81,7 +81,8 @@ void RecordedExchange::tell_loans(std::uint32_t currency, const LoanState& loans
 }
 
 void RecordedExchange::set_loan_spans(std::uint32_t currency, const LoanState& loans) noexcept {
-    // A contract in the same currency moves the level with its own mark: then each event is asked.
+    // A contract in the same currency moves the level with its own mark: then each event is
+    // checked.
     const bool alone = !account_->holds(currency) && loans.is_priced;
     const std::int64_t call = rules_.loans.call, liquidation = rules_.loans.liquidation;
     const Money to_call = absolute(loans.assets - needed(loans, call));
@@ -105,8 +106,8 @@ void RecordedExchange::set_loan_spans(std::uint32_t currency, const LoanState& l
     }
 }
 
-// Coins that are owed are bought back first, with whatever money that costs; then the money that
-// is owed is paid by selling, the most valuable holding first and no more than it takes.
+// Buys borrowed coins back first, whatever money that costs; then repays borrowed money by selling
+// the most valuable holdings, no more than needed.
 void RecordedExchange::liquidate_loans(std::uint32_t currency, std::int64_t now) noexcept {
     const auto is_ours = [&](std::uint32_t index) {
         return markets_[index].lent && account_->settle(index) == currency &&
@@ -155,7 +156,8 @@ std::int64_t RecordedExchange::sellable(std::uint32_t index) const noexcept {
     return held > 0 && unit > 0 ? static_cast<std::int64_t>(held / unit) : 0;
 }
 
-// The least that pays a debt after the fee, in whole lots; all that there is, if that does not.
+// The smallest size, in whole lots, that repays a debt after the fee; the whole holding if that
+// does not.
 std::int64_t RecordedExchange::size_to_repay(std::uint32_t index, Money debt) const noexcept {
     const InstrumentSpec& spec = markets_[index].spec;
     const std::int64_t most = sellable(index), price = account_->mark(index);
@@ -169,7 +171,7 @@ std::int64_t RecordedExchange::size_to_repay(std::uint32_t index, Money debt) co
     return std::min(round_up(high, spec.lot), most);
 }
 
-// One forced trade at the mark; its fee, which is no more than what would be left.
+// One forced trade at the mark; its fee is at most the money left.
 Money RecordedExchange::repay_step(std::uint32_t index, Side side, std::int64_t size,
                                    Money fees_left, std::int64_t now) noexcept {
     const std::int64_t price = account_->mark(index);

@@ -13,7 +13,7 @@ void MarginTable::set(std::vector<MarginBracket> brackets, std::int64_t flat_rat
     for (const MarginBracket& bracket : brackets_) {
         highest_rate_ = std::max(highest_rate_, bracket.rate);
         const auto at = [&](Money value) { return at_rate(value, bracket.rate) - bracket.amount; };
-        // A table that jumps has no highest rate: a step over an edge may cost anything.
+        // A table with a jump has no highest rate: a step over an edge may cost any amount.
         const Money jump = edge == 0 ? 0 : at(edge) - owed;
         if (jump > 1 || jump < -1) highest_rate_ = std::numeric_limits<std::int64_t>::max();
         edge = bracket.notional_max;
@@ -21,8 +21,8 @@ void MarginTable::set(std::vector<MarginBracket> brackets, std::int64_t flat_rat
     }
 }
 
-// Beyond the last bracket its rule goes on: the venue let nobody open that much, but a price may
-// have carried a position there.
+// Values beyond the last bracket use its rule: they cannot be opened, but a price move may lead
+// there.
 std::size_t MarginTable::bracket_of(Money value) const noexcept {
     const auto found = std::find_if(
         brackets_.begin(), brackets_.end(),

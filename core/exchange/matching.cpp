@@ -98,7 +98,7 @@ void MatchingEngine::place(std::uint32_t participant, std::int64_t now,
     }
 }
 
-// A trigger fired: what was not asked at the door is asked now.
+// Checks and places a triggered order: the checks that its placing skipped are done now.
 void MatchingEngine::activate(std::uint32_t slot, std::int64_t now) noexcept {
     Order& order = orders_[slot];
     if ((order.flags & order_reduce_only) != 0) {
@@ -119,7 +119,7 @@ void MatchingEngine::activate(std::uint32_t slot, std::int64_t now) noexcept {
     match(slot, now);
 }
 
-// Takes what it may from the other side, then rests or goes.
+// Takes what it may from the other side, then rests or ends.
 void MatchingEngine::match(std::uint32_t slot, std::int64_t now) noexcept {
     const Side opposite = other_side(orders_[slot].side);
     if (orders_[slot].tif == TimeInForce::fok && !fillable(orders_[slot])) {
@@ -138,7 +138,7 @@ void MatchingEngine::match(std::uint32_t slot, std::int64_t now) noexcept {
         const std::uint32_t maker_slot = level.head;
         Order& maker = orders_[maker_slot];
         std::int64_t size = std::min(order.left, maker.left);
-        // Positions may have moved since a reduce-only order came to rest.
+        // Positions may have changed since a reduce-only order came to rest.
         if ((maker.flags & order_reduce_only) != 0) {
             size = std::min(size, reducible(maker.participant, maker.position_side, maker.side));
             if (size <= 0) {
@@ -225,8 +225,8 @@ bool MatchingEngine::crosses(Side side, std::int64_t price) const noexcept {
     return side == Side::buy ? best <= price : best >= price;
 }
 
-// Whether all of an order would trade now: the matching of match() without its consequences. What
-// each participant's position would be on the way decides how much its reduce-only orders give.
+// Whether all of an order would trade now: like match(), without its effects. The position of each
+// participant on the way limits its reduce-only orders.
 bool MatchingEngine::fillable(const Order& order) noexcept {
     const auto& refs = side_of(other_side(order.side)).refs;
     moved_.clear();
@@ -270,7 +270,7 @@ std::int64_t MatchingEngine::reducible(std::uint32_t participant, PositionSide p
     return std::max<std::int64_t>(side == Side::buy ? -held : held, 0);
 }
 
-// Mark, else last trade, else mid: what bands and market values are measured by.
+// Mark, else last trade, else mid: the base of bands and market values.
 std::int64_t MatchingEngine::reference() const noexcept {
     if (mark_ != 0) return mark_;
     if (last_price_ != 0) return last_price_;
@@ -302,8 +302,8 @@ void MatchingEngine::cancel_all(std::uint32_t participant, std::int64_t now, Sid
     finish_call(now);
 }
 
-// The venue's rule says what it takes and what keeps its place: see amend_rule.hpp. A size that is
-// already filled ends the order.
+// The venue's rule decides what is accepted and what keeps its place: see amend_rule.hpp. A size
+// that is already filled ends the order.
 void MatchingEngine::amend(std::uint32_t participant, std::int64_t now,
                            const OrderRequestPayload& request) noexcept {
     const std::uint32_t slot = ids_.find(participant, request.order_id);
@@ -379,7 +379,7 @@ void MatchingEngine::amend(std::uint32_t participant, std::int64_t now,
     order.left = size - filled;
     emit(order, now, OrderNews::updated, state, error::none);
     match(slot, now);
-    // One that only went to the end of a queue was modified.
+    // An order that only went to the end of a queue was modified.
     if (orders_changed_.size() == noted + 2 &&
         orders_changed_.back().order_id == orders_changed_[noted].order_id &&
         orders_changed_.back().action == MboAction::add) {

@@ -1,15 +1,14 @@
 #pragma once
-// A matching engine for one instrument and any number of participants: strict price-time
-// priority. It is the exchange behind the simulated venues and under the generated market.
+// A matching engine for one instrument and any number of participants: strict price-time priority.
+// It is the exchange behind the simulated venues and under the generated market.
 //
-// Orders live in a slab and hang in intrusive lists, one a price level; levels stand in a sorted
-// array a side with the best at its end, so that what happens near the touch moves few bytes.
-// Nothing allocates once the slab has grown to the number of orders that work at a time.
+// Orders live in a slab and hang in intrusive lists, one for each price level; levels stand in a
+// sorted array for each side with the best at its end, so that changes near the touch move few
+// bytes. Nothing allocates once the slab has grown to the number of orders that work at a time.
 //
-// Orders of one participant trade with each other: whether they may is decided before they come
-// here.
+// Orders of one participant trade with each other: self-trade prevention happens before.
 //
-// Time comes with each call and must not go back. The sink must not call the engine.
+// Time comes with each call and must not decrease. The sink must not call the engine.
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -25,10 +24,10 @@
 namespace onetape {
 
 struct MatchingOptions {
-    bool by_order = false;    // tell the sink of each order of the book, too
-    bool check_rules = true;  // order_rules.hpp; a trusted feed of own making may skip them
+    bool by_order = false;    // also report each order of the book to the sink
+    bool check_rules = true;  // order_rules.hpp; a trusted feed of our own may skip them
     AmendTerms amend{};
-    // An order whose trigger is met when it arrives is refused; else it fires at once.
+    // True: an order whose trigger is met on arrival is refused; false: it fires at once.
     bool refuses_met_triggers = false;
 };
 
@@ -37,13 +36,14 @@ class MatchingSink {
     virtual ~MatchingSink() = default;
     virtual void on_order_event(std::uint32_t participant, const OrderEventPayload& event) = 0;
     virtual void on_fill(std::uint32_t participant, const FillPayload& fill) = 0;
-    // Public: what everybody sees.
+    // Public events.
     virtual void on_trade(const TradePayload& trade) = 0;
-    // Levels that one call changed, with their new sizes (0: gone), in the order they changed.
+    // The levels that one call changed, with their new sizes (0: gone), in the order of the
+    // changes.
     virtual void on_levels(std::int64_t now, std::span<const BookLevel> bids,
                            std::span<const BookLevel> asks) = 0;
-    // With `by_order`: what one call did to the orders that rest, in its order; the last of them
-    // is the `last` of a message. Ids are the venue's. Levels and touch follow.
+    // With `by_order`: the changes that one call made to resting orders, in their order; the last
+    // of them is the `last` of a message. Ids are the venue's. Levels and touch follow.
     virtual void on_orders(std::int64_t /*now*/, std::span<const MboPayload> /*orders*/) {}
     // Price or size of the best bid or ask differs from before the call.
     virtual void on_touch(const QuotePayload& quote) = 0;
@@ -54,30 +54,30 @@ class MatchingEngine {
     MatchingEngine(const InstrumentSpec& spec, const MatchingOptions& options,
                    MatchingSink& sink) noexcept;
 
-    // hidden: it rests in the book, and nobody is shown it.
+    // hidden: the order rests in the book and is not published.
     void request(std::uint32_t participant, std::int64_t now, const OrderRequestPayload& request,
                  bool hidden = false) noexcept;
-    // Side::none: both. In the order in which they were placed.
+    // Side::none: both. In the order of placing.
     void cancel_all(std::uint32_t participant, std::int64_t now, Side side = Side::none) noexcept;
-    // Prices from elsewhere that triggers may go by, 0: unchanged.
+    // Sets external prices that triggers may use, 0: unchanged.
     void set_mark(std::int64_t now, std::int64_t mark, std::int64_t index) noexcept;
 
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
     [[nodiscard]] std::int64_t next_expiry() const noexcept;
     void expire(std::int64_t now) noexcept;
 
-    // The holding that reduce-only is measured by; fills move it.
+    // Sets the position that reduce-only orders are checked against; fills move it.
     void set_position(std::uint32_t participant, std::int64_t qty,
                       PositionSide position_side = PositionSide::both) noexcept;
     [[nodiscard]] std::int64_t position(
         std::uint32_t participant, PositionSide position_side = PositionSide::both) const noexcept;
 
-    // Levels with an order that is shown, here and below.
+    // Number of levels with a visible order; the same levels below.
     [[nodiscard]] std::size_t level_count(Side side) const noexcept;
     [[nodiscard]] BookLevel level(Side side, std::size_t depth) const noexcept;  // 0 is the best
-    // Appends an add for each order that rests, best level first, oldest first.
+    // Appends an add for each resting order, best level first, oldest first.
     void copy_orders(std::int64_t now, std::vector<MboPayload>& out) const;
-    // The order that trades next at a side's best level. False when the side is empty.
+    // The order that trades next at a side's best level. False if the side is empty.
     [[nodiscard]] bool first_order(Side side, std::uint32_t& participant,
                                    std::uint64_t& order_id) const noexcept;
     [[nodiscard]] std::size_t order_count() const noexcept { return ids_.size(); }
@@ -114,7 +114,7 @@ class MatchingEngine {
 
     struct Level {
         std::int64_t price;
-        std::int64_t size;  // of what is shown
+        std::int64_t size;  // the visible size
         std::uint32_t head, tail;
     };
 
@@ -186,7 +186,8 @@ class MatchingEngine {
     void rest(std::uint32_t slot, std::int64_t now) noexcept;
     void unlink(std::uint32_t slot) noexcept;  // from level or triggers
     void shrink_level(Order& order, std::int64_t size) noexcept;
-    void show(const Order& order, std::int64_t size) noexcept;  // more of it, or less
+    void show(const Order& order,
+              std::int64_t size) noexcept;  // by a signed change of the visible size
     [[nodiscard]] std::size_t find_shown(const BookSideLevels& side,
                                          std::size_t depth) const noexcept;
     void note_order(const Order& order, std::int64_t now, MboAction action,
@@ -208,14 +209,14 @@ class MatchingEngine {
     std::vector<Level> levels_;
     std::vector<std::uint32_t> free_levels_;
     std::array<BookSideLevels, 2> sides_;
-    // By what they go by (last, mark, index), then falling, rising. The next to fire is at the end.
+    // By watched price (last, mark, index), then falling, rising. The next to fire is at the end.
     std::array<std::array<std::vector<std::uint32_t>, 2>, 3> triggers_;
     std::size_t trigger_count_ = 0;
-    std::size_t hidden_count_ = 0;  // orders that rest and are not shown
-    std::vector<Expiry> expiries_;  // heap; entries of orders that are gone fall out when due
+    std::size_t hidden_count_ = 0;  // resting orders that are not published
+    std::vector<Expiry> expiries_;  // heap; entries of closed orders are dropped when due
     IdMap ids_;
     std::vector<std::int64_t> positions_;  // by participant and side of the position: held_at()
-    std::vector<std::pair<std::size_t, std::int64_t>> moved_;  // fillable()'s: by held_at()
+    std::vector<std::pair<std::size_t, std::int64_t>> moved_;  // used by fillable(): by held_at()
     std::array<std::vector<BookLevel>, 2> changed_;
     std::vector<MboPayload> orders_changed_;
     QuotePayload touch_{};

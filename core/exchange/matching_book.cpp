@@ -23,8 +23,8 @@ void MatchingEngine::release(std::uint32_t slot) noexcept {
     free_orders_.push_back(slot);
 }
 
-// Index of the first level of at least this rank. Most of what happens is a few levels from the
-// best, so the search begins there and only then halves.
+// Index of the first level of at least this rank. Most changes are a few levels from the best, so
+// the search begins there before it bisects.
 std::size_t MatchingEngine::find_rank(const BookSideLevels& side, std::int64_t rank) noexcept {
     const auto& refs = side.refs;
     std::size_t at = refs.size();
@@ -99,7 +99,7 @@ void MatchingEngine::shrink_level(Order& order, std::int64_t size) noexcept {
     show(order, -size);
 }
 
-// Sizes are whole new sizes, so a level that changes several times in a row is one change.
+// Levels are published with their new sizes, so several changes of a level are one.
 void MatchingEngine::show(const Order& order, std::int64_t size) noexcept {
     if (order.hidden) return;
     Level& level = levels_[order.level];
@@ -146,7 +146,7 @@ void MatchingEngine::copy_orders(std::int64_t now, std::vector<MboPayload>& out)
     }
 }
 
-// How many levels stand before the one that is shown at a depth; all where there are not so many.
+// The index of the visible level at a depth; the level count if there are fewer.
 std::size_t MatchingEngine::find_shown(const BookSideLevels& side,
                                        std::size_t depth) const noexcept {
     std::size_t at = 0;
@@ -226,7 +226,7 @@ void MatchingEngine::remove_trigger(std::uint32_t slot) noexcept {
     --trigger_count_;
 }
 
-// Of all lists whose first is met by its price, the oldest order.
+// The oldest order among the first ones of all lists that have met their price.
 std::uint32_t MatchingEngine::next_trigger() const noexcept {
     std::uint32_t found = none;
     for (std::size_t by = 0; by < triggers_.size(); ++by) {
@@ -240,7 +240,7 @@ std::uint32_t MatchingEngine::next_trigger() const noexcept {
     return found;
 }
 
-// Ends: each turn takes one order out of the lists for good.
+// Terminates: each turn removes one order from the lists for good.
 void MatchingEngine::run_triggers(std::int64_t now) noexcept {
     while (trigger_count_ != 0) {
         const std::uint32_t slot = next_trigger();
@@ -250,7 +250,7 @@ void MatchingEngine::run_triggers(std::int64_t now) noexcept {
     }
 }
 
-// code: why it fires other than by a price that came to it.
+// code: why it fires if not by a price move.
 void MatchingEngine::fire(std::uint32_t slot, std::int64_t now, std::uint16_t code) noexcept {
     emit(orders_[slot], now, OrderNews::triggered, OrderState::triggered, code);
     activate(slot, now);

@@ -1,5 +1,5 @@
 #pragma once
-// What an exchange answers when it takes no order in, the same from every liquidity source.
+// The refusal of a request, the same from every liquidity source.
 #include <cstdint>
 
 #include "journal/events.hpp"
@@ -16,7 +16,7 @@ namespace onetape {
     event.size = request.size;
     event.code = code;
     event.news = news;
-    // A refused cancel or amend says nothing about the order it was meant for: state 0.
+    // A refused cancel or amend does not change the state of its order: state 0.
     if (news == OrderNews::rejected) event.state = OrderState::rejected;
     event.robot = request.robot;
     return event;

@@ -43,21 +43,21 @@ std::uint32_t broken_by_trigger(const InstrumentSpec& spec, const OrderRequestPa
     return broken;
 }
 
-// Money is 128 bits: what is worth more than 10^18 units of its currency is a typing error, and
-// sums of a hundred such must still fit. A price that is not known counts as 10^9 units.
+// Money has 128 bits: a value of more than 10^18 units of its currency is a typing error, and sums
+// of a hundred such values must still fit. An unknown price counts as 10^9 units.
 bool too_large(const InstrumentSpec& spec, std::int64_t price, std::int64_t size) {
     constexpr double bound = 1e18;
     const auto power = [](int decimals) { return powers[static_cast<std::size_t>(decimals)]; };
     const double amount = static_cast<double>(size) * static_cast<double>(spec.multiplier);
     const double unit = power(spec.size_decimals) * power(spec.multiplier_decimals);
     const double scale = power(spec.price_decimals);
-    // The numerator of the inverse's division is what must fit.
+    // The numerator of the inverse's division must fit.
     if (spec.kind == ContractKind::inverse) return amount * scale > bound * unit;
     const double level = price == 0 ? 1e9 : std::abs(static_cast<double>(price));
     return amount * level > bound * unit * scale;
 }
 
-// Bands stop the aggressive side only: a far passive order harms nobody but its owner's patience.
+// Bands limit the aggressive side only: a far passive order is harmless.
 bool outside_band(const InstrumentSpec& spec, Side side, std::int64_t price, std::int64_t reference,
                   std::int64_t times) {
     const std::int64_t band = side == Side::buy ? spec.band_up : spec.band_down;
@@ -107,7 +107,7 @@ bool snap(double value, int decimals, std::int64_t step, Rounding rounding,
     const auto size = static_cast<double>(step);
     const double scaled = value * power;
     if (!(std::abs(scaled) < units_max)) return false;
-    // How far `scaled` lies from the nearest step, with what its own rounding lost: fused, so that
+    // How far `scaled` lies from the nearest step, including its own rounding error: fused, so that
     // a number just below a tie does not become one.
     const double lost = std::fma(value, power, -scaled);
     double whole = std::nearbyint(scaled / size);
@@ -132,7 +132,7 @@ bool snap(double value, int decimals, std::int64_t step, Rounding rounding,
 std::uint32_t broken_rules(const InstrumentSpec& spec, const OrderRequestPayload& request,
                            std::int64_t reference, std::int64_t band_times) noexcept {
     if (!keeps_form(request)) return rule_form;
-    // A triggered order acts near its trigger: that is what its price and value are measured by.
+    // A triggered order acts near its trigger, which is therefore the base for its price and value.
     const std::uint32_t broken =
         broken_by_price_size(spec, request.side, request.type, request.price, request.size,
                              (request.flags & order_reduce_only) != 0,

@@ -1,14 +1,14 @@
 #pragma once
-// A holding of one (instrument, position side): signed quantity, exact cost, realized profit.
+// A position of one (instrument, position side): signed quantity, exact cost, realized profit.
 //
 // The cost is signed like the quantity and is the sum of the notionals that opened it, in the
 // settle currency. Profit is the difference of two notionals, so one formula serves all kinds:
 //   linear, spot   profit = notional(exit) - cost      (value grows with price)
 //   inverse        profit = cost - notional(exit)      (quantity / price shrinks as price grows)
-// Reducing releases cost proportionally, half to even, and the remainder stays with what is left:
-// when the position is flat its cost is exactly zero, and the realized sums telescope. A fill is
-// valued once, so that for any fills in any order what was realized is to the unit what their
-// values and the cost that is left say, also where sub-accounts hold parts of the same position.
+// Reducing releases cost proportionally, half to even, and the remainder stays with the rest: the
+// cost of a flat position is exactly zero, and the realized sums telescope. A fill is valued once,
+// so that for any fills in any order the realized profit equals, to the unit, the difference of
+// their values and the remaining cost, also if sub-accounts hold parts of the same position.
 #include <cstdint>
 
 #include "base/money.hpp"
@@ -24,8 +24,8 @@ struct Position {
 
     [[nodiscard]] constexpr bool flat() const noexcept { return qty == 0; }
 
-    // Takes a fill of a signed size in, which is worth `value`, signed as it. A fill beyond zero
-    // splits that value. Returns the profit realized by it.
+    // Applies a fill of a signed size that is worth `value` (same sign). A fill beyond zero splits
+    // that value. Returns the profit realized by it.
     constexpr Money apply(const InstrumentSpec& spec, std::int64_t change, Money value) noexcept {
         if (qty == 0 || (qty > 0) == (change > 0)) {
             cost += value;

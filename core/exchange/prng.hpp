@@ -1,7 +1,7 @@
 #pragma once
-// Random numbers that are the same bits on every platform: xoshiro256** (Blackman and Vigna, 2018),
-// seeded by splitmix64. Floats are made with + - * / and sqrt alone, which IEEE 754 rounds exactly;
-// nothing of libm whose last bit is a matter of taste.
+// Random numbers with identical bits on every platform: xoshiro256** (Blackman and Vigna, 2018),
+// seeded by splitmix64. Floats use only + - * / and sqrt, which IEEE 754 rounds exactly, and no
+// libm functions, whose last bit differs between platforms.
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -32,17 +32,18 @@ class Prng {
         return result;
     }
 
-    // In (0, 1), never an end: 53 bits, set half a step off zero.
+    // In (0, 1), never an end: 53 bits, offset by half a step from zero.
     constexpr double uniform() noexcept {
         return (static_cast<double>(next() >> 11) + 0.5) * 0x1.0p-53;
     }
-    // In [0, bound). The bias of taking the high half of a product is below 2^-40 for what we ask.
+    // In [0, bound). The bias of taking the high half of a product is below 2^-40 for the bounds
+    // used here.
     constexpr std::uint64_t below(std::uint32_t bound) noexcept {
         return ((next() >> 32) * bound) >> 32;
     }
     constexpr bool chance(double probability) noexcept { return uniform() < probability; }
 
-    // Mean 0, variance 1, within +-6: twelve uniforms. Tails beyond are what jumps are for.
+    // Mean 0, variance 1, within +-6: twelve uniforms. Jumps model the tails beyond.
     constexpr double bell() noexcept {
         double sum = -6.0;
         for (int i = 0; i < 12; ++i) sum += uniform();

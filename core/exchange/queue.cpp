@@ -7,7 +7,7 @@ namespace onetape {
 
 namespace {
 
-// In whole lots: a begun one counts. What doubles add to a whole number begins none.
+// In whole lots, rounded up; a float error above a whole number does not count.
 std::int64_t up_to_lots(double units, std::int64_t lot) noexcept {
     constexpr double noise = 1e-9;
     const double lots = std::ceil(units / static_cast<double>(lot) - noise);
@@ -46,7 +46,7 @@ double share_behind(const QueueOptions& options, double front, double back) noex
 }
 
 std::int64_t QueuePlace::take_seen(std::int64_t stamp, std::int64_t size) noexcept {
-    if (stamp == 0 || stamp > stamp_) {  // newer than all displays: no older one will come either
+    if (stamp == 0 || stamp > stamp_) {  // newer than all displays: no older one will come
         dropped_ = older_dropped_ = 0;
         return 0;
     }
@@ -62,7 +62,7 @@ void QueuePlace::on_trade(std::int64_t stamp, std::int64_t trade_size,
                           std::int64_t ahead_size) noexcept {
     ahead -= ahead_size;
     exact_ = ahead == 0 ? 0.0 : std::max(exact_ - static_cast<double>(ahead_size), 0.0);
-    if (stamp != 0 && stamp <= stamp_) return;  // the display has it
+    if (stamp != 0 && stamp <= stamp_) return;  // the display includes it
     if (print_count_ > 0 && prints_[print_count_ - 1].stamp == stamp) {
         prints_[print_count_ - 1].size += trade_size;
         return;
@@ -75,7 +75,7 @@ void QueuePlace::on_trade(std::int64_t stamp, std::int64_t trade_size,
     prints_[print_count_++] = {stamp, trade_size};
 }
 
-// What traded at our price and is in a display of that stamp for the first time.
+// Trades at our price that a display with this stamp includes for the first time.
 std::int64_t QueuePlace::shown_by_now(std::int64_t stamp) noexcept {
     std::int64_t traded = 0;
     std::uint32_t kept = 0;
@@ -108,11 +108,11 @@ void QueuePlace::on_shown(const QueueOptions& options, const QueueScale& scale, 
             exact_ = static_cast<double>(shown);
         }
     } else if (const std::int64_t canceled = last_shown_ - shown - traded; canceled > 0) {
-        // What traded since the last look is in `shown` already, and has moved us.
+        // Trades since the last display are in `shown` already, and have moved us.
         const double gone = static_cast<double>(canceled);
         const double back = static_cast<double>(last_shown_) - exact_;
         const double share = share_behind(options, exact_ * scale.coins, back * scale.coins);
-        // More canceled behind us than stood there was before us after all.
+        // If more was canceled behind us than stood there, the excess was ahead of us.
         exact_ -= (1.0 - share) * gone + std::max(share * gone - std::max(back, 0.0), 0.0);
         exact_ = std::clamp(exact_, 0.0, static_cast<double>(shown));
         ahead = std::min(up_to_lots(exact_, scale.lot), shown);
@@ -122,7 +122,7 @@ void QueuePlace::on_shown(const QueueOptions& options, const QueueScale& scale, 
     }
     last_shown_ = shown;
     note_drop(was_counted ? before : exact_, scale.lot, stamp);
-    if (!was_counted && ahead != unknown) joined_ = stamp;  // all that is shown stands before us
+    if (!was_counted && ahead != unknown) joined_ = stamp;  // all that is shown is ahead of us
 }
 
 }  // namespace onetape

@@ -9,11 +9,12 @@ namespace onetape {
 namespace {
 
 constexpr std::size_t bins_max = 256;
-// What the model holds for impossible happens once in so many times: a print that the tape lacks,
-// a hidden order. One such event must not outweigh all others.
+// Probability of events that the model excludes: a print missing on the tape, a hidden order. One
+// such event must not outweigh all others.
 constexpr double surprise = 1e-3;
 
-// Probability of so many units before us, on a grid of whole units or of parts of the level joined.
+// Probability distribution of the units ahead of us, on a grid of whole units or of parts of the
+// joined level.
 class Ahead {
  public:
     explicit Ahead(std::int64_t shown)
@@ -25,7 +26,7 @@ class Ahead {
         mass_.back() = 1.0;
     }
 
-    // move(units, probability, put): where the probability of so many units goes.
+    // move(units, probability, put): distributes the probability of these units.
     template <class Move>
     void transform(const Move& move) {
         std::size_t low = mass_.size() - 1;
@@ -49,7 +50,7 @@ class Ahead {
     }
 
     [[nodiscard]] double half() const noexcept { return width_ / 2; }  // of a bin
-    // Probability of all that `which` picks by its units.
+    // Probability of all values that `which` selects.
     template <class Which>
     [[nodiscard]] double sum(const Which& which) const {
         double found = 0.0;
@@ -61,7 +62,7 @@ class Ahead {
  private:
     double width_;
     std::vector<double> mass_, next_;
-    std::size_t low_, high_;  // nothing lies outside
+    std::size_t low_, high_;  // all probability is within
 };
 
 }  // namespace
@@ -77,7 +78,7 @@ QueueLikelihood likelihood_of(const QueueOptions& options, double coins,
         const auto size = static_cast<double>(step.size);
         if (step.is_print == 0) {
             const auto gone = static_cast<double>(shown - step.size - traded);
-            const auto level = static_cast<double>(shown);  // as QueuePlace has it
+            const auto level = static_cast<double>(shown);  // as in QueuePlace
             ahead.transform([&](double front, double probability, const auto& put) {
                 if (gone <= 0.0) return put(std::min(front, size), probability);
                 const double share = share_behind(options, front * coins, (level - front) * coins);
@@ -114,7 +115,7 @@ QueueLikelihood likelihood_of(const QueueOptions& options, double coins,
 std::int64_t place_error(const QueueOptions& options, const QueueScale& scale,
                          std::span<const QueueStep> steps) noexcept {
     QueuePlace place;
-    std::int64_t since = 0;  // traded since nothing stood before us
+    std::int64_t since = 0;  // traded since nothing was ahead of us
     bool first = true;
     for (const QueueStep& step : steps) {
         if (first) {

@@ -1,7 +1,7 @@
 #pragma once
-// How likely a queue model makes what became of own orders. What stood before an order is hidden,
-// so it is followed as a distribution: displays move it by the model, prints that filled us or did
-// not say where it can have been.
+// The likelihood of the fates of own orders under a queue model. The queue ahead of an order is
+// hidden, so it is tracked as a distribution: displays move it by the model, and prints that did or
+// did not fill us restrict it.
 #include <cstdint>
 #include <span>
 
@@ -12,25 +12,25 @@ namespace onetape {
 // One change at an own order's price, in the venue's order. The first is the level it joined.
 struct QueueStep {
     std::int64_t is_print;  // else a display
-    std::int64_t size;      // units that traded, or that are displayed without our own
-    std::int64_t filled;    // of a print: units of it that were ours
-    std::int64_t left;      // of a print: ours before it
+    std::int64_t size;      // units traded, or displayed without our own
+    std::int64_t filled;    // of a print: our filled units
+    std::int64_t left;      // of a print: our units before it
 };
 
 struct QueueLikelihood {
     double log = 0.0;
-    // Fills that prints could be expected to give, each as probable as what was before us made it
-    // at that moment, and the variance of their number. Unbiased where the model is true.
+    // Expected number of fills from the prints, each with the probability of the queue ahead of us
+    // at that time, and the variance of that number. Unbiased if the model is true.
     double expected = 0.0, variance = 0.0;
 };
 
-// Until the order's first fill, which says where it stood. What a level loses without a print is
-// one order, behind us with the probability that the model has as a share.
+// Up to the order's first fill, which reveals its place. A decrease of a level without a print is
+// one canceled order, behind us with the model's share as probability.
 [[nodiscard]] QueueLikelihood likelihood_of(const QueueOptions& options, double coins,
                                             std::span<const QueueStep> steps);
 
-// How wrong the backtest's own reckoning (QueuePlace) is at the order's first fill: units that it
-// still has before us, below zero: that traded since it had none. 0 of an order without a fill.
+// The error of the backtest's own estimate (QueuePlace) at the order's first fill: units that it
+// still has ahead of us; negative: units traded since it had none. 0 for an order without a fill.
 [[nodiscard]] std::int64_t place_error(const QueueOptions& options, const QueueScale& scale,
                                        std::span<const QueueStep> steps) noexcept;
 

@@ -108,7 +108,7 @@ void RecordedExchange::place(std::uint32_t index, std::int64_t now,
     if (met) fire(slot, now, error::order_would_trigger);
 }
 
-// Everything that can be said against an order when it arrives; may cut a reduce-only size.
+// All checks of an order on arrival; may cut a reduce-only size.
 std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
                                       OrderRequestPayload& request, bool is_attached,
                                       bool& on_credit) noexcept {
@@ -127,7 +127,7 @@ std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
         (request.side == Side::sell ? PositionSide::long_ : PositionSide::short_)) {
         request.flags |= order_reduce_only;
     }
-    if (request.trigger != 0) {  // the rest is asked when it fires
+    if (request.trigger != 0) {  // the rest is checked when it fires
         const bool refused =
             !is_attached && market.refuses_met_triggers && trigger_met(index, request, now);
         return refused ? error::order_would_trigger : error::none;
@@ -140,7 +140,7 @@ std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
     return check_market(index, request, request.size, now, &on_credit);
 }
 
-// What speaks against an order that becomes active now: post-only, own orders, money.
+// Checks of an order that becomes active now: post-only, own orders, money.
 std::uint16_t RecordedExchange::check_market(std::uint32_t index,
                                              const OrderRequestPayload& request, std::int64_t size,
                                              std::int64_t now, bool* on_credit) noexcept {
@@ -158,8 +158,8 @@ std::uint16_t RecordedExchange::check_market(std::uint32_t index,
     const auto& opposite = buys ? market.asks : market.bids;
     if (!opposite.empty() && worst != 0) {
         const std::int64_t own = orders_[opposite.front()].request.price;
-        // A limit order at our own price would stand against it; a market order takes what is
-        // displayed there first.
+        // A limit order at our own price would stand against it; a market order takes the displayed
+        // size there first.
         const bool meets =
             buys ? (limited ? worst >= own : worst > own) : (limited ? worst <= own : worst < own);
         if (meets) return error::self_trade;
@@ -174,7 +174,7 @@ std::uint16_t RecordedExchange::check_market(std::uint32_t index,
     return *on_credit ? error::none : code;
 }
 
-// An accepted order meets the market: takes what it may, then rests, waits or goes.
+// An accepted order meets the market: takes what it may, then rests, waits or ends.
 void RecordedExchange::activate(std::uint32_t slot, std::int64_t now) noexcept {
     Order& order = orders_[slot];
     Market& market = markets_[order.instrument];
@@ -267,8 +267,8 @@ std::int64_t RecordedExchange::fill(std::uint32_t slot, std::int64_t time, std::
     return size;
 }
 
-// What an entry fills its stop and its take-profit have to close; what one of them fills is done
-// with for the other.
+// An entry's fill raises the quantity that its stop and take-profit close; a fill of one of them
+// lowers that of the other.
 void RecordedExchange::cover_legs(const Order& order, std::int64_t size) noexcept {
     const Market& market = markets_[order.instrument];
     for (const std::uint32_t slot : market.triggers) {
@@ -285,7 +285,7 @@ void RecordedExchange::cover_legs(const Order& order, std::int64_t size) noexcep
     }
 }
 
-// Units that an order could take off its position; 0 when it would open or increase one.
+// Units by which an order could reduce its position; 0 if it would open or increase one.
 std::int64_t RecordedExchange::reducible(std::uint32_t index,
                                          const OrderRequestPayload& request) const noexcept {
     const std::int64_t held = account_->position(index, request.position_side).qty;
@@ -293,8 +293,8 @@ std::int64_t RecordedExchange::reducible(std::uint32_t index,
                                      : std::max<std::int64_t>(held, 0);
 }
 
-// Reduce-only orders whose position is gone are gone with it. Untriggered ones stay: a stop may be
-// placed before the position that it guards.
+// Cancels reduce-only orders whose position is gone. Untriggered ones stay: a stop may be placed
+// before the position that it protects.
 void RecordedExchange::sweep_reduce_only(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
     if (!market.sweep) return;
@@ -321,7 +321,7 @@ void RecordedExchange::cancel(std::uint32_t index, std::int64_t now,
     close(slot, now, OrderNews::canceled, error::none);
 }
 
-// Price and size as wanted, 0: unchanged. The venue's rule says what it takes and what keeps the
+// Amends price and size, 0: unchanged. The venue's rule decides what is accepted and what keeps the
 // place in the queue; a size that is already filled ends the order.
 void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
                              const OrderRequestPayload& request) noexcept {
@@ -397,7 +397,7 @@ void RecordedExchange::release(std::uint32_t slot) noexcept {
     on_credit_ -= order.on_credit ? 1 : 0;
     order.on_credit = false;
     Market& market = markets_[order.instrument];
-    // Nothing is left that the open of a bar could fill.
+    // No order is left that the open of a bar could fill.
     if (--market.working == 0 && !market.in_bar && !market.fundings.empty()) [[unlikely]]
         pay_fundings(order.instrument, never);
     free_.push_back(slot);
@@ -413,12 +413,12 @@ void RecordedExchange::unlink(std::uint32_t slot) noexcept {
                  : order.place == Place::waiting   ? market.waiting
                  : order.request.side == Side::buy ? market.bids
                                                    : market.asks;
-    // A fresh order that trades at once stands in no list yet.
+    // A new order that trades at once is in no list yet.
     const auto at = std::find(list.begin(), list.end(), slot);
     if (at != list.end()) list.erase(at);
 }
 
-// Reduce-only orders of derivatives hold nothing back; a spot order always holds what it will pay.
+// Reduce-only orders of derivatives reserve nothing; a spot order always reserves what it will pay.
 void RecordedExchange::reserve(Order& order, std::int64_t price) noexcept {
     const OrderRequestPayload& request = order.request;
     const Market& market = markets_[order.instrument];
@@ -437,7 +437,7 @@ void RecordedExchange::unreserve(Order& order) noexcept {
     order.reserved_price = 0;
 }
 
-// Of what still works: the clock does not stop at a date that nobody waits for.
+// Of working orders only: the clock does not stop at expiries of ended ones.
 void RecordedExchange::find_next_expiry() noexcept {
     next_expiry_ = never;
     for (const Order& order : orders_) {
@@ -449,8 +449,8 @@ void RecordedExchange::note_expiry(const OrderRequestPayload& request) noexcept 
     if (request.tif == TimeInForce::gtd) next_expiry_ = std::min(next_expiry_, request.expire_ns);
 }
 
-// Bars pass unseen while nothing works, so the last one is looked at when an order comes: of two
-// that close together the shorter is first, and the longer must not fill what came between.
+// Bars are not processed while no order works, so the last one is checked when an order comes: of
+// two that close together the shorter is first, and the longer must not fill what came between.
 void RecordedExchange::note_bar_period(Market& market) noexcept {
     const std::int64_t period = market.view->has_bar ? market.view->bar.period_ns : 0;
     if (period <= 0) return;

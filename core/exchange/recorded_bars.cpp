@@ -14,9 +14,9 @@ bool beyond(Side side, std::int64_t price, std::int64_t limit) {
     return side == Side::buy ? price < limit : price > limit;
 }
 
-// A bar says one price near its beginning: its open. An order that is there early in the bar (a
-// tenth of it) meets that price, so that a few milliseconds of latency after the close that it was
-// decided on do not cost it a whole bar. Later in the bar only the close is known to follow.
+// A bar has one price near its beginning: its open. An order that arrives early in the bar (in its
+// first tenth) meets that price, so that a few milliseconds of latency after the close on which it
+// was decided do not cost it a whole bar. Later in the bar only the close is known to follow.
 constexpr std::int64_t early_part = 10;
 
 bool meets_open(const BarPayload& bar, std::int64_t arrival) noexcept {
@@ -38,9 +38,9 @@ bool acceptable(const OrderRequestPayload& request, std::int64_t price) {
 
 }  // namespace
 
-// With bars alone what arrives meets the market at the next open. Until then a sale has not paid
-// for the purchase behind it, but will have: what waits to reduce counts as done. The purchase is
-// asked again when it fills, and then its money must be there.
+// With bars alone an arriving order meets the market at the next open. Until then a sale has not
+// paid for the purchase behind it, but will have: waiting reductions count as done. The purchase is
+// checked again when it fills, and then its money must be there.
 std::uint16_t RecordedExchange::funds_on_credit(std::uint32_t index,
                                                 const OrderRequestPayload& request,
                                                 std::int64_t price, std::int64_t size) noexcept {
@@ -68,8 +68,8 @@ std::uint16_t RecordedExchange::funds_on_credit(std::uint32_t index,
                              only_reduces(request));
 }
 
-// Whether the account can carry a waiting order at what a bar offers. If not it is canceled; while
-// what it counts on waits, too, it stays, and so does the offer.
+// Whether the account can carry a waiting order at a bar's price. If not it is canceled; but while
+// an order that would fund it waits, too, it stays, and so does the offer.
 bool RecordedExchange::bar_pays(std::uint32_t slot, std::int64_t time,
                                 std::int64_t price) noexcept {
     Order& order = orders_[slot];
@@ -100,8 +100,8 @@ bool RecordedExchange::bar_pays(std::uint32_t slot, std::int64_t time,
     return true;
 }
 
-// Something may have been sold: what waited for the money takes what its own bar offered, if that
-// bar is of this moment. An older offer was gone before the money came.
+// A sale may have filled: an order that waited for the money takes its own bar's offer, if that bar
+// is of this time. An older offer was gone before the money came.
 void RecordedExchange::take_offers(std::int64_t now) noexcept {
     if (on_credit_ == 0) [[likely]]
         return;
@@ -134,8 +134,8 @@ std::int64_t RecordedExchange::bar_room(Market& market, std::int64_t wanted) noe
     return std::min(wanted, left - left % lot);
 }
 
-// How much of it a taker gets at a price: what the bar has, and what its own limit lets it move the
-// market for.
+// The size a taker gets at a price: limited by the bar's volume, and by how far its limit lets it
+// move the market.
 std::int64_t RecordedExchange::bar_taker_room(std::uint32_t slot, std::int64_t price,
                                               std::int64_t time) noexcept {
     const Order& order = orders_[slot];
@@ -154,7 +154,7 @@ std::int64_t RecordedExchange::bar_fill(std::uint32_t slot, std::int64_t time, s
     const std::int64_t room = takes ? bar_taker_room(slot, price, time)
                                     : bar_room(market, order.request.size - order.filled);
     if (room <= 0) return 0;
-    const std::int64_t at = std::max(time, order.arrival);  // not before the order was there
+    const std::int64_t at = std::max(time, order.arrival);  // not before the order arrived
     const std::int64_t paid =
         takes ? pushed_price(index, order.request, price, 0, room, at) : price;
     const std::int64_t size = fill_pushed(slot, at, price, paid, room, liquidity);
@@ -165,7 +165,8 @@ std::int64_t RecordedExchange::bar_fill(std::uint32_t slot, std::int64_t time, s
     return size;
 }
 
-// A waiting order takes what the bar gives at a price. Only a market order carries its rest on.
+// A waiting order takes the bar's volume at a price. Only a market order keeps waiting with its
+// rest.
 void RecordedExchange::bar_take(std::uint32_t slot, std::int64_t time,
                                 std::int64_t price) noexcept {
     Order& order = orders_[slot];
@@ -173,7 +174,7 @@ void RecordedExchange::bar_take(std::uint32_t slot, std::int64_t time,
     const bool whole = order.request.tif == TimeInForce::fok;
     if (order.request.type == OrderType::limit &&
         (order.request.tif == TimeInForce::gtc || order.request.tif == TimeInForce::gtd)) {
-        // One that rests once its money is there, as if it had since it came.
+        // An order that rests once its money is there counts as resting since its arrival.
         if (!bar_pays(slot, time, order.request.price)) return;
         const std::int64_t arrival = order.arrival;
         unlink(slot);
@@ -192,7 +193,7 @@ void RecordedExchange::bar_take(std::uint32_t slot, std::int64_t time,
     if (!carries) close(slot, time, OrderNews::canceled, error::none);
 }
 
-// A trigger was met at `price`: the order it set free acts there if it can, else rests.
+// A trigger was met at `price`: the triggered order trades there if it can, else rests.
 void RecordedExchange::bar_fire(std::uint32_t slot, std::int64_t time,
                                 std::int64_t price) noexcept {
     Market& market = markets_[orders_[slot].instrument];
@@ -213,9 +214,9 @@ void RecordedExchange::bar_triggered(std::uint32_t slot, std::int64_t time,
     }
 }
 
-// The open, for the orders that were there early in the bar. A fill there holds from then on, so
-// that funding inside the bar is due of what it has left; funding that was due before the bar, or
-// before an order came, is not.
+// The open, for orders that arrived early in the bar. A fill there counts from then on: funding
+// inside the bar is computed with its position; funding due before the bar, or before an order
+// came, is not.
 void RecordedExchange::bar_open(std::uint32_t index) noexcept {
     const BarPayload& bar = markets_[index].view->bar;
     const std::vector<Funding>& fundings = markets_[index].fundings;
@@ -232,7 +233,7 @@ void RecordedExchange::bar_open(std::uint32_t index) noexcept {
     }
 }
 
-// All that a single known price does: waiting orders take, triggers fire, limits that it lies
+// All effects of a single known price: waiting orders take, triggers fire, limits that it lies
 // beyond fill at it.
 template <class Meets>
 void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std::int64_t price,
@@ -251,7 +252,8 @@ void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std:
         for (const std::uint32_t slot : batch) {
             if (!meets(slot) || orders_[slot].sleeps()) continue;
             const Order& order = orders_[slot];
-            if (!market.view->goes_by_last(order.request.trigger_by)) continue;  // on_mark's
+            if (!market.view->goes_by_last(order.request.trigger_by))
+                continue;  // handled by on_mark
             const bool fires = rises(order.request) ? price >= order.request.trigger
                                                     : price <= order.request.trigger;
             if (fires) bar_fire(slot, time, price);
@@ -265,8 +267,8 @@ void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std:
         const Order& order = orders_[slot];
         const std::int64_t moved = price + push(index, order.request.side, time);
         if (!beyond(order.request.side, moved, order.request.price)) continue;
-        // Inside a bar a resting order was passed at its own price; one that crossed when it
-        // arrived, and any order at the open, trades at the price itself.
+        // Inside a bar a resting order fills at its own price; one that crossed on arrival, and any
+        // order at the open, at the price itself.
         const std::int64_t own = order.request.price;
         if (order.taker) {
             bar_fill(slot, time, price, Liquidity::taker);
@@ -281,10 +283,10 @@ void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std:
     for (const std::uint32_t slot : batch) {
         if (orders_[slot].live && orders_[slot].instrument == index) orders_[slot].taker = false;
     }
-    fire_met();  // what the limits filled may lie beyond its stop already
+    fire_met();  // the price may already lie beyond the stop of a filled limit
 }
 
-// A trigger of ours that the bar reaches, of an order that was there early in it.
+// Whether the bar reaches the trigger of an order that was there early in it.
 bool RecordedExchange::bar_reaches(const Market& market, const Order& order) noexcept {
     const BarPayload& bar = market.view->bar;
     return order.live && meets_open(bar, order.arrival) &&
@@ -293,7 +295,8 @@ bool RecordedExchange::bar_reaches(const Market& market, const Order& order) noe
                                  : bar.low <= order.request.trigger);
 }
 
-// A sleeping stop or take-profit of an entry that the bar may fill between open and close.
+// Whether this is an inactive stop or take-profit of an entry that the bar may fill between open
+// and close.
 bool RecordedExchange::bar_fills_entry(const Market& market, const Order& leg) const noexcept {
     const std::uint32_t slot = ids_.find(leg.request.robot, leg.attached.entry);
     if (slot == IdMap::absent) return false;
@@ -305,14 +308,14 @@ bool RecordedExchange::bar_fills_entry(const Market& market, const Order& leg) c
                   entry.request.price);
 }
 
-// After the open: are there own orders that the bar reaches above its open and others below it?
-// From the open each side is reached nearest first; what nobody knows is which side came first.
-// Orders that only reduce count when there is something to reduce, or an order that might open it.
+// After the open: does the bar reach own orders above its open and others below it? From the open
+// each side is reached nearest first; unknown is which side came first. Orders that only reduce
+// count if there is something to reduce, or an order that might open it.
 bool RecordedExchange::bar_ambiguous(std::uint32_t index) const noexcept {
     const Market& market = markets_[index];
     if (market.triggers.size() + market.bids.size() + market.asks.size() < 2) return false;
     const BarPayload& bar = market.view->bar;
-    bool above = false, below = false;                  // all that are reached
+    bool above = false, below = false;                  // all reached ones
     bool free = false;                                  // one of them may open a position
     bool above_reduces = false, below_reduces = false;  // those with something to reduce
     const auto reached = [&](const Order& order, bool is_above) {
@@ -357,8 +360,8 @@ void RecordedExchange::bar_inside(std::uint32_t index, std::int64_t now) noexcep
         ambiguous_.push_back({markets_[index].view->bar.ts_open, index});
 }
 
-// Triggers between open and close, at the trigger's own price. Those that hurt come first. A stop
-// that would find nothing to reduce waits for what the bar's limits open.
+// Triggers between open and close, at the trigger's own price. Losing ones come first. A stop that
+// would find nothing to reduce waits for positions that the bar's limits open.
 void RecordedExchange::bar_stops(std::uint32_t index, std::int64_t now, bool adverse,
                                  bool limits_done) noexcept {
     Market& market = markets_[index];
@@ -406,7 +409,7 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     pool.bar_version = pool.view->version;
     if (market.working != 0) {
         market.in_bar = true;
-        market.bar_price = bar.open;  // nothing later is known at the open
+        market.bar_price = bar.open;  // no later price is known at the open
         bar_open(index);
         take_offers(now);
         bar_inside(index, now);

@@ -1,4 +1,4 @@
-// Own impact on the recorded market: against own orders, never for them. docs/concepts/fills.md.
+// Own impact on the recorded market: it only ever worsens own orders. docs/concepts/fills.md.
 #include <algorithm>
 
 #include "exchange/recorded.hpp"
@@ -7,10 +7,11 @@ namespace onetape {
 
 void RecordedExchange::measure(std::uint32_t index, std::int64_t now, bool is_trade) noexcept {
     const MarketView& view = *markets_[index].view;
-    // A bar says both at its end; of several accounts at an exchange the first one's market counts.
+    // A bar gives both at its end; of several accounts at an exchange the first one's market
+    // counts.
     if (bars_only(markets_[index]) || markets_[index].pool != no_pool) return;
     std::int64_t doubled = 0;
-    // A side that is missing leaves the price as it was; prints are asked where nothing is shown.
+    // A missing side leaves the price unchanged; prints are used where nothing is displayed.
     if (!view.mid_doubled(doubled) && !view.has_quote && !view.has_book() && view.has_trade)
         doubled = 2 * view.trade.price;
     impact_of(index).see(now, doubled, is_trade ? view.trade.size : 0);
@@ -27,7 +28,7 @@ std::int64_t RecordedExchange::displacement(std::uint32_t index, Side side,
     return side == Side::buy ? ticks : -ticks;
 }
 
-// A price so many ticks worse. Never beyond the order's own limit, and never down to nothing.
+// A price this many ticks worse. Never beyond the order's own limit, and always above zero.
 std::int64_t RecordedExchange::worse(const Market& market, const OrderRequestPayload& request,
                                      std::int64_t price, std::int64_t ticks) const noexcept {
     if (ticks == 0) return price;
@@ -38,7 +39,7 @@ std::int64_t RecordedExchange::worse(const Market& market, const OrderRequestPay
                                      : std::max(paid, std::min(price, request.price));
 }
 
-// What a taker pays on average for `size` at a recorded price whose depth nobody shows.
+// Average price of a taker of `size` at a recorded price without known depth.
 std::int64_t RecordedExchange::pushed_price(std::uint32_t index, const OrderRequestPayload& request,
                                             std::int64_t price, std::int64_t before,
                                             std::int64_t size, std::int64_t now) noexcept {
@@ -50,7 +51,7 @@ std::int64_t RecordedExchange::pushed_price(std::uint32_t index, const OrderRequ
     return worse(market, request, price, request.side == Side::buy ? ticks : -ticks);
 }
 
-// So much of `size`, in whole lots, that the last of it is still within the order's limit.
+// The part of `size`, in whole lots, whose last lot is still within the order's limit.
 std::int64_t RecordedExchange::room_within(std::uint32_t index, const OrderRequestPayload& request,
                                            std::int64_t price, std::int64_t before,
                                            std::int64_t size, std::int64_t now) noexcept {
@@ -76,8 +77,8 @@ std::int64_t RecordedExchange::room_within(std::uint32_t index, const OrderReque
     return low * lot;
 }
 
-// An order rests though the recorded market still offers what it wants: own trades have kept it
-// from taking. It is filled as a taker when the market comes back to it.
+// True if an order rests only because own impact kept it from taking, although the recorded market
+// still offers its price. It is filled as a taker when the market comes back to it.
 bool RecordedExchange::was_kept(std::uint32_t index, const OrderRequestPayload& request) noexcept {
     Market& market = markets_[index];
     const Side theirs = other_side(request.side);

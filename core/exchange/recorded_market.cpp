@@ -1,4 +1,4 @@
-// What the recorded market gives: touch, levels, trades. See docs/concepts/fills.md.
+// Liquidity of the recorded market: touch, levels, trades. See docs/concepts/fills.md.
 #include <algorithm>
 
 #include "exchange/errors.hpp"
@@ -31,8 +31,8 @@ bool RecordedExchange::silent(const Market& market) noexcept {
     return !view.has_bar && !view.has_quote && !view.has_trade && !has_book(market);
 }
 
-// Best displayed price of a side. With trades or bars alone it is one tick off the last price:
-// nobody knows on which side of the spread that print was.
+// Best displayed price of a side. With trades or bars alone it is one tick off the last price: the
+// side of the spread of that print is unknown.
 bool RecordedExchange::touch(const Market& market, Side side, std::int64_t& price) noexcept {
     const MarketView& view = *market.view;
     if (has_book(market)) {
@@ -62,8 +62,7 @@ std::int64_t RecordedExchange::bar_last(const Market& market) noexcept {
     return market.in_bar ? market.bar_price : market.view->bar.close;
 }
 
-// Where no price is known nothing is met. A last price is one that own trades have moved; a mark
-// and an index come from elsewhere.
+// Without a price no trigger is met. Own impact moves the last price, but not a mark or an index.
 bool RecordedExchange::trigger_met(std::uint32_t index, const OrderRequestPayload& request,
                                    std::int64_t now) noexcept {
     const Market& market = markets_[index];
@@ -85,15 +84,15 @@ void RecordedExchange::mark_account(std::uint32_t index) noexcept {
     }
 }
 
-// What is free for an order depends on all that is held, at its price of now; and a loan stands on
-// all that is owned. Between such questions marks are as old as the last look at margin.
+// The free money for an order depends on all positions at their present prices, and a loan on all
+// assets. Between such checks marks are as old as the last margin check.
 void RecordedExchange::mark_for_funds(std::uint32_t index) noexcept {
     mark_where(
         [&](std::uint32_t i) { return i == index || markets_[i].held || account_->borrows(); });
 }
 
-// Size shown on our own side at a price: 0 when nothing stands there, QueuePlace::unknown when the
-// price lies deeper than what the data shows.
+// Size displayed on our own side at a price: 0 if there is none, QueuePlace::unknown if the price
+// lies deeper than the data shows.
 std::int64_t RecordedExchange::displayed(const Market& market, Side side,
                                          std::int64_t price) noexcept {
     const MarketView& view = *market.view;
@@ -110,8 +109,8 @@ std::int64_t RecordedExchange::displayed(const Market& market, Side side,
     return within(side, level.price, price) ? 0 : QueuePlace::unknown;
 }
 
-// When the venue made what it displays, 0: not known. Where the stamp is that of the receipt, the
-// source had none, and it cannot be compared with others.
+// The venue's time of the displayed book, 0: unknown. A stamp equal to the receipt means that the
+// source had none; it cannot be compared with others.
 std::int64_t RecordedExchange::display_stamp(const Market& market) noexcept {
     const MarketView& view = *market.view;
     if (has_book(market))
@@ -143,9 +142,9 @@ void RecordedExchange::note_taken(Market& pool, Side level, std::int64_t price,
 }
 
 // Fills steps_ with what an order of `size` would take now. With a book: levels as displayed. With
-// quotes: the touch, then (beyond_touch) one tick worse without end. With trades: one tick off.
-// What is shown costs what own trades before this order have made of it; of what is not shown the
-// order moves the price itself.
+// quotes: the touch, then (beyond_touch) one tick worse without limit. With trades: one tick off.
+// Displayed liquidity costs the impact of own trades before this order; beyond it the order also
+// moves the price itself.
 std::int64_t RecordedExchange::plan(std::uint32_t index, const OrderRequestPayload& request,
                                     std::int64_t size, bool beyond_touch,
                                     std::int64_t now) noexcept {
@@ -200,7 +199,7 @@ std::int64_t RecordedExchange::plan(std::uint32_t index, const OrderRequestPaylo
     return size - left;
 }
 
-// Takes at once what the order may; then an order that does not rest is gone.
+// Takes at once what the order may; then an order that does not rest ends.
 void RecordedExchange::take(std::uint32_t slot, std::int64_t now) noexcept {
     const std::uint32_t index = orders_[slot].instrument;
     Market& market = markets_[index];
@@ -215,7 +214,7 @@ void RecordedExchange::take(std::uint32_t slot, std::int64_t now) noexcept {
     const bool by_quote = !has_book(market) && view.has_quote;
     BookLevel level{};
     if (by_quote) (void)quote_level(view.quote, other_side(request.side), level);
-    // fill() plans nothing, so steps_ stays as it is.
+    // fill() plans nothing, so steps_ does not change.
     for (std::size_t i = 0; i < steps_.size() && orders_[slot].live; ++i) {
         const Step step = steps_[i];
         const std::int64_t size =
@@ -240,7 +239,7 @@ void RecordedExchange::take(std::uint32_t slot, std::int64_t now) noexcept {
     }
 }
 
-// Orders that came before there was any market meet its first event.
+// Orders that came before any market data meet its first event.
 void RecordedExchange::take_waiting(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
     while (!market.waiting.empty()) {
@@ -259,19 +258,20 @@ void RecordedExchange::take_waiting(std::uint32_t index, std::int64_t now) noexc
         take(slot, now);
         if (!orders_[slot].live) continue;
         reserve(orders_[slot],
-                orders_[slot].request.price);  // it came when bars were all there was
+                orders_[slot].request.price);  // it came when there were only bars
         rest(slot, now);
     }
 }
 
-// code: why it fires other than by a price that came to it.
+// code: why it fires if not by a price move.
 void RecordedExchange::fire(std::uint32_t slot, std::int64_t now, std::uint16_t code) noexcept {
     Order& order = orders_[slot];
     unlink(slot);
-    // With bars alone nobody knows what happened in between.
+    // With bars alone the market in between is unknown.
     if (rules_.trigger_delay > 0 && !bars_only(markets_[order.instrument])) {
         order.place = Place::delayed;
-        delay_trigger(slot, now + rules_.trigger_delay);  // whoever hears of it may ask when
+        delay_trigger(slot,
+                      now + rules_.trigger_delay);  // a receiver of the report may query the time
         emit(order, now, OrderNews::triggered, OrderState::triggered, code);
         return;
     }
@@ -279,8 +279,7 @@ void RecordedExchange::fire(std::uint32_t slot, std::int64_t now, std::uint16_t 
     go_live(slot, now, false, code);
 }
 
-// The order behind a trigger meets the market. `is_reported`: the robot has heard that it
-// triggered.
+// The triggered order meets the market. `is_reported`: the robot has received the trigger report.
 void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now, bool is_reported,
                                std::uint16_t triggered) noexcept {
     Order& order = orders_[slot];
@@ -292,7 +291,8 @@ void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now, bool is_rep
     std::int64_t left = reduces ? reducible(index, request) : request.size;
     if (order.attached.entry != 0) left = std::min(left, order.covers);
     if (!is_reported) {
-        if (left > 0) request.size = std::min(request.size, left);  // said with the news of it
+        if (left > 0)
+            request.size = std::min(request.size, left);  // reported together with the trigger
         emit(order, now, OrderNews::triggered, OrderState::triggered, triggered);
     }
     if (left <= 0) {
@@ -317,12 +317,12 @@ void RecordedExchange::fire_triggers(std::uint32_t index, std::int64_t now) noex
         const Order& order = orders_[slot];
         const bool of_bars = bars && market.view->goes_by_last(order.request.trigger_by);
         if (!of_bars && !order.sleeps() && trigger_met(index, order.request, now))
-            batch_.push_back(slot);  // else on_bar's
+            batch_.push_back(slot);  // otherwise on_bar does it
     }
     for (const std::uint32_t slot : batch_) fire(slot, now);
 }
 
-// The opposite touch came to our price: we are filled there, at our own price, for what it shows.
+// The opposite touch reached our price: we are filled there, at our own price, up to its size.
 void RecordedExchange::fill_touched(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
     const bool exact = market.pushed && by_order(market);
@@ -369,7 +369,7 @@ void RecordedExchange::fill_traded_side(std::uint32_t index, std::int64_t now, S
     while (at < list.size()) {
         const std::uint32_t slot = list[at];
         Order& order = orders_[slot];
-        // At its price even a print that is used up has moved the queue.
+        // At its price even a used-up print has moved the queue.
         const bool at_price = order.request.price == trade.price;
         if (!within(side, met, order.request.price) || (budget == 0 && !at_price)) break;
         if (order.queue.is_past(stamp)) {
@@ -377,7 +377,7 @@ void RecordedExchange::fill_traded_side(std::uint32_t index, std::int64_t now, S
             continue;
         }
         std::int64_t available = budget;
-        if (at_price && by_order(market)) {  // who of the queue it hit is not said
+        if (at_price && by_order(market)) {  // the data does not tell whose orders it hit
             ++at;
             continue;
         }
@@ -408,8 +408,8 @@ void RecordedExchange::fill_traded_side(std::uint32_t index, std::int64_t now, S
 
 void RecordedExchange::fill_traded(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
-    // By order the fills of the orders behind us say it; a feed without any leaves us the prints
-    // beyond our price.
+    // By order, the fills of the orders behind us decide; without fills in the feed only prints
+    // beyond our price count.
     if (by_order(market) && has_book(market) && market.view->orders->has_fills()) return;
     Market& pool = pool_of(market);
     if (&pool == &market || pool.print_version != pool.view->version) {
@@ -420,7 +420,7 @@ void RecordedExchange::fill_traded(std::uint32_t index, std::int64_t now) noexce
     fill_traded_side(index, now, Side::sell, pool.print_left);
 }
 
-// What the levels show now moves our places in their queues.
+// The newly displayed levels move our places in their queues.
 void RecordedExchange::limit_queues(Market& market) noexcept {
     const std::int64_t stamp = display_stamp(market);
     const QueueScale scale{std::max<std::int64_t>(market.spec.lot, 1),
@@ -430,13 +430,13 @@ void RecordedExchange::limit_queues(Market& market) noexcept {
             Order& order = orders_[slot];
             if (order.queue.ahead == 0) continue;
             const std::int64_t shown = displayed(market, order.request.side, order.request.price);
-            if (shown == QueuePlace::unknown) break;  // the others lie as deep or deeper
+            if (shown == QueuePlace::unknown) break;  // the others are as deep or deeper
             order.queue.on_shown(options_.queue, scale, shown, stamp);
         }
     }
 }
 
-// Nothing waits, and all that rests lies outside [low, high]: most events are none of our business.
+// No order waits, and all resting ones lie outside [low, high]: the usual case.
 bool RecordedExchange::untouched(const Market& market, std::int64_t low,
                                  std::int64_t high) const noexcept {
     return market.waiting.empty() && market.triggers.empty() &&
@@ -446,7 +446,7 @@ bool RecordedExchange::untouched(const Market& market, std::int64_t low,
 
 void RecordedExchange::on_quote(std::uint32_t index, std::int64_t now) noexcept {
     if (!working(index)) return;
-    pay_fundings(index, never);  // finer than a bar: none will say what the open fills
+    pay_fundings(index, never);  // finer than a bar: no open will fill anything before
     Market& market = markets_[index];
     const QuotePayload& quote = market.view->quote;
     const auto [low, high] = std::minmax(quote.bid, quote.ask);
@@ -464,11 +464,11 @@ void RecordedExchange::on_book(std::uint32_t index, std::int64_t now) noexcept {
     if (!working(index)) return;
     Market& market = markets_[index];
     if (!has_book(market)) return;
-    pay_fundings(index, never);  // finer than a bar: none will say what the open fills
+    pay_fundings(index, never);  // finer than a bar: no open will fill anything before
     const bool exact = by_order(market);
     if (!exact) limit_queues(market);
     take_waiting(index, now);
-    // By order only what own trades have kept from taking waits for the touch.
+    // By order, only orders that own impact kept from taking wait for the touch.
     if (!exact || market.pushed) fill_touched(index, now);
     fire_triggers(index, now);
     sweep_reduce_only(index, now);
@@ -476,7 +476,7 @@ void RecordedExchange::on_book(std::uint32_t index, std::int64_t now) noexcept {
 
 void RecordedExchange::on_trade(std::uint32_t index, std::int64_t now) noexcept {
     if (!working(index)) return;
-    pay_fundings(index, never);  // finer than a bar: none will say what the open fills
+    pay_fundings(index, never);  // finer than a bar: no open will fill anything before
     const std::int64_t price = markets_[index].view->trade.price;
     if (untouched(markets_[index], price, price)) return;
     take_waiting(index, now);
@@ -514,7 +514,7 @@ void RecordedExchange::pay_funding(std::uint32_t index, const Funding& funding) 
     }
 }
 
-// Those that were due by then.
+// Pays the fundings due by then.
 void RecordedExchange::pay_fundings(std::uint32_t index, std::int64_t until) noexcept {
     std::vector<Funding>& fundings = markets_[index].fundings;
     while (!fundings.empty() && fundings.front().time <= until) {

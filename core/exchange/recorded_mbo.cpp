@@ -1,8 +1,8 @@
-// Own orders among the venue's, order by order: first in, first out. See docs/concepts/fills.md.
+// Own orders in the venue's queue, order by order: first in, first out. See docs/concepts/fills.md.
 //
 // The book of the venue's orders (market/mbo_book.hpp) ranks them by priority; an own order takes
-// the rank that the next newcomer would get. What has a lower rank at its price stands before it.
-// Only sums are kept: the units before an own order fall when such an order leaves or shrinks.
+// the rank that the next newcomer would get. Orders of lower rank at its price are ahead of it.
+// Only sums are kept: the units ahead of an own order fall when such an order leaves or shrinks.
 #include <algorithm>
 
 #include "exchange/recorded.hpp"
@@ -17,15 +17,16 @@ void RecordedExchange::join_queue(Order& order) noexcept {
         order.queue.join(displayed(market, side, price), display_stamp(market));
         return;
     }
-    // All that is there has come before us; while it is not known what is there, all that will
-    // turn out to be there has.
+    // All orders in the book came before us; while the book is unknown, so did all that a snapshot
+    // will show.
     const MboBook& orders = *market.view->orders;
     order.rank = orders.levels().synced() ? orders.next_rank() : MboBook::no_rank;
     order.queue.join(orders.levels().side(side).size_at(price), 0);
     if (order.rank == MboBook::no_rank) ++counters_.queue_unknown;
 }
 
-// What rested before the first message about orders stands behind all that it and its snapshot say.
+// Own orders that rested before the first market-by-order message are behind everything that it and
+// its snapshot contain.
 void RecordedExchange::begin_orders(std::uint32_t index) noexcept {
     Market& market = markets_[index];
     if (!by_order(market)) return;
@@ -43,7 +44,8 @@ void RecordedExchange::forget_queue(Market& market, Side side) noexcept {
         orders_[slot].queue.join(0, 0);
 }
 
-// Units that left the queue before us; and what a snapshot says was there all the time.
+// Counts units that left the queue ahead of us, and orders that a snapshot shows to have been there
+// all the time.
 void RecordedExchange::move_queue(Market& market, const MboChange& change) noexcept {
     for (const std::uint32_t slot : change.side == Side::buy ? market.bids : market.asks) {
         Order& order = orders_[slot];
@@ -54,7 +56,7 @@ void RecordedExchange::move_queue(Market& market, const MboChange& change) noexc
     }
 }
 
-// The book is whole: who comes from now on comes after us.
+// The book is complete: later orders are behind us.
 void RecordedExchange::place_blind(Market& market) noexcept {
     const std::uint64_t rank = market.view->orders->next_rank();
     for (const auto* list : {&market.bids, &market.asks})
@@ -62,8 +64,8 @@ void RecordedExchange::place_blind(Market& market) noexcept {
             orders_[slot].rank = std::min(orders_[slot].rank, rank);
 }
 
-// An order of our side was traded that stands behind one of ours, at its price or at a worse one:
-// ours would have been hit first. What was traded is shared among ours by their priority.
+// A venue order of our side that stands behind one of ours, at its price or a worse one, was
+// traded: ours would have been hit first. The traded size is shared among ours by priority.
 void RecordedExchange::fill_behind(std::uint32_t index, std::int64_t now,
                                    const MboChange& change) noexcept {
     Market& market = markets_[index];
@@ -76,13 +78,13 @@ void RecordedExchange::fill_behind(std::uint32_t index, std::int64_t now,
         const Order& order = orders_[slot];
         const std::int64_t price = order.request.price;
         if (!within(change.side, met, price)) break;
-        if (price == change.price && change.rank < order.rank) break;  // as do those after it
+        if (price == change.price && change.rank < order.rank) break;  // as are those after it
         budget -= fill(slot, now, price, budget, order.taker ? Liquidity::taker : Liquidity::maker);
         if (at < list.size() && list[at] == slot) ++at;
     }
 }
 
-// An order of the other side came to rest at our price or beyond: it would have met us.
+// An order of the other side came to rest at our price or beyond: it would have matched ours.
 void RecordedExchange::fill_met(std::uint32_t index, std::int64_t now,
                                 const MboChange& change) noexcept {
     Market& market = markets_[index];
@@ -96,7 +98,8 @@ void RecordedExchange::fill_met(std::uint32_t index, std::int64_t now,
         const Order& order = orders_[slot];
         const std::int64_t price = order.request.price;
         if (!within(side, met, price)) break;
-        if (price == change.new_price && order.queue.ahead > 0) break;  // others would have met it
+        if (price == change.new_price && order.queue.ahead > 0)
+            break;  // orders ahead would have matched it
         budget -= fill(slot, now, price, budget, order.taker ? Liquidity::taker : Liquidity::maker);
         if (at < list.size() && list[at] == slot) ++at;
     }
@@ -106,7 +109,7 @@ void RecordedExchange::on_mbo(std::uint32_t index, std::int64_t now,
                               const MboChange& change) noexcept {
     if (!working(index)) return;
     Market& market = markets_[index];
-    const bool open = !market.closed;  // places move, and nothing is filled, while it is not
+    const bool open = !market.closed;  // while it is closed, places move and nothing is filled
     if (by_order(market)) {
         if (change.forgets_bids) forget_queue(market, Side::buy);
         if (change.forgets_asks) forget_queue(market, Side::sell);

@@ -10,7 +10,7 @@ namespace onetape {
 
 struct RoundTrips {
     std::vector<std::int64_t> opened, closed;
-    std::vector<double> net;  // of fees
+    std::vector<double> net;  // after fees
     std::vector<std::int64_t> book;
 
     struct Fill {
@@ -18,8 +18,9 @@ struct RoundTrips {
         double qty, realized, fee;  // qty is signed
     };
 
-    // A fill that turns a position around closes one trip and opens the next; its fee is divided by
-    // quantity. What is smaller than a billionth of what there was is float noise, and flat.
+    // Adds a fill. A fill that reverses a position closes one trip and opens the next; its fee is
+    // divided by quantity. A remainder below a billionth of the former quantity is float noise and
+    // counts as flat.
     void add(const Fill& fill) {
         Open& open = open_[fill.book];
         const double before = open.held;

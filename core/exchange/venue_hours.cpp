@@ -1,5 +1,5 @@
-// What happens at the exchange by the clock alone: closed hours, contracts that expire, triggers
-// whose delay is over, interest on what is borrowed.
+// Clock-driven events of the exchange: closing hours, expiring contracts, delayed triggers,
+// interest on loans.
 #include <algorithm>
 
 #include "exchange/errors.hpp"
@@ -35,7 +35,7 @@ RecordedExchange::Venue& RecordedExchange::venue_of(std::uint32_t index) noexcep
     return venues_[venue];
 }
 
-// Whether it is closed then; `until` is when it opens.
+// Whether the venue is closed then; `until` is when it opens.
 bool RecordedExchange::closed_at(std::uint32_t venue, std::int64_t now,
                                  std::int64_t& until) const noexcept {
     bool closed = false;
@@ -55,7 +55,7 @@ void RecordedExchange::look_at_hours(std::uint32_t index, std::int64_t now) noex
     markets_[index].closed = closed_at(markets_[index].venue, now, until);
 }
 
-// 0, or why the venue does not even look at a request.
+// 0, or why the venue refuses all requests now.
 std::uint16_t RecordedExchange::venue_refusal(std::uint32_t index, std::int64_t now,
                                               RequestKind kind) noexcept {
     if (index >= markets_.size() || markets_[index].view == nullptr) return error::none;
@@ -108,7 +108,7 @@ void RecordedExchange::run_events(std::int64_t now) noexcept {
         const Delayed delayed = delayed_.front();
         delayed_.erase(delayed_.begin());
         const Order& order = orders_[delayed.slot];
-        if (!order.live || order.venue_id != delayed.venue_id) continue;  // gone meanwhile
+        if (!order.live || order.venue_id != delayed.venue_id) continue;  // ended meanwhile
         std::int64_t until = 0;
         const std::uint32_t index = order.instrument;
         if (closed_at(markets_[index].venue, now, until)) {
@@ -121,7 +121,8 @@ void RecordedExchange::run_events(std::int64_t now) noexcept {
     find_next_event();
 }
 
-// A contract's end: orders go, what is held is closed at the settlement price, free of fee.
+// A contract's expiry: orders are canceled, positions are closed at the settlement price, free of
+// fee.
 void RecordedExchange::settle(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
     market.settled = true;
@@ -129,7 +130,7 @@ void RecordedExchange::settle(std::uint32_t index, std::int64_t now) noexcept {
                  [&](const Order& order) { return order.instrument == index; });
     if (!market.held) return;
     const std::int64_t price = market.view == nullptr ? 0 : reference(market);
-    if (price == 0) return;  // nothing was ever seen of it: nothing can have been bought
+    if (price == 0) return;  // no price was ever seen: there can be no position
     pay_fundings(index, now - 1);
     account_->set_mark(index, price);
     for (const PositionSide side :

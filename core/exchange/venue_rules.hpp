@@ -1,6 +1,6 @@
 #pragma once
-// What a venue does by the clock and by the count: hours in which it is closed, orders it takes in
-// a time, how long a trigger needs. Tape time throughout.
+// A venue's rules by clock and count: closing hours, order rate limits, the delay of triggers. Tape
+// time throughout.
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -13,28 +13,29 @@ namespace onetape {
 struct ClosedSpan {
     std::int64_t from = 0, to = 0;  // ns, the end exclusive
     std::uint32_t venue = 0;        // 0: every venue
-    bool cancels = false;           // resting orders go; else they wait
+    bool cancels = false;           // resting orders are canceled; else they wait
 };
 
 struct BorrowRate {
     std::uint32_t currency = 0;
     std::int64_t rate = 0;  // 1e-12 of a negative balance, each full hour UTC
-    // Of the currency and its account, for the record of what was charged.
+    // Names of the currency and its account, for the interest record.
     std::string name{}, account{};
 };
 
 struct OrderRate {
     std::uint32_t venue = 0;
-    std::int64_t limit = 0, window = 0;  // so many orders in so many ns; 0: no limit
+    std::int64_t limit = 0, window = 0;  // at most `limit` orders in `window` ns; 0: no limit
 };
 
 // Levels of loans, assets over debts in 1e-6: at `call` or below it the venue warns, at
-// `liquidation` or below it sells and buys until nothing is owed; fee: 1e-12 of what it trades.
+// `liquidation` or below it sells and buys until no debt is left; fee: 1e-12 of the traded value.
 struct LoanTerms {
-    std::int64_t call = 0, liquidation = 0, fee = 0;  // call 0: loans are never called in
+    std::int64_t call = 0, liquidation = 0, fee = 0;  // call 0: loans are never called
 };
 
-// The venue takes a position over: dated, because no data say when it would have happened.
+// The venue takes a position over at a configured time, because no data tells when it would have
+// happened.
 struct Deleveraging {
     static constexpr std::int64_t whole = 1'000'000;
 
@@ -46,12 +47,12 @@ struct Deleveraging {
 };
 
 struct VenueRules {
-    std::int64_t order_limit = 0, order_window = 0;  // of venues that are not among the next
+    std::int64_t order_limit = 0, order_window = 0;  // for venues that are not listed next
     std::vector<OrderRate> order_rates;
     std::int64_t trigger_delay = 0;  // ns from trigger to live order
     std::vector<ClosedSpan> closed;
     std::vector<BorrowRate> borrow;
-    std::vector<std::string> currencies;  // names by number, for the record of what happened
+    std::vector<std::string> currencies;  // names by number, for the records
     LoanTerms loans;
     std::vector<Deleveraging> deleveragings;  // by time
 
@@ -62,8 +63,8 @@ struct VenueRules {
     }
 };
 
-// A bucket of `limit` tokens that fills evenly over `window` ns; full at the start. In whole
-// numbers: a token is `window` parts, and `limit` parts come in each ns.
+// A bucket of `limit` tokens that fills evenly over `window` ns; full at the start. In integers: a
+// token is `window` parts, and `limit` parts come in each ns.
 class TokenBucket {
  public:
     bool take(std::int64_t now, std::int64_t limit, std::int64_t window) {

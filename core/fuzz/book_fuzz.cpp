@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::Input input(data, size);
     Book book(input.take<std::uint8_t>() % 2 != 0 ? 1 : BookSide::windowed_default);
     std::map<std::int64_t, std::int64_t> sides[2];
-    bool waited = false;  // kept changes may be replayed: the simple model does not
+    bool waited = false;  // buffered changes may be replayed; the simple model does not
     while (!input.empty()) {
         BookPayload payload{};
         const auto flags = static_cast<std::uint16_t>(input.take<std::uint8_t>() & 15u);

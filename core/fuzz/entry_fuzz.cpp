@@ -1,6 +1,6 @@
-// Bytes as frames of entries: each is refused, or read to what is written again, and whatever is
-// then booked leaves the books balanced: every currency adds up to zero over all holders and
-// wallets, its total is the sum of what is ours, and what is refused has left no trace.
+// Reads bytes as frames of entries: each is refused, or read and written identically. After
+// booking, the books balance: every currency adds up to zero over all holders and wallets, its
+// total is the sum of our own holders, and refused entries have changed nothing.
 #include <map>
 #include <string>
 #include <tuple>
@@ -15,14 +15,14 @@ using namespace onetape;
 
 namespace {
 
-using Unsigned = unsigned __int128;  // goes around at its end
+using Unsigned = unsigned __int128;  // wraps around
 using Key = std::tuple<std::string, std::string, std::int64_t>;
 
 constexpr BalanceRules rules{-9, 63, -9, 4};
 constexpr std::string_view currencies[] = {"USD", "BTC", "", "\xff", "U"};
 constexpr std::string_view causes[] = {"fill", "fee", "transfer", "?"};
 
-// Amounts near the ends of what fits as often as small ones.
+// Amounts near the limits as often as small ones.
 [[nodiscard]] Int128 amount_of(fuzz::Input& input) {
     const auto how = input.take<std::uint8_t>();
     const Int128 small = input.take<std::int16_t>();
@@ -32,7 +32,7 @@ constexpr std::string_view causes[] = {"fill", "fee", "transfer", "?"};
     return static_cast<Int128>(static_cast<Unsigned>(end) + static_cast<Unsigned>(small));
 }
 
-// One as a gateway writes it, as the input says, balanced more often than not.
+// An entry in the gateway's encoding, made from the input, balanced more often than not.
 [[nodiscard]] std::string written(fuzz::Input& input) {
     EntryFrame entry;
     entry.time = input.take<std::int8_t>();
@@ -90,7 +90,7 @@ constexpr std::string_view causes[] = {"fill", "fee", "transfer", "?"};
 }
 
 void take(const std::string& payload, Balances& balances, Booked& booked) {
-    // On the heap and exactly as long as it is: one byte more is found.
+    // On the heap with exact size, so that reading one byte more is detected.
     const std::vector<char> bytes(payload.begin(), payload.end());
     EntryFrame entry;
     if (!read_entry({bytes.data(), bytes.size()}, entry)) return;

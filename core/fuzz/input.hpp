@@ -1,5 +1,5 @@
 #pragma once
-// Bytes of a fuzzer as numbers; zeros when they run out.
+// Reads numbers from a fuzzer's bytes; zeros when they run out.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -28,12 +28,12 @@ class Input {
     const std::uint8_t* end_;
 };
 
-// The library's own findings are aborts: sanitizers report them with the input.
+// Failed checks are aborts: sanitizers report them with the input.
 inline void require(bool holds) {
     if (!holds) std::abort();
 }
 
-// A directory of this run in memory, removed with what is in it when the run ends.
+// A directory of this run in memory, removed with its content when the run ends.
 class Folder {
  public:
     Folder() {
@@ -50,8 +50,8 @@ class Folder {
     std::string path_;
 };
 
-// Changes a few bytes of `content` as the input says: (place u16, exclusive-or u8) each. False:
-// nothing was changed.
+// Changes a few bytes of `content` by the input: (offset u16, exclusive-or u8) each. False: nothing
+// was changed.
 inline bool patch(Input& input, std::string& content) {
     const std::string before = content;
     while (input.size() >= 3) {

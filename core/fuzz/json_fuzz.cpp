@@ -29,7 +29,7 @@ JsonScanner make_scanner() {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     static JsonScanner scanner = make_scanner();
     static JsonMessage first, second;
-    // On the heap and exactly as long as promised: one byte more is found.
+    // On the heap with exact size, so that reading one byte more is detected.
     const std::string line = std::string(reinterpret_cast<const char*>(data), size) + "\n";
     const std::string_view view(line.data(), size);
     const char* failed = scanner.scan(view, first);

@@ -1,5 +1,5 @@
-// Any messages of any sources: no value steps back, no trade is taken twice, no rule is broken by
-// what was taken, and nothing of an ended symbol is.
+// Any messages of any sources: no value steps back, no trade is taken twice, no taken message
+// breaks a rule, and nothing of an ended symbol is taken.
 #include <limits>
 #include <map>
 #include <set>
@@ -12,7 +12,7 @@ using namespace onetape;
 
 namespace {
 
-// Mostly few values, so that they meet; now and then one from the ends of its range.
+// Mostly a few values, so that they collide; sometimes one from the ends of its range.
 std::int64_t number(fuzz::Input& input) {
     const auto small = input.take<std::int8_t>();
     if (small == 127) return std::numeric_limits<std::int64_t>::max();
@@ -63,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 trade.price = number(input), trade.size = number(input);
                 trade.id_low = input.take<std::uint8_t>();
                 trade.id_kind = trade.id_low == 0 ? IdKind::none : IdKind::integer;
-                // A trade of the venue has one time: what is forgotten is known by it.
+                // A trade of the venue has one time, by which it is forgotten.
                 const std::int64_t event = number(input);
                 trade.ts_event =
                     trade.id_low == 0

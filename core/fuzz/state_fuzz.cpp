@@ -1,4 +1,4 @@
-// A state table with changed bytes gives the values that were written, or says that it cannot.
+// A state table with changed bytes gives the values that were written, or reports that it cannot.
 #include "fuzz/input.hpp"
 #include "state/table_reader.hpp"
 #include "state/table_writer.hpp"

@@ -1,4 +1,4 @@
-// No bytes make the readers of rows read beyond their chunk, and where chunks end changes nothing:
+// No bytes make the readers of rows read beyond their chunk, and chunk boundaries change nothing:
 // every kind of row, as lines, as JSON, as packed cells, and event arrays.
 #include <limits>
 #include <memory>
@@ -104,7 +104,7 @@ Outcome decode(int kind, int form, const std::uint8_t* data, std::size_t size, s
         rows = std::make_unique<TableDecoder>(config_of(static_cast<TableKind>(kind), form),
                                               streams, rejects, passed_over, &gate, nullptr);
     for (std::size_t at = 0; at < size; at += step) {
-        // On the heap and exactly as long as promised: one byte more is found.
+        // On the heap with exact size, so that reading one byte more is detected.
         const std::vector<char> chunk(data + at, data + (size - at < step ? size : at + step));
         fuzz::require(rows->feed(chunk.data(), chunk.size()) == Status::ok);
     }

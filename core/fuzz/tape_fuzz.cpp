@@ -1,5 +1,5 @@
-// A tape with changed bytes gives the frames it was written with up to some place, and then names
-// what is wrong: never another frame, never a crash.
+// A tape with changed bytes gives the written frames up to some point, and then reports the damage:
+// never another frame, never a crash.
 #include <filesystem>
 #include <vector>
 
@@ -19,7 +19,7 @@ struct Kept {
 struct Tape {
     fuzz::Folder folder;
     std::string directory = folder.path() + "/journal";
-    std::string segment;  // path of the one that is changed
+    std::string segment;  // path of the changed one
     std::string content;
     std::vector<Kept> frames;
 
@@ -43,12 +43,12 @@ struct Tape {
             if (entry.path().extension() == ".tape") segment = entry.path().string();
         }
         content = fuzz::read_file(segment);
-        if (!sealed) content.resize(32 << 10);  // what was prepared beyond is zeros
+        if (!sealed) content.resize(32 << 10);  // prepared bytes beyond are zeros
         frames = read(nullptr);
         fuzz::require(frames.size() == 40);
     }
 
-    // As many of `expected` as were read, all equal to it.
+    // The frames that were read; all must equal the beginning of `expected`.
     std::vector<Kept> read(const std::vector<Kept>* expected) const {
         std::vector<Kept> kept;
         std::unique_ptr<Reader> reader;

@@ -24,7 +24,7 @@ bool membarrier(int command) noexcept {
 }
 #endif
 
-// Takes `asleep` back; the one who does counts down.
+// Resets `asleep`; the thread that succeeds decrements the counter.
 bool take_asleep(BellBoard& board, BellSlot& slot) noexcept {
     if (slot.asleep.exchange(0, std::memory_order_acq_rel) == 0) return false;
     board.sleepers.fetch_sub(1, std::memory_order_acq_rel);
@@ -76,15 +76,16 @@ void BellRinger::ring(BellBoard& board) noexcept {
             line.fifo = FileHandle();
             FileHandle fifo(::open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
             struct stat status{};
-            // Only a FIFO of our own user: the board is 0600, but a path is a path.
+            // Accept only a FIFO of our own user: the board is 0600, but the path in it is only
+            // text.
             if (!fifo.is_open() || ::fstat(fifo.fd(), &status) != 0 || !S_ISFIFO(status.st_mode) ||
                 status.st_uid != ::geteuid())
                 continue;
             line.fifo = std::move(fifo);
         }
         const char one = 1;
-        // EAGAIN: the FIFO is full of rings already. EPIPE: the reader is gone (Python ignores
-        // SIGPIPE; so must any other host of the core). Both are fine.
+        // EAGAIN: the FIFO is already full of wake-up bytes. EPIPE: the reader is gone (Python
+        // ignores SIGPIPE; any other host of the core must, too). Both are fine.
         if (::write(line.fifo.fd(), &one, 1) < 0 && errno != EAGAIN) line.fifo = FileHandle();
     }
 }
@@ -109,10 +110,10 @@ Failure Bell::make(const std::string& directory, std::unique_ptr<Bell>& bell) {
                   std::to_string(count.fetch_add(1));
     if (made->path_.size() >= bell_path_bytes)
         return {Status::invalid, made->path_ + ": path of a bell is longer than 191 bytes"};
-    ::unlink(made->path_.c_str());  // of a process that had our pid
+    ::unlink(made->path_.c_str());  // left by a process that had our pid
     if (::mkfifo(made->path_.c_str(), 0600) != 0)
         return system_failure("mkfifo", made->path_, errno);
-    // Reading and writing: it never reports end of file, and a writer never meets EPIPE.
+    // Opened for reading and writing: it never reports end of file, and a writer never meets EPIPE.
     made->fifo_ =
         FileHandle(::open(made->path_.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
     if (!made->fifo_.is_open()) return system_failure("open", made->path_, errno);
@@ -135,7 +136,7 @@ Failure BellPlace::take(const std::string& directory, const Bell* bell,
     std::unique_ptr<BellPlace> made(new BellPlace);
     if (Failure failure = map_bells(directory, false, made->map_); !failure.ok()) return failure;
     BellBoard& board = bell_board(made->map_);
-    (void)lowest_lease(board);  // frees the places of the dead
+    (void)lowest_lease(board);  // frees the slots of dead readers
     const auto pid = static_cast<std::uint32_t>(::getpid());
     for (BellSlot& slot : board.slots) {
         std::uint32_t free = 0;
@@ -165,7 +166,7 @@ void BellPlace::lease(std::uint64_t segment, std::uint64_t sequence) noexcept {
 }
 
 bool BellPlace::arm() noexcept {
-    // Counted first: the count may be too high for a moment, never too low.
+    // Incremented first: the count may be too high for a moment, never too low.
     std::atomic<std::uint32_t>& sleepers = bell_board(map_).sleepers;
     sleepers.fetch_add(1, std::memory_order_acq_rel);
     if (slot_->asleep.exchange(1, std::memory_order_seq_cst) == 1) sleepers.fetch_sub(1);
@@ -186,7 +187,7 @@ std::uint64_t lowest_lease(BellBoard& board) noexcept {
         const std::uint32_t pid = slot.pid.load(std::memory_order_acquire);
         if (pid == 0) continue;
         const std::uint64_t start = slot.pid_start.load(std::memory_order_acquire);
-        // start 0: being taken right now, or its taker died in between.
+        // start 0: the slot is being taken right now, or its taker died in between.
         if (start == 0 ? process_start(pid) == 0 : !process_alive(pid, start)) {
             free_slot(board, slot);
             continue;

@@ -1,8 +1,8 @@
 #pragma once
-// The bell board: how a writer wakes the readers that sleep, and where readers say what they
+// The bell board: lets a writer wake sleeping readers, and lets readers state which segments they
 // still need. One mechanism for journals and sockets: a reader process owns one FIFO, which its
-// event loop watches beside its sockets, and puts its path into a slot of each journal that it
-// follows. The writer writes one byte, and only to those that said that they sleep.
+// event loop watches beside its sockets, and enters its path in a slot of each journal that it
+// follows. The writer writes one byte, and only to readers whose `asleep` flag is set.
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -21,10 +21,10 @@ inline constexpr std::size_t bell_path_bytes = 192;
 
 struct alignas(64) BellSlot {
     std::atomic<std::uint32_t> pid;     // 0: free; its owner alone writes the rest
-    std::atomic<std::uint32_t> asleep;  // 1: ring me; whoever takes it back to 0 counts down
+    std::atomic<std::uint32_t> asleep;  // 1: wake me; whoever resets it to 0 decrements `sleepers`
     std::atomic<std::uint64_t> pid_start;
     std::atomic<std::uint64_t> lease_segment;   // this segment and all later ones are needed
-    std::atomic<std::uint64_t> lease_sequence;  // next sequence that it will read
+    std::atomic<std::uint64_t> lease_sequence;  // next sequence that the reader will read
     std::atomic<std::uint64_t> generation;      // changes with every owner: the writer's cache key
     char path[bell_path_bytes];                 // of the FIFO, zero-terminated; empty: none
     char reserved[24];
@@ -55,7 +55,7 @@ Failure map_bells(const std::string& directory, bool create, Mapping& mapping);
     return *reinterpret_cast<BellBoard*>(mapping.data());
 }
 
-// Rings the bells of waiting readers: the writer's side.
+// The writer's side: wakes waiting readers.
 class BellRinger {
  public:
     void ring(BellBoard& board) noexcept;
@@ -68,20 +68,21 @@ class BellRinger {
     std::array<Line, bell_slots_max> lines_;
 };
 
-// Lets readers leave the fence out of the writer's path; false where the system has none.
+// Registers for membarrier, so that readers can spare the writer a fence on each append. False
+// where the system has none.
 bool register_for_membarrier() noexcept;
 
-// The reader process's FIFO.
+// A reader process's FIFO.
 class Bell {
  public:
-    // Makes <directory>/bell-<pid>-<n>; the directory is made 0700 and must be ours.
+    // Makes <directory>/bell-<pid>-<n>; the directory is created 0700 and must belong to our user.
     static Failure make(const std::string& directory, std::unique_ptr<Bell>& bell);
     ~Bell();
     Bell(const Bell&) = delete;
     Bell& operator=(const Bell&) = delete;
     [[nodiscard]] int fd() const { return fifo_.fd(); }
     [[nodiscard]] const std::string& path() const { return path_; }
-    void drain() noexcept;  // takes the bytes that rang
+    void drain() noexcept;  // reads the waiting bytes
 
  private:
     Bell() = default;
@@ -92,7 +93,7 @@ class Bell {
 // One reader's slot on one journal's board.
 class BellPlace {
  public:
-    // bell may be nullptr: a place that only holds a lease.
+    // bell may be nullptr: the slot then only holds a lease.
     static Failure take(const std::string& directory, const Bell* bell,
                         std::unique_ptr<BellPlace>& place);
     ~BellPlace();
@@ -100,8 +101,8 @@ class BellPlace {
     BellPlace& operator=(const BellPlace&) = delete;
 
     void lease(std::uint64_t segment, std::uint64_t sequence) noexcept;
-    // "Ring me." After it the reader must look once more before it sleeps; true: what it sees
-    // then is certain, false: the system has no membarrier, sleep no longer than `blind_ms`.
+    // Requests a wake-up. The reader must look once more before it sleeps. True: that look is
+    // conclusive. False: the system has no membarrier, sleep no longer than `blind_ms`.
     [[nodiscard]] bool arm() noexcept;
     void disarm() noexcept;
 
@@ -113,8 +114,8 @@ class BellPlace {
     BellSlot* slot_ = nullptr;
 };
 
-// Lowest segment that a living reader still needs, UINT64_MAX: none does. Frees the places of
-// dead ones.
+// Returns the lowest segment that a living reader still needs, UINT64_MAX if there is none. Frees
+// the slots of dead readers.
 [[nodiscard]] std::uint64_t lowest_lease(BellBoard& board) noexcept;
 
 }  // namespace onetape

@@ -16,7 +16,7 @@ bool Column::reserve(std::size_t rows) noexcept {
 }
 
 bool Columns::make_room() noexcept {
-    // By half: what is reserved and not written takes no memory, but a copy might be needed.
+    // Grows by half: reserved memory that is not written takes none, but growth may need a copy.
     const std::size_t wanted = std::max<std::size_t>(1024, capacity_ + capacity_ / 2);
     for (Column& column : columns_)
         if (!column.reserve(wanted)) return false;
@@ -112,7 +112,7 @@ void OrderRows::news(const Frame& frame) noexcept {
     const std::size_t row = find(event.order_id);
     if (row == absent) return;
     const std::int64_t now = frame.header->time;
-    if ((frame.header->flags & order_never_left) != 0) {  // nobody has answered
+    if ((frame.header->flags & order_never_left) != 0) {  // never sent: there is no answer
         columns_.cell<OrderEnd>(end, row) = OrderEnd::denied;
         return;
     }
@@ -149,7 +149,7 @@ void OrderRows::news(const Frame& frame) noexcept {
     if ((how != OrderEnd::none || event.news == OrderNews::triggered) && last == never) last = now;
 }
 
-// Ordinals of one robot ascend, mostly by one: a guess, else a search.
+// Ordinals of one robot ascend, mostly by one: tries the next row first, else searches.
 std::size_t OrderRows::find(std::uint64_t order_id) noexcept {
     const std::size_t rows = columns_.rows();
     if (rows == 0) return absent;
@@ -167,7 +167,7 @@ std::uint32_t OrderRows::word(const char* tag_bytes) {
     last_tag_ = padded_text;
     const auto [found, is_new] =
         numbers_.try_emplace(last_tag_, static_cast<std::uint32_t>(words_.size()));
-    // Of text that is padded with zeros npos + 1 is 0, where there is nothing else.
+    // For text of zeros only, find_last_not_of gives npos, and npos + 1 is 0.
     if (is_new) words_.emplace_back(padded_text.substr(0, padded_text.find_last_not_of('\0') + 1));
     return last_word_ = found->second;
 }

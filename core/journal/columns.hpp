@@ -1,6 +1,6 @@
 #pragma once
-// Frames of fixed layouts as columns: one walk over a journal fills those of several event types,
-// and what became of each order. events.hpp says what the types are.
+// Frames of fixed layouts as columns: one walk over a journal fills columns for several event types
+// and one row for each order. events.hpp describes the types.
 #include <cstdint>
 #include <cstdlib>
 #include <initializer_list>
@@ -14,8 +14,8 @@
 
 namespace onetape {
 
-// A column: values of equal width behind one another. Grown in place where the C library can (it
-// moves pages, not bytes), because a column may be as large as all that a run has left.
+// A column: contiguous values of equal width. Grown in place where the C library can (it moves
+// pages, not bytes), because a column may be as large as the whole output of a run.
 class Column {
  public:
     explicit Column(std::size_t width) : width_(width) {}
@@ -26,14 +26,14 @@ class Column {
     }
     ~Column() { std::free(data_); }
 
-    // False: there is no memory.
+    // False: out of memory.
     [[nodiscard]] bool reserve(std::size_t rows) noexcept;
     [[nodiscard]] std::byte* at(std::size_t row) noexcept { return data_ + row * width_; }
     [[nodiscard]] const std::byte* at(std::size_t row) const noexcept {
         return data_ + row * width_;
     }
     [[nodiscard]] std::size_t width() const noexcept { return width_; }
-    // The bytes are the caller's, to be freed with std::free; nullptr where none were written.
+    // Passes the bytes to the caller, who frees them with std::free; nullptr if none were written.
     [[nodiscard]] std::byte* release() noexcept { return std::exchange(data_, nullptr); }
 
  private:
@@ -52,7 +52,7 @@ class Columns {
         for (const std::size_t width : widths) add(width);
     }
     void add(std::size_t width) { columns_.emplace_back(width); }
-    // A row more, whose values the caller writes. False: there is no memory.
+    // Adds a row, whose values the caller writes. False: out of memory.
     [[nodiscard]] bool grow() noexcept {
         if (rows_ == capacity_ && !make_room()) return false;
         ++rows_;
@@ -72,16 +72,16 @@ class Columns {
     std::size_t rows_ = 0, capacity_ = 0;
 };
 
-// A field as it lies in header and payload, from the header's first byte.
+// The offset and width of a field in a frame, counted from the header's first byte.
 struct FieldPlace {
     std::uint32_t offset = 0;
     std::uint32_t bytes = 0;
 };
 
-// Describes the frames of one type of which some fields are wanted, where others have given values.
+// Selects frames of one type by the values of some fields, and the fields to collect.
 struct FrameColumnsSpec {
     std::uint16_t type = 0;
-    std::uint32_t payload_bytes = 0;  // frames that are shorter are passed over
+    std::uint32_t payload_bytes = 0;  // shorter frames are skipped
     std::vector<FieldPlace> fields;
     std::vector<std::pair<FieldPlace, std::uint64_t>> where;  // of 1, 2, 4 or 8 bytes
 };
@@ -90,7 +90,7 @@ class FrameColumns {
  public:
     explicit FrameColumns(FrameColumnsSpec spec);
     [[nodiscard]] std::uint16_t type() const noexcept { return spec_.type; }
-    [[nodiscard]] bool take(const Frame& frame) noexcept;  // false: there is no memory
+    [[nodiscard]] bool take(const Frame& frame) noexcept;  // false: out of memory
     [[nodiscard]] Columns& columns() noexcept { return columns_; }
 
  private:
@@ -98,14 +98,14 @@ class FrameColumns {
     Columns columns_;
 };
 
-// How an order's news say that it ended; of several the greatest stands.
+// How an order ended according to its order events; of several ends the greatest value counts.
 enum class OrderEnd : std::uint8_t { none = 0, canceled, expired, rejected, denied };
 
-// Makes a row for each order that was placed, in the order of the requests, and what its news say.
-// Fills are not in it. News of orders that were not placed (the venue's own) are passed over.
+// Makes a row for each placed order, in the order of the requests, from its order events. Does not
+// read fills. Skips order events of orders that were not placed here (the venue's own).
 class OrderRows {
  public:
-    // One column each, in this order; times are ns, `never` where there was none.
+    // One column each, in this order; times are ns, `never` where there is none.
     enum Field : std::size_t {
         id,         // u64, ascending
         stream,     // u32
@@ -115,9 +115,9 @@ class OrderRows {
         size,       // i64, as last amended
         trigger,    // i64
         requested,  // i64, the request's time
-        answer,     // i64, the first news
-        done,       // i64, the first news of its end, or of its trigger
-        placed,     // i64, the exchange's stamp of when it last took its place
+        answer,     // i64, time of the first order event
+        done,       // i64, time of the first event that ended or triggered the order
+        placed,     // i64, the exchange's time stamp of when it last entered the queue
         end,        // u8, OrderEnd
         tag,        // u32, index into words()
         field_count,
@@ -125,9 +125,9 @@ class OrderRows {
     static constexpr std::int64_t never = -1;
 
     OrderRows();
-    [[nodiscard]] bool take(const Frame& frame) noexcept;  // false: there is no memory
+    [[nodiscard]] bool take(const Frame& frame) noexcept;  // false: out of memory
     [[nodiscard]] Columns& columns() noexcept { return columns_; }
-    // The tags as they came first, without their padding.
+    // The tags in order of first appearance, without their padding.
     [[nodiscard]] const std::vector<std::string>& words() const noexcept { return words_; }
 
  private:
@@ -139,8 +139,8 @@ class OrderRows {
 
     Columns columns_;
     std::vector<std::string> words_;
-    std::unordered_map<std::string, std::uint32_t> numbers_;  // of padded tags
-    std::string last_tag_;                                    // most follow their like
+    std::unordered_map<std::string, std::uint32_t> numbers_;  // by padded tag
+    std::string last_tag_;  // cache: most tags equal the one before
     std::uint32_t last_word_ = 0;
 };
 
@@ -151,10 +151,10 @@ struct ColumnPass {
     ColumnPass& operator=(const ColumnPass&) = delete;
 
     std::vector<FrameColumns> tables;
-    std::vector<OrderRows> orders;  // none or one
+    std::vector<OrderRows> orders;  // at most one
 
-    // Up to `frames_max` frames more. not_found: the journal has no more now; exhausted: no memory.
-    // Frames from `time_until` on are passed over.
+    // Reads up to `frames_max` more frames. not_found: the journal has no more now; exhausted: out
+    // of memory. Frames from `time_until` on are skipped.
     [[nodiscard]] Status read(Reader& reader, std::size_t frames_max,
                               std::int64_t time_until) noexcept;
 };

@@ -75,8 +75,8 @@ std::uint64_t process_start(std::uint32_t pid) noexcept {
     const ssize_t bytes = ::read(file.fd(), text, sizeof text - 1);
     if (bytes <= 0) return 0;
     text[bytes] = '\0';
-    // The name, in brackets, may hold anything: field 3 (state) follows its last bracket, the
-    // start time is field 22.
+    // The process name, in brackets, may contain anything: field 3 (state) follows its last
+    // bracket, the start time is field 22.
     const char* at = std::strrchr(text, ')');
     if (at == nullptr || at[1] == '\0' || at[2] == 'Z' || at[2] == 'X') return 0;
     for (int field = 2; field < 22 && at != nullptr; ++field) at = std::strchr(at + 1, ' ');

@@ -1,8 +1,8 @@
 #pragma once
-// The control page: who writes this journal, how far it is, and whether the writer lives. Mapped
-// by the writer for writing, by readers for reading. It is a hint beside the tape, never part of
-// its truth, except the durable sequence: what was once said to be on disk may not be taken for
-// a torn tail.
+// The control page: which process writes this journal, how far it is, and whether it is alive.
+// Mapped by the writer for writing, by readers for reading. It is a hint beside the tape and no
+// part of its content, except the durable sequence: frames once reported as on disk must not be
+// treated as a torn tail.
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -31,9 +31,9 @@ struct alignas(64) ControlPage {
     alignas(64) std::atomic<std::uint64_t> durable;    // last sequence that is on disk
     alignas(64) std::atomic<std::int64_t> heartbeat;   // ns UTC, by the writer's own thread
     std::atomic<std::int64_t> progress_time;           // ns UTC of the last change of progress
-    std::atomic<std::uint64_t> progress;               // last frame handled, as its shell says
-    std::atomic<std::uint32_t> closed;                 // 1: sealed and left in order
-    std::atomic<std::uint32_t> failed;                 // 1: the disk refused; nothing more comes
+    std::atomic<std::uint64_t> progress;  // last frame handled, as reported by the process
+    std::atomic<std::uint32_t> closed;    // 1: sealed and closed cleanly
+    std::atomic<std::uint32_t> failed;    // 1: a disk write failed; nothing more will be written
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 static_assert(offsetof(ControlPage, uuid) == 16);
@@ -49,7 +49,7 @@ static_assert(offsetof(ControlPage, closed) == 216);
 static_assert(offsetof(ControlPage, failed) == 220);
 static_assert(sizeof(ControlPage) <= control_bytes);
 
-// Maps <directory>/control; made with zeros when writable and not there.
+// Maps <directory>/control; creates it with zeros if writable and absent.
 Failure map_control(const std::string& directory, bool writable, Mapping& mapping);
 [[nodiscard]] inline ControlPage& control_page(const Mapping& mapping) {
     return *reinterpret_cast<ControlPage*>(mapping.data());
@@ -60,9 +60,10 @@ Failure map_control(const std::string& directory, bool writable, Mapping& mappin
 [[nodiscard]] bool process_alive(std::uint32_t pid, std::uint64_t start) noexcept;
 [[nodiscard]] std::int64_t wall_clock_ns() noexcept;  // for the shell's threads only
 
-// An end frame says that the tape goes on, and no further segment is there. Where the writer had
-// published nothing beyond it, it died while it moved on (or in a recovery that set the prepared
-// segment aside); otherwise, or without a control page to ask, a segment is missing.
+// Returns whether a writer died between two segments: the last segment ends with an end frame that
+// announces another one, which is missing. If the writer had published nothing beyond that end
+// frame, it died while it moved on (or in a recovery that set the prepared segment aside).
+// Otherwise, or without a control page, a segment is missing.
 [[nodiscard]] inline bool died_moving_on(const ControlPage* control, const Uuid& uuid,
                                          std::uint64_t last_sequence) noexcept {
     return control != nullptr && control->magic == control_magic && control->uuid == uuid &&

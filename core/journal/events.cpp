@@ -33,7 +33,7 @@ constexpr std::array book_fields{
     FIELD(BookPayload, first_id, 'u', nullptr),    FIELD(BookPayload, last_id, 'u', nullptr),
     FIELD(BookPayload, previous_id, 'u', nullptr), FIELD(BookPayload, bid_count, 'u', nullptr),
     FIELD(BookPayload, ask_count, 'u', nullptr)};
-// A bar's layout, but for its last word.
+// The layout of a bar except for its last word.
 template <class Payload>
 constexpr auto fields_of_bar(FieldSpec last) {
     return std::array{FIELD(Payload, ts_open, 't', nullptr),

@@ -1,6 +1,6 @@
 #pragma once
-// The frame: what every byte of a tape belongs to. docs/format.md draws it; the two are kept
-// together by the assertions below.
+// The frame: the record that a tape consists of. docs/format.md draws it; the assertions below keep
+// both equal.
 //
 //   0               4       6       8
 //   +---------------+-------+-------+---------------------------------+
@@ -13,12 +13,11 @@
 //   32 payload, zero-padded to 8 bytes ...
 //
 // `length` counts header and payload without padding. It is stored last, with release order: a
-// frame exists when its length is not zero. The stretch of zeros before it is what the writer
-// prepared.
+// frame exists once its length is not zero. The writer prepares the zeros before that.
 //
 // crc = CRC-32C over the padded payload (seed 0), then the 32 header bytes with the previous
-// frame's crc standing in the crc field. Swapped, missing and foreign frames therefore show, while
-// only the last step of a frame waits for the frame before (docs/adr/0002).
+// frame's crc in the crc field. This detects swapped, missing and foreign frames, while only the
+// last step of a frame's checksum waits for the frame before (docs/adr/0002).
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -52,26 +51,26 @@ inline constexpr std::uint32_t frame_align = 8;
     return (bytes + (frame_align - 1)) & ~(frame_align - 1);
 }
 
-// A time beyond these (years 1740 and 2200) is damage, whatever the checksum says: what runs on the
-// tape's clock would go through every moment until then.
+// A time outside these bounds (years 1740 and 2200) is damage, whatever the checksum says: a
+// process that runs on the tape's clock would step through every moment until then.
 inline constexpr std::int64_t frame_time_max = 7'258'118'400'000'000'000;
 
 [[nodiscard]] constexpr bool is_frame_time(std::int64_t time) {
     return static_cast<std::uint64_t>(time) + frame_time_max <= std::uint64_t{2} * frame_time_max;
 }
 
-// Frame flags: what a reader must know before it trusts a payload.
+// Frame flags that a reader must check before it trusts a payload.
 inline constexpr std::uint16_t flag_snapshot =
-    1;  // book: replaces all levels; bar: asked for after its end
-inline constexpr std::uint16_t flag_unsynced = 2;  // book: depth without a snapshot to stand on
+    1;  // book: replaces all levels; bar: requested after its end
+inline constexpr std::uint16_t flag_unsynced = 2;  // book: depth without a snapshot as its base
 inline constexpr std::uint16_t flag_gap = 4;       // book: the venue's sequence broke before this
-inline constexpr std::uint16_t flag_late = 8;      // older than what was already taken
-inline constexpr std::uint16_t flag_empty = 16;    // bar, history: nothing traded in it
+inline constexpr std::uint16_t flag_late = 8;      // older than data that was already taken
+inline constexpr std::uint16_t flag_empty = 16;    // bar, history: no trades in it
 inline constexpr std::uint16_t flag_open = 32;     // history: its period has not ended
 inline constexpr std::uint16_t flag_synthetic =
-    64;  // nobody's: a quote of the last, a bar of trades
-inline constexpr std::uint16_t flag_corrected = 128;  // bar: in place of one that was told
-// Of a hub's market frames the upper byte is the number of the source that brought it, plus one.
+    64;  // synthetic: a quote made of the last ones, a bar made of trades
+inline constexpr std::uint16_t flag_corrected = 128;  // bar: replaces one that was published before
+// The upper byte of the flags of a hub's market frames is the number of their source, plus one.
 inline constexpr unsigned flag_source_shift = 8;
 
 }  // namespace onetape

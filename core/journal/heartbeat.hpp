@@ -1,6 +1,6 @@
 #pragma once
-// Shows readers that the writer's process lives and how far it came: native, so that it does not
-// stop when the interpreter is busy. It shows progress as well as life.
+// Shows readers that the writer's process is alive and how far it has come. Native, so that it does
+// not stop when the interpreter is busy.
 //
 // It also keeps the pages ahead of a slow writer writable: once the kernel has written a prepared
 // page back, the next store into it would fault.
@@ -30,7 +30,7 @@ class Heartbeat {
         wake_.notify_all();
         thread_.join();
     }
-    // The writer's new segment, and the first sequence in it.
+    // Reports the writer's new segment and the first sequence in it.
     void entered(std::shared_ptr<OpenSegment> segment, std::uint64_t first_sequence) {
         const std::lock_guard lock(mutex_);
         segment_ = std::move(segment);
@@ -56,7 +56,7 @@ class Heartbeat {
         }
     }
 
-    // Walks behind the writer by the frames' lengths; the lock keeps the mapping.
+    // Follows the writer by the frames' lengths; the lock keeps the segment mapped.
     void touch_ahead() {
         if (segment_ == nullptr) return;
         const std::uint64_t published = control_.published.load(std::memory_order_acquire);

@@ -1,5 +1,5 @@
 #pragma once
-// The exclusive lock of a journal directory: held by its one writer, or by a repair.
+// The exclusive lock of a journal directory, held by its one writer or by a repair.
 #include <string>
 
 #include "base/file.hpp"
@@ -7,7 +7,8 @@
 
 namespace onetape {
 
-// locked: names the pid that holds it. Given back when `lock` is closed, also by a kill.
+// locked: the failure names the pid that holds the lock. Released when `lock` is closed, also when
+// the process is killed.
 Failure take_lock(const std::string& directory, FileHandle& lock);
 
 }  // namespace onetape

@@ -1,5 +1,5 @@
 #pragma once
-// Which frames tell of the market, and what is in them.
+// The layouts of the market frames.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace onetape {
 
-// Bytes of a market event's layout by type id; 0 for what is none. A table, because it is asked
-// for every frame.
+// Bytes of a market event's layout by type id; 0 for all other types. A table, because it is looked
+// up for every frame.
 inline constexpr std::array<std::uint8_t, event_type_count + 1> market_layout = [] {
     std::array<std::uint8_t, event_type_count + 1> bytes{};
     const auto set = [&](EventType type, std::size_t size) {
@@ -39,7 +39,7 @@ inline constexpr std::array<std::uint8_t, event_type_count + 1> market_layout = 
     return market_bytes(type) != 0;
 }
 
-// `use` with the payload of a market event, else `otherwise`.
+// Calls `use` with the payload if the frame is a market event, else `otherwise`.
 template <class Use, class Otherwise>
 auto with_payload(const Frame& frame, const Use& use, const Otherwise& otherwise) {
     switch (frame.type()) {

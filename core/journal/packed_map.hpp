@@ -1,5 +1,5 @@
 #pragma once
-// A small map of texts as MessagePack: what the core itself says on a tape.
+// A small map of texts as MessagePack, for what the core itself writes to a tape.
 #include <algorithm>
 #include <cstddef>
 #include <initializer_list>
@@ -9,7 +9,7 @@
 
 namespace onetape {
 
-// MessagePack by hand: at most 15 keys of at most 31 bytes.
+// Encodes a map as MessagePack: at most 15 keys of at most 31 bytes.
 inline std::string packed_map(
     std::initializer_list<std::pair<std::string_view, std::string>> texts) {
     std::string map(1, static_cast<char>(0x80 + texts.size()));

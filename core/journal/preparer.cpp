@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::uint64_t populate_step = 1ull << 20;
 constexpr auto disk_full_retry = std::chrono::milliseconds(500);
-constexpr std::uint64_t shrink = 4;  // by which a segment is made smaller where there is no room
+constexpr std::uint64_t shrink =
+    4;  // factor by which a segment is made smaller when the disk has no room
 
 }  // namespace
 
@@ -21,7 +22,7 @@ Failure prepare_segment(const std::string& directory, std::uint64_t number, std:
                         bool is_synced, OpenSegment& segment) {
     const std::string path = segment_path(directory, number);
     const std::string unfinished = path + ".new";
-    // A leftover of a writer that died here holds nothing.
+    // A leftover of a writer that died here is empty.
     ::unlink(unfinished.c_str());
     OpenSegment made;
     made.number = number;
@@ -35,8 +36,8 @@ Failure prepare_segment(const std::string& directory, std::uint64_t number, std:
         return failure;
     if (Failure failure = allocate(made.file, unfinished, bytes); !failure.ok())
         return give_up(failure);
-    // A sync writes every piece of the page cache that a store has touched, whole. So a journal
-    // that is synced has single pages, and only those that are needed soon.
+    // A sync writes every page-cache folio that a store has touched as a whole. So a journal that
+    // is synced gets single pages, and only those that are needed soon.
     if (!is_synced) {
         if (Failure failure = write_zeros(made.file, unfinished, bytes); !failure.ok())
             return give_up(failure);
@@ -172,7 +173,7 @@ void Preparer::run() {
             lock.unlock();
             Digest seal = seal_;
             Failure failure;
-            // One seal is chained to the one before: after a failure there is nothing to chain to.
+            // Each seal covers the one before: after a failure there is no base for the next.
             if (seal_failure_.ok()) failure = seal_segment(*segment, durable_, seal);
             lock.lock();
             busy_ = false;

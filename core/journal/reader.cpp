@@ -16,7 +16,7 @@ Reader::~Reader() = default;
 Failure Reader::open(const ReaderOptions& options, std::unique_ptr<Reader>& reader) {
     std::unique_ptr<Reader> made(new Reader);
     made->options_ = options;
-    // Without one the journal is a copied or imported tape: read as it lies.
+    // Without a control page the journal is a copied or imported tape: read it as it is.
     (void)map_control(options.directory, false, made->control_map_);
     if (Failure failure = made->enter_first();
         !failure.ok() && !(failure.status == Status::not_found && made->control() != nullptr))
@@ -52,7 +52,7 @@ Failure Reader::enter_first() {
     return enter(files.front(), false);
 }
 
-// chained: it must continue the segment that the reader stands at the end of.
+// chained: it must continue the segment at whose end the reader is.
 Failure Reader::enter(const SegmentFile& listed, bool chained) {
     FileHandle file;
     if (listed.compressed) {
@@ -110,8 +110,9 @@ Failure Reader::enter(const SegmentFile& listed, bool chained) {
     crc_ = header.chain_seed;
     frame_limit_ = limit;
     cursor_ = map_.data() + header.data_offset;
-    // Pages come as they are touched: the kernel maps those around a fault with it, which here
-    // costs less than asking for each (MADV_POPULATE_READ: 280 ns a page against 160).
+    // Pages are mapped on the first touch: the kernel maps the neighbors of a faulting page with
+    // it, which costs less here than requesting them (MADV_POPULATE_READ: 280 ns a page against
+    // 160).
     last_header_ = map_.data() + frame_limit_ - frame_header_bytes;
     if (place_ != nullptr) place_->lease(number_, sequence_ + 1);
     return {};
@@ -125,11 +126,11 @@ Status Reader::advance() noexcept {
         failure = enter({number_ + 1, packed, true}, true);
     if (failure.ok()) return Status::ok;
     if (failure.status != Status::not_found) return fail(std::move(failure));
-    // Nothing by that name. If later ones are there it was pruned under us, or is missing.
+    // The segment's file is missing. If later ones exist it was pruned under us, or is lost.
     std::vector<SegmentFile> files;
     if (list_segments(options_.directory, files).ok() && !files.empty() &&
         files.back().number > number_ + 1) {
-        // A writer that lives may have entered it, and made the one after it, since we looked.
+        // A living writer may have entered it, and made the one after it, since our check.
         const bool is_there =
             ::access(path.c_str(), F_OK) == 0 || ::access(packed.c_str(), F_OK) == 0;
         if (is_there && writer_alive()) return fail(std::move(failure));
@@ -150,7 +151,7 @@ Status Reader::slow(Frame& frame) noexcept {
         }
         const std::span<const std::byte> bytes{map_.data(), frame_limit_};
         const auto offset = static_cast<std::size_t>(cursor_ - map_.data());
-        // Made where it is needed: nearly always there is no frame yet, which is asked very often.
+        // Made only when needed: this function is called very often, mostly without a new frame.
         const auto path = [this] { return segment_path(options_.directory, number_); };
         if (map_.is_cut())
             return fail({Status::damaged, path() + ": was cut short while it was read"});
@@ -168,16 +169,16 @@ Status Reader::slow(Frame& frame) noexcept {
         }
         const FrameHeader* header = good_frame(bytes, offset, sequence_ + 1, crc_);
         if (header == nullptr) {
-            // A live writer never shows a bad frame; one that died may have left a torn one. It
-            // ends there: nothing of it was promised, `verify` counts it, and the next writer or
-            // `repair` sets it aside.
+            // A living writer never shows a bad frame; one that died may have left a torn one.
+            // Reading ends there: a torn frame was never promised, `verify` counts it, and the next
+            // writer or `repair` sets it aside.
             Walk walk;
             walk.offset = offset;
             walk.last_sequence = sequence_;
             walk.crc = crc_;
             walk.stop = WalkStop::bad_frame;
             if (header_.sealed == 0 && !writer_alive()) {
-                // Another writer may be recovering right now and have cut the file.
+                // Another writer may be recovering at the moment and have cut the file.
                 std::uint64_t size = 0;
                 FileHandle file;
                 const std::string name = path();
@@ -195,15 +196,15 @@ Status Reader::slow(Frame& frame) noexcept {
                                               std::to_string(sequence_)});
         }
         if (header->type != static_cast<std::uint16_t>(EventType::end)) return next(frame);
-        // Stays at the end frame until the next segment can be entered, then checks it.
+        // Stays at the end frame until the next segment can be entered, then checks the chain.
         const std::uint32_t before = crc_;
         crc_ = header->crc;
         const Status status = advance();
         if (status == Status::ok) return next(frame);
         crc_ = before;
         if (status == Status::not_found && header->flags == end_rolled && !writer_alive()) {
-            // The end frame says that the tape goes on. The next file is made before that is
-            // said, so that it is there, if only prepared.
+            // The end frame announces a next segment, whose file was created before it, at least as
+            // a prepared one.
             std::vector<SegmentFile> files;
             if (list_segments(options_.directory, files).ok() && files.back().number == number_ &&
                 !died_moving_on(control(), uuid(), sequence_))
@@ -215,7 +216,7 @@ Status Reader::slow(Frame& frame) noexcept {
     }
 }
 
-// At the end of the segment, or before the first frame of all.
+// At the end of the segment, or before the very first frame.
 bool Reader::ready_slow() noexcept {
     if (stopped_) return true;
     if (number_ == 0) return enter_first().ok() && ready();
@@ -245,8 +246,8 @@ Status Reader::seek(bool by_time, std::uint64_t sequence, std::int64_t time) noe
     if (Failure failure = list_segments(options_.directory, files); !failure.ok())
         return fail(std::move(failure));
     stopped_ = false;
-    // The last segment that begins at or before the place. By time every sealed segment whose
-    // latest time is too early is passed over; times need not rise, the greatest counts.
+    // The last segment that begins at or before the target. By time, every sealed segment whose
+    // latest time is too early is skipped; times need not ascend, the latest counts.
     std::size_t chosen = 0;
     bool found = false;
     const auto behind = [&](const SegmentTrailer& trailer) {
@@ -256,7 +257,8 @@ Status Reader::seek(bool by_time, std::uint64_t sequence, std::int64_t time) noe
     SegmentTrailer trailer{};
     for (std::size_t i = 0; i < files.size() && !found; ++i) {
         Failure failure = enter(files[i], false);
-        // Prepared only. Of a journal that is being made it is the first: nothing is passed over.
+        // Only prepared. In a journal that is being created it is the first segment: nothing is
+        // skipped.
         if (failure.status == Status::not_found && (i > 0 || number_ == 0)) break;
         if (!failure.ok()) return fail(std::move(failure));
         chosen = i;
@@ -287,7 +289,7 @@ Status Reader::seek(bool by_time, std::uint64_t sequence, std::int64_t time) noe
             crc_ = best->crc_before;
         }
     }
-    // The rest on foot, checked; then one frame back.
+    // Reads and checks the remaining frames one by one; then goes back one frame.
     Frame frame;
     for (;;) {
         const std::byte* const cursor = cursor_;

@@ -34,8 +34,8 @@ struct Frame {
 
 struct ReaderOptions {
     std::string directory;
-    // Gives a descriptor of the plain content of a compressed segment, which the reader then
-    // owns, or -1; unset: those are not_available.
+    // Returns a descriptor of the plain content of a compressed segment, which the reader then
+    // owns, or -1. Unset: compressed segments are not_available.
     std::function<int(const std::string& path)> expand;
 };
 
@@ -46,45 +46,47 @@ class Reader {
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;
 
-    // ok and a checked frame; not_found when there is none yet (end of a sealed journal, the writer
-    // has not written it, or has died in it); damaged ... otherwise, described by failure(). The
-    // frame stays valid until a later call leaves its segment.
+    // Returns ok and a checked frame; not_found when there is none yet (end of a sealed journal,
+    // the writer has not written it or has died in it); damaged and others, described by failure().
+    // The frame stays valid until a later call leaves its segment.
     Status next(Frame& frame) noexcept;
-    // Up to `frames.size()` checked frames at once, all of them of one segment; 0: ask `next`,
-    // which says what is the matter. Checking some frames in a row costs half of checking one,
-    // doing something else, and checking the next: the sums of several are then under way together.
+    // Returns up to `frames.size()` checked frames, all of one segment; 0: call `next`, which gives
+    // the reason. Checking several frames in a row costs half as much as checking them one by one
+    // with other work in between: the checksums of several then overlap in the CPU.
     std::size_t next_batch(std::span<Frame> frames) noexcept;
-    // A batch of at least one frame: ok, or what `next` says where there is none. `count`: of it.
+    // Reads a batch of at least one frame into `frames`, `count` of them. Returns ok, or the status
+    // of `next` if there is none.
     Status next_batch(std::span<Frame> frames, std::size_t& count) noexcept;
-    // Undoes a batch from this frame of it on. crc_before: of the frame before it.
+    // Undoes a batch from this frame on. crc_before: chain value of the frame before it.
     void give_back(const Frame& frame, std::uint32_t crc_before) noexcept;
 
-    // Whether `next` would give something other than not_found, at the price of a load.
+    // Returns whether `next` would return something other than not_found; costs one load.
     [[nodiscard]] bool ready() noexcept;
 
     Status seek_sequence(std::uint64_t sequence) noexcept;  // the next frame is the one >= it
     Status seek_time(std::int64_t time) noexcept;           // the next frame is the first >= it
-    // Published by the writer; without a control page, of the last sealed segment.
+    // Last sequence published by the writer; without a control page, of the last sealed segment.
     [[nodiscard]] std::uint64_t last_sequence() noexcept;
 
-    // Of the next frame, and the chain value of the one before it.
+    // Sequence of the next frame, and the chain value of the frame before it.
     [[nodiscard]] std::uint64_t next_sequence() const noexcept { return sequence_ + 1; }
     [[nodiscard]] std::uint32_t crc() const noexcept { return crc_; }
     [[nodiscard]] std::uint64_t segment_number() const noexcept { return number_; }
 
-    // Preamble of the segment that the reader stands in.
+    // Preamble of the reader's current segment.
     [[nodiscard]] std::span<const PreambleEntry> preamble() const noexcept { return preamble_; }
     [[nodiscard]] const Uuid& uuid() const noexcept { return header_.uuid; }
     [[nodiscard]] std::uint64_t epoch() const noexcept { return header_.epoch; }
     [[nodiscard]] const SegmentHeader& segment_header() const noexcept { return header_; }
-    // nullptr where the journal has no control page (a copied tape).
+    // nullptr if the journal has no control page (a copied tape).
     [[nodiscard]] const ControlPage* control() const noexcept;
     [[nodiscard]] bool writer_alive() const noexcept;
     [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
 
-    // Keeps what lies before the reader's place from being pruned, and lets it be woken.
+    // Takes a slot on the bell board: segments from the reader's cursor on are not pruned, and the
+    // writer can wake it.
     Failure join(const Bell* bell);
-    void leave() noexcept { place_.reset(); }  // and is rung no more
+    void leave() noexcept { place_.reset(); }  // gives the slot back; no more wake-ups
     [[nodiscard]] BellPlace* place() noexcept { return place_.get(); }
 
  private:
@@ -128,7 +130,7 @@ inline bool Reader::ready() noexcept {
     return ready_slow();
 }
 
-// The next frame where nothing is special about it: it is there, whole, mapped and right.
+// Reads the next frame in the usual case: it is there, whole, mapped and correct.
 inline bool Reader::fast(Frame& frame) noexcept {
     const std::byte* const at = cursor_;
     if (at == nullptr || at > last_header_) [[unlikely]]
@@ -148,7 +150,8 @@ inline bool Reader::fast(Frame& frame) noexcept {
     const std::uint32_t sum = payload_crc(at + frame_header_bytes, payload_padded);
     const std::uint32_t crc =
         chain_crc(crc_, word0, sequence_ + 1, header->time, header->stream, sum);
-    // The sequence is checked with the sum: what is expected is what is summed.
+    // The sequence is checked together with the checksum, which is computed over the expected
+    // sequence.
     if (crc != header->crc || header->sequence != sequence_ + 1 || !is_frame_time(header->time))
         [[unlikely]]
         return false;

@@ -41,7 +41,7 @@ Failure open_segment(const SegmentFile& listed, OpenSegment& segment) {
     return {};
 }
 
-// A whole file that was being entered when the machine went down, or was never entered.
+// Drops a whole file that was being entered when the machine went down, or was never entered.
 Failure drop_segment(const std::string& directory, const OpenSegment& segment, JournalEnd& end) {
     const auto bytes = segment.bytes();
     std::size_t last = bytes.size();
@@ -133,7 +133,7 @@ Tail judge_tail(std::span<const std::byte> bytes, const Walk& walk, const LastWr
         return tail;
     }
     if (walk.stop == WalkStop::end_frame) {
-        tail.torn_bytes = 0;  // the beginning of a seal, which will be made again
+        tail.torn_bytes = 0;  // the beginning of a seal, which will be made anew
         return tail;
     }
     if (tail.torn_bytes == 0) return tail;
@@ -153,7 +153,7 @@ Failure recover_journal(const std::string& directory, const ControlPage* control
     std::vector<SegmentFile> files;
     if (Failure failure = list_segments(directory, files); !failure.ok()) return failure;
 
-    // From the last one back to the last that is sealed: what lies before it is done with.
+    // Find the last sealed segment from the end: the ones before it need no work.
     std::size_t first = files.size();
     while (first > 0) {
         --first;
@@ -165,21 +165,21 @@ Failure recover_journal(const std::string& directory, const ControlPage* control
         if (segment.header().magic == segment_magic && segment.header().sealed != 0) break;
     }
 
-    bool torn = false;  // after a torn place nothing later counts
+    bool torn = false;  // after a torn segment later ones are void
     for (std::size_t i = first; i < files.size(); ++i) {
         OpenSegment segment;
         if (Failure failure = open_segment(files[i], segment); !failure.ok()) return failure;
         const SegmentHeader& header = segment.header();
         Failure checked = check_header(header, segment.map.bytes(), files[i].number, files[i].path);
         if (checked.ok() && header.sealed == 0) {
-            // Readers need it: a segment whose preamble is damaged cannot be gone on from.
+            // Readers need the preamble: a segment with a damaged one cannot be continued from.
             std::vector<PreambleEntry> entries;
             checked = unpack_preamble(segment.bytes(), header, files[i].path, entries);
         }
         const bool unentered =
             checked.status == Status::not_found || checked.status == Status::torn;
         const LastWriter writer = last_writer(control, end.exists ? end.uuid : header.uuid);
-        // Entering a segment is a store of its header: it may be half there after a power loss.
+        // Entering a segment stores its header, which may be half written after a power loss.
         const bool lost = checked.status == Status::damaged && !writer.same_boot && end.exists &&
                           end.last_sequence >= writer.durable && i + 1 == files.size();
         // The end frame is stored before the next segment is entered.
@@ -210,7 +210,7 @@ Failure recover_journal(const std::string& directory, const ControlPage* control
 
         Walk walk = walk_frames(segment.bytes(), header);
         LastWriter judged = writer;
-        // Only the segment where the frames end answers for the durable sequence.
+        // Only the last segment with frames is checked against the durable sequence.
         if (walk.stop == WalkStop::end_frame) judged.durable = 0;
         const Tail tail = judge_tail(segment.bytes(), walk, judged, files[i].path);
         if (tail.state == TailState::damaged) return {Status::damaged, tail.what};
@@ -221,7 +221,7 @@ Failure recover_journal(const std::string& directory, const ControlPage* control
         }
         Digest seal = end.seal;
         if (Failure failure = seal_segment(segment, durable, seal); !failure.ok()) return failure;
-        // Its own header again: ending a segment may have mapped it anew.
+        // The segment's own header is read anew: ending a segment may have mapped it again.
         if (Failure failure =
                 read_trailer(segment.bytes(), segment.header(), files[i].path, trailer);
             !failure.ok())

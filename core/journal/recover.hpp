@@ -1,6 +1,6 @@
 #pragma once
-// What a writer that died has left, and how the next one takes over. Nothing is ever
-// overwritten: what cannot be used is set aside in a file of its own.
+// Takes over the journal of a dead writer. Nothing is ever overwritten: unusable bytes are set
+// aside in a file of their own.
 #include <cstdint>
 #include <string>
 
@@ -10,7 +10,7 @@
 
 namespace onetape {
 
-// The facts beside the tape about how its writer ended.
+// Facts from the control page about how the last writer ended.
 struct LastWriter {
     std::uint64_t durable = 0;  // frames up to here were on disk: missing ones are damage
     bool same_boot = true;      // a kill leaves no holes; only a power loss does
@@ -22,10 +22,10 @@ enum class TailState : std::uint8_t { clean, torn, damaged };
 struct Tail {
     TailState state = TailState::clean;
     std::uint64_t torn_bytes = 0;  // from walk.offset to the last byte that is not zero
-    std::string what;              // for damaged
+    std::string what;              // damage: the description
 };
 
-// Judges what follows the last good frame of an open segment.
+// Judges the bytes after the last good frame of an open segment.
 [[nodiscard]] Tail judge_tail(std::span<const std::byte> bytes, const Walk& walk,
                               const LastWriter& writer, const std::string& path);
 
@@ -42,7 +42,7 @@ struct JournalEnd {
     std::string torn_file;
 };
 
-// Brings the journal into the state "all segments sealed". The caller holds the lock.
+// Seals all segments of the journal. The caller holds the lock.
 Failure recover_journal(const std::string& directory, const ControlPage* control, bool durable,
                         JournalEnd& end);
 

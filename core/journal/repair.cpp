@@ -24,7 +24,7 @@ Failure set_file_aside(const std::string& directory, const SegmentFile& file,
     return {};
 }
 
-// Writes the good part of a damaged segment again and seals it.
+// Writes the good part of a damaged segment anew and seals it.
 Failure rebuild(const std::string& directory, std::span<const std::byte> bytes,
                 const SegmentCheck& check, Digest& seal, OpenSegment& made) {
     if (Failure failure =
@@ -93,9 +93,9 @@ Failure repair_journal(const std::string& directory, const Expand& expand, Repai
             end = chain_end(check);
             continue;
         }
-        // The first damage, or a torn tail. What can be read of the segment stays, what follows
-        // goes; unless it was the seal alone that was hit, and made again it is what the next one
-        // stands on.
+        // The first damage, or a torn tail. The readable part of the segment stays, later segments
+        // are removed; unless only the seal was damaged: it is made again, and the next segment can
+        // follow it.
         if (failure = set_file_aside(directory, listed, report); !failure.ok()) return failure;
         lost = true;
         if (!usable) continue;
@@ -118,7 +118,7 @@ Failure repair_journal(const std::string& directory, const Expand& expand, Repai
         found.claimed_sequence > end.last_sequence ? found.claimed_sequence - end.last_sequence : 0;
     Mapping control_map;
     if (map_control(directory, true, control_map).ok()) {
-        // From here on the shorter tape is what was meant to be there.
+        // From here on the shorter tape counts as complete.
         ControlPage& control = control_page(control_map);
         control.durable.store(end.last_sequence);
         control.published.store(end.last_sequence);

@@ -69,8 +69,8 @@ Failure seal_segment(OpenSegment& segment, bool durable, Digest& seal) {
     at += index_bytes;
     std::memcpy(at, &trailer, sizeof trailer);
 
-    // The hash is over the file as it will be: with `sealed` set. The store itself comes after
-    // the trailer is on disk, so that a mark without a trailer can only be damage.
+    // The hash covers the final file, with `sealed` set. The store itself comes after the trailer
+    // is on disk, so that a mark without a trailer can only be damage.
     SegmentHeader sealed_header = header;
     sealed_header.sealed = sealed_mark | size;
     Sha256 hash;
@@ -99,7 +99,8 @@ Failure read_trailer(std::span<const std::byte> bytes, const SegmentHeader& head
     if ((sealed & sealed_mask) != sealed_mark)
         return {Status::damaged, path + ": the seal mark in the header is damaged"};
     const std::uint64_t size = sealed & ~sealed_mask;
-    // Longer by exactly the rest of its capacity: killed between the seal and the cut.
+    // Longer by exactly the rest of its capacity: the process was killed between the seal and the
+    // cut.
     if (bytes.size() != size && bytes.size() != header.capacity)
         return {Status::damaged, path + ": sealed at " + std::to_string(size) + " bytes, has " +
                                      std::to_string(bytes.size())};

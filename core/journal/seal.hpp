@@ -1,5 +1,6 @@
 #pragma once
-// Seals a segment that ends with an end frame: index, trailer with hash, cut to its content.
+// Seals a segment that ends with an end frame: writes its index and its trailer with the hash, and
+// cuts the file to its content.
 #include "journal/segment.hpp"
 #include "journal/walk.hpp"
 
@@ -17,15 +18,15 @@ struct OpenSegment {
     [[nodiscard]] std::span<const std::byte> bytes() const { return {map.data(), map.bytes()}; }
 };
 
-// durable: frames are synced before the trailer says that they are there, the trailer before the
-// cut. seal: in, that of the predecessor; out, that of this segment.
+// durable: the frames are synced before the trailer is written, the trailer before the cut. seal:
+// in, that of the predecessor; out, that of this segment.
 Failure seal_segment(OpenSegment& segment, bool durable, Digest& seal);
 
-// Appends the end frame after `walk` in a segment that nobody else writes.
+// Appends the end frame after `walk` in a segment without another writer.
 void write_end_frame(OpenSegment& segment, Walk& walk, std::uint16_t flags) noexcept;
 
-// Trailer of a sealed file; not_found when the segment is open, damaged when it does not fit.
-// Does not compute the hash: verify_seal does.
+// Reads the trailer of a sealed file; not_found if the segment is open, damaged if the trailer is
+// wrong. Does not compute the hash: verify_seal does.
 Failure read_trailer(std::span<const std::byte> bytes, const SegmentHeader& header,
                      const std::string& path, SegmentTrailer& trailer);
 Failure verify_seal(std::span<const std::byte> bytes, const std::string& path);

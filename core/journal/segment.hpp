@@ -1,14 +1,14 @@
 #pragma once
 // The segment file: header, preamble, frames, and when sealed an index and a trailer.
-// docs/format.md draws every byte; the assertions here keep the two together.
+// docs/format.md draws every byte; the assertions here keep both equal.
 //
 //   0        256              data_offset                    index_offset
 //   +--------+----------------+------------------------------+---------------+---------+
 //   | header | preamble, zero | frames ... end frame         | index entries | trailer |
 //   +--------+----------------+------------------------------+---------------+---------+
 //
-// An open segment has its full `capacity` on disk, zeros after the last frame, and `sealed` 0.
-// A prepared segment, which the writer has not entered yet, has a header of zeros.
+// An open segment has its full `capacity` on disk, zeros after the last frame, and `sealed` 0. A
+// prepared segment, which the writer has not entered yet, has a header of zeros.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -34,18 +34,18 @@ inline constexpr std::uint64_t sealed_mark = 0x5ea1ULL << 48;  // over the seale
 inline constexpr std::uint64_t sealed_mask = 0xffffULL << 48;
 inline constexpr std::uint64_t index_stride = 64ull << 10;
 inline constexpr std::uint32_t payload_bytes_max = 16u << 20;
-inline constexpr std::uint64_t segment_bytes_limit = 1ull << 30;  // what a reader maps at most
-// So much behind its newest frame has pages before a store needs them. More is written once more by
-// each sync: 256 KiB make the slowest in a hundred 1.3 ms in place of 0.6.
+inline constexpr std::uint64_t segment_bytes_limit = 1ull << 30;  // the most that a reader maps
+// Pages are touched this far ahead of the newest frame, before a store needs them. Each sync writes
+// the touched pages again: with 256 KiB the slowest sync in a hundred takes 1.3 ms instead of 0.6.
 inline constexpr std::uint64_t touch_ahead_bytes = 64u << 10;
 inline constexpr std::size_t name_bytes = 64;
 
 struct SegmentHeader {
-    std::uint64_t magic;  // stored last, with release order: from then on the segment is entered
+    std::uint64_t magic;  // stored last, with release order: marks the segment as entered
     std::uint32_t version;
     std::uint32_t crc;  // CRC-32C of this header with crc and sealed as zero
     Uuid uuid;
-    std::uint64_t epoch;           // counts the writers that held this journal, from 1
+    std::uint64_t epoch;           // number of writers of this journal so far, from 1
     std::uint64_t number;          // as in the file's name, from 1
     std::uint64_t first_sequence;  // of the first frame, also when there is none
     std::int64_t created;          // ns UTC; 0 where a tape must not depend on when it was made
@@ -76,7 +76,8 @@ static_assert(offsetof(SegmentHeader, sealed) == 96);
 static_assert(offsetof(SegmentHeader, process) == 128);
 static_assert(offsetof(SegmentHeader, account) == 192);
 
-// An entry that each segment repeats at its beginning: a schema, or an instrument met so far.
+// An entry that each segment repeats at its beginning: a schema, or an instrument that appeared so
+// far.
 struct PreambleEntry {
     EventType type;        // instrument, or params for a schema
     std::uint32_t stream;  // instrument: its stream; schema: the type id that it describes
@@ -94,12 +95,12 @@ static_assert(sizeof(PreambleHeader) == 16);
 static_assert(offsetof(PreambleHeader, type) == 8);
 static_assert(offsetof(PreambleHeader, stream) == 12);
 
-// An entry of the index: the first frame that begins at or after each 64 KiB of frames.
+// An index entry: the first frame that begins at or after each 64 KiB of frames.
 struct IndexEntry {
     std::uint64_t sequence;
     std::int64_t time_before;  // latest time of all frames of the segment before this one
     std::uint64_t offset;
-    std::uint32_t crc_before;  // chain value that this frame is seeded with
+    std::uint32_t crc_before;  // chain value of the frame before this one
     std::uint32_t reserved;
 };
 static_assert(sizeof(IndexEntry) == 32);
@@ -127,9 +128,10 @@ static_assert(offsetof(SegmentTrailer, predecessor) == 64);
 static_assert(offsetof(SegmentTrailer, seal) == 96);
 
 // Flags of an end frame.
-inline constexpr std::uint16_t end_rolled = 0;     // the next segment has been entered
-inline constexpr std::uint16_t end_closed = 1;     // the writer closed the journal here
-inline constexpr std::uint16_t end_recovered = 2;  // a later writer found the last good frame here
+inline constexpr std::uint16_t end_rolled = 0;  // the next segment has been entered
+inline constexpr std::uint16_t end_closed = 1;  // the writer closed the journal here
+inline constexpr std::uint16_t end_recovered =
+    2;  // a later writer ended it after the last good frame
 
 [[nodiscard]] std::string segment_path(const std::string& directory, std::uint64_t number);
 
@@ -138,14 +140,14 @@ struct SegmentFile {
     std::string path;
     bool compressed;  // ".tape.zst": the same bytes, packed
 };
-// In order of their numbers. A segment that is there in both forms counts as plain.
+// Lists segments in order of their numbers. A segment that is there in both forms counts as plain.
 Failure list_segments(const std::string& directory, std::vector<SegmentFile>& files);
 
 [[nodiscard]] std::uint32_t header_crc(const SegmentHeader& header) noexcept;
 [[nodiscard]] std::uint32_t first_seed(const Uuid& uuid) noexcept;
 [[nodiscard]] std::string uuid_text(const Uuid& uuid);
 
-// Magic, version, crc, and that the numbers fit the file. A header of zeros is not_found.
+// Checks magic, version, crc, and that the numbers fit the file. not_found: a header of zeros.
 Failure check_header(const SegmentHeader& header, std::uint64_t file_bytes, std::uint64_t number,
                      const std::string& path);
 
@@ -154,14 +156,14 @@ void pack_preamble_entry(const PreambleEntry& entry, std::vector<std::byte>& pac
 Failure unpack_preamble(std::span<const std::byte> segment, const SegmentHeader& header,
                         const std::string& path, std::vector<PreambleEntry>& entries);
 
-// Room that sealing needs after the frames of a segment of this capacity: end frame, index,
+// Bytes that sealing needs after the frames of a segment of this capacity: end frame, index,
 // trailer, and one spare word so that a sealed file is never as long as an open one.
 [[nodiscard]] constexpr std::uint64_t seal_reserve(std::uint64_t capacity) noexcept {
     return sizeof(FrameHeader) + (capacity / index_stride + 2) * sizeof(IndexEntry) +
            sizeof(SegmentTrailer) + 64;
 }
 
-// The payload's own sum: over its padded bytes, seed 0.
+// The checksum of the payload alone: over its padded bytes, seed 0.
 [[nodiscard]] inline std::uint32_t payload_crc(const std::byte* payload,
                                                std::uint32_t padded_bytes) noexcept {
     std::uint32_t crc = 0;
@@ -170,9 +172,10 @@ Failure unpack_preamble(std::span<const std::byte> segment, const SegmentHeader&
     return crc;
 }
 
-// The chain: payload, then header with the previous frame's crc in the crc field, so only the last
-// step waits for the frame before. The payload's sum begins the header's: summed as data instead it
-// would overlay the header, and equal changes in both would cancel. word0: length, type, flags.
+// The chain value: the payload's checksum, then the header with the previous frame's crc in the crc
+// field, so that only the last step waits for the frame before. The payload's checksum is the start
+// value for the header: included as data it would overlay the header, and equal changes in both
+// would cancel. word0: length, type, flags.
 [[nodiscard]] inline std::uint32_t chain_crc(std::uint32_t previous, std::uint64_t word0,
                                              std::uint64_t sequence, std::int64_t time,
                                              std::uint32_t stream,

@@ -9,7 +9,7 @@ namespace onetape {
 
 void Syncer::entered(std::shared_ptr<OpenSegment> segment) {
     const std::lock_guard lock(mutex_);
-    // A sealed one was synced by its seal; an open one stays until a sync here has passed it.
+    // A sealed segment was synced by its seal; an open one stays until a sync here has covered it.
     std::erase_if(dirty_, [](const auto& old) {
         return std::atomic_ref<std::uint64_t>(old->header().sealed).load() != 0;
     });
@@ -52,7 +52,7 @@ void Syncer::run() {
     for (;;) {
         work_.wait(lock, [this] { return stop_ || wanted_ > control_.durable.load(); });
         if (stop_) return;
-        // All that is published by now lies in segments that were announced before.
+        // All frames published by now are in segments that were announced before.
         const std::uint64_t sequence = control_.published.load(std::memory_order_acquire);
         const auto segments = dirty_;
         lock.unlock();
@@ -77,7 +77,7 @@ void Syncer::run() {
             done_.notify_all();
             return;
         }
-        // All but the one that is still written to are done with.
+        // All but the current segment are complete.
         const auto current = dirty_.empty() ? nullptr : dirty_.back();
         std::erase_if(dirty_, [&](const auto& segment) {
             return segment != current &&

@@ -1,7 +1,7 @@
 #pragma once
-// Moves the durable watermark: one fdatasync for all who wait (group commit). A failed sync stops
-// the journal for ever: the kernel may have dropped the pages that it could not write, so a
-// second try that succeeds proves nothing.
+// Advances the durable sequence: one fdatasync for all waiting callers (group commit). A failed
+// sync stops the journal for ever: the kernel may have dropped the pages that it could not write,
+// so a successful second try proves nothing.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -17,13 +17,13 @@ namespace onetape {
 
 class Syncer {
  public:
-    // limit: the writer's; zero stops its fast path.
+    // limit: the writer's; setting it to zero stops the writer's fast path.
     Syncer(ControlPage& control, std::atomic<std::uintptr_t>& limit, bool durable)
         : control_(control), limit_(limit), durable_(durable) {}
     ~Syncer() { stop(); }
 
-    void entered(std::shared_ptr<OpenSegment> segment);  // before its first frame
-    void request(std::uint64_t sequence);                // starts the thread at the first call
+    void entered(std::shared_ptr<OpenSegment> segment);  // called before the segment's first frame
+    void request(std::uint64_t sequence);                // the first call starts the thread
     Failure wait(std::uint64_t sequence);
     void stop();
 

@@ -72,7 +72,7 @@ SegmentCheck check_segment(std::span<const std::byte> bytes, std::uint64_t numbe
     SegmentTrailer trailer{};
     Failure seal;
     if (check.sealed) seal = read_trailer(bytes, header, path, trailer);
-    // The frames are walked even where the seal is broken: repair wants to know how far they go.
+    // The frames are walked even if the seal is broken: repair needs to know how far they go.
     const bool limited = check.sealed && seal.ok();
     const Walk walk = walk_frames(limited ? bytes.first(trailer.index_offset) : bytes, header);
     check.frames_whole = walk.stop == WalkStop::end_frame;
@@ -129,7 +129,7 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
     const bool alive = control != nullptr && control->closed.load() == 0 &&
                        control->boot_id == boot_id() &&
                        process_alive(control->pid, control->pid_start);
-    // Read before the frames are: what the writer adds meanwhile is not missed.
+    // Read before the frames: frames that the writer adds meanwhile are not reported as missing.
     const std::uint64_t published = control == nullptr ? 0 : control->published.load();
 
     ChainEnd end;
@@ -170,8 +170,8 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
         }
         report.torn_bytes += check.torn_bytes;
         if (!check.entered) {
-            // Only the last may be one that was prepared and not entered yet; the only one, where
-            // the control page tells that nothing was ever published or closed.
+            // Only the last segment may be prepared and not entered; the only one, if the control
+            // page shows that nothing was ever published or closed.
             const bool begun = control == nullptr || published > 0 || control->closed.load() != 0;
             if (&listed != &files.back() || (files.size() == 1 && begun)) {
                 report.damaged.push_back(listed.path + ": a segment of nothing in a tape");
@@ -195,7 +195,7 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
             if (report.first_sequence == 0) report.first_sequence = check.header.first_sequence;
             report.last_sequence = check.last_sequence;
         }
-        // After damage the chain is taken up where the next segment says that it begins.
+        // After damage the chain is resumed from the start value in the next segment.
         const bool readable = check.frames_whole || !check.damaged;
         end = readable ? chain_end(check) : ChainEnd{};
         broken_off = !check.sealed && !check.frames_whole && writer.same_boot && !alive;

@@ -1,5 +1,5 @@
 #pragma once
-// Looks at every byte of a journal and changes nothing.
+// Checks every byte of a journal and changes nothing.
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -21,20 +21,20 @@ struct VerifyReport {
     std::uint64_t first_number = 0;    // above 1: pruned, or the first segments are missing
     std::uint64_t first_sequence = 0;  // 0: no frame
     std::uint64_t last_sequence = 0;
-    std::uint64_t claimed_sequence = 0;  // as trailers say: more than what is still good
+    std::uint64_t claimed_sequence = 0;  // from the trailers: may be more than the good frames
     std::uint64_t torn_bytes = 0;
-    std::vector<std::string> damaged;  // what and where, each
-    Digest seal{};                     // of the last sealed segment: the tape's proof
+    std::vector<std::string> damaged;  // descriptions with their location
+    Digest seal{};                     // of the last sealed segment; proves the content of the tape
 };
 
-// ok: the report tells; otherwise there is nothing that could be looked at.
+// ok: see the report, which lists any damage; otherwise there was nothing to check.
 Failure verify_journal(const std::string& directory, const Expand& expand, VerifyReport& report);
 
 // SHA-256 over type, flags, stream, time and payload of every frame: equal for tapes with equal
-// content, whatever their identity, epochs, segments and seals.
+// content, regardless of identity, epochs, segments and seals.
 Failure content_hash(const std::string& directory, const Expand& expand, Digest& digest);
 
-// The finding of a check of one segment, given the end of the one before.
+// The result of checking one segment, starting from the chain value of the segment before.
 struct SegmentCheck {
     bool damaged = false;
     bool entered = true;  // false: prepared only
@@ -59,7 +59,7 @@ struct ChainEnd {
     Digest seal{};
     bool sealed = false;
 };
-// Where a segment leaves the chain; a damaged one leaves no seal to stand on.
+// Chain value after a segment; a damaged segment has no seal.
 [[nodiscard]] inline ChainEnd chain_end(const SegmentCheck& check) noexcept {
     return {true,
             check.header.uuid,

@@ -52,7 +52,7 @@ Woken wait_for_frame(std::span<Reader* const> readers, Bell& bell, std::int64_t 
     if (any_ready(readers)) return Woken::frame;
     const std::int64_t begin = monotonic_ns();
     const std::int64_t slice = timeout_ns < 0 ? max_slice_ns : std::min(timeout_ns, max_slice_ns);
-    // The clock is read once in a while: it costs more than looking at a few journals.
+    // The clock is read only once in a while: it costs more than checking a few journals.
     for (const std::int64_t spin_end = begin + std::min(spin_ns, slice); spin_ns > 0;) {
         for (int i = 0; i < 64; ++i) {
             if (any_ready(readers)) return Woken::frame;

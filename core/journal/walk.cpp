@@ -7,7 +7,7 @@
 namespace onetape {
 namespace {
 
-// Sane on its face: a length that fits and a sequence not below `sequence`.
+// Whether the header could be one: a length that fits and a sequence not below `sequence`.
 bool plausible(std::span<const std::byte> bytes, std::uint64_t offset, std::uint64_t sequence) {
     if (bytes.size() - offset < frame_header_bytes) return false;
     const auto* header = reinterpret_cast<const FrameHeader*>(bytes.data() + offset);
@@ -15,7 +15,7 @@ bool plausible(std::span<const std::byte> bytes, std::uint64_t offset, std::uint
     if (header->length > frame_header_bytes + payload_bytes_max) return false;
     if (padded(header->length) > bytes.size() - offset) return false;
     if (!is_frame_time(header->time)) return false;
-    // Between two sequences lie at least as many headers.
+    // Each frame in between needs at least a header's bytes.
     return header->sequence >= sequence &&
            header->sequence - sequence <= bytes.size() / frame_header_bytes;
 }
@@ -80,8 +80,8 @@ std::uint64_t find_continuation(std::span<const std::byte> bytes, const Walk& wa
     const std::uint64_t sequence = walk.last_sequence + 1;
     const std::uint64_t bad = walk.offset;
     if (bad > bytes.size() || bytes.size() - bad < frame_header_bytes) return 0;
-    // The frame after the bad one is seeded with the bad one's crc: as it is stored, where other
-    // bytes of the frame were hit; or as it should be, where the stored crc was hit.
+    // The frame after the bad one is seeded with the bad one's crc: the stored one, if other bytes
+    // of the frame were damaged; the correct one, if the stored crc was.
     const auto* header = reinterpret_cast<const FrameHeader*>(bytes.data() + bad);
     std::uint32_t recomputed = header->crc;
     if (plausible(bytes, bad, sequence))
@@ -92,7 +92,7 @@ std::uint64_t find_continuation(std::span<const std::byte> bytes, const Walk& wa
         const auto* next = reinterpret_cast<const FrameHeader*>(bytes.data() + at);
         if (good_frame(bytes, at, sequence + 1, header->crc) != nullptr) return at;
         if (good_frame(bytes, at, sequence + 1, recomputed) != nullptr) return at;
-        // Or further on: two frames in a row that hang together.
+        // Or further on: two frames in a row that form a chain.
         if (good_frame(bytes, at + padded(next->length), next->sequence + 1, next->crc) != nullptr)
             return at;
     }

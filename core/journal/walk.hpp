@@ -1,6 +1,6 @@
 #pragma once
-// Walks the frames of one mapped segment and checks the chain: sealing, recovery and
-// verification stand on it. Not for a segment that its writer still appends to.
+// Walks the frames of one mapped segment and checks the chain, for sealing, recovery and
+// verification. Not for a segment that its writer still appends to.
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -11,8 +11,8 @@ namespace onetape {
 
 enum class WalkStop : std::uint8_t {
     end_frame,  // the writer left the segment here
-    nothing,    // length zero, or the bytes end: no frame here yet
-    bad_frame,  // something is here, and it does not continue the chain
+    nothing,    // length zero, or end of the bytes: no frame here yet
+    bad_frame,  // not zero, but does not continue the chain
 };
 
 struct Walk {
@@ -27,15 +27,15 @@ struct Walk {
     std::vector<IndexEntry> index;
 };
 
-// One frame at `offset` that must carry `sequence` and continue `seed`. Gives its header, or
-// nullptr when it does not.
+// Returns the header of the frame at `offset` if it carries `sequence` and continues `seed`, else
+// nullptr.
 [[nodiscard]] const FrameHeader* good_frame(std::span<const std::byte> bytes, std::uint64_t offset,
                                             std::uint64_t sequence, std::uint32_t seed) noexcept;
 
 [[nodiscard]] Walk walk_frames(std::span<const std::byte> bytes, const SegmentHeader& header);
 
-// After a bad frame at `offset` behind the good ones: where the chain goes on, so that what lies
-// between was damaged; 0 when nothing after it is a frame of this journal.
+// Returns where the chain continues after a bad frame at `offset`, which proves that the bytes
+// between were damaged; 0 if nothing after it is a frame of this journal.
 [[nodiscard]] std::uint64_t find_continuation(std::span<const std::byte> bytes, const Walk& walk);
 
 }  // namespace onetape

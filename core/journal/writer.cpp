@@ -13,8 +13,8 @@
 namespace onetape {
 namespace {
 
-// Kept free of ordinary frames in each segment until the next one is ready: a few hundred
-// cancels, kills and replies fit.
+// Reserved in each segment until the next one is ready; ordinary frames may not use it: room for a
+// few hundred cancels, kills and replies.
 constexpr std::uint64_t urgent_reserve_max = 64ull << 10;
 constexpr std::uint64_t segment_growth = 4;
 constexpr std::uint64_t segment_bytes_min = 64ull << 10;
@@ -34,7 +34,7 @@ void take_control(ControlPage& control, const Uuid& uuid, std::uint64_t epoch,
     control.pid_start = process_start(control.pid);
     control.boot_id = boot_id();
     control.published.store(last_sequence);
-    // What recovery sealed is as durable as its seal; a lower bound is all that is promised.
+    // Frames sealed by recovery are as durable as their seal; the value is only a lower bound.
     control.progress.store(0);
     control.closed.store(0);
     control.failed.store(0);
@@ -120,23 +120,23 @@ Failure Writer::open(const WriterOptions& options, std::unique_ptr<Writer>& writ
 
 Writer::~Writer() {
     if (threads_ != nullptr && pid_ != ::getpid()) {
-        // In a forked child: the threads are not here, and the journal is the parent's.
+        // In a forked child: the threads do not exist here, and the journal is the parent's.
         (void)threads_.release();
         return;
     }
-    // Left without a close, in a process that lives on: nobody writes here any more.
+    // Destroyed without a close, in a process that continues: nobody writes here any more.
     if (lock_.is_open() && control_ != nullptr && control_->magic == control_magic)
         control_->pid = 0;
 }
 
-// bytes: what is wanted; where that is not enough it is more.
+// bytes: the wanted size; raised if it is not enough.
 std::uint64_t Writer::planned_bytes(std::uint64_t frame_bytes, std::uint64_t bytes) const noexcept {
     const std::uint64_t fixed = sizeof(SegmentHeader) + preamble_.size() + 64 + frame_bytes;
     while (bytes < fixed * 2 + seal_reserve(bytes) + urgent_reserve_max &&
            bytes < options_.segment_bytes_max)
         bytes *= segment_growth;
     bytes = std::min(bytes, std::max(options_.segment_bytes_max, options_.segment_bytes_first));
-    // A frame, or a preamble, beyond every plan gets a segment that fits it.
+    // A frame or preamble larger than planned gets a segment that fits it.
     const std::uint64_t least = fixed + seal_reserve(fixed * 2 + page) + urgent_reserve_max + page;
     return round_up(std::max(bytes, least), page);
 }
@@ -150,7 +150,7 @@ bool Writer::lacks_room() const {
     return threads_ != nullptr && threads_->preparer.lacks_room();
 }
 
-// Writes the header, the magic last: from then on the segment is part of the journal.
+// Writes the header, its magic last: from then on the segment is part of the journal.
 Failure Writer::enter(std::shared_ptr<OpenSegment> segment) {
     SegmentHeader header{};
     header.version = format_version;
@@ -279,7 +279,7 @@ Status Writer::append_urgent(EventType type, std::uint16_t flags, std::uint32_t 
     if (reinterpret_cast<std::uintptr_t>(cursor_) + frame > limit_.load()) {
         if (const Status status = make_room(payload_bytes, true); status != Status::ok)
             return status;
-        // Let the ordinary path through once, up to the hard limit, and close it again.
+        // Opens the fast path for one call, up to the hard limit, and closes it again.
         limit_.store(hard_limit_);
         const Status status = append(type, flags, stream, time, payload, payload_bytes);
         limit_.store(0);

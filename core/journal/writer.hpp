@@ -1,7 +1,7 @@
 #pragma once
-// The one writer of a journal. See docs/format.md for what it leaves on disk.
+// The one writer of a journal. docs/format.md describes the files.
 //
-// Not thread-safe: one thread appends. `sync` and `wait_durable` may be called from any.
+// Not thread-safe: one thread appends. Any thread may call `sync` and `wait_durable`.
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -26,17 +26,17 @@ struct WriterOptions {
     std::string process;       // at most 63 bytes
     std::string account;       // at most 63 bytes
     Uuid uuid{};               // used when the journal is new
-    std::int64_t created = 0;  // ns UTC, given by the shell
+    std::int64_t created = 0;  // ns UTC, from the caller (the core reads no clock)
     std::uint64_t segment_bytes_first = 4ull << 20;
     std::uint64_t segment_bytes_max = 64ull << 20;
     std::vector<PreambleEntry> preamble;
     bool durable = true;     // seals and directory entries are synced
-    bool heartbeat = false;  // a thread that shows readers that this process lives
+    bool heartbeat = false;  // run a thread that shows readers that this process is alive
 };
 
-// The findings of opening: what the writer before has left.
+// What opening the journal had to recover.
 struct Recovered {
-    std::uint64_t torn_bytes = 0;  // set aside
+    std::uint64_t torn_bytes = 0;  // bytes set aside
     std::string torn_file;         // empty: nothing was torn
     std::uint64_t last_sequence = 0;
 };
@@ -48,26 +48,26 @@ class Writer {
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
 
-    // One frame from a whole payload. Published when it returns.
+    // Appends one frame. It is published when the call returns.
     Status append(EventType type, std::uint16_t flags, std::uint32_t stream, std::int64_t time,
                   const void* payload, std::uint32_t payload_bytes) noexcept;
 
-    // The disk has no room for the next segment: what is left of this one is all that there is.
-    // Three quarters of it at least, for it is looked for when a quarter is written.
+    // True if the disk has no room for the next segment, so that only the rest of this one is left:
+    // at least three quarters of it, since the next one is requested when a quarter is written.
     [[nodiscard]] bool lacks_room() const;
-    // As append, and on a full disk it may use the reserve at the end of the segment: for what
-    // must still be written then (cancels, kills, alerts, replies).
+    // As append, but on a full disk it may use the reserve at the end of the segment, for frames
+    // that must still be written then (cancels, kills, alerts, replies).
     Status append_urgent(EventType type, std::uint16_t flags, std::uint32_t stream,
                          std::int64_t time, const void* payload,
                          std::uint32_t payload_bytes) noexcept;
 
-    // In place: at most one claim is open; the claimed bytes are zero. An append or a claim
-    // before the commit gives the claim up.
+    // Reserves a payload to be written in place: at most one claim is open; its bytes are zero. An
+    // append or another claim before the commit drops the claim.
     Status claim(std::uint32_t payload_bytes, std::byte** payload) noexcept;
     void commit(EventType type, std::uint16_t flags, std::uint32_t stream,
                 std::int64_t time) noexcept;
 
-    // Instruments are frames and belong to the preamble of all later segments.
+    // Appends an instrument, which also enters the preamble of all later segments.
     Status append_instrument(std::uint32_t stream, std::int64_t time,
                              std::span<const std::byte> payload);
 
@@ -76,12 +76,13 @@ class Writer {
     [[nodiscard]] std::uint64_t durable_sequence() const noexcept {
         return control_->durable.load(std::memory_order_acquire);
     }
-    Failure sync();  // returns when all that was published before the call is durable
-    // Asks the syncing thread and comes back: durable_sequence() tells when it is done.
+    Failure sync();  // returns when all frames published before the call are durable
+    // Requests a sync and returns at once; durable_sequence() shows when it is done.
     void request_durable();
     Failure close();  // seals the last segment and waits for it
 
-    // "My process handled up to here": shown to readers with the heartbeat.
+    // Reports that this process has handled all frames up to here; readers see it with the
+    // heartbeat.
     void progress(std::uint64_t handled) noexcept {
         control_->progress.store(handled, std::memory_order_relaxed);
     }
@@ -108,7 +109,7 @@ class Writer {
     void publish(std::byte* at, std::uint64_t word0, std::uint32_t stream, std::int64_t time,
                  std::uint32_t payload_sum, std::uint32_t payload_padded) noexcept;
 
-    // Hot: one line.
+    // Hot: one cache line.
     std::byte* cursor_ = nullptr;
     std::atomic<std::uintptr_t> limit_{0};  // where the slow path begins; 0 after a failure
     std::uint64_t sequence_ = 0;
@@ -118,9 +119,9 @@ class Writer {
     std::uint32_t claimed_ = 0;  // payload bytes of the open claim
     bool claim_open_ = false;
 
-    std::uintptr_t notice_limit_ = 0;  // the next segment is asked for here
-    std::uintptr_t normal_limit_ = 0;  // the reserve begins
-    std::uintptr_t hard_limit_ = 0;    // the room of the seal begins
+    std::uintptr_t notice_limit_ = 0;  // the next segment is requested here
+    std::uintptr_t normal_limit_ = 0;  // the reserve begins here
+    std::uintptr_t hard_limit_ = 0;    // the room for sealing begins here
 
     int pid_ = 0;  // a forked child inherits the object and must leave the journal alone
     Uuid uuid_{};
@@ -146,15 +147,15 @@ inline void Writer::publish(std::byte* at, std::uint64_t word0, std::uint32_t st
     std::memcpy(at + 8, &sequence, 8);
     std::memcpy(at + 16, &time, 8);
     std::memcpy(at + 24, &word3, 8);
-    // Pairs with the acquire of Reader::next: who sees the length sees the frame.
+    // Pairs with the acquire of Reader::next: a reader that sees the length sees the frame.
     std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(at))
         .store(word0, std::memory_order_release);
     control_->published.store(sequence, std::memory_order_release);
     sequence_ = sequence;
     crc_ = crc;
     cursor_ = at + frame_header_bytes + payload_padded;
-    // The store above may pass this load in the CPU. Whoever goes to sleep makes up for it with
-    // a membarrier, so that an append pays no fence (docs/adr/0001).
+    // The CPU may move the store above past this load. A reader that goes to sleep compensates with
+    // a membarrier, so that an append needs no fence (docs/adr/0001).
     std::atomic_signal_fence(std::memory_order_seq_cst);
     if (bells_->sleepers.load(std::memory_order_relaxed) != 0) [[unlikely]]
         ringer_.ring(*bells_);
@@ -170,7 +171,7 @@ inline Status Writer::append(EventType type, std::uint16_t flags, std::uint32_t 
             return status;
     }
     if (!is_frame_time(time)) [[unlikely]]
-        return Status::invalid;  // no reader would take it
+        return Status::invalid;  // no reader would accept it
     std::byte* const at = cursor_;
     std::byte* to = at + frame_header_bytes;
     const auto* from = static_cast<const std::byte*>(payload);
@@ -201,7 +202,7 @@ inline Status Writer::claim(std::uint32_t payload_bytes, std::byte** payload) no
     }
     claimed_ = payload_bytes;
     claim_open_ = true;
-    limit_.store(0, std::memory_order_relaxed);  // whatever comes next looks at the claim first
+    limit_.store(0, std::memory_order_relaxed);  // makes the next call check the claim first
     *payload = cursor_ + frame_header_bytes;
     return Status::ok;
 }

@@ -1,11 +1,9 @@
 #pragma once
-// Which bars of one symbol are known, by when they open: each is told once, and once more where the
-// venue says otherwise.
+// The bars of one symbol by open time: each is reported once, and again if the venue corrects it.
 //
-// The venue's answer to a question after a bar's end (flag_snapshot) is its last word: it takes the
-// place of what a stream said and of an earlier answer. What is made of trades (flag_synthetic)
-// gives way to what the venue says of the same bar, whatever that is. Nothing else takes the place
-// of anything.
+// A bar requested after its end (flag_snapshot) is the venue's final value: it replaces a bar of
+// the stream and an earlier request's. A bar made of trades (flag_synthetic) is replaced by any of
+// the venue's. Nothing else is replaced.
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -17,17 +15,17 @@
 namespace onetape {
 
 enum class BarNews : std::uint8_t {
-    fresh,      // later than all
-    filled,     // of a period that was passed over
-    corrected,  // in place of one that was told
+    fresh,      // later than all others
+    filled,     // of a skipped period
+    corrected,  // replaces a reported one
     duplicate,
-    differs,  // from what stands, which it may not replace
-    older,    // than all that is remembered
+    differs,  // differs from the stored one, which it may not replace
+    older,    // before all stored ones
 };
 
 class BarBook {
  public:
-    static constexpr std::size_t bars_max = 2048;  // of a period: 34 hours of minutes
+    static constexpr std::size_t bars_max = 2048;  // per period: 34 hours of minutes
 
     BarNews take(const BarPayload& bar, std::uint16_t flags) {
         Period& own = period(bar.period_ns);
@@ -40,7 +38,7 @@ class BarBook {
             [](const Entry& each, std::int64_t time) { return each.ts_open < time; });
         if (at != own.bars.end() && at->ts_open == bar.ts_open) {
             const bool gives_way = at->source == Source::trades && entry.source != Source::trades;
-            // How many trades are in it is not known of what is made of them.
+            // The number of trades of a synthetic bar is unknown.
             if (at->content == entry.content && !gives_way &&
                 (at->trades == entry.trades || entry.source == Source::trades)) {
                 at->source = std::max(at->source, entry.source);
@@ -59,12 +57,12 @@ class BarBook {
         return news;
     }
 
-    // Whether any of the period is known.
+    // Whether any bar of the period is stored.
     [[nodiscard]] bool has_period(std::int64_t period_ns) const noexcept {
         return std::any_of(periods_.begin(), periods_.end(),
                            [&](const Period& each) { return each.length == period_ns; });
     }
-    // Whether one that opens then is known.
+    // Whether the bar that opens then is stored.
     [[nodiscard]] bool has(std::int64_t period_ns, std::int64_t ts_open) const noexcept {
         const auto own = std::find_if(periods_.begin(), periods_.end(),
                                       [&](const Period& each) { return each.length == period_ns; });
@@ -74,7 +72,7 @@ class BarBook {
     }
 
  private:
-    enum class Source : std::uint8_t { trades, stream, answer };  // the later, the better
+    enum class Source : std::uint8_t { trades, stream, answer };  // ascending by quality
     struct Entry {
         std::int64_t ts_open;
         std::uint64_t content;
@@ -97,7 +95,7 @@ class BarBook {
         return periods_.emplace_back(Period{length, {}});
     }
 
-    // A hash of what was traded. Turnover is not in it: some ways of asking do not tell it.
+    // A hash of the bar's prices and volume. Without turnover, which some endpoints do not return.
     [[nodiscard]] static std::uint64_t content(const BarPayload& bar) noexcept {
         std::uint64_t hash = 0xcbf29ce484222325;
         for (const std::int64_t each : {bar.open, bar.high, bar.low, bar.close, bar.volume}) {
@@ -110,7 +108,7 @@ class BarBook {
     std::vector<Period> periods_;
 };
 
-// What a frame of it says: it is late, and whether another bar stood in its place.
+// Flags of its frame: whether it is late, and whether it replaces another bar.
 [[nodiscard]] constexpr std::uint16_t flags_of(BarNews news) noexcept {
     if (news == BarNews::corrected) return flag_late | flag_corrected;
     return news == BarNews::filled ? flag_late : std::uint16_t{0};

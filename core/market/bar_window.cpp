@@ -16,9 +16,9 @@ namespace {
 }
 
 [[nodiscard]] double vwap_of(const BarPayload& bar, double close, double price_unit) {
-    if (bar.volume == 0) return close;  // nothing traded: the price that stands
+    if (bar.volume == 0) return close;  // no trades: the present price
     const Int128 turnover = join_halves(bar.turnover_low, bar.turnover_high);
-    if (turnover == 0) return std::nan("");  // a venue bar that does not tell
+    if (turnover == 0) return std::nan("");  // a venue bar without turnover
     return static_cast<double>(turnover) / static_cast<double>(bar.volume) / price_unit;
 }
 

@@ -1,9 +1,10 @@
 #pragma once
-// The last completed bars as contiguous columns, oldest first: what `self.bars(...).close` is.
+// The last completed bars as contiguous columns, oldest first: the data behind
+// `self.bars(...).close`.
 //
-// Columns are appended to and never rewritten: a view of the last n bars stays what it was, however
-// long it is kept. A full block is left to its views and its last `capacity` bars are copied into
-// a new one: one copied bar for each appended one, and no wrap-around for a reader to step over.
+// Columns are appended to and never rewritten: a view of the last n bars never changes, however
+// long it is kept. A full block is left to its views and its last `capacity` bars are copied into a
+// new one: one copied bar for each appended one, and no wrap-around for readers.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -18,7 +19,7 @@ namespace onetape {
 enum class BarColumn : std::uint8_t { open = 0, high, low, close, volume, vwap };
 inline constexpr std::size_t bar_float_columns = 6;
 
-// Room for `rows` bars: six columns of doubles, then ts_open and ts_close.
+// A block for `rows` bars: six columns of doubles, then ts_open and ts_close.
 struct BarBlock {
     explicit BarBlock(std::size_t rows_)
         : rows(rows_),
@@ -49,11 +50,11 @@ class BarWindow {
     BarWindow(int price_decimals, int size_decimals, std::size_t capacity = 512);
 
     void push(const BarPayload& bar);
-    void reserve(std::size_t capacity);  // keeps at least so many from now on
+    void reserve(std::size_t capacity);  // keeps at least this many from now on
 
     // The last n bars, or as many as there are.
     [[nodiscard]] BarRange last(std::size_t n) const noexcept;
-    // A column of theirs, without a share in the block: until the next bar.
+    // A column of these bars, without keeping the block alive: valid until the next bar.
     [[nodiscard]] const double* last(std::size_t n, BarColumn column) const noexcept {
         return block_->column(column) + end_ - std::min(n, size());
     }

@@ -95,7 +95,7 @@ BarTick BarBuilder::fold_amount(std::int64_t time, std::int64_t price, std::int6
 
 BarTick BarBuilder::on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
                              std::uint64_t number, Side side) noexcept {
-    // Some venues print trades of no size (and no price) for book-keeping of their own.
+    // Some venues print trades of no size (and no price) for internal bookkeeping.
     if (size <= 0 || !is_time(time)) {
         ++counts_.refused;
         return BarTick::refused;
@@ -108,7 +108,7 @@ BarTick BarBuilder::on_trade(std::int64_t time, std::int64_t price, std::int64_t
     }
     const BarTick tick = fold(time, price);
     if (tick != BarTick::folded) return tick;
-    // A volume beyond int64 stays at its maximum; the turnover goes on.
+    // A volume beyond int64 stays at its maximum; the turnover continues.
     if (__builtin_add_overflow(volume_, size, &volume_)) volume_ = never;
     turnover_ += static_cast<Int128>(price) * size;
     return tick;
@@ -156,7 +156,7 @@ BarTick BarBuilder::on_bar(const BarPayload& bar, std::uint16_t flags) {
         ++counts_.late;
         return BarTick::late;
     }
-    // Of a period whose beginning is not known there is no bar.
+    // A period whose beginning was missed gets no bar.
     const bool is_first = venue_open_last_ == std::numeric_limits<std::int64_t>::min();
     venue_open_last_ = bar.ts_open;
     if (is_first && !part.is_first) joined_until_ = part.period + period_;
@@ -187,7 +187,7 @@ void BarBuilder::join(const BarPayload& bar, std::uint16_t flags) {
         sum.high = std::max(sum.high, bar.high);
         sum.low = std::min(sum.low, bar.low);
         sum.close = bar.close;
-        // What one of them does not know, all of them together do not.
+        // If one of them is unknown, so is their sum.
         const auto turnover = [](const BarPayload& each) {
             return join_halves(each.turnover_low, each.turnover_high);
         };
@@ -205,9 +205,9 @@ void BarBuilder::join(const BarPayload& bar, std::uint16_t flags) {
     if (part.is_last) finish();
 }
 
-// A bar lies in the period that has its middle: days by a zone's clocks are off the grid of UTC by
-// less than half of them, and by another hour in summer. What is made of them is off it as they
-// are.
+// A bar belongs to the period that contains its middle: days by a zone's clocks are off the UTC
+// grid by less than half a day, and by another hour in summer. Bars made of them are off by the
+// same amount.
 BarBuilder::Part BarBuilder::part_of(const BarPayload& bar) const noexcept {
     const std::int64_t middle = bar.ts_open + (bar.ts_close - bar.ts_open) / 2;
     const std::int64_t part = takes_ns(), period = bar_open_time(middle, period_);
@@ -298,7 +298,7 @@ BarTick BarStream::resume(std::size_t index, const HistoryPayload& so_far,
     return tick;
 }
 
-// One tick is of all its builders or of none: a due bar holds back the whole stream.
+// A tick goes to all its builders or to none: a due bar holds back the whole stream.
 BarTick BarStream::on_trade(std::int64_t time, std::int64_t price, std::int64_t size,
                             std::uint64_t number, Side side) noexcept {
     if (time >= due_ && due_ != never) return BarTick::due;

@@ -11,7 +11,7 @@ namespace {
 }
 
 [[nodiscard]] bool has_negative_size(const BookLevel* levels, std::size_t count) {
-    std::int64_t signs = 0;  // one branch for all of them
+    std::int64_t signs = 0;  // combined signs: one branch for all levels
     for (std::size_t i = 0; i < count; ++i) signs |= levels[i].size;
     return signs < 0;
 }
@@ -59,10 +59,10 @@ void Book::add_size(Side side, std::int64_t price, std::int64_t change) {
 bool Book::fuse(const QuotePayload& quote) {
     if (!synced_ || quote.ts_event <= ts_event_) return false;
     if (quote.bid_size < 0 || quote.ask_size < 0) return false;
-    // A side without price and size was not told; a size of 0 beside a price is not known.
+    // A side without price and size was not sent; a size of 0 beside a price is unknown.
     if (quote.bid != 0 && quote.bid_size != 0) bids_.set_best({quote.bid, quote.bid_size});
     if (quote.ask != 0 && quote.ask_size != 0) asks_.set_best({quote.ask, quote.ask_size});
-    // A new touch on one side takes what it ran into away from the other.
+    // A new touch on one side removes the crossed levels of the other.
     const auto clear = [](BookSide& side, bool is_bid, std::int64_t touch) {
         while (side.count() != 0) {
             const std::int64_t price = side.best().price;
@@ -79,7 +79,8 @@ bool Book::fuse(const QuotePayload& quote) {
 Book::Fit Book::fit(const BookPayload& p) const noexcept {
     if (!has_ids(p) || last_id_ == 0) return Fit::next;
     if (p.previous_id != 0) {
-        // Before any comparison of size: a venue may restart its count and still name the last.
+        // Compared before any order of sizes: a venue may restart its count and still name the last
+        // id.
         if (p.previous_id == last_id_) return Fit::next;
         if (bridging_) {
             if (p.last_id < last_id_) return Fit::stale;
@@ -118,7 +119,7 @@ BookOutcome Book::take(const BookPayload& payload, const BookLevel* levels) {
 }
 
 void Book::keep(const BookPayload& payload, const BookLevel* levels) {
-    if (!has_ids(payload)) return;  // it could not be placed against a snapshot
+    if (!has_ids(payload)) return;  // it could not be aligned with a snapshot
     const std::size_t bytes = sizeof(BookPayload) + level_count(payload) * sizeof(BookLevel);
     if (waiting_.size() + bytes > waiting_bytes_max) waiting_.clear();
     if (bytes > waiting_bytes_max) return;
@@ -144,7 +145,7 @@ BookOutcome Book::replay_waiting() {
             at -= sizeof(BookPayload) + level_count(payload) * sizeof(BookLevel);
         }
     }
-    // After a gap the rest may still stand on a later snapshot.
+    // After a gap the rest may still join a later snapshot.
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(at));
     return outcome;
 }
@@ -170,13 +171,13 @@ BookChange Book::apply_snapshot(const BookPayload& payload, const BookLevel* lev
     return {outcome, crossed(), true};
 }
 
-// The levels are sums of orders: what is said about levels tells nothing new.
+// The levels are sums of orders: messages about levels add nothing.
 BookChange Book::pass_over() noexcept {
     ++counts_.stale;
     return {BookOutcome::stale, crossed(), false};
 }
 
-// One that does not join what is known, or is not what it says it is (a checksum).
+// A snapshot that does not join the book, or whose checksum is wrong.
 BookChange Book::refuse_snapshot(std::uint16_t flags) {
     if (by_order_) return pass_over();
     if ((flags & flag_gap) != 0) {
@@ -205,8 +206,8 @@ BookChange Book::apply(const BookPayload& payload, std::uint16_t flags, const Bo
         desync();
         return {BookOutcome::refused, false, true};
     }
-    // A change that came late to a newer snapshot stands on nothing, and takes nothing away: the
-    // book that is known stays known.
+    // A change that comes after a newer snapshot cannot be applied, but does not invalidate the
+    // synced book.
     if (synced_ && (flags & (flag_gap | flag_unsynced)) == flag_unsynced && has_ids(payload) &&
         last_id_ != 0 && fit(payload) == Fit::stale) {
         ++counts_.stale;

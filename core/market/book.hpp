@@ -1,6 +1,6 @@
 #pragma once
-// L2 order book of one instrument, from snapshots and changes. It is live over an unbroken chain of
-// ids only: a break empties it and it stays empty until the next snapshot.
+// L2 order book of one instrument, from snapshots and changes. It is synced over an unbroken chain
+// of ids only: a break empties it until the next snapshot.
 //
 // Continuity is read off the data (p: previous_id, f: first_id, l: last_id, L: the book's last id):
 //   p != 0           p == L                     (each change names the one before it)
@@ -8,13 +8,13 @@
 //   l alone          l > L                      (order is known, completeness is not)
 //   no ids           nothing to check
 // The first change after a snapshot may straddle it: p == L or f <= L <= l with p, f <= L + 1 <= l
-// without. What is wholly older is dropped and counted as stale.
+// without. Changes wholly older than the snapshot are dropped and counted as stale.
 //
-// Where the data say each order (market by order, mbo_book.hpp) the levels are sums of those, and
-// messages about levels are not listened to.
+// With market-by-order data (mbo_book.hpp) the levels are sums of orders, and messages about levels
+// are ignored.
 //
-// Changes that come while the book waits for its snapshot are kept (bounded) and replayed on it:
-// venues that serve the snapshot by request send the changes first.
+// Changes that come before the snapshot are buffered (bounded) and replayed on it: venues that
+// serve the snapshot by request send the changes first.
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -26,10 +26,10 @@
 namespace onetape {
 
 enum class BookOutcome : std::uint8_t {
-    applied = 0,   // the book moved on
+    applied = 0,   // the change was applied
     snapshot = 1,  // all levels were replaced
     stale = 2,     // wholly older than the book: dropped
-    waiting = 3,   // the book is not synced: kept for the next snapshot if it has ids
+    waiting = 3,   // the book is not synced: buffered for the next snapshot if it has ids
     gap = 4,       // the chain broke here: the book is empty and not synced from now on
     refused = 5,   // breaks a rule (negative size): nothing stored; the book is not synced
 };
@@ -44,7 +44,7 @@ struct BookCounts {
     std::uint64_t applied = 0, snapshots = 0, stale = 0, waiting = 0, gaps = 0, refused = 0;
 };
 
-// Whether a frame's payload is as long as it says: asked before its levels are read.
+// Whether a frame's payload is as long as its counts require; check before reading its levels.
 [[nodiscard]] inline bool book_fits(const void* payload, std::uint32_t payload_bytes) noexcept {
     if (payload_bytes < sizeof(BookPayload)) return false;
     const auto& book = *static_cast<const BookPayload*>(payload);
@@ -63,12 +63,13 @@ class Book {
     // flags: of the frame. A snapshot flag replaces all levels, a gap or unsynced flag ends the
     // chain before this change.
     BookChange apply(const BookPayload& payload, std::uint16_t flags, const BookLevel* levels);
-    void desync() noexcept;  // the feed is lost: as after a gap, without counting one
-    // The venue's top of book, told apart from the depth. It counts if it happened after the last
-    // change of depth (by the venue's stamps; of equal ones depth counts). False: it did not.
+    void desync() noexcept;  // the feed is lost: as after a gap, but not counted as one
+    // Applies the venue's best bid and ask from a separate stream. It counts if it happened after
+    // the last depth change (by the venue's stamps; with equal stamps depth counts). False: it did
+    // not.
     bool fuse(const QuotePayload& quote);
 
-    // By order: mbo_book.hpp says what is there from now on, and whether that is all of it.
+    // Market by order: mbo_book.hpp supplies the levels from now on, and whether they are complete.
     void begin_orders() noexcept;
     void set_orders_synced(bool synced) noexcept { orders_synced_ = synced; }
     void clear_orders(Side side) noexcept;  // none: both
@@ -94,7 +95,7 @@ class Book {
     [[nodiscard]] std::int64_t ask_size_at(std::int64_t price) const noexcept {
         return asks_.size_at(price);
     }
-    // 0 with an empty side; a price of zero is possible, so ask bid_count() where it matters.
+    // 0 for an empty side; a price of zero is possible, so check bid_count() where it matters.
     [[nodiscard]] std::int64_t best_bid() const noexcept { return top(bids_).price; }
     [[nodiscard]] std::int64_t best_ask() const noexcept { return top(asks_).price; }
     [[nodiscard]] std::uint64_t last_id() const noexcept { return last_id_; }
@@ -102,10 +103,10 @@ class Book {
     [[nodiscard]] std::int64_t ts_recv() const noexcept { return ts_recv_; }
     [[nodiscard]] const BookCounts& counts() const noexcept { return counts_; }
 
-    // Kept changes beyond this are dropped, all of them: the chain then starts at the newest.
+    // Beyond this all buffered changes are dropped: the chain then starts at the newest.
     static constexpr std::size_t waiting_bytes_max = 1u << 20;
-    // So many changes in a row that are older than the book: its id is wrong, not theirs (a
-    // venue that began to count anew would otherwise leave a frozen book that looks live).
+    // After this many stale changes in a row the book's id is taken to be wrong (a venue that
+    // restarted its numbering would otherwise leave a frozen book that looks live).
     static constexpr std::uint32_t stale_run_max = 4096;
 
  private:
@@ -123,12 +124,12 @@ class Book {
     BookSide bids_, asks_;
     std::uint64_t last_id_ = 0;
     std::int64_t ts_event_ = 0, ts_recv_ = 0;
-    bool synced_ = false;  // an unbroken chain of messages about levels: never by order
+    bool synced_ = false;  // an unbroken chain of level messages: never with market-by-order data
     bool by_order_ = false, orders_synced_ = false;
     bool bridging_ = false;  // nothing was applied since the snapshot
     std::uint32_t stale_run_ = 0;
     BookCounts counts_;
-    std::vector<std::byte> waiting_;  // payloads, each with its levels, in the order they came
+    std::vector<std::byte> waiting_;  // payloads with their levels, in order of arrival
 };
 
 }  // namespace onetape

@@ -79,7 +79,8 @@ void BookSide::set_best(const BookLevel& best) {
     apply(&best, 1);
 }
 
-// best_slot_ is kept exact when it rises; when the best goes it is a bound, until settle_best().
+// best_slot_ is kept exact when it rises; when the best is removed it is a bound, until
+// settle_best().
 void BookSide::set_near(std::size_t slot, std::int64_t size) noexcept {
     std::uint64_t& word = occupied_[slot / 64];
     const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
@@ -94,14 +95,14 @@ void BookSide::set_near(std::size_t slot, std::int64_t size) noexcept {
 void BookSide::set_outside(std::int64_t rank, std::int64_t size) {
     if (rank < base_ || !windowed()) {
         set_sorted(rank, size);
-    } else if (size != 0) {  // nothing stands above the window, nor between its slots
+    } else if (size != 0) {  // no level is above the window or between its slots
         gather();
         set_sorted(rank, size);
         place_window();
     }
 }
 
-// Down to the best that is there; and the window follows a touch that has left its upper part.
+// Moves down to the present best; moves the window if the touch left its upper part.
 void BookSide::settle_best() noexcept {
     if (near_count_ != 0) {
         std::size_t word = best_slot_ / 64;
@@ -137,8 +138,8 @@ void BookSide::gather() {
     near_count_ = 0;
 }
 
-// A window with the best in slot `best_home`, of the widest step that all levels share. Prices too
-// far apart for one stay sorted.
+// Makes a window with the best in slot `best_home`, of the widest step that all levels share.
+// Prices too far apart for one stay sorted.
 void BookSide::place_window() {
     gather();
     std::uint64_t step = 0;
@@ -163,7 +164,7 @@ void BookSide::place_window() {
         static_cast<Int128>(rank_[sorted_count_ - 1]) - static_cast<Int128>(step_) * best_home;
     if (base < least) base += (least - base + step_ - 1) / step_ * step_;
     base_ = static_cast<std::int64_t>(base);
-    // It ends where the numbers do: further ones would come round to the lowest ranks.
+    // Ends at the largest number: further ranks would wrap around.
     span_ = static_cast<std::uint64_t>(
         std::min(static_cast<Int128>(step_) * (slots - 1), most - base) + 1);
     std::size_t first = sorted_count_;
@@ -179,7 +180,7 @@ void BookSide::place_window() {
 // --- the sorted arrays --------------------------------------------------------------------------
 
 // The first position whose rank is not below `rank`. Most changes fall on the last few levels:
-// those are counted without a branch; what lies deeper is a branch-free halving.
+// those are counted without a branch; deeper ones are found by branch-free bisection.
 std::size_t BookSide::find(std::int64_t rank) const noexcept {
     constexpr std::size_t window = 8;
     const std::int64_t* ranks = rank_.data();
@@ -241,7 +242,7 @@ void BookSide::replace(const BookLevel* levels, std::size_t count) {
         rank_.resize(count);
         size_.resize(count);
     }
-    // Snapshots come best first: those are a plain copy, back to front.
+    // Snapshots come best first: those are plainly copied, back to front.
     bool best_first = true;
     for (std::size_t i = 0; i < count && best_first; ++i) {
         best_first = levels[i].size != 0 &&

@@ -1,7 +1,7 @@
 #pragma once
-// One side of an order book. Small sides are sorted arrays. A side that grows gets a window: a slot
-// for each price step near the touch, where a change costs one store whatever the depth; what lies
-// beyond it stays in the sorted arrays.
+// One side of an order book. Small sides are sorted arrays. A growing side gets a window: a slot
+// for each price step near the touch, where a change costs one store whatever the depth; levels
+// beyond it stay in the sorted arrays.
 //
 //   worst                                                                  best
 //   [ sorted: rank_, size_ ........ ][ window: slot 0 ... best_slot_ ... slots-1 ]
@@ -28,18 +28,18 @@ class BookSide {
     void clear() noexcept;
     void replace(const BookLevel* levels, std::size_t count);
     void apply(const BookLevel* levels, std::size_t count);
-    // The best is `best` now: what stood before it is gone. Size 0: that price is gone, too.
+    // Sets the best level: better levels are removed. Size 0: that price is removed, too.
     void set_best(const BookLevel& best);
 
     [[nodiscard]] std::size_t count() const noexcept { return sorted_count_ + near_count_; }
     [[nodiscard]] std::int64_t size_at(std::int64_t price) const noexcept;
-    // Of a side that is not empty.
+    // The side must not be empty.
     [[nodiscard]] BookLevel best() const noexcept {
         return near_count_ != 0 ? near(best_slot_) : sorted(sorted_count_ - 1);
     }
     [[nodiscard]] BookLevel worst() const noexcept;
     [[nodiscard]] BookLevel level(std::size_t index) const noexcept;  // 0 is the best
-    // Calls visit(level) from the best down until it answers false.
+    // Calls visit(level) from the best down until it returns false.
     template <class Visit>
     void walk(Visit&& visit) const {
         if (near_count_ != 0) {
@@ -57,8 +57,8 @@ class BookSide {
     }
 
  private:
-    // Of a real capture's changes (0.1 at 61,700) 92 of 100 fall within 8,192 steps of the touch,
-    // 95 within 16,384; the slots of one side are 128 kB.
+    // In a real capture (0.1 at 61,700), 92 of 100 changes fall within 8,192 steps of the touch, 95
+    // within 16,384; the slots of one side are 128 kB.
     static constexpr std::size_t slots = 1u << 14;
     static constexpr std::size_t best_home = slots / 4 * 3;  // the best's slot in a new window
     static constexpr std::size_t best_low = slots / 4;       // below it the window is moved
@@ -73,7 +73,7 @@ class BookSide {
         return {rank_[at] ^ flip_, size_[at]};
     }
     [[nodiscard]] bool windowed() const noexcept { return span_ != 0; }
-    // The slot of a rank inside the window; `slots` when it lies between two of them.
+    // The slot of a rank inside the window; `slots` if it lies between two of them.
     [[nodiscard]] std::size_t slot_of(std::uint64_t offset) const noexcept {
         if (step_ == 1) return offset;
         const auto slot =
@@ -85,7 +85,7 @@ class BookSide {
     void set_outside(std::int64_t rank, std::int64_t size);
     void settle_best() noexcept;
     void place_window();
-    void gather();  // all levels into the sorted arrays, the window empty
+    void gather();  // moves all levels into the sorted arrays and empties the window
     [[nodiscard]] std::size_t find(std::int64_t rank) const noexcept;
     void insert(std::size_t at, std::int64_t rank, std::int64_t size);
     void erase(std::size_t at) noexcept;
@@ -93,11 +93,11 @@ class BookSide {
     std::int64_t flip_;  // price ^ flip_ is the rank
     std::size_t windowed_from_;
     std::size_t sorted_count_ = 0;
-    std::vector<std::int64_t> rank_, size_;  // worst first, equally long: the capacity
+    std::vector<std::int64_t> rank_, size_;  // worst first, equally long
 
     std::int64_t base_ = std::numeric_limits<std::int64_t>::max();  // rank of slot 0
     std::int64_t step_ = 1;                                         // ranks between slots
-    std::uint64_t span_ = 0;  // ranks that the window covers, 0: there is none
+    std::uint64_t span_ = 0;  // ranks that the window covers, 0: no window
     double step_inverse_ = 1.0;
     std::size_t near_count_ = 0, best_slot_ = 0;
     std::vector<std::int64_t> slot_size_;

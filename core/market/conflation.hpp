@@ -1,6 +1,6 @@
 #pragma once
-// How conflated a stream of depth is: how long its messages are apart while prints happen, and how
-// the prints stand to the messages that have them.
+// Measures how conflated a depth stream is: the intervals between its messages while prints happen,
+// and how the prints relate to the messages that include them.
 #include <cstdint>
 #include <vector>
 
@@ -13,8 +13,9 @@ struct ConflationFacts {
     std::uint64_t messages = 0;    // of depth
     std::uint64_t prints = 0;      // between two messages of a synced book
     std::uint64_t explaining = 0;  // of those: their level was displayed before, and smaller after
-    std::uint64_t late = 0;     // came after a message that has them, by the venue's stamps of both
-    std::uint64_t stamped = 0;  // prints of which that can be said
+    std::uint64_t late =
+        0;  // came after a message that includes them, by the venue's stamps of both
+    std::uint64_t stamped = 0;         // prints for which that is known
     std::int64_t interval_median = 0;  // ns between messages with a print in between, 0: none
 };
 

@@ -1,14 +1,13 @@
 #pragma once
-// The least of what was measured in the last one to two spans: a minimum filter. Of receipt minus
-// venue time it is the offset of the two clocks and the shortest way between them, whatever queues
-// and pauses add to other messages.
+// A minimum filter over the last one to two spans. Applied to receipt minus venue time it gives the
+// clock offset plus the shortest latency, whatever queues and pauses delay other messages.
 #include <algorithm>
 #include <cstdint>
 #include <limits>
 
 namespace onetape {
 
-// Beyond 64 bits the bound.
+// Saturates at 64 bits.
 [[nodiscard]] inline std::int64_t difference(std::int64_t a, std::int64_t b) noexcept {
     std::int64_t found = 0;
     if (!__builtin_sub_overflow(a, b, &found)) return found;
@@ -23,7 +22,7 @@ class DelayFloor {
     DelayFloor() noexcept = default;
     explicit DelayFloor(std::int64_t span_ns) noexcept : span_(span_ns) {}
 
-    // time: of a clock that does not go back.
+    // time: of a monotonic clock.
     void add(std::int64_t time, std::int64_t delay) noexcept {
         if (count_ == 0 || difference(time, began_) >= span_) {
             before_ = count_ == 0 || difference(time, began_) >= 2 * span_ ? unknown : now_;

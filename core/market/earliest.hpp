@@ -1,14 +1,14 @@
 #pragma once
-// Several journals read as one, in order of time.
+// Reads several journals as one, in time order.
 #include <vector>
 
 #include "journal/reader.hpp"
 
 namespace onetape {
 
-// The feed whose next frame is the earliest, the first of several; null where none has one now, or
-// where reading one failed: `failed` is it then, and `status` says why. A feed has a `reader`,
-// which may be null, the `frame` that it read last, and whether that is still to be taken
+// Returns the feed whose next frame is the earliest, the first of equal ones; null if none has a
+// frame now, or if reading one failed: `failed` is that feed, and `status` says why. A feed has a
+// `reader`, which may be null, the `frame` that it read last, and whether that is still to be taken
 // (`has_frame`).
 template <class Feed>
 [[nodiscard]] Feed* earliest(std::vector<Feed>& feeds, Status& status, const Feed*& failed) {

@@ -12,7 +12,7 @@ std::uint32_t MboBook::find(std::uint64_t id) noexcept {
     return at(place).clear == half(side_of(place)).clears ? place : IdMap::absent;
 }
 
-// Whether a level can take so much more.
+// Whether a level can grow by this much.
 bool MboBook::room(Side side, std::int64_t price, std::int64_t size) const noexcept {
     std::int64_t sum = 0;
     return !__builtin_add_overflow(levels_.side(side).size_at(price), size, &sum);
@@ -64,7 +64,7 @@ MboChange MboBook::apply(const MboPayload& message, std::uint16_t flags) {
                 if (place != IdMap::absent) {
                     modify(place, message, change);
                 } else {
-                    ++counts_.unknown;  // it rests now, wherever it came from
+                    ++counts_.unknown;  // it rests now, so it counts as an add
                     if (has_side && message.size != 0) add(message, is_snapshot, change);
                 }
                 break;
@@ -92,7 +92,7 @@ MboChange MboBook::apply(const MboPayload& message, std::uint16_t flags) {
     }
     ++counts_.applied;
     if (is_snapshot) in_snapshot_ = true;
-    // A book that is being told anew is whole with the last message of it.
+    // A book under a snapshot is complete with the snapshot's last message.
     if (!in_snapshot_ || change.last) levels_.set_orders_synced(true);
     change.synced = levels_.synced() && !was_synced;
     if (change.last && levels_.crossed())
@@ -107,7 +107,7 @@ void MboBook::add(const MboPayload& message, bool is_snapshot, MboChange& change
     }
     Half& mine = half(message.side);
     std::uint64_t rank = 0;
-    std::uint32_t place = places_.find(0, message.order_id);  // of one that was forgotten
+    std::uint32_t place = places_.find(0, message.order_id);  // index of a forgotten order
     if (place != IdMap::absent && side_of(place) != message.side) {
         places_.erase(0, message.order_id);
         place = IdMap::absent;
@@ -126,7 +126,7 @@ void MboBook::add(const MboPayload& message, bool is_snapshot, MboChange& change
         if (message.side == Side::sell) place |= ask_bit;
         places_.insert(0, message.order_id, place);
     }
-    // One that was there before the clear has not come: it takes its old place again.
+    // An order from before the clear has not arrived now: it takes its old place again.
     (rank == 0 ? change.came : change.gone) = rank == 0 ? message.size : -message.size;
     if (rank == 0) rank = next_rank_++;
     at(place) = {message.order_id, rank, message.price, message.size, mine.clears};
@@ -211,8 +211,8 @@ void MboBook::lose() noexcept {
     lost_ = true;
 }
 
-// What the snapshot did not name is gone for good. The others close up, so that this costs no more
-// than the adds that came since the last time.
+// Drops orders that the snapshot did not contain. The others move together, so that this costs no
+// more than the adds since the last time.
 void MboBook::end_snapshot() {
     in_snapshot_ = false;
     for (const Side side : {Side::buy, Side::sell}) {
@@ -224,7 +224,7 @@ void MboBook::end_snapshot() {
         kept.reserve(mine.live);
         for (std::uint32_t i = 0; i < mine.orders.size(); ++i) {
             const Order& order = mine.orders[i];
-            if (places_.find(0, order.id) != (i | bit)) continue;  // gone before
+            if (places_.find(0, order.id) != (i | bit)) continue;  // removed before
             places_.erase(0, order.id);
             if (order.clear != mine.clears) continue;
             places_.insert(0, order.id, static_cast<std::uint32_t>(kept.size()) | bit);

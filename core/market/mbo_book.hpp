@@ -1,14 +1,14 @@
 #pragma once
-// The orders of one venue's book, from market-by-order messages ("L3"), and the levels that they
-// add up to. Each order has a rank: of two orders at one price the lower rank trades first. That is
-// all that price-time priority needs, so a message costs a look into a hash table and one change of
-// a level, whatever the depth.
+// The orders of one venue's book, from market-by-order messages ("L3"), and the sums of their
+// levels. Each order has a rank: of two orders at one price the lower rank trades first. Price-time
+// priority needs no more, so a message costs a hash lookup and one change of a level, whatever the
+// depth.
 //
-// Nothing of a message is believed that the messages before it do not bear out: what is wrong with
-// one is counted by kind, and at most its plain part is applied (see apply()).
+// A message that contradicts earlier ones is counted by kind, and at most its consistent part is
+// applied (see apply()).
 //
-// A clear forgets the orders. When a snapshot follows, those that it names again at the same price
-// with no larger size keep their rank: they were there all the time.
+// A clear forgets the orders. Orders that a following snapshot repeats at the same price with no
+// larger size keep their rank: they were there all the time.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -23,12 +23,12 @@ namespace onetape {
 
 struct MboCounts {
     std::uint64_t applied = 0, snapshots = 0, gaps = 0;
-    std::uint64_t waiting = 0;     // after a gap: passed over until the next clear
-    std::uint64_t unknown = 0;     // modify, cancel or fill of an order that is not there
-    std::uint64_t duplicates = 0;  // add of an order that is there already
+    std::uint64_t waiting = 0;     // after a gap: skipped until the next clear
+    std::uint64_t unknown = 0;     // modify, cancel or fill of an order that is not in the book
+    std::uint64_t duplicates = 0;  // add of an order that is already in the book
     std::uint64_t overfills = 0;   // fill or cancel of more than was left
-    std::uint64_t refused = 0;     // negative or missing size, no side, no such action: not applied
-    std::uint64_t disagreeing = 0;  // side or price is not what the order has: the order's counts
+    std::uint64_t refused = 0;     // negative or missing size, no side, unknown action: not applied
+    std::uint64_t disagreeing = 0;  // side or price differs from the order's: the order's counts
     // Messages after which the best bid was above, or at, the best ask.
     std::uint64_t crossed = 0, locked = 0;
 
@@ -37,7 +37,7 @@ struct MboCounts {
     }
 };
 
-// What one message changed.
+// The changes made by one message.
 struct MboChange {
     std::uint64_t rank = 0;   // of the order, before the message
     std::int64_t price = 0;   // of the order, before the message; of an add, its own
@@ -47,8 +47,8 @@ struct MboChange {
     std::int64_t new_price = 0;
     Side side = Side::none;
     bool forgets_bids = false, forgets_asks = false;
-    bool synced = false;  // with it all that stands in the book is known again
-    bool last = false;    // of the venue's message
+    bool synced = false;  // the whole book is known again with this message
+    bool last = false;    // the last of the venue's message
 };
 
 class MboBook {
@@ -59,17 +59,17 @@ class MboBook {
 
     // flags: of the frame.
     MboChange apply(const MboPayload& message, std::uint16_t flags);
-    void lose() noexcept;  // the feed is lost: nothing is known until the next clear
+    void lose() noexcept;  // the feed is lost: the book is unknown until the next clear
 
     [[nodiscard]] const Book& levels() const noexcept { return levels_; }
-    // Orders of lower rank stand before one that comes now.
+    // Orders of lower rank are ahead of an order that arrives now.
     [[nodiscard]] std::uint64_t next_rank() const noexcept { return next_rank_; }
     [[nodiscard]] std::size_t order_count() const noexcept {
         return halves_[0].live + halves_[1].live;
     }
-    // Some fill was seen: where a feed has none, trades must do.
+    // True once a fill was seen: for feeds without fills, trades must serve.
     [[nodiscard]] bool has_fills() const noexcept { return has_fills_; }
-    // The venue's last message is through: the levels are what the venue showed.
+    // True after the venue's last message of a group: the levels are as the venue showed them.
     [[nodiscard]] bool is_whole() const noexcept { return is_whole_; }
     [[nodiscard]] const MboCounts& counts() const noexcept { return counts_; }
 
@@ -77,7 +77,7 @@ class MboBook {
     struct Order {
         std::uint64_t id, rank;
         std::int64_t price, size;
-        std::uint64_t clear;  // how many clears there had been: an older one is forgotten
+        std::uint64_t clear;  // number of clears before: entries of an older one are forgotten
     };
     struct Half {  // one side
         std::vector<Order> orders;
@@ -86,7 +86,7 @@ class MboBook {
         std::uint64_t clears = 0;
         bool has_forgotten = false;
     };
-    static constexpr std::uint32_t ask_bit = 1u << 31;  // of a place: which half it is in
+    static constexpr std::uint32_t ask_bit = 1u << 31;  // bit of an index: the half it is in
 
     [[nodiscard]] static Side side_of(std::uint32_t place) noexcept {
         return (place & ask_bit) != 0 ? Side::sell : Side::buy;
@@ -110,7 +110,7 @@ class MboBook {
     std::array<Half, 2> halves_;
     std::uint64_t next_rank_ = 1;
     bool begun_ = false;        // a message was seen
-    bool in_snapshot_ = false;  // what it does not name is forgotten at its end
+    bool in_snapshot_ = false;  // orders that it does not contain are forgotten at its end
     bool lost_ = false;         // until the next clear
     bool has_fills_ = false;
     bool is_whole_ = true;

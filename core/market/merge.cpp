@@ -10,7 +10,7 @@ namespace onetape {
 
 namespace {
 
-constexpr std::uint64_t cursor_every = 4096;  // frames of a source that a restart reads again
+constexpr std::uint64_t cursor_every = 4096;  // frames of a source that a restart may read again
 constexpr double mean_share = 1.0 / 64;
 constexpr std::uint32_t streams_max = 1u << 20;
 constexpr std::int64_t make_every = 1'000'000'000;  // ns of the sources' clock
@@ -28,8 +28,7 @@ constexpr std::int64_t make_every = 1'000'000'000;  // ns of the sources' clock
 Merge::Merge(const MergeOptions& options)
     : options_(options), filter_([&] {
           TickFilterOptions filter = options.filter;
-          // One message that several sources bring is no fault of theirs: the merge knows it
-          // itself.
+          // The same message from several sources is no bad tick: the merge handles it itself.
           filter.rules &= ~(1u << static_cast<unsigned>(TickRule::duplicate));
           return filter;
       }()) {}
@@ -66,7 +65,7 @@ MergeCounts& Merge::heard(std::uint32_t source, Symbol& own, std::int64_t time, 
     MergeCounts& counts = own.counts[source];
     counts.has_spoken = true;
     counts.received = time;
-    // What a poll finds unchanged is old, and was not under way for so long.
+    // A value that a poll finds unchanged is old, not delayed.
     if (event > counts.event) {
         counts.event = event;
         MergeDelay& delay = delays_[source];
@@ -94,7 +93,8 @@ Merged Merge::order(std::uint32_t source, std::int64_t time, const Payload& payl
     const bool is_own = source == held.source;
     if (id != 0 && held_id != 0 && id != held_id) {
         if (id > held_id) return Merged::taken;
-        // Without the venue's time a source whose sequence falls has been given a new one.
+        // Without the venue's time, a falling sequence means that the source restarted its
+        // numbering.
         return is_own && !has_times ? Merged::taken : Merged::older;
     }
     if (same_message(payload, held.payload)) return Merged::duplicate;
@@ -142,7 +142,7 @@ Merged Merge::on_trade(std::uint32_t source, std::uint32_t symbol, std::int64_t 
     MergeCounts& counts = heard(source, own, time, trade.ts_event, trade.ts_recv);
     if (own.is_ended) return count(counts, Merged::ended);
     if (source >= own.counters.size()) own.counters.resize(source + std::size_t{1});
-    TradePayload keyed = trade;  // what is held keeps the id that was made for it
+    TradePayload keyed = trade;  // a held trade keeps the id made for it
     const TradeKey key = own.counters[source].key(trade);
     keyed.id_low = key.low;
     keyed.id_high = key.high;
@@ -183,7 +183,7 @@ void Merge::release(Symbol& own) {
         if (take_trade(own, key, held.trade) != Merged::taken) continue;
         held.is_late = is_late_;
         if (held.trade.id_kind == IdKind::none) held.trade.id_low = held.trade.id_high = 0;
-        // It was counted as bad when it came, and now it is not.
+        // It was counted as bad on arrival, and is corrected now.
         MergeCounts& counts = own.counts[held.source];
         --counts.outcomes[index(Merged::bad)];
         ++counts.outcomes[index(Merged::taken)];
@@ -204,7 +204,7 @@ Merged Merge::value(std::uint32_t source, Symbol& own, std::int64_t time, const 
         if (outcome == Merged::duplicate && source == held.source) held.time = time;
         return count(counts, outcome);
     }
-    return Merged::taken;  // not counted yet: a filter may say otherwise
+    return Merged::taken;  // not counted yet: a filter may decide otherwise
 }
 
 Merged Merge::on_mark(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
@@ -219,7 +219,7 @@ Merged Merge::on_mark(std::uint32_t source, std::uint32_t symbol, std::int64_t t
     return count(counts, Merged::taken);
 }
 
-// What no filter judges.
+// For values that no filter judges.
 template <class Payload>
 Merged Merge::on_value(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                        const Payload& payload, Value<Payload> Symbol::* held) {
@@ -310,7 +310,7 @@ void Merge::restore(std::uint32_t source, std::uint32_t symbol, const Frame& fra
             break;
         case EventType::trade: {
             const auto& trade = frame.as<TradePayload>();
-            // What was merged has each trade once, as one source that reports them all.
+            // The journal has each trade once, like one source that reports all trades.
             take_trade(own, own.restored.key(trade), trade);
             break;
         }
@@ -369,7 +369,7 @@ bool Merge::median(std::uint32_t symbol, std::int64_t time, QuotePayload& quote)
     std::nth_element(bids.begin(), bids.begin() + middle, bids.begin() + end);
     std::nth_element(asks.begin(), asks.begin() + middle, asks.begin() + end);
     quote = {};
-    quote.ts_event = own.quote.payload.ts_event;  // what it is made of ended then
+    quote.ts_event = own.quote.payload.ts_event;  // of the newest quote in the median
     quote.ts_recv = time;
     quote.bid = bids[count / 2];
     quote.ask = asks[count / 2];
@@ -409,7 +409,7 @@ MergeFeeds::Stop MergeFeeds::take(std::size_t frames_max) {
         const Frame& frame = first->frame;
         const FrameHeader& header = *frame.header;
         source_ = static_cast<std::uint32_t>(first - feeds_.data());
-        time_ = std::max(time_, header.time);  // of the hub's journal: it does not go back
+        time_ = std::max(time_, header.time);  // of the hub's journal: must ascend
         if (time_ - made_at_ >= make_every) {
             made_at_ = time_;
             status_ = write_made();
@@ -488,7 +488,7 @@ Status MergeFeeds::merge(std::uint32_t source, const Frame& frame, std::uint32_t
     if (frame.type() == EventType::book) return write_depth(source, symbol, frame);
     if (outcome != Merged::taken && outcome != Merged::corrected) return Status::ok;
     auto flags = static_cast<std::uint16_t>(frame.header->flags & 0xffu);
-    // What is late or corrected at its source need not be so here.
+    // Flags for late and corrected depend on the source and may not apply here.
     if (frame.type() == EventType::bar)
         flags &= static_cast<std::uint16_t>(~(flag_late | flag_corrected));
     if (merge.is_late()) flags |= flag_late;
@@ -538,7 +538,7 @@ Status MergeFeeds::write_cursor(Feed& feed) {
     std::memcpy(input.source, uuid.data(), sizeof input.source);
     input.epoch = feed.reader->epoch();
     input.first_sequence = feed.first;
-    input.count = feed.last + 1 - feed.first;  // 0: no more than was said before
+    input.count = feed.last + 1 - feed.first;  // 0: no more than written before
     input.crc = feed.crc;
     const Status status = writer_->append(EventType::input, 0, 0, time_, &input, sizeof input);
     if (status == Status::ok) feed.first = feed.last + 1;
@@ -582,7 +582,7 @@ bool MergeFeeds::write_median(std::uint32_t symbol, std::int64_t time, Status& s
 }
 
 void MergeFeeds::restore(const Frame& frame) {
-    // What else is on the journal has the time at which it was written.
+    // Other frames have the time of writing.
     if (is_market(frame.type()) || frame.type() == EventType::input)
         time_ = std::max(time_, frame.header->time);
     const std::uint32_t source =
@@ -591,7 +591,7 @@ void MergeFeeds::restore(const Frame& frame) {
     if (!is_market(frame.type()) || source > merge_->sources() || stream == 0 ||
         stream > merge_->symbols())
         return;
-    if (source == 0) {  // nobody's: made of quotes, or of trades
+    if (source == 0) {  // no source: made of quotes, or of trades
         if (frame.type() == EventType::bar)
             merge_->restore_bar(stream - 1, frame.as<BarPayload>(), flag_synthetic);
         return;

@@ -1,21 +1,21 @@
 #pragma once
-// Several sources of one market into one, by freshness.
+// Merges several sources of one market into one, by freshness.
 //
 // A value (quote, mark, funding, open interest) is replaced by a newer one only: by the venue's
-// time, then by the venue's sequence where both have one; of one time and no sequence a source's
-// own order holds, and between sources the rank. Arrival decides nothing, and no value steps back.
-// A source without the venue's time and sequence takes over from a better one when that has been
-// silent for `stale_ns`.
+// time, then by the venue's sequence if both have one; with equal times and no sequence a source's
+// own order holds, and between sources the rank. The order of arrival does not matter, and no value
+// steps back. A source without the venue's time and sequence takes over from a better one when that
+// has been silent for `stale_ns`.
 //
 // A trade is a fact: each is taken once by its id, from whichever source brings it first. So is a
-// bar, by its period, until the venue's last word corrects it (bar_book.hpp). Bars of a minute are
-// also made of the trades (trade_bars.hpp): what no source brings is filled, and what they bring is
-// compared.
+// bar, by its period, until the venue's final value corrects it (bar_book.hpp). Minute bars are
+// also made of the trades (trade_bars.hpp): they fill missing bars, and the sources' bars are
+// compared with them.
 //
-// Changes of a book are one source's at a time (merge_depth.hpp).
+// Changes of a book come from one source at a time (merge_depth.hpp).
 //
-// Symbols and sources are numbers that the caller gives out. A symbol's number is never used again:
-// another listing of the same name is another number, so a price cannot come to stand under it.
+// The caller assigns numbers to symbols and sources. A symbol's number is never reused: another
+// listing of the same name gets another number, so its prices cannot be mixed with the former's.
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -39,40 +39,40 @@
 namespace onetape {
 
 inline constexpr std::uint32_t merge_none = ~std::uint32_t{0};
-inline constexpr std::size_t merge_sources_max = 255;  // a byte of a frame's flags, 0: nobody
-inline constexpr std::size_t merge_samples = 60;       // of a symbol's quotes, for their median
+inline constexpr std::size_t merge_sources_max = 255;  // a byte of a frame's flags, 0: no source
+inline constexpr std::size_t merge_samples = 60;       // per symbol: quotes for the median
 inline constexpr std::size_t merge_samples_min = 3;
 
 enum class Merged : std::uint8_t {
     taken,
     duplicate,
-    older,      // than what stands
+    older,      // than the present value
     late,       // a trade from before the memory: it may have been taken
-    pinned,     // the symbol takes this value from another source
-    ended,      // the symbol is not listed any more
+    pinned,     // the symbol is pinned to another source
+    ended,      // the symbol is delisted
     bad,        // a bad tick, by `rule()`
-    corrected,  // a bar, in place of one that was taken
+    corrected,  // a bar that replaces one taken before
 };
 inline constexpr std::size_t merged_count = 8;
 
 struct MergeOptions {
     std::int64_t stale_ns = 2'000'000'000;
-    std::int64_t median_ns = 30'000'000'000;  // of a synthetic quote
+    std::int64_t median_ns = 30'000'000'000;  // for synthetic quotes
     bool filters = true;
     TickFilterOptions filter{};
 };
 
-// Counts what one source has brought of one symbol. Times in ns, of frames and of the venue.
+// Counts for one source and one symbol. Times in ns, of frames and of the venue.
 struct MergeCounts {
     std::int64_t received = 0;  // last
     std::int64_t event = 0;     // newest
-    std::int64_t behind = 0;    // of its last quote behind the newest of all, by the venue's time
+    std::int64_t behind = 0;    // venue time of its last quote behind the newest of all
     std::array<std::uint64_t, merged_count> outcomes{};  // by Merged
-    std::uint64_t disagreed = 0;                         // one message of the venue, two contents
-    bool has_spoken = false;                             // since it was looked at last
+    std::uint64_t disagreed = 0;                         // same venue message, different contents
+    bool has_spoken = false;                             // since the last check
 };
 
-// What a bar that was made of trades comes to.
+// The result for a bar that was made of trades.
 enum class MadeBar : std::uint8_t { none, filled, agrees, differs };
 
 struct MergedBar {
@@ -91,15 +91,15 @@ class Merge {
  public:
     explicit Merge(const MergeOptions& options);
 
-    // rank: the lower, the better. Gives its number.
+    // rank: the lower, the better. Returns the source's number.
     std::uint32_t add_source(std::uint32_t rank);
     void set_rank(std::uint32_t source, std::uint32_t rank) { ranks_[source] = rank; }
     std::uint32_t add_symbol();
     [[nodiscard]] std::size_t sources() const noexcept { return ranks_.size(); }
     [[nodiscard]] std::size_t symbols() const noexcept { return symbols_.size(); }
-    // Its values end, and nothing of it is taken from now on.
+    // Ends a symbol: its values end, and nothing is taken from now on.
     void end(std::uint32_t symbol) noexcept { symbols_[symbol].is_ended = true; }
-    // Its values come from this source alone; merge_none: from the freshest. Trades from all.
+    // Pins a symbol's values to this source; merge_none: the freshest. Trades come from all.
     void pin(std::uint32_t symbol, std::uint32_t source) noexcept {
         symbols_[symbol].pinned = source;
     }
@@ -125,34 +125,34 @@ class Merge {
     }
     Merged on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                   const BarPayload& bar, std::uint16_t flags);
-    // Of those that were taken by an earlier hub, older ones than its journal is read back.
+    // Restores bars that an earlier hub took, back to before the part of its journal that is read.
     void restore_bar(std::uint32_t symbol, const BarPayload& bar, std::uint16_t flags = 0) {
         symbols_[symbol].bars.take(bar, flags);
     }
-    // The next bar of a symbol that is made of its trades as of `time`, of a frame; of symbols that
-    // have the venue's. filled: it is to be written.
+    // Makes the next bar of a symbol from its trades as of `time`, of a frame; only for symbols
+    // with bars of the venue. filled: it must be written.
     MadeBar make_bar(std::uint32_t symbol, std::int64_t time, BarPayload& bar);
-    // levels: bid_count bids, then ask_count asks. What is to be written of it: depth_next().
+    // levels: bid_count bids, then ask_count asks. depth_next() says what to write.
     Merged on_book(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                    const BookPayload& book, std::uint16_t flags, const BookLevel* levels);
     [[nodiscard]] MergeDepth::Next depth_next() const noexcept { return depth_next_; }
     [[nodiscard]] const MergeDepth& depth(std::uint32_t symbol) const noexcept {
         return symbols_[symbol].depth;
     }
-    // Of what was merged before: as if it were taken now. Trades up to a venue time are forgotten.
+    // Restores merged frames as if they were taken now. Trades up to a venue time are forgotten.
     void restore(std::uint32_t source, std::uint32_t symbol, const Frame& frame);
     void forget_until(std::int64_t time);
 
     // Why the last message was bad.
     [[nodiscard]] TickRule rule() const noexcept { return rule_; }
-    // Held trades that the last message has confirmed, in their order, each taken once.
+    // Held trades that the last message confirmed, in their order, each taken once.
     [[nodiscard]] std::span<const HeldTrade> released() const noexcept { return released_; }
-    // A trade or a bar that was taken is older, by the venue's time, than one before it.
+    // True if the trade or bar just taken is older, by the venue's time, than one before it.
     [[nodiscard]] bool is_late() const noexcept { return is_late_; }
 
     // The median of the bids and of the asks of a symbol's last quotes, sizes 0. False: too few.
     [[nodiscard]] bool median(std::uint32_t symbol, std::int64_t time, QuotePayload& quote) const;
-    // What stands of each kind; nullptr: none yet.
+    // The present value of each kind; nullptr: none yet.
     [[nodiscard]] const QuotePayload* quote(std::uint32_t symbol) const noexcept {
         return payload_of(symbols_[symbol].quote);
     }
@@ -168,7 +168,7 @@ class Merge {
     [[nodiscard]] const TradePayload* trade(std::uint32_t symbol) const noexcept {
         return symbols_[symbol].has_trade ? &symbols_[symbol].trade : nullptr;
     }
-    // Bars that were taken since they were asked for last; of very many the first.
+    // Returns the bars taken since the last call; of very many the first.
     [[nodiscard]] std::vector<MergedBar> take_bars() { return std::exchange(closed_, {}); }
     [[nodiscard]] std::uint32_t quote_source(std::uint32_t symbol) const noexcept {
         return symbols_[symbol].quote.has ? symbols_[symbol].quote.source : merge_none;
@@ -208,7 +208,7 @@ class Merge {
         std::vector<TradeCounter> counters;  // by source
         TradeCounter restored;               // of the hub's own journal
         TradeMemory trades;
-        TradePayload trade{};  // taken last
+        TradePayload trade{};  // last taken
         bool has_trade = false;
         std::int64_t trade_newest = std::numeric_limits<std::int64_t>::min();
         std::array<Sample, merge_samples> samples;
@@ -249,34 +249,35 @@ class Merge {
     TickRule rule_ = TickRule::none;
     MergeDepth::Next depth_next_ = MergeDepth::Next::nothing;
     bool is_late_ = false;
-    std::int64_t floor_ = std::numeric_limits<std::int64_t>::min();  // forgotten, of all symbols
+    std::int64_t floor_ = std::numeric_limits<std::int64_t>::min();  // of all symbols: trades up to
+                                                                     // here are forgotten
 };
 
-// Merges journals of sources into the hub's own. A frame of it has its source's number plus one in
+// Merges journals of sources into the hub's own. A frame in it has its source's number plus one in
 // the upper byte of its flags, and the symbol's number plus one as its stream.
 class MergeFeeds {
  public:
     MergeFeeds(Merge& merge, Writer& writer) noexcept : merge_(&merge), writer_(&writer) {}
 
-    // The source of this number is read from the reader's place on; nullptr: it is not read now.
+    // Reads the source of this number from the reader's cursor on; nullptr: stops reading it.
     void follow(std::uint32_t source, Reader* reader);
-    // This stream of the source is the symbol's from now on; merge_none: nobody's.
+    // Assigns a stream of the source to the symbol from now on; merge_none: to none.
     void map(std::uint32_t source, std::uint32_t stream, std::uint32_t symbol);
 
     enum class Stop : std::uint8_t { at_most, nothing, found, failed, unwritten };
-    // Up to so many frames, in order of their times among those that are there. found: an
-    // instrument or a word about health came, found() of source(). failed: status() of source().
-    // unwritten: status() of the hub's own journal.
+    // Takes up to `frames_max` available frames, in time order. found: an instrument or health
+    // frame came, found() of source(). failed: status() of source(). unwritten: status() of the
+    // hub's own journal.
     Stop take(std::size_t frames_max);
     [[nodiscard]] std::uint32_t source() const noexcept { return source_; }
     [[nodiscard]] const Frame& found() const noexcept { return found_; }
     [[nodiscard]] Status status() const noexcept { return status_; }
 
-    // Writes how far each source was read: of those that were since the last time, or of all.
+    // Writes the cursors of sources that advanced since the last time, or of all.
     Status write_cursors(bool all);
-    // A synthetic quote of a symbol, marked as such. False: there are too few quotes.
+    // Writes a synthetic quote of a symbol, flagged as such. False: there are too few quotes.
     [[nodiscard]] bool write_median(std::uint32_t symbol, std::int64_t time, Status& status);
-    // Of the hub's own journal, before anything is taken. False: of no symbol of its own.
+    // Restores from the hub's own journal, before anything is taken. False: not one of its symbols.
     void restore(const Frame& frame);
 
     struct BadTick {
@@ -286,8 +287,9 @@ class MergeFeeds {
         Merged outcome;
         TickRule rule;
     };
-    static constexpr std::size_t bad_ticks_max = 1024;  // between two looks; others are counted
-    // A bar that was made of trades: one that was filled, or differs from what the venue told.
+    static constexpr std::size_t bad_ticks_max =
+        1024;  // bound between two checks; others are counted
+    // A bar made of trades that was filled in, or differs from the venue's.
     struct Made {
         std::uint32_t symbol;
         std::int64_t ts_open;
@@ -328,7 +330,8 @@ class MergeFeeds {
     std::array<std::uint64_t, 4> made_counts_{};
     std::int64_t made_at_ = 0;
     std::vector<std::byte> snapshot_;  // of a book
-    std::uint64_t passed_over_ = 0;  // frames of kinds that are not merged, or of nobody's streams
+    std::uint64_t passed_over_ =
+        0;  // frames of kinds that are not merged, or of unassigned streams
     std::int64_t time_ = 0;
     std::uint32_t source_ = 0;
     Frame found_;

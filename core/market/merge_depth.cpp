@@ -10,7 +10,7 @@ namespace onetape {
 
 namespace {
 
-// By the venue's time; of one moment, or without a time, by its sequence.
+// By the venue's time; with equal times, or without a time, by its sequence.
 [[nodiscard]] bool is_older(std::int64_t event, std::uint64_t id, std::int64_t held_event,
                             std::uint64_t held_id) noexcept {
     if (event != 0 && held_event != 0 && event != held_event) return event < held_event;
@@ -24,7 +24,7 @@ MergeDepth::Own& MergeDepth::own(std::uint32_t source) {
     return sources_[source];
 }
 
-// Its chain is whole, and what is in it is not older than what stands.
+// Its chain is whole, and its book is not older than the present one.
 bool MergeDepth::may_lead(std::uint32_t source, const Terms& terms) const noexcept {
     if (terms.pinned != nobody && terms.pinned != source) return false;
     const Book& book = sources_[source].book;
@@ -53,7 +53,7 @@ MergeDepth::Next MergeDepth::take(std::uint32_t source, std::int64_t time,
     Own& its = own(source);
     its.heard = time;
     is_refused_ = is_crossed_ = false;
-    // What a restart reads again: the chain is further by now.
+    // A restart reads this frame again: the chain is further by now.
     if ((flags & flag_snapshot) != 0 && its.book.synced() &&
         is_older(payload.ts_event, payload.last_id, its.book.ts_event(), its.book.last_id()))
         return Next::nothing;
@@ -69,7 +69,7 @@ MergeDepth::Next MergeDepth::take(std::uint32_t source, std::int64_t time,
             return change.outcome == BookOutcome::applied ? Next::change : Next::snapshot;
         }
         const std::uint32_t next = best(terms);
-        if (next == nobody && its.book.synced()) {  // until the pinned one has a book
+        if (next == nobody && its.book.synced()) {  // until the pinned source has a book
             stand(its.book);
             return change.outcome == BookOutcome::applied ? Next::change : Next::snapshot;
         }

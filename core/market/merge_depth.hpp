@@ -1,11 +1,11 @@
 #pragma once
-// The books of one symbol as several sources have them, into one chain of changes.
+// Merges the books of one symbol from several sources into one chain of changes.
 //
-// A change of a book makes sense in its own source's order only. So one source leads, and its
-// changes go on as they came; the books of the others are kept beside it. Another takes the lead
-// with a snapshot of its own book, which is not behind what stands, when it is better ranked, or
-// when the leader's chain broke or has been silent for `stale_ns`. Where no chain is whole the
-// market says so, and begins anew with a snapshot of the first that is.
+// Book changes only make sense in their own source's order. So one source leads, and its changes
+// are passed on; the books of the others are maintained in parallel. Another source takes the lead
+// with a snapshot of its own book, which is not behind the present one, if it is better ranked, or
+// if the leader's chain broke or has been silent for `stale_ns`. While no chain is whole the market
+// is flagged so, and resumes with a snapshot of the first whole one.
 #include <cstdint>
 #include <vector>
 
@@ -20,13 +20,14 @@ class MergeDepth {
     static constexpr std::size_t levels_max = 5000;  // of a side, in a snapshot
 
     enum class Next : std::uint8_t {
-        nothing,   // another leads, or it is older than what stands
-        change,    // goes on as it came
-        snapshot,  // of the leader's book: who leads is another, or its book was replaced
-        lost,      // nobody's chain is whole
+        nothing,   // another leads, or it is older than the present book
+        change,    // passed on
+        snapshot,  // of the leader's book: the leader changed, or its book was replaced
+        lost,      // no source's chain is whole
     };
 
-    // Who may lead. ranks: by source, the lower, the better. pinned: alone may, nobody: any may.
+    // Which sources may lead. ranks: by source, the lower, the better. pinned: the only one that
+    // may, none: any.
     struct Terms {
         const std::vector<std::uint32_t>& ranks;
         std::uint32_t pinned;
@@ -34,22 +35,22 @@ class MergeDepth {
         bool refuses_crossed;
     };
 
-    // What becomes of a frame. time: of it, ns. levels: as Book has them.
+    // Decides what to do with a frame. time: of it, ns. levels: as in Book.
     Next take(std::uint32_t source, std::int64_t time, const BookPayload& payload,
               std::uint16_t flags, const BookLevel* levels, const Terms& terms);
-    // A frame that was merged before: its source leads.
+    // Restores a merged frame: its source leads.
     void restore(std::uint32_t source, std::int64_t time, const BookPayload& payload,
                  std::uint16_t flags, const BookLevel* levels);
 
     [[nodiscard]] std::uint32_t leader() const noexcept { return leader_; }
-    // What stands; nullptr: nothing does.
+    // The present book; nullptr: none.
     [[nodiscard]] const Book* book() const noexcept {
         return leader_ == nobody ? nullptr : &sources_[leader_].book;
     }
-    // Why the last message was not taken at all.
+    // Reason for which the last message was not taken at all.
     [[nodiscard]] bool is_crossed() const noexcept { return is_crossed_; }
     [[nodiscard]] bool is_refused() const noexcept { return is_refused_; }
-    // The book that stands as a payload with its levels.
+    // Makes a payload with levels from the present book.
     void snapshot(std::int64_t received, std::vector<std::byte>& bytes) const;
 
  private:
@@ -65,7 +66,7 @@ class MergeDepth {
     std::vector<Own> sources_;
     std::uint32_t leader_ = nobody;
     bool has_stood_ = false;
-    std::int64_t event_ = 0;  // of what stands, or stood last
+    std::int64_t event_ = 0;  // of the present or last book
     std::uint64_t id_ = 0;
     bool is_crossed_ = false, is_refused_ = false;
 };

@@ -26,7 +26,7 @@ constexpr std::int64_t slots = static_cast<std::int64_t>(scan_slots);
     return is ? 1.0 : 0.0;
 }
 
-// Two figures are the same that differ by less than the rounding of a few steps: 3 * 0.1 is 0.3.
+// Equal up to the rounding of a few steps: 3 * 0.1 is 0.3.
 [[nodiscard]] bool same(double a, double b) noexcept {
     constexpr double rounding = 8 * std::numeric_limits<double>::epsilon();
     return a == b || std::abs(a - b) <= rounding * std::min(std::abs(a), std::abs(b));
@@ -102,13 +102,13 @@ void ScanWindow::advance(std::int64_t time, double mid) noexcept {
     if (now <= slot_) return;  // a clock that was set back changes nothing
     // Beyond a whole ring every slot is new.
     for (std::int64_t slot = std::max(slot_ + 1, now - slots); slot <= now; ++slot) {
-        // The one that leaves the sums is a window back; it stays for where the price was.
+        // The slot that leaves the sums is one window back; it stays for its price.
         expire(at(slot - slots));
         Slot& fresh = at(slot);
         fresh = Slot{};
         fresh.mid = mid;
     }
-    if (now - slot_ > slots) {  // all of them passed unseen
+    if (now - slot_ > slots) {  // all slots had no events
         volume_ = turnover_ = 0;
         trades_ = 0;
         is_stale_ = true;
@@ -144,7 +144,7 @@ void ScanWindow::find_extremes() noexcept {
     }
 }
 
-// Of whole steps: the one in hand has no end yet.
+// Over complete steps: the present one has no end yet.
 double ScanWindow::volatility() noexcept {
     if (has_volatility_) return volatility_;
     double sum = 0, before = at(slot_ - slots).mid;
@@ -308,7 +308,7 @@ Scan::Symbol& Scan::at_time(std::uint32_t symbol, std::int64_t time) noexcept {
 
 double Scan::run(const std::vector<ScanStep>& steps, Symbol& own, std::int64_t time) {
     std::array<double, scan_depth_max> stack;
-    std::size_t top = 0;  // how many are on it
+    std::size_t top = 0;  // stack height
     for (const ScanStep& step : steps) {
         switch (step.op) {
             case ScanOp::number:
@@ -368,7 +368,8 @@ void Scan::on_quote(std::uint32_t symbol, std::int64_t time, const QuotePayload&
     const double scale = own.terms.price_scale;
     own.bid = quote.bid > 0 ? static_cast<double>(quote.bid) / scale : unknown;
     own.ask = quote.ask > 0 ? static_cast<double>(quote.ask) / scale : unknown;
-    // Of whole ticks: the difference of two prices is not the double nearest to theirs.
+    // In whole ticks: the difference of two doubles is not the double nearest to the difference of
+    // the prices.
     own.spread = quote.bid > 0 && quote.ask > 0 ? static_cast<double>(quote.ask - quote.bid) / scale
                                                 : unknown;
     own.bid_size = static_cast<double>(quote.bid_size) / own.terms.size_scale;

@@ -1,12 +1,12 @@
 #pragma once
-// Which symbols of a market meet a condition, kept up to date with every event.
+// Keeps the list of symbols that meet a condition up to date with every event.
 //
 // A condition is a program of steps over a stack, checked once when it is made. Its values are
-// doubles; what is not known yet is NaN, and an unknown value makes no condition true: neither a
-// comparison with it nor the negation of one.
+// doubles; an unknown value is NaN and makes no condition true: neither a comparison with it nor
+// the negation of one.
 //
-// A window moves in steps of a 600th of its length. What stood at its beginning is as of the last
-// step before; sums and extremes cover its last 600 steps, the one in hand among them. Before a
+// A window moves in steps of a 600th of its length. The value at its beginning is that of the last
+// step before; sums and extremes cover its last 600 steps, including the present one. Before a
 // symbol has been watched for a whole window, since its first event or the first sweep, its values
 // are unknown.
 #include <array>
@@ -75,7 +75,7 @@ enum class ScanFigure : std::uint8_t {
     trades,
     vwap,
     rate,        // trades a second
-    volatility,  // root of the sum of its steps' squared relative changes of the mid
+    volatility,  // root of the sum of squared relative mid changes of its steps
 };
 inline constexpr int scan_figure_count = static_cast<int>(ScanFigure::volatility) + 1;
 
@@ -83,24 +83,24 @@ struct ScanStep {
     ScanOp op{};
     std::uint8_t what = 0;
     std::uint16_t window = 0;
-    std::int32_t symbol = -1;  // of another one, by index; -1: of the symbol that is judged
+    std::int32_t symbol = -1;  // index of another symbol; -1: of the symbol that is evaluated
     double number = 0;
 };
 
 struct ScanTerms {
-    // Units of a frame in one: by division a price is the double nearest to its decimal, and equals
-    // the one that a condition says.
+    // Frame units in 1.0: division gives the double nearest to the decimal price, which equals the
+    // number in a condition.
     double price_scale = 1, size_scale = 1;
     double tick = 0, lot = 0;
     double multiplier = 1;  // of a contract: turnover = price * size * multiplier
 };
 
-// Says that a symbol begins or ends to meet the condition.
+// A symbol begins or ceases to meet the condition.
 struct ScanChange {
     std::uint32_t symbol = 0;
     bool meets = false;
     std::int64_t time = 0;
-    std::vector<double> values;  // as they were then, of the programs that are shown
+    std::vector<double> values;  // values of the shown programs at that time
 };
 
 inline constexpr std::uint32_t scan_no_symbol = ~std::uint32_t{0};
@@ -116,7 +116,7 @@ class ScanWindow {
  public:
     explicit ScanWindow(std::int64_t length) noexcept;
 
-    void advance(std::int64_t time, double mid) noexcept;  // mid: as it stood until now
+    void advance(std::int64_t time, double mid) noexcept;  // mid: the value until now
     void on_trade(std::int64_t price, std::int64_t size) noexcept;
     [[nodiscard]] double figure(ScanFigure figure, double mid, const ScanTerms& terms) noexcept;
 
@@ -136,28 +136,28 @@ class ScanWindow {
     std::int64_t step_;
     std::int64_t slot_ = 0, first_ = 0;
     bool has_begun_ = false;
-    // One more than the window has: the beginning of the one before is where it was.
+    // One more than the window has: it holds the value at the beginning.
     std::array<Slot, scan_slots + 1> slots_{};
     std::int64_t trades_ = 0;
     Int128 volume_ = 0, turnover_ = 0;
     std::int64_t high_ = std::numeric_limits<std::int64_t>::min();
     std::int64_t low_ = std::numeric_limits<std::int64_t>::max();
     bool is_stale_ = false;  // the extremes
-    double volatility_ = 0;  // as of the beginning of the step in hand
+    double volatility_ = 0;  // as of the beginning of the present step
     bool has_volatility_ = false;
 };
 
 class Scan {
  public:
-    // windows: lengths in ns. symbols: how many there are to begin with. shown: programs whose
-    // values go with each change. invalid: a step that no program may have.
+    // windows: lengths in ns. symbols: initial number. shown: programs whose values are reported
+    // with each change. invalid: a step that no program may have.
     static Failure make(std::vector<ScanStep> steps, std::vector<std::int64_t> windows,
                         std::size_t symbols, std::vector<std::vector<ScanStep>> shown,
                         std::unique_ptr<Scan>& made);
 
-    // Another symbol; gives its index.
+    // Adds a symbol; returns its index.
     std::uint32_t add_symbol();
-    // Of one symbol, before its first event and whenever its instrument changes.
+    // Sets the terms of one symbol, before its first event and whenever its instrument changes.
     void set_terms(std::uint32_t symbol, const ScanTerms& terms) noexcept;
 
     void on_quote(std::uint32_t symbol, std::int64_t time, const QuotePayload& quote);
@@ -165,16 +165,16 @@ class Scan {
     void on_mark(std::uint32_t symbol, std::int64_t time, const MarkPayload& mark);
     void on_funding(std::uint32_t symbol, std::int64_t time, const FundingPayload& funding);
     void on_open_interest(std::uint32_t symbol, std::int64_t time, const OpenInterestPayload& open);
-    // symbols: of each of the journal's streams, scan_no_symbol: it is not of this scan.
+    // symbols: index by stream of the journal, scan_no_symbol: not in this scan.
     void on_frame(const Frame& frame, const std::vector<std::uint32_t>& symbols);
-    // Every symbol judged anew: windows slide while nothing comes.
+    // Evaluates every symbol again: windows move on while no events come.
     void sweep(std::int64_t time);
-    // While false, events are only learned from: what came before the condition counts.
+    // While false, events only update values: for events before the condition applies.
     void set_judging(bool judges) noexcept { judges_ = judges; }
 
     [[nodiscard]] std::size_t count() const noexcept { return symbols_.size(); }
     [[nodiscard]] std::uint64_t checks() const noexcept { return checks_; }
-    // Since they were taken last.
+    // Returns the changes since the last call.
     std::vector<ScanChange> take_changes() { return std::exchange(changes_, {}); }
 
  private:
@@ -193,7 +193,7 @@ class Scan {
         [[nodiscard]] double field(ScanField field, std::int64_t now) const noexcept;
     };
     [[nodiscard]] double run(const std::vector<ScanStep>& steps, Symbol& own, std::int64_t time);
-    // Of the programs that are shown; NaN: unknown.
+    // Values of the shown programs; NaN: unknown.
     [[nodiscard]] std::vector<double> values(std::uint32_t symbol, std::int64_t time);
     Symbol& at_time(std::uint32_t symbol, std::int64_t time) noexcept;
     void judge(std::uint32_t symbol, std::int64_t time);
@@ -209,7 +209,7 @@ class Scan {
     std::int64_t time_ = std::numeric_limits<std::int64_t>::min();
 };
 
-// Feeds several journals into one scan, in order of time; of one time the journal added first.
+// Feeds several journals into one scan, in time order; of equal times the journal added first.
 class ScanFeeds {
  public:
     explicit ScanFeeds(Scan& scan) noexcept : scan_(&scan) {}
@@ -218,17 +218,17 @@ class ScanFeeds {
         feeds_.push_back({&reader, {}, {}, false});
         return feeds_.size() - 1;
     }
-    // From now on this stream's frames are the symbol's; scan_no_symbol: nobody's.
+    // Assigns this stream's frames to the symbol from now on; scan_no_symbol: to none.
     void map(std::size_t feed, std::uint32_t stream, std::uint32_t symbol);
 
     enum class Stop : std::uint8_t { at_most, nothing, instrument, failed };
-    // Up to so many frames before a time. nothing: none is there before it. instrument: found() is
-    // one, which has to be mapped. failed: status() of feed().
+    // Takes up to `frames_max` frames before a time. nothing: no frame before it. instrument:
+    // found() is one, which must be mapped. failed: status() of feed().
     Stop take(std::size_t frames_max, std::int64_t time_until);
     [[nodiscard]] std::size_t feed() const noexcept { return feed_; }
     [[nodiscard]] const Frame& found() const noexcept { return found_; }
     [[nodiscard]] Status status() const noexcept { return status_; }
-    // Of the first frame that is there and was not taken; INT64_MAX: there is none.
+    // Time of the first available frame; INT64_MAX: none.
     [[nodiscard]] std::int64_t next_time() const noexcept;
 
  private:

@@ -8,8 +8,8 @@ namespace onetape {
 
 namespace {
 
-constexpr double deviation_of_mad = 1.4826;  // of a normal distribution
-constexpr std::uint64_t delays_min = 16;     // of a source, before its times are judged
+constexpr double deviation_of_mad = 1.4826;  // for a normal distribution
+constexpr std::uint64_t delays_min = 16;     // from a source, before its times are checked
 constexpr std::int64_t price_max = std::int64_t{1} << 60;
 
 // Without an id of the venue two equal trades are two trades.
@@ -47,9 +47,8 @@ TickFilter::Last& TickFilter::last_at(std::uint32_t source, std::uint32_t symbol
     return last[symbol];
 }
 
-// The first message that a poll finds of a quiet symbol is old, and right. A message of a venue
-// whose clock is set anew is ahead of all before it, and so is the next one: after a few in a row
-// they are right.
+// The first value that a poll finds for a quiet symbol is old but right. After a venue sets its
+// clock forward, all its messages are ahead: after a few in a row they count as right.
 TickRule TickFilter::times(std::uint32_t source, std::int64_t event, std::int64_t received,
                            bool is_late_bad) {
     if (event == 0) return TickRule::none;
@@ -128,7 +127,7 @@ bool TickFilter::is_spike(Symbol& own, std::uint32_t source, std::int64_t time, 
         released_ = std::exchange(candidate.held, {});
         for (const HeldTrade& each : released_) remember(own, each.trade);
         candidate.count = 0;
-        own.count = own.next = own.since_band = 0;  // the market begins anew here
+        own.count = own.next = own.since_band = 0;  // the market restarts here
         learn(own, price);
         return false;
     }
@@ -192,7 +191,7 @@ TickRule TickFilter::on_trade(std::uint32_t source, std::uint32_t symbol, std::i
         if (seen == TradeMemory::Seen::taken || seen == TradeMemory::Seen::differs)
             return refused(TickRule::duplicate);
     }
-    // One that is reported twice by a source confirms nothing.
+    // Two reports from the same source confirm nothing.
     for (const HeldTrade& each : own.candidate.held)
         if (has_id(trade) && each.source == source && key_of(each.trade) == key_of(trade))
             return refused(is_on(TickRule::duplicate) ? TickRule::duplicate : TickRule::spike);

@@ -1,11 +1,11 @@
 #pragma once
-// Bad ticks: what a venue or a collector sends and no market means. One judge for import, backtest
-// and live. Pure: times come with the messages.
+// Detects bad ticks: messages of a venue or a collector that no market explains. The same detector
+// for import, backtest and live. Pure: times come with the messages.
 //
-// A price is a spike where it lies further from the median of the last prices than a number of
-// their median deviations, and than a least share of the price. It is held, and becomes the market
-// when it is confirmed: by so many messages in a row near it, or by one of a second source. Trades
-// that were held until then are given back by `released`.
+// A price is a spike if it lies further from the median of the last prices than a number of median
+// deviations, and than a minimum share of the price. It is held, and becomes the market when it is
+// confirmed: by enough messages in a row near it, or by one of a second source. Trades held until
+// then are returned by `released`.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -37,10 +37,11 @@ inline constexpr std::array<std::string_view, 10> tick_rule_names{
     "stale", "duplicate",  "out_of_order", "wrong_symbol", "spike"};
 
 struct TickFilterOptions {
-    std::uint32_t rules = ~0u;                 // a bit of each that is on, 1 << TickRule
-    std::int64_t locked_ns = 1'000'000'000;    // bid = ask for longer
-    std::int64_t stale_ns = 10'000'000'000;    // longer under way than the source's fastest
-    std::int64_t ahead_ns = 5'000'000'000;     // its venue time ahead of that of the others
+    std::uint32_t rules = ~0u;               // one bit for each active rule, 1 << TickRule
+    std::int64_t locked_ns = 1'000'000'000;  // bid = ask for longer
+    std::int64_t stale_ns =
+        10'000'000'000;  // delayed by more than this beyond the source's fastest message
+    std::int64_t ahead_ns = 5'000'000'000;     // its venue time ahead of that of other sources
     double deviations = 10;                    // times 1.4826 of the median deviation
     std::int64_t share_ppm = 10'000;           // of the price, at least
     std::uint32_t confirm = 3;                 // messages in a row
@@ -48,18 +49,18 @@ struct TickFilterOptions {
 };
 
 inline constexpr std::size_t tick_window = 32;     // prices
-inline constexpr std::size_t tick_window_min = 8;  // before them nothing is a spike
-inline constexpr std::size_t tick_band_every = 8;  // prices between two looks at the band
+inline constexpr std::size_t tick_window_min = 8;  // with fewer prices nothing is a spike
+inline constexpr std::size_t tick_band_every = 8;  // prices between two updates of the band
 
 // A trade that was held as a spike.
 struct HeldTrade {
     std::uint32_t source = 0;
     std::uint64_t sequence = 0;  // of its frame
     TradePayload trade{};
-    bool is_late = false;  // a merge's word: trades that are newer have been taken
+    bool is_late = false;  // set by a merge: newer trades have been taken
 };
 
-// One message of the venue, whenever it was received.
+// Identifies a message of the venue, whenever it was received.
 template <class Payload>
 [[nodiscard]] bool same_message(const Payload& a, const Payload& b) noexcept {
     Payload other = b;
@@ -71,8 +72,8 @@ class TickFilter {
  public:
     explicit TickFilter(const TickFilterOptions& options) : options_(options) {}
 
-    // source, symbol: any numbers from 0. time: of the frame. sequence: of the frame, for whoever
-    // looks for a held trade.
+    // source, symbol: any numbers from 0. time: of the frame. sequence: of the frame, to find a
+    // held trade.
     TickRule on_quote(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                       const QuotePayload& quote);
     TickRule on_trade(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
@@ -81,7 +82,7 @@ class TickFilter {
     // A message of a symbol that its source does not follow.
     TickRule on_unknown() noexcept { return refused(TickRule::wrong_symbol); }
 
-    // Trades that the last message has confirmed, in their order; until the next message.
+    // Held trades that the last message confirmed, in their order; valid until the next message.
     [[nodiscard]] std::span<const HeldTrade> released() const noexcept { return released_; }
     [[nodiscard]] std::uint64_t count(TickRule rule) const noexcept {
         return counts_[static_cast<std::size_t>(rule)];
@@ -96,7 +97,7 @@ class TickFilter {
         std::vector<HeldTrade> held;
     };
     struct Symbol {
-        std::array<std::int64_t, tick_window> prices{};  // doubled: a middle is an integer
+        std::array<std::int64_t, tick_window> prices{};  // doubled, so that a mid is an integer
         std::size_t count = 0, next = 0, since_band = 0;
         std::int64_t median = 0, width = 0;
         Candidate candidate;
@@ -104,7 +105,7 @@ class TickFilter {
         bool is_locked = false;
         TradeMemory trades;
     };
-    struct Last {  // of one source and symbol
+    struct Last {  // per source and symbol
         QuotePayload quote{};
         MarkPayload mark{};
         bool has_quote = false, has_mark = false;

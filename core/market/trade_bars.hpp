@@ -1,7 +1,7 @@
 #pragma once
-// Bars of a minute made of trades, where the venue numbers these one after another: a minute is
-// whole once every number between the trade before it and the one after it is there, whoever
-// brought it and in whatever order. What is not proven whole is no bar.
+// Makes minute bars of trades, if the venue numbers these consecutively: a minute is complete once
+// every number between the trade before it and the one after it was seen, from any source and in
+// any order. Minutes without this proof give no bar.
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -16,18 +16,18 @@ namespace onetape {
 class TradeBars {
  public:
     static constexpr std::int64_t period_ns = 60'000'000'000;
-    // After its end the venue's own bar has come by then: streams tell it at once, who asks asks
-    // three seconds later.
+    // The venue's own bar has come this long after its end: streams send it at once, pollers
+    // request it after three seconds.
     static constexpr std::int64_t hold_ns = 5'000'000'000;
     static constexpr std::size_t minutes_max = 8;  // with trades; others are forgotten
 
-    // Each trade once.
+    // Adds a trade; each only once.
     void add(const TradePayload& trade) {
         if (trade.id_kind != IdKind::integer || trade.id_high != 0 || trade.ts_event <= 0 ||
             trade.ts_event > std::numeric_limits<std::int64_t>::max() / 2)
             return;
         const std::int64_t ts_open = trade.ts_event - trade.ts_event % period_ns;
-        std::size_t at = minutes_.size();  // behind the last that is not later
+        std::size_t at = minutes_.size();  // behind the last one that is not later
         while (at > 0 && minutes_[at - 1].ts_open > ts_open) --at;
         if (at == 0 || minutes_[at - 1].ts_open != ts_open) {
             if (minutes_.size() == minutes_max) {
@@ -46,15 +46,15 @@ class TradeBars {
         if (trade.id_low >= own.last) own.last = trade.id_low, own.close = trade.price;
         own.high = std::max(own.high, trade.price);
         own.low = std::min(own.low, trade.price);
-        // What no bar holds is no bar of a market's: it counts as taken.
+        // Values that no bar can hold are not a real market's: the trade only counts as taken.
         const Int128 value = static_cast<Int128>(trade.price) * trade.size;
         own.is_taken |= __builtin_add_overflow(own.volume, trade.size, &own.volume) ||
                         __builtin_add_overflow(own.turnover, value, &own.turnover);
         ++own.count;
     }
 
-    // The oldest whole bar that ended `hold_ns` before this time, each once. Its number of trades
-    // is not known: a venue may number several fills of one order together.
+    // Returns the oldest complete bar that ended `hold_ns` before this time, each once. Its number
+    // of trades is unknown: a venue may number several fills of one order together.
     [[nodiscard]] std::optional<BarPayload> next(std::int64_t time) {
         for (std::size_t i = 0; i + 1 < minutes_.size(); ++i) {
             Minute& own = minutes_[i];
@@ -89,7 +89,7 @@ class TradeBars {
         bool is_taken;
     };
     std::vector<Minute> minutes_;  // by ts_open
-    std::uint64_t before_ = 0;     // the last number of those that are forgotten, 0: not known
+    std::uint64_t before_ = 0;     // the last number of forgotten trades, 0: unknown
 };
 
 }  // namespace onetape

@@ -69,7 +69,7 @@ void TradeMemory::forget_first() noexcept {
     const std::size_t mask = table_.size() - 1;
     std::size_t at = home(ring_[first_].key);
     while (table_[at] != place) at = (at + 1) & mask;
-    // What follows in the run moves up, so that a search never ends before what it looks for.
+    // Following entries of the run move up, so that a search never ends before its target.
     for (std::size_t from = (at + 1) & mask; table_[from] != absent; from = (from + 1) & mask) {
         const std::size_t wanted = home(ring_[table_[from]].key);
         if (((from - wanted) & mask) >= ((from - at) & mask)) {

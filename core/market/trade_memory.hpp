@@ -1,9 +1,9 @@
 #pragma once
-// Which trades of one symbol have been taken, by the venue's ids, so that each is taken once
-// however many sources report it and however late.
+// Remembers the trades of one symbol by the venue's ids, so that each is taken once however many
+// sources report it and however late.
 //
-// Memory is bounded. Where it is full the trades taken first are forgotten, and from then on a
-// trade that is not remembered and is not newer than those is `late`: it may have been taken.
+// Memory is bounded. When it is full the trades taken first are forgotten, and from then on an
+// unknown trade that is not newer than those is `late`: it may have been taken.
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -16,8 +16,8 @@ namespace onetape {
 inline constexpr std::int64_t trade_memory_keep_ns = 600'000'000'000;  // while there is room
 inline constexpr std::size_t trade_memory_max = std::size_t{1} << 17;  // trades of one symbol
 
-// What names a trade. One without an id of the venue has an id of kind `none`, made of its content
-// by whoever asks.
+// The identity of a trade. Without an id of the venue the caller makes one of kind `none` from its
+// content.
 struct TradeKey {
     std::uint64_t low = 0, high = 0;
     IdKind kind = IdKind::none;
@@ -29,7 +29,7 @@ class TradeMemory {
     enum class Seen : std::uint8_t {
         fresh,
         taken,
-        differs,  // taken, and its price, size or side were others
+        differs,  // taken before with another price, size or side
         late,
     };
 
@@ -37,9 +37,9 @@ class TradeMemory {
                          std::int64_t keep_ns = trade_memory_keep_ns);
 
     [[nodiscard]] Seen look(const TradeKey& key, const TradePayload& trade) const noexcept;
-    // Remembers one that is fresh.
+    // Remembers a fresh trade.
     void take(const TradeKey& key, const TradePayload& trade);
-    // All up to this venue time count as forgotten.
+    // Trades up to this venue time count as forgotten.
     void forget_until(std::int64_t time) noexcept;
     [[nodiscard]] std::size_t size() const noexcept { return count_; }
 
@@ -62,19 +62,19 @@ class TradeMemory {
     std::size_t count_max_;
     std::int64_t keep_ns_;
     std::vector<Entry> ring_;           // in order of taking, from first_
-    std::vector<std::uint32_t> table_;  // places in the ring, open addressing
+    std::vector<std::uint32_t> table_;  // indices in the ring, open addressing
     std::size_t first_ = 0, count_ = 0;
     std::int64_t newest_ = std::numeric_limits<std::int64_t>::min();
     std::int64_t forgotten_ = std::numeric_limits<std::int64_t>::min();
 };
 
-// The venue's time of a trade, its receipt where the venue says none.
+// The venue's time of a trade, or its receipt if the venue gives none.
 [[nodiscard]] inline std::int64_t trade_time(const TradePayload& trade) noexcept {
     return trade.ts_event != 0 ? trade.ts_event : trade.ts_recv;
 }
 
-// Makes ids for trades without one: the content, and which of its equals of one venue time it is.
-// The counts begin anew with each venue time, so trades of one source come to the same ids in every
+// Makes ids for trades without one: the content, and the count of equal ones at the same venue
+// time. Counts restart with each venue time, so that trades of one source get the same ids in every
 // source that reports all trades of that time.
 class TradeCounter {
  public:

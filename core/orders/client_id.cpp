@@ -41,7 +41,7 @@ void append_base36(std::string& text, std::uint64_t number) {
     text.append(made.data() + at, made.size() - at);
 }
 
-// As it is written, without leading zeros: they would give one order two ids.
+// Accepts only the canonical form, without leading zeros, which would give one order two ids.
 [[nodiscard]] std::optional<std::uint64_t> read_base36(std::string_view text, std::size_t most) {
     if (text.empty() || text.size() > most || text[0] == '0') return std::nullopt;
     std::uint64_t number = 0;

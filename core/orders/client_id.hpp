@@ -1,6 +1,6 @@
 #pragma once
-// Client order ids: who placed an order and when, in a text that venues carry. What the parts mean
-// is told in onetape/model/ids.py.
+// Client order ids: the robot, the ordinal and the epoch of an order in a text that venues accept.
+// onetape/model/ids.py describes the parts.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,8 +13,8 @@ inline constexpr std::uint64_t epoch_max = (1ull << 30) - 1;
 inline constexpr std::uint64_t ordinal_max = 3'656'158'440'062'975;  // 36^10 - 1
 inline constexpr unsigned attempt_max = 35;
 
-// Whether an order is one that its robot has not asked for: of a person's, or a guardian's. Those
-// of old have one epoch.
+// Whether the order was placed by hand or by a guardian instead of a robot's strategy. Such ids of
+// older versions all have the same epoch.
 [[nodiscard]] constexpr bool is_by_hand(std::uint64_t order_id) noexcept {
     constexpr std::uint64_t by_hand = 1ull << 31, counted_by_hand = 36 * 36 * 36;
     return (order_id & by_hand) != 0 || order_id >> epoch_bits == counted_by_hand;
@@ -28,13 +28,13 @@ struct ClientId {
     [[nodiscard]] bool operator==(const ClientId&) const noexcept = default;
 };
 
-// What is wrong with its parts, or null.
+// Returns the rule that the parts break, or null.
 [[nodiscard]] const char* broken_rule(const ClientId& id) noexcept;
-// Of parts that break no rule.
+// Formats an id; its parts must be valid.
 [[nodiscard]] std::string client_id(const ClientId& id);
-// Nothing for a text that is none of ours.
+// Returns nothing if the text is no client id of ours.
 [[nodiscard]] std::optional<ClientId> parse_client_id(std::string_view text);
-// The last character of an id that begins so.
+// The check character (the last one) of an id that begins with `stem`.
 [[nodiscard]] char check_of(std::string_view stem) noexcept;
 
 }  // namespace onetape

@@ -9,7 +9,7 @@ OrderIndex::~OrderIndex() {
     begin_anew();
 }
 
-// --- found --------------------------------------------------------------------------------------
+// --- lookup -------------------------------------------------------------------------------------
 
 AccountOrderRef OrderIndex::named(std::string_view client_id) const {
     const auto found = by_name_.find(client_id);
@@ -26,7 +26,7 @@ AccountOrderRef OrderIndex::of_venue(Symbol symbol, std::string_view venue_id) c
     return found == by_venue_id_.end() ? nullptr : found->second;
 }
 
-// --- summed up ----------------------------------------------------------------------------------
+// --- sums ---------------------------------------------------------------------------------------
 
 void OrderIndex::mark(AccountOrder& order) {
     if (order.is_marked) return;
@@ -86,7 +86,7 @@ std::vector<AccountOrder*> OrderIndex::taking(Symbol symbol, Side side) const {
     return found;
 }
 
-// --- changed ------------------------------------------------------------------------------------
+// --- changes ------------------------------------------------------------------------------------
 
 void OrderIndex::link(AccountOrder& order) {
     order.is_listed = true;
@@ -121,7 +121,7 @@ void OrderIndex::enter(const AccountOrderRef& order) {
 }
 
 void OrderIndex::add(const AccountOrderRef& order) {
-    // One of the same name is in nobody's hands any more.
+    // An earlier order of the same name is no longer used by anyone.
     if (const AccountOrderRef before = named(order->client_id); before && before != order) {
         if (before->is_listed) unlink(*before);
         before->index = nullptr;
@@ -163,7 +163,7 @@ OrderIndex::Change OrderIndex::news(AccountOrder& order, OrderNews news, std::in
     };
     const auto before = facts();
     if (order.take_news(news, size, price) == OrderCell::impossible) return Change::impossible;
-    if (news == OrderNews::triggered) order.conditional = false;  // it is one of the book
+    if (news == OrderNews::triggered) order.conditional = false;  // it is in the book now
     if (facts() == before && news != OrderNews::updated) return Change::nothing;
     order.code = code;
     order.reason = reason;
@@ -227,13 +227,13 @@ void OrderIndex::reissue(AccountOrder& order, const std::string& name, std::int6
     if (name != order.name()) {
         ++order.reissues;
         rename(order, name);
-        order.conditional = false;  // else it was never there: it goes where its words say
+        order.conditional = false;  // else it was never conditional: its reports decide
     }
     order.take_request(RequestKind::amend, 0, 0, false, true);
     order.away = order.filled_outside = order.reported_filled = order.filled;
     order.reported_time = order.asks = order.not_found = 0;
     order.sent_at = now;
-    order.amended_at = 0;  // what was asked of the one before does not arrive at this one
+    order.amended_at = 0;  // an amendment sent to the former venue order does not reach this one
 }
 
 void OrderIndex::rename(AccountOrder& order, const std::string& name) {

@@ -1,8 +1,8 @@
 #pragma once
-// The orders of an account at its gateway: by what names they are found, what is due of them and
-// when, what works is summed up to, and every way in which the journal changes them. The order
-// manager decides, says what it has decided (what goes to the journal) and changes them here; a
-// gateway that starts reads its journal and changes them here by the same functions.
+// The orders of an account at its gateway: lookup by all their names, due times, sums over working
+// orders, and every change that the journal can make to them. The order manager decides, writes its
+// decision to the journal and applies it here; a gateway that starts reads its journal and applies
+// it with the same functions.
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -18,8 +18,8 @@
 
 namespace onetape {
 
-// Finds open orders, and ended ones until so many later ones have ended. Whoever changes an order
-// touches it; what has been touched is summed up when somebody asks the next time.
+// Finds open orders, and the last `closed_kept` ended ones. Every change marks the order; marked
+// orders are added to the sums at the next query.
 class OrderIndex {
  public:
     static constexpr std::int64_t never = nothing_due;
@@ -29,19 +29,19 @@ class OrderIndex {
     OrderIndex(const OrderIndex&) = delete;
     OrderIndex& operator=(const OrderIndex&) = delete;
 
-    std::size_t closed_kept = 10'000;  // orders that have ended, for late words
+    std::size_t closed_kept = 10'000;  // ended orders that are kept for late reports
 
-    // --- found ----------------------------------------------------------------------------------
+    // --- lookup ---------------------------------------------------------------------------------
 
-    // By a client id, the first or a later one. The empty answer: there is none.
+    // Finds an order by any of its client ids. Empty if there is none.
     [[nodiscard]] AccountOrderRef named(std::string_view client_id) const;
     [[nodiscard]] AccountOrderRef of_robot(std::int64_t robot, std::uint64_t order_id) const;
     [[nodiscard]] AccountOrderRef of_venue(Symbol symbol, std::string_view venue_id) const;
-    // Open orders in the order in which they came.
+    // Open orders in order of their arrival.
     [[nodiscard]] const AccountOrder* first_open() const noexcept { return first_; }
     [[nodiscard]] std::size_t open_count() const noexcept { return open_; }
-    // Those of robots that are over as soon as the venue has them and take nothing off by their
-    // flag: what they hold of a one-way position is gone before a reduction arrives.
+    // Orders of robots that end as soon as they reach the venue and are not flagged to reduce. They
+    // change a one-way position before a reduction arrives.
     [[nodiscard]] std::vector<AccountOrder*> taking(Symbol symbol, Side side) const;
     [[nodiscard]] const std::deque<AccountOrderRef>& ended() const noexcept { return ended_; }
     [[nodiscard]] std::size_t names() const noexcept { return by_name_.size(); }
@@ -50,68 +50,67 @@ class OrderIndex {
         for (const auto& [name, order] : by_name_) take(name, order);
     }
 
-    // --- summed up ------------------------------------------------------------------------------
+    // --- sums -----------------------------------------------------------------------------------
 
     void mark(AccountOrder& order);
     const OrderSums& sums() {
         look();
         return sums_;
     }
-    // When the first order is due, `never` without one.
+    // When the first order is due, `never` if there is none.
     [[nodiscard]] std::int64_t next_due() {
         look();
         return due_.empty() ? never : due_.begin()->at;
     }
-    // The orders with something due by now, the longest due first. They are touched: whoever takes
-    // them changes them.
+    // Returns the orders that are due by now, the longest due first, and marks them as changed: the
+    // caller acts on them.
     [[nodiscard]] std::vector<AccountOrderRef> take_due(std::int64_t now);
     [[nodiscard]] std::size_t touched() const noexcept { return marked_.size(); }
-    // When something of an order is due: a request to be sent again, an answer that is lost by
-    // then, a query.
+    // When an order is due next: a request to send again, an answer that counts as lost, or a
+    // query.
     [[nodiscard]] static std::int64_t due_of(const AccountOrder& order) noexcept;
-    // Sums up what is touched: before each answer, and by whoever has time, so that it stays little
-    // where nobody asks.
+    // Updates the sums for all marked orders. Done before each query, and by callers with spare
+    // time, so that little is left to do then.
     void look();
 
-    // --- changed --------------------------------------------------------------------------------
+    // --- changes --------------------------------------------------------------------------------
 
     void add(const AccountOrderRef& order);
-    // A new order that is asked for. is_held: it is not sent yet. Returns the cell that applied;
-    // impossible: it is not entered.
+    // Enters a new order. is_held: it is not sent yet. Returns the cell that applied; impossible:
+    // the order is not entered.
     OrderCell place(const AccountOrderRef& order, bool is_held);
-    // Its cancel, or an amendment that is none to a new order: see `take_request`.
+    // Applies a cancel, or an amendment that is no reissue: see `take_request`.
     OrderCell request(AccountOrder& order, RequestKind kind, std::int64_t price, std::int64_t size,
                       std::int64_t now, bool is_reissue);
     enum class Change : std::uint8_t { nothing, news, impossible };
-    // A report, and whether that changes anything; impossible: the order is as it was. code,
-    // reason: of a refusal.
+    // Applies a report and returns whether it changes anything; impossible: the order is unchanged.
+    // code, reason: of a refusal.
     Change news(AccountOrder& order, OrderNews news, std::int64_t size, std::int64_t price,
                 std::uint16_t code, std::string_view reason);
-    // Takes an order that has ended from the open ones.
+    // Moves an ended order from the open to the ended ones.
     void close(AccountOrder& order);
     void incarnation();
     void begin_anew();
 
-    // The venue's id; an order that has fired has another than while it waited, and late words may
-    // still use that one.
+    // Sets the venue's id. A triggered order has a new id; the old one still finds it, for late
+    // reports.
     void name(AccountOrder& order, std::string_view venue_id);
-    // What is left of an order becomes a new order at the venue, of that client id, which is being
-    // placed. It stays the same order of its robot. What was filled before the new one knows
-    // nothing of: it is smaller by that. It has a client id of its own, so that no late word of the
-    // one before is taken for it.
+    // Turns the rest of an order into a new venue order with a client id of its own, which is being
+    // placed. It stays the same order of its robot. The venue order is smaller by what was filled
+    // before. The new client id keeps late reports about the earlier one apart.
     void reissue(AccountOrder& order, const std::string& name, std::int64_t now);
-    // Another client id at the venue; its venue id will be another one, too.
+    // Sets another client id at the venue; the venue id will change, too.
     void rename(AccountOrder& order, const std::string& name);
-    // It has left the venue: it waits here until it is released, or ends.
+    // The order has left the venue: it waits at the gateway until it is released or ends.
     void keep(AccountOrder& order);
 
-    // --- read back ------------------------------------------------------------------------------
+    // --- restore --------------------------------------------------------------------------------
 
-    // Enters an order as a checkpoint has it; the ended ones in the order in which they ended.
+    // Enters an order from a checkpoint; ended orders must come in the order in which they ended.
     void file(const AccountOrderRef& order);
 
  protected:
-    // Of the venue, which may be known only once its instruments are.
+    // Traits of the venue, which may be known only once its instruments are.
     [[nodiscard]] virtual OrderTraits traits() const { return {}; }
 
  private:

@@ -7,10 +7,10 @@
 namespace onetape::order_machine {
 namespace {
 
-// One line for each state, one word for each event in the order of OrderAct:
-// ours | accept reject trigger | fills | cancel | amend | expire, venue cancel | asking |
-// duplicate. Four letters are the state that begins with them; "wait" and "upd" are pending_cancel
-// and pending_update; "." is same, "!" impossible, "no" refused.
+// One line for each state, one word for each event in the order of OrderAct: own requests | accept
+// reject trigger | fills | cancel | amend | expire, venue cancel | query | duplicate. Four letters
+// are the state that begins with them; "wait" and "upd" are pending_cancel and pending_update; "."
+// is same, "!" impossible, "no" refused.
 constexpr std::string_view rows = R"(
                   sub  deny cxl  amd  | acc  rej  trg  | part full over | cxl+ cxl- | amd+ amd- | exp  vcx  | lost miss here gone | dup
 INITIALIZED     : SUBM DENI CANC no   | !    !    !    | !    !    !    | !    !    | !    !    | !    !    | !    !    !    !    | !
@@ -60,7 +60,7 @@ consteval std::uint8_t number_of(std::string_view word) {
     throw "a word of the table is not known";
 }
 
-// A table with a word too many, or too few, is no program.
+// A table with a word too many, or too few, does not compile.
 consteval Matrix parse(std::string_view text) {
     Matrix matrix{};
     matrix.fill(static_cast<std::uint8_t>(OrderCell::impossible));
@@ -85,7 +85,7 @@ consteval Matrix parse(std::string_view text) {
 
 constexpr Matrix table = parse(rows);
 
-// An order that is alive: which state that is follows from what is known of it, first that fits.
+// The state of an open order from its facts: the first that fits.
 OrderState resolve_open(const OrderLife& life) noexcept {
     const bool is_lost = life.state == OrderState::unknown;
     if (life.filled >= life.size && !life.update_open) return OrderState::filled;
@@ -137,7 +137,7 @@ void learn(OrderLife& life, OrderAct act, std::int64_t size) noexcept {
     }
 }
 
-// The sum stays at the greatest number: a venue may say anything.
+// Saturates at the greatest number: a venue may report anything.
 std::int64_t filled_then(const OrderLife& life, std::int64_t size) noexcept {
     std::int64_t total = 0;
     return __builtin_add_overflow(life.filled, size, &total)
@@ -150,7 +150,7 @@ void enter(OrderLife& life, OrderCell cell) noexcept {
         life.state = static_cast<OrderState>(cell);
     else if (cell == OrderCell::open)
         life.state = resolve_open(life);
-    else if (cell == OrderCell::gone)  // proven to be there no more
+    else if (cell == OrderCell::gone)  // proven to have ended
         life.state = life.accepted ? OrderState::canceled : OrderState::rejected;
     if (life.closed()) life.cancel_open = life.update_open = false;
 }
@@ -176,7 +176,7 @@ OrderCell take(OrderLife& life, OrderAct act, std::int64_t size) noexcept {
 
 OrderAct act_of_fill(const OrderLife& life, std::int64_t size) noexcept {
     const std::int64_t total = filled_then(life, size);
-    // Of a quantity that is being amended the larger one counts until the answer is there.
+    // While an amendment of the quantity is unanswered, the larger one counts.
     const std::int64_t bound = life.update_open ? std::max(life.size, life.size_wanted) : life.size;
     if (total < bound) return OrderAct::fill_partial;
     return total == bound ? OrderAct::fill_full : OrderAct::fill_excess;
@@ -187,7 +187,7 @@ OrderCell fill(OrderLife& life, std::int64_t size) noexcept {
     if (cell == OrderCell::impossible) return cell;
     life.filled = filled_then(life, size);
     life.accepted = true;
-    // It proves an amendment that is unanswered.
+    // The fill proves an unanswered amendment.
     if (life.size < life.filled && life.filled <= life.size_wanted) life.size = life.size_wanted;
     enter(life, cell);
     return cell;

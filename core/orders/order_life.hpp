@@ -1,6 +1,6 @@
 #pragma once
-// How an order stands, and the machine that moves it: at a gateway, in all who read its journal,
-// and in a robot. What each event does in each state is decided in one table, see order_life.cpp.
+// The state machine of an order: used at a gateway, in all readers of its journal, and in a robot.
+// One table decides what each event does in each state, see order_life.cpp.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace onetape {
 
-// What can happen to an order: the columns of the table, from 1 (OrderEvent of the model).
+// Events of an order: the columns of the table, from 1 (OrderEvent of the model).
 enum class OrderAct : std::uint8_t {
     submit = 1,
     deny,
@@ -50,18 +50,18 @@ enum class OrderCell : std::uint8_t {
     return cell != OrderCell::same && cell < OrderCell::open;
 }
 
-// The order, or a change of it, was sent, and no answer has come.
+// True if the order, or a change of it, was sent and is not answered yet.
 [[nodiscard]] constexpr bool is_unanswered(OrderState state) noexcept {
     return state == OrderState::submitted || state == OrderState::pending_cancel ||
            state == OrderState::pending_update;
 }
 
-// What of an order the table speaks of. Sizes at the instrument's decimals.
+// The fields of an order that the table uses. Sizes at the instrument's decimals.
 struct OrderLife {
     std::int64_t size = 0, filled = 0;
-    std::int64_t size_wanted = 0;  // of the amendment under way, 0: none
+    std::int64_t size_wanted = 0;  // of the pending amendment, 0: none
     OrderState state = OrderState::initialized;
-    // What the state alone cannot hold. The last two: requests that are unanswered.
+    // Facts that the state alone cannot hold. The last two: unanswered requests.
     bool accepted = false, triggered = false, cancel_open = false, update_open = false;
 
     [[nodiscard]] bool closed() const noexcept { return is_closed(state); }
@@ -75,17 +75,17 @@ using Matrix = std::array<std::uint8_t, order_state_rows * order_act_columns>;
 [[nodiscard]] const Matrix& matrix() noexcept;
 [[nodiscard]] OrderCell cell_of(OrderState state, OrderAct act) noexcept;
 
-// Takes any event but a fill, and returns the cell that applied. size: what amend_request,
-// amend_ack and found_working name, 0: as it was. An impossible or refused one changes nothing.
+// Applies any event but a fill and returns the cell that applied. size: of amend_request, amend_ack
+// and found_working, 0: unchanged. An impossible or refused event changes nothing.
 OrderCell take(OrderLife& life, OrderAct act, std::int64_t size = 0) noexcept;
 
-// What a fill of that size is to an order: fill_partial, fill_full or fill_excess.
+// Returns the event that a fill of this size is: fill_partial, fill_full or fill_excess.
 [[nodiscard]] OrderAct act_of_fill(const OrderLife& life, std::int64_t size) noexcept;
 // Books a fill, size > 0.
 OrderCell fill(OrderLife& life, std::int64_t size) noexcept;
 
-// Whether a request that is made now goes to the venue, without making it. Of an order that may be
-// there a cancel does.
+// Returns whether a request made now would be sent to the venue, without making it. A cancel is
+// sent if the order may be there.
 [[nodiscard]] bool sends(const OrderLife& life, OrderAct act) noexcept;
 
 }  // namespace order_machine

@@ -1,5 +1,5 @@
 #pragma once
-// How many orders have left: of all robots together in this second, and of each robot. Times ns.
+// Counts of sent orders: of all robots together in this second, and of each robot. Times ns.
 #include <algorithm>
 #include <cstdint>
 #include <unordered_map>
@@ -9,28 +9,28 @@ namespace onetape {
 class OrderRates {
  public:
     static constexpr std::int64_t second = 1'000'000'000;
-    // Over which a robot's rate is meant: what it did not use it may send at once.
+    // Window of a robot's rate: orders not used within it may be sent at once.
     static constexpr std::int64_t burst_s = 10;
 
-    // Orders of all robots in this second; messages: amendments and cancels with them.
+    // Orders of all robots in this second; messages: including amendments and cancels.
     [[nodiscard]] std::int64_t sent_this_second(std::int64_t now) const noexcept {
         return sent_.in(now);
     }
     [[nodiscard]] std::int64_t messages_this_second(std::int64_t now) const noexcept {
         return messages_.in(now);
     }
-    // How long it takes at the robot's rate until all that it has sent is paid for.
+    // How far the robot is ahead of its rate: ns until its sent orders are within it.
     [[nodiscard]] std::int64_t ahead_ns(std::int64_t robot, std::int64_t now) const {
         const auto found = due_.find(robot);
         return found == due_.end() ? 0 : std::max<std::int64_t>(found->second - now, 0);
     }
-    // Whether a robot of that rate, orders a second, may send one more. 0: it has none.
+    // Whether a robot with this rate (orders per second) may send one more. 0: no limit.
     [[nodiscard]] bool may_send(std::int64_t robot, std::int64_t rate, std::int64_t now) const {
         return rate == 0 || ahead_ns(robot, now) <= (rate * burst_s - 1) * second / rate;
     }
 
     void message(std::int64_t now) noexcept { messages_.add(now); }
-    // One more order.
+    // Counts one order.
     void count(std::int64_t robot, std::int64_t rate, std::int64_t now) {
         sent_.add(now);
         if (rate == 0) return;

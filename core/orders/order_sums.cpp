@@ -21,7 +21,7 @@ constexpr std::size_t at(PositionSide side) noexcept {
     share.worst.reducing = (reduces || !traits.positions) && !is_waiting ? left : 0;
     share.is_met = terms.type != OrderType::market && !is_waiting;
     share.is_unknown = order.is_unknown();
-    // Prices of buys have their sign turned, so that the highest is the first.
+    // Prices of buys are negated, so that the highest comes first.
     share.near = -sign_of(terms.side) * nearest(order);
     if (order.is_unfunded) return share;
     share.spent.size = left;

@@ -1,9 +1,9 @@
 #pragma once
-// What works at a venue, summed up by what the rules ask: the same answers as a walk over all open
-// orders would give, at a cost that does not grow with their number.
+// Sums over the working orders of a venue, one for each question of the pre-trade rules: the same
+// answers as a walk over all open orders, at a cost that does not grow with their number.
 //
-// Every open order has a share: what it adds to the sums of its symbol and side, and the price that
-// it would be met at. Sizes and prices at the instrument's decimals, costs are price times size.
+// Every open order has a share: its part of the sums of its symbol and side, and the price at which
+// it would be matched. Sizes and prices at the instrument's decimals, costs are price times size.
 #include <array>
 #include <cstdint>
 #include <set>
@@ -14,31 +14,33 @@
 
 namespace onetape {
 
-// What differs between venues in how orders count.
+// Differences between venues in how orders count.
 struct OrderTraits {
-    bool positions = true;     // else it has balances only
-    bool conditionals = true;  // orders with a trigger wait in a service of their own
+    bool positions = true;     // false: the venue has balances only
+    bool conditionals = true;  // orders with a trigger wait in a separate service
 };
 
 // Whether the order's trigger has not fired yet.
 [[nodiscard]] bool waits(const AccountOrder& order, const OrderTraits& traits) noexcept;
-// The price at which it may be met first: of an amendment that nobody has answered both may be
-// true.
+// The price at which the order may be matched first: while an amendment is unanswered, the nearer
+// of both prices.
 [[nodiscard]] std::int64_t nearest(const AccountOrder& order) noexcept;
 
 class OrderSums {
  public:
-    void put(AccountOrder& order, const OrderTraits& traits);  // as it is now, in place of before
+    void put(
+        AccountOrder& order,
+        const OrderTraits& traits);  // enters the order's present share in place of the last one
     void drop(AccountOrder& order);
 
-    // without: an order whose share is left out, or null.
+    // without: an order to leave out, or null.
     [[nodiscard]] WorstSums worst(const OrderTerms& terms, const AccountOrder* without) const;
-    // The first order that these terms would trade with, were they in the book; null: none.
+    // The first working order that an order with these terms would trade with; null: none.
     [[nodiscard]] AccountOrder* meets(const OrderTerms& terms) const;
-    // All of them, the first to be met first.
+    // All such orders, first match first.
     [[nodiscard]] std::vector<AccountOrder*> meeting(const OrderTerms& terms) const;
-    // Orders of a symbol whose state is unknown and which may have opened, the oldest first; a stop
-    // that can only take off adds nothing, whatever has become of it.
+    // Orders of a symbol whose state is unknown and which may have opened a position, the oldest
+    // first. A stop that can only reduce is left out: it adds nothing, whatever its state.
     [[nodiscard]] std::vector<AccountOrder*> unknown(Symbol symbol) const;
     [[nodiscard]] std::vector<AccountOrder*> all_unknown() const;
 
@@ -50,7 +52,7 @@ class OrderSums {
     [[nodiscard]] std::vector<SpentOf> spent(const AccountOrder* without) const;
 
  private:
-    // The first to be met is the first; of one price by the client id.
+    // Sorted by match: the order that would be matched first is first; equal prices by client id.
     struct Met {
         std::int64_t near;
         AccountOrder* order;

@@ -10,7 +10,7 @@ const Symbol::Entry Symbol::none;
 
 Symbol Symbol::of(std::string_view text) {
     static std::mutex mutex;
-    static std::deque<Entry> entries;  // which stay where they are
+    static std::deque<Entry> entries;  // a deque: addresses are stable
     static std::unordered_map<std::string_view, const Entry*> by_text;
     if (text.empty()) return {};
     const std::lock_guard lock(mutex);

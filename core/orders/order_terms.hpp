@@ -1,5 +1,5 @@
 #pragma once
-// The terms of an order as it was asked for, and the symbol that they name.
+// The requested terms of an order, and the symbol that they name.
 #include <array>
 #include <cstdint>
 #include <string>
@@ -9,8 +9,7 @@
 
 namespace onetape {
 
-// The name of an instrument or a currency, once in the process: two are the same where their
-// numbers are.
+// The name of an instrument or a currency, interned in the process: equal names have equal numbers.
 class Symbol {
  public:
     Symbol() noexcept : entry_(&none) {}
@@ -44,25 +43,25 @@ struct OrderTerms {
     PositionSide position_side = PositionSide::both;
     bool post_only = false, reduce_only = false;
     bool own_reducing = false;   // reduce-only for its sub-account, sent as a plain order
-    std::array<char, 33> tag{};  // zero-terminated; a longer one is cut off
+    std::array<char, 33> tag{};  // zero-terminated; longer tags are cut off
 
     void name_tag(std::string_view text) noexcept {
         tag = {};
         text.substr(0, tag.size() - 1).copy(tag.data(), tag.size() - 1);
     }
-    // The guardian's: nobody else may use its tag.
+    // The guardian's order: no other process may use its tag.
     [[nodiscard]] bool is_guardians() const noexcept {
         return std::string_view(tag.data()) == "guardian";
     }
 
-    // It can only take off a position, by its flag, or in hedge mode by the side that it closes:
-    // the venue holds it to that.
+    // True if the order can only reduce a position, by its flag or, in hedge mode, by its position
+    // side: the venue enforces it.
     [[nodiscard]] bool only_reduces() const noexcept {
         if (reduce_only || position_side == PositionSide::both) return reduce_only;
         return position_side == (side == Side::sell ? PositionSide::long_ : PositionSide::short_);
     }
     [[nodiscard]] bool has_trigger() const noexcept { return trigger_by != TriggerBy::none; }
-    // It is over as soon as the venue has it, or its trigger has fired.
+    // True if the order ends as soon as it reaches the venue or its trigger has fired.
     [[nodiscard]] bool takes_at_once() const noexcept {
         return type == OrderType::market || tif == TimeInForce::ioc || tif == TimeInForce::fok;
     }

@@ -1,5 +1,6 @@
 #pragma once
-// The parameters of a request that places an order of the usual kind, by a venue's table of words.
+// The parameters of a request that places an order of the usual kind, built from a venue's table of
+// words.
 #include <array>
 #include <cstdint>
 #include <string>
@@ -15,9 +16,9 @@ enum class PlaceField : std::uint8_t {
     side,
     size,
     price,          // of a limit order
-    tif,            // likewise
-    expire_ms,      // of an order that is good until then
-    position_side,  // where there is a word for it
+    tif,            // of a limit order
+    expire_ms,      // of a GTD order
+    position_side,  // where the venue has a word for it
     type,
     client_id,
 };
@@ -27,21 +28,21 @@ class PlaceTemplate {
     struct Row {
         std::string name;
         PlaceField field = PlaceField::symbol;
-        std::array<std::string, 8> words;  // by the number on tape; "": it is left out
-        std::string post_only;             // in place of a time in force
+        std::array<std::string, 8> words;  // by the number on the tape; "": left out
+        std::string post_only;             // replaces the time in force
     };
     struct Parameter {
-        std::string_view name;  // lives as long as the table does
+        std::string_view name;  // must live as long as the table
         std::string value;
-        bool is_number = false;  // where requests tell numbers from text
+        bool is_number = false;  // for venues whose requests distinguish numbers from text
     };
 
     explicit PlaceTemplate(std::vector<Row> rows) : rows_(std::move(rows)) {}
 
-    // Whether an order is sent by its terms as they were asked for, without a trigger and without a
-    // flag that it may only take off.
+    // Whether the order is sent with exactly the requested terms, without a trigger and not
+    // reduce-only.
     [[nodiscard]] static bool takes(const AccountOrder& order) noexcept;
-    // In the order of the table. symbol: the venue's.
+    // Returns the parameters in the order of the table. symbol: the venue's raw symbol.
     [[nodiscard]] std::vector<Parameter> of(const AccountOrder& order, std::string_view symbol,
                                             int price_decimals, int size_decimals) const;
 

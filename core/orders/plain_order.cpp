@@ -9,7 +9,7 @@ namespace onetape {
 
 namespace {
 
-// Plain letters, and nothing behind their end: other tags are for who reads text.
+// Plain letters, zero-padded: other tags are handled in Python.
 [[nodiscard]] bool is_plain_tag(const char (&tag)[32]) noexcept {
     const char* const end = std::find(std::begin(tag), std::end(tag), '\0');
     return std::all_of(std::begin(tag), end, [](char letter) { return letter > 0; }) &&
@@ -29,8 +29,7 @@ namespace {
     return form;
 }
 
-// The price that an order is valued by, 0: none is known. A sale below the market trades at the
-// market's.
+// The price that values an order, 0: unknown. A sale below the market trades at the market's price.
 [[nodiscard]] std::int64_t dearest(const OrderTerms& terms, std::int64_t market) noexcept {
     if (terms.side == Side::sell) return std::max(terms.price, market);
     return terms.price != 0 ? terms.price : market;
@@ -51,7 +50,8 @@ namespace {
     return dearer * pow10(money_decimals) <= (near < 0 ? -near : near) * setting.limits.price_band;
 }
 
-// The position in the order's direction if all that works that way is filled, the order with it.
+// The position in the order's direction if all working orders of that direction are filled,
+// including this one.
 [[nodiscard]] Int128 reached(const OrderTerms& terms, const OrderSetting& setting,
                              const OrderSums& sums) noexcept {
     const WorstSums works = sums.worst(terms, setting.old);

@@ -16,7 +16,7 @@ namespace {
            state == OrderState::partially_filled || has_ended(state);
 }
 
-// Neither placed again nor changed, and nothing unknown of it.
+// Not placed again, not amended, and without uncertain state.
 [[nodiscard]] bool is_itself(const AccountOrder& order) noexcept {
     return order.robot != 0 && !order.is_met && !order.is_held && is_usual(order.state) &&
            !order.terms.has_trigger() && order.former.empty() && order.away == 0 &&
@@ -24,18 +24,18 @@ namespace {
            !order.cancel_open;
 }
 
-// Likewise, the venue cuts it to no position, and nobody waits for its fills.
+// In addition: not reduce-only at the venue, and no order waits for its fills.
 [[nodiscard]] bool is_plain(const AccountOrder& order) noexcept {
     return is_itself(order) && !order.terms.only_reduces() && !order.terms.own_reducing &&
            order.reported_end == OrderNews{};
 }
 
-// Whether all fills that the venue has told of are booked.
+// Whether all fills that the venue has reported are booked.
 [[nodiscard]] bool has_all(const AccountOrder& order, const OrderReport& report) noexcept {
     return std::max(report.filled, order.reported_filled) <= order.filled;
 }
 
-// The news that a report comes to, 0: none. False: it is none of the usual ones.
+// The order event for a report, 0: none. False: not one of the usual cases.
 [[nodiscard]] bool comes_to(const AccountOrder& order, const OrderReport& report,
                             OrderNews& news) noexcept {
     news = report.news;
@@ -45,7 +45,7 @@ namespace {
     if (news != OrderNews{}) return false;
     if (report.state == OrderState::canceled) news = OrderNews::canceled;
     if (report.state == OrderState::expired) news = OrderNews::expired;
-    // One that is filled has ended with its last fill.
+    // A filled order ends with its last fill.
     if (has_ended(report.state))
         return has_all(order, report) && (report.state != OrderState::filled || order.closed());
     return report.state == OrderState::partially_filled &&
@@ -83,7 +83,7 @@ Heard hear_plainly(OrderIndex& index, AccountOrder& order, const OrderReport& re
 
 bool may_fill(const AccountOrder& order, const OrderFill& fill) noexcept {
     const std::int64_t left = order.size - order.filled;
-    // One that the venue has filled ends with its last fill; any other end is news.
+    // An order filled at the venue ends with its last fill; any other end is an event.
     const bool waits = order.reported_end != OrderNews{};
     const bool has_all = order.filled + fill.size >= order.reported_filled;
     return is_itself(order) && order.is_open() && fill.size > 0 && fill.size <= left &&

@@ -1,7 +1,7 @@
 #pragma once
-// What a venue says of an order, where nothing of it is out of the ordinary: it works, is filled,
-// or has ended with all its fills booked. No says nothing: then the order manager is asked, which
-// knows the rest.
+// A fast path for reports and fills of the usual kind: the order works, is filled, or has ended
+// with all its fills booked. A refusal here decides nothing: the order manager then handles the
+// report.
 #include <cstdint>
 #include <string_view>
 
@@ -10,27 +10,27 @@
 namespace onetape {
 
 struct OrderReport {
-    std::string_view venue_id;  // "": it has none
+    std::string_view venue_id;  // "": none
     OrderState state = OrderState::unknown;
-    OrderNews news{};  // 0: the state alone is told
+    OrderNews news{};  // 0: only the state is reported
     std::int64_t time = 0, filled = 0;
 };
 
 enum class Heard : std::uint8_t { no, nothing_new, news };
 
-// Takes in a report of an order; `news`: what is to be written, of the order as it is then. Times
-// ns, query_at: when the venue is asked for fills that it counts and has not told.
+// Applies a report to an order. `news`: the event to write, of the order after the report. Times
+// ns, query_at: when the venue is queried for fills that it counts but has not reported.
 [[nodiscard]] Heard hear_plainly(OrderIndex& index, AccountOrder& order, const OrderReport& report,
                                  std::int64_t query_at, OrderNews& news);
 
 struct OrderFill {
-    std::string_view venue_id;  // of its order, "": not told
+    std::string_view venue_id;  // of the fill's order, "": not reported
     std::uint64_t trade_id = 0;
     std::int64_t price = 0, size = 0;
 };
 
-// Whether `fill_plainly` can book a fill: of an order that works or is being placed, of which so
-// much is left.
+// Whether `fill_plainly` can book the fill: the order works or is being placed, and its rest is
+// large enough.
 [[nodiscard]] bool may_fill(const AccountOrder& order, const OrderFill& fill) noexcept;
 void fill_plainly(OrderIndex& index, AccountOrder& order, const OrderFill& fill);
 

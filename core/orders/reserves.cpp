@@ -5,7 +5,7 @@
 namespace onetape {
 namespace {
 
-// No order holds more. Whoever asks for that much has not got it, and sums stay within 128 bits.
+// The bound of an order's reserve: no account has that much, and sums stay within 128 bits.
 constexpr Int128 amount_max = pow10(36);
 
 // numerator / denominator, rounded up. Neither below zero, denominator not 0.
@@ -23,7 +23,7 @@ constexpr Int128 amount_max = pow10(36);
     return (static_cast<std::uint64_t>(currency.number()) << 32) | static_cast<std::uint32_t>(slot);
 }
 
-// What a size is worth at a price; what the core's integers could not reckon is `amount_max`.
+// The value of a size at a price; `amount_max` if it exceeds the core's integers.
 [[nodiscard]] Int128 value_of(const InstrumentSpec& spec, std::int64_t price, std::int64_t size) {
     const bool is_inverse = spec.kind == ContractKind::inverse;
     const int exponent = money_decimals - spec.size_decimals - spec.multiplier_decimals +
@@ -151,7 +151,7 @@ Int128 Reserves::needed(const Margin& margin) const noexcept {
 
 Reserves::Changed Reserves::update(const ReserveTerms& of, const AccountOrder& order,
                                    std::int64_t slot, std::int64_t price) {
-    // Of an amendment that nobody has answered the dearer of both may be true.
+    // While an amendment is unanswered, the more expensive of both prices counts.
     const std::int64_t own =
         order.update_open ? std::max(order.price, order.amend_price) : order.price;
     if (own != 0) price = own;

@@ -1,6 +1,6 @@
 #pragma once
-// What orders and positions hold of each sub-account's money, so that it cannot be spent twice or
-// taken away. The rule is that of onetape/accounts/reserves.py; amounts are units of 1e-18.
+// The money of each sub-account that orders and positions reserve, so that it cannot be spent twice
+// or withdrawn. The rule is that of onetape/accounts/reserves.py; amounts are units of 1e-18.
 //
 // Each change costs the same, however many orders and positions there are.
 #include <array>
@@ -19,15 +19,15 @@
 
 namespace onetape {
 
-// The facts of an instrument that amounts are reckoned with. Currencies are interned as symbols
-// are; fees are of the whole, 1e-18, a rebate as it is.
+// The facts of an instrument that reserves are computed from. Currencies are interned like symbols;
+// fees are rates in 1e-18, a rebate is negative.
 struct ReserveTerms {
     InstrumentSpec spec;
     Symbol base, quote, settle;
     Int128 maker_fee = 0, taker_fee = 0;
 };
 
-// What leverage is as a fraction: 1.1 is 11 / 10. Both above zero.
+// A leverage as a fraction: 1.1 is 11 / 10. Both above zero.
 struct Leverage {
     std::int64_t over = 1, under = 1;
 };
@@ -38,8 +38,8 @@ class Reserves {
         Symbol currency;
         Int128 units = 0;
     };
-    // Currencies of which another amount is held after a change: of an order that is made anew in
-    // another currency both.
+    // The currencies whose reserved amount changed: two when an order is replaced by one in another
+    // currency.
     struct Changed {
         std::array<Symbol, 2> currencies;
         std::size_t count = 0;
@@ -47,54 +47,54 @@ class Reserves {
 
     explicit Reserves(Leverage leverage) noexcept : leverage_(leverage) {}
 
-    // Whether an order of which so much may be filled yet holds anything: else nothing is asked of
-    // its instrument, which may be another account's business.
+    // Whether an order with this quantity left reserves anything. If not, its instrument is not
+    // needed, which may belong to another account.
     [[nodiscard]] static bool holds(const OrderTerms& terms, std::int64_t left) noexcept {
         return left > 0 && !terms.own_reducing && !terms.only_reduces();
     }
 
-    // --- what is asked ---
+    // --- queries ---
 
     // Never negative.
     [[nodiscard]] Int128 held(Symbol currency, std::int64_t slot) const;
 
-    // What an order holds of which so much may be filled yet at `price`, the market's where it has
-    // none (0: not known), more than now. None: nothing, or it cannot be said. without: the order
-    // that it replaces, whose part is free then; "": none.
+    // The additional amount that an order would reserve with this quantity left at `price` (the
+    // market's where it has none, 0: unknown). None: nothing, or it cannot be computed. without:
+    // client id of the order that it replaces, whose reserve becomes free; "": none.
     [[nodiscard]] std::optional<Amount> wanted(const ReserveTerms& of, const OrderTerms& terms,
                                                std::int64_t left, std::int64_t price,
                                                std::int64_t slot, std::string_view without) const;
-    // Whether a position could become larger by the order than by those that work. Else only its
-    // fee is wanted, and what it closes sets free more than that.
+    // Whether the order could make a position larger than the working orders can. If not, it
+    // reserves only its fee, and closing frees more than that.
     [[nodiscard]] bool opens(const ReserveTerms& of, const OrderTerms& terms, std::int64_t left,
                              std::int64_t price, std::int64_t slot) const;
-    // What an order holds: what would be free without it.
+    // The amount that an order reserves, which would be free without it.
     [[nodiscard]] Int128 of(std::string_view client_id, Symbol currency) const;
-    // What a position of that value holds by itself.
+    // The amount that a position of that value reserves by itself.
     [[nodiscard]] Int128 backing(Int128 value) const noexcept;
 
-    // What may be filled of an order that it holds money for.
+    // The quantity of an order that it reserves money for.
     [[nodiscard]] static std::int64_t left_of(const AccountOrder& order) noexcept {
         return order.is_unfunded ? 0 : order.worst_left();
     }
 
-    // --- what changes it ---
+    // --- changes ---
 
-    // The order may have changed. price: the market's.
+    // Recomputes the reserve of an order that may have changed. price: the market's.
     Changed update(const ReserveTerms& of, const AccountOrder& order, std::int64_t slot,
                    std::int64_t price);
-    // In place of what was held for that order.
+    // Replaces what was reserved for that order.
     Changed hold(const ReserveTerms& of, std::string_view client_id, const OrderTerms& terms,
                  std::int64_t left, std::int64_t price, std::int64_t slot);
-    // A sub-account's position of contracts. value: what it was opened for.
+    // Sets a sub-account's position of contracts. value: at its entry price.
     Changed position(const ReserveTerms& of, Symbol symbol, PositionSide side, std::int64_t slot,
                      std::int64_t qty, Int128 value);
-    // No position is held any more: the exchange has begun anew.
+    // Removes all positions: the exchange was reset.
     void flatten();
 
  private:
     using Key = std::uint64_t;  // slot, symbol and position side; 0: none, on spot
-    // What one order adds to the amounts held: on spot an amount of a currency; of contracts the
+    // The part of one order in the reserves: on spot an amount of a currency; of contracts the
     // value that it may open, and its fee.
     struct Part {
         Key key = 0;
@@ -109,10 +109,10 @@ class Reserves {
         Symbol currency;
         std::int64_t slot = 0;
         Int128 value = 0, buys = 0, sells = 0, fees = 0;
-        Int128 held = 0;  // what all that comes to
+        Int128 held = 0;  // the amount reserved for all of these
 
         void add(const Part& part, int sign) noexcept;
-        // The value that is held if all that works on one side is filled.
+        // The position's value if all working orders of one side were filled.
         [[nodiscard]] Int128 worst() const noexcept;
     };
     struct Hash {
@@ -127,7 +127,7 @@ class Reserves {
                                                      const OrderTerms& terms, std::int64_t left,
                                                      std::int64_t price, std::int64_t slot);
     [[nodiscard]] const Part* part(std::string_view client_id) const;
-    [[nodiscard]] Margin margin(const Part& part) const;  // as it is now, or an empty one
+    [[nodiscard]] Margin margin(const Part& part) const;  // the present one, or an empty one
     [[nodiscard]] Margin& room(Key key, Symbol currency, std::int64_t slot);
     [[nodiscard]] Int128 needed(const Margin& margin) const noexcept;
     void apply(const Part& part, int sign, Changed& changed);

@@ -6,7 +6,7 @@ namespace onetape {
 
 namespace {
 
-// Of a sum of prices times sizes; a rebate sets nothing free. False: it does not fit.
+// Adds the cost for a sum of prices times sizes; a rebate frees nothing. False: it does not fit.
 [[nodiscard]] bool add_cost(const InstrumentSpec& spec, Int128 product, Int128 rate, Int128& sum) {
     const int exponent =
         money_decimals - spec.price_decimals - spec.size_decimals - spec.multiplier_decimals;

@@ -1,5 +1,5 @@
 #pragma once
-// What is spent of a venue's limits, by one process alone: see `Counts` of
+// Counts against a venue's request limits within one process: see `Counts` of
 // onetape/orders/budget.py. Times ns by the steady clock.
 #include <algorithm>
 #include <cstdint>
@@ -12,18 +12,18 @@ namespace onetape {
 
 class WindowCounts {
  public:
-    // A limit of the venue's: so much in each window of its clock.
+    // A limit of the venue: at most this weight in each window of its clock.
     struct Limit {
         std::int64_t window = 0, most = 0;
     };
 
-    std::int64_t phase = 0;  // the venue's clock less the steady clock
+    std::int64_t phase = 0;  // the venue's clock minus the steady clock
     std::int64_t banned_until = 0;
 
     void ban(std::int64_t until) noexcept { banned_until = std::max(banned_until, until); }
 
-    // Adds to the count of a window, an older one being forgotten, unless it would come to more
-    // than `most`; the count before.
+    // Adds to the count of a window, unless it would exceed `most`; a new window starts at zero.
+    // Returns the count before.
     std::int64_t spend(std::int64_t slot, std::int64_t window, std::int64_t weight,
                        std::int64_t most) {
         const auto found = windows_.find(slot);
@@ -34,14 +34,14 @@ class WindowCounts {
         return used;
     }
 
-    // The same of all limits, by their place as slots; false: one of them has no room, and nothing
+    // Adds to the counts of all limits (slot = index); false: one of them has no room, and nothing
     // is counted.
     bool spend_each(std::span<const Limit> limits, std::int64_t weight, std::int64_t now) {
         if (now < banned_until) return false;
         const auto begins = [&](const Limit& limit) { return now - (now + phase) % limit.window; };
         for (std::size_t slot = 0; slot < limits.size(); ++slot) {
             const auto at = static_cast<std::int64_t>(slot);
-            // Only looked at: room for more than is there.
+            // A weight of 0 and a maximum of -1: only reads the count.
             const std::int64_t used = spend(at, begins(limits[slot]), 0, -1);
             if (used + weight > limits[slot].most) return false;
         }
@@ -50,7 +50,7 @@ class WindowCounts {
         return true;
     }
 
-    // Takes the venue's count where it is the higher one.
+    // Raises the count to the venue's if that is higher.
     void correct(std::int64_t slot, std::int64_t window, std::int64_t used) {
         const auto found = windows_.find(slot);
         const Count counted = found == windows_.end() ? Count{window, 0} : found->second;
@@ -58,8 +58,7 @@ class WindowCounts {
         windows_[slot] = {window, std::max(used, counted.begins == window ? counted.used : 0)};
     }
 
-    // What counts in a window that began by the clock from before counts in the one that begins
-    // by the clock from now on.
+    // Moves the count of a window that began by the old clock to the window by the new clock.
     void recount(std::int64_t slot, std::int64_t begun, std::int64_t begins) {
         const auto found = windows_.find(slot);
         const Count counted = found == windows_.end() ? Count{begins, 0} : found->second;

@@ -1,35 +1,37 @@
 #pragma once
-// One group: what must be read together. A place holds it twice, so that a write never touches what
-// readers are reading: the writer fills the copy that is not current and then makes it current.
-// A writer that dies inside a write leaves the last complete values behind, and readers need not
-// find out that it died in order to read them.
+// One group: values that must be read together. A place holds two copies, so that a write never
+// touches what readers are reading: the writer fills the copy that is not current and then makes it
+// current. If a writer dies inside a write, the last complete values remain readable, and readers
+// need not notice its death.
 //
 //   word  0       version: complete writes so far (48 bits; copy version % 2 is current) and a hash
-//                 of it (16 bits): else a changed bit would show the write before. 0: never written
+//                 of it (16 bits): else a flipped bit would show the write before. 0: never written
 //   word  1       begun: writes begun so far (version, or version + 1 inside a write)
-//   word  2       ts_alive, ns UTC: when the source last showed life; outside the copies
+//   word  2       ts_alive, ns UTC: when the source was last seen alive; outside the copies
 //   word  3..7    0
 //   word  8..     copy 0, then copy 1, each:
 //     word 0        checksum of the values (low 32 bits) and of the key (high 32 bits)
 //     word 1        ts_data, ns UTC: when the values were true
 //     word 2        sequence of the journal frame they are the projection of
 //     word 3        kind u16 | used u8 | key_bytes u8 | cell count u16 | slot count u16
-//     word 4        use: how often the place was given out; a handle to an earlier use finds it
-//     gone word 5        present: bit i: cell i holds a value word 6..7     0 word 8..15    key,
-//     UTF-8, zero-padded word 16..     cells; in a group of slots (state/slots.hpp) those in their
-//     place
+//     word 4        use: number of this use of the place; invalidates handles to earlier uses
+//     word 5        present: bit i: cell i holds a value
+//     word 6..7     0
+//     word 8..15    key, UTF-8, zero-padded
+//     word 16..     cells; in a group of slots (state/slots.hpp) the slots
 //
 // Memory order. Each store is a release and each load an acquire, so stores are seen in the order
 // they were made. Write n (of copy n % 2) begins with begun = n, which comes after version = n - 1.
-// A reader takes version v, reads copy v % 2, and then begun. The next write to that copy is
-// v + 2; had the reader seen any word of it, it would see begun >= v + 2. So begun <= v + 1 proves
-// the copy, and a reader has to try again only when a whole write and the beginning of another fall
+// A reader takes version v, reads copy v % 2, and then begun. The next write to that copy is v + 2;
+// had the reader seen any word of it, it would see begun >= v + 2. So begun <= v + 1 proves the
+// copy, and a reader has to try again only when a whole write and the beginning of another fall
 // inside its read. Orders on the words instead of fences, because thread sanitizers understand
 // them; on x86 both are plain moves. write_group, read_group and the two reads of slots are the
 // only places with the memory orders of the lock.
 //
-// The checksum takes in the version: a copy that a crash of the machine put together from two
-// writes shows. It says nothing about intent: whoever may write the file can write a right one.
+// The checksum covers the version, so it detects a copy that a crash of the machine mixed from two
+// writes. It is no protection against intent: a process that may write the file can write a valid
+// one.
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -67,9 +69,9 @@ struct GroupMeta {
 };
 static_assert(sizeof(GroupMeta) == 8);
 
-// The values of a group as a reader gets them: plain memory of its own.
+// The values of a group in a reader's own memory.
 struct GroupValues {
-    std::uint64_t version = 0;  // 0: the place was never given out
+    std::uint64_t version = 0;  // 0: the place was never used
     std::int64_t ts_data = 0, ts_alive = 0;
     std::uint64_t sequence = 0;
     std::uint64_t use = 0;
@@ -78,13 +80,13 @@ struct GroupValues {
     std::uint64_t cells[group_cells_max];  // the first meta.cell_count are set
 };
 
-// busy: writes came in faster than the copy could be read.
+// busy: the group was written faster than it could be copied.
 enum class GroupRead : std::uint8_t { ok, busy, damaged };
 
 namespace group_detail {
 
 inline std::uint64_t load(const std::uint64_t* word) noexcept {
-    // A load that is lock-free stores nothing, so a read-only mapping will do.
+    // A lock-free load stores nothing, so a read-only mapping is enough.
     static_assert(std::atomic_ref<std::uint64_t>::is_always_lock_free);
     return std::atomic_ref<std::uint64_t>(const_cast<std::uint64_t&>(*word))
         .load(std::memory_order_acquire);
@@ -118,20 +120,20 @@ inline std::uint64_t meta_word(const GroupMeta& meta) noexcept {
     return word;
 }
 
-// Of word 0. 48 bits of writes last for 89 years of one each 10 us.
+// Word 0 for a version. 48 bits last for 89 years of one write each 10 us.
 [[nodiscard]] constexpr std::uint64_t version_word(std::uint64_t version) noexcept {
     return version << 16 | (version * 0x9e3779b97f4a7c15ull) >> 48;
 }
 
 }  // namespace group_detail
 
-// Writes so far, as word 0 tells.
+// Number of writes so far, from word 0.
 [[nodiscard]] inline std::uint64_t group_version(const std::uint64_t* place) noexcept {
     return group_detail::load(place) >> 16;
 }
 
-// The number of this write is put into values.version. `cells_max`: of the table. `content(copy)`
-// stores what stands behind the key.
+// Writes the group as one version, which is put into values.version. `cells_max`: of the table.
+// `content(copy)` stores the words after the key.
 template <class Content>
 inline void write_group_of(std::uint64_t* place, std::size_t cells_max, std::string_view key,
                            GroupValues& values, Content content) noexcept {
@@ -141,7 +143,7 @@ inline void write_group_of(std::uint64_t* place, std::size_t cells_max, std::str
     const std::uint64_t use_before = load(copy + 4);
     std::uint64_t key_check = load(copy) >> 32;
     store(place + 1, values.version);
-    if (use_before != values.use) {  // the place's key changes with its use, and only then
+    if (use_before != values.use) {  // the key of a place changes only with its use
         std::uint32_t crc = ~0u;
         for (std::size_t i = 0; i < group_key_words; ++i) {
             const std::uint64_t word = key_word(key, i);
@@ -169,7 +171,7 @@ inline void write_group(std::uint64_t* place, std::size_t cells_max, std::string
     });
 }
 
-// One attempt.
+// Tries once to read a group.
 [[nodiscard]] inline GroupRead read_group(const std::uint64_t* place, std::size_t cells_max,
                                           GroupValues& values) noexcept {
     using namespace group_detail;
@@ -205,7 +207,7 @@ struct GroupKey {
     [[nodiscard]] std::string_view view() const noexcept { return {text, meta.key_bytes}; }
 };
 
-// Whose place it is. Reads the values too: kind and use are proven by their checksum.
+// Tries once to read whose place it is. Reads the values too: their checksum proves kind and use.
 [[nodiscard]] inline GroupRead read_group_key(const std::uint64_t* place, std::size_t cells_max,
                                               GroupKey& key) noexcept {
     using namespace group_detail;
@@ -230,7 +232,8 @@ struct GroupKey {
     return GroupRead::ok;
 }
 
-// Life, not data: its own word, so that it costs the readers of the values nothing.
+// Stamps that the source is alive, without new data. A word of its own, so that readers of the
+// values pay nothing for it.
 inline void touch_group(std::uint64_t* place, std::int64_t ts_alive) noexcept {
     group_detail::store(place + 2, static_cast<std::uint64_t>(ts_alive));
 }

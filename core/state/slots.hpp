@@ -1,7 +1,7 @@
 #pragma once
-// A slotted group: the slots of one currency, each an amount and what of it is held. They stand in
-// a group (state/group.hpp) where its cells would, under the group's sequence lock, and are written
-// together. One slot can be read without the others, so each carries a check of its own.
+// A slotted group: the slots of one currency, each with a total and its held part. They stand in a
+// group (state/group.hpp) in place of cells, under the group's sequence lock, and are written
+// together. One slot can be read without the others, so each carries its own checksum.
 //
 //   word 16 + 8 i   slot i of the copy, one cache line:
 //     word 0        check (low 32 bits) | flags (high 32 bits)
@@ -11,11 +11,11 @@
 //     word 5..6     held, the same
 //     word 7        0
 //
-// The check is over version and use of the copy, the slot's index, its flags and words 1 to 6: a
-// line of another write, another slot or another key does not pass for this one. A slot that the
-// last write did not have keeps a line of an earlier write, which does not pass either.
+// The check covers version and use of the copy, the slot's index, its flags and words 1 to 6, so
+// that a line of another write, slot or key fails it. A slot that the last write did not contain
+// keeps a line of an earlier write, which fails it too.
 //
-// Slot 0 is the sum of the others, made here: nobody can write another one.
+// Slot 0 is the sum of the others and is computed here: no caller can write another value.
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -30,7 +30,7 @@ inline constexpr std::size_t slots_max = 64;
 inline constexpr std::size_t slot_line_words = 8;
 static_assert(copy_cells_at % slot_line_words == 0);
 
-// Cells that a table needs for groups of so many slots.
+// Cells that a table needs for groups of this many slots.
 [[nodiscard]] constexpr std::size_t cells_of_slots(std::size_t slots) {
     return slots * slot_line_words;
 }
@@ -50,7 +50,7 @@ struct SlotValues {
 };
 
 struct SlotSnapshot {
-    GroupValues head;  // meta.slot_count tells how many; no cells
+    GroupValues head;  // meta.slot_count is the number of slots; no cells
     SlotAmounts slots[slots_max];
 };
 
@@ -104,7 +104,7 @@ inline void store_line(std::uint64_t* copy, std::size_t index, const GroupValues
 
 }  // namespace slots_detail
 
-// The sum of the parts. False: it does not fit 128 bits.
+// Adds the parts. False: the sum does not fit 128 bits.
 [[nodiscard]] inline bool sum_slots(std::span<const SlotAmounts> parts, SlotAmounts& sum) noexcept {
     sum = {};
     for (const SlotAmounts& part : parts) {
@@ -114,8 +114,9 @@ inline void store_line(std::uint64_t* copy, std::size_t index, const GroupValues
     return true;
 }
 
-// One attempt at one slot. `use`: of the key the reader looks for. gone: it is not that key's any
-// more, or the last write had no such slot, or the line is damaged: read_group tells which.
+// Tries once to read one slot. `use`: of the key the reader looks for. gone: the place no longer
+// belongs to that key, or the last write had no such slot, or the line is damaged: read_group tells
+// which.
 enum class SlotRead : std::uint8_t { ok, busy, gone };
 
 [[nodiscard]] inline SlotRead read_slot_line(const std::uint64_t* place, std::size_t cells_max,
@@ -136,7 +137,7 @@ enum class SlotRead : std::uint8_t { ok, busy, gone };
     return SlotRead::ok;
 }
 
-// One attempt at all slots of a group. damaged also where slot 0 is not the sum.
+// Tries once to read all slots of a group. damaged also if slot 0 is not the sum.
 [[nodiscard]] inline GroupRead read_slots(const std::uint64_t* place, std::size_t cells_max,
                                           SlotSnapshot& snapshot) noexcept {
     const GroupRead outcome = read_group(place, cells_max, snapshot.head);

@@ -44,8 +44,8 @@ std::int64_t monotonic_now() noexcept {
 
 #if defined(F_OFD_SETLK)
 
-// Locks of the open file, not of the process: in the embedded run a reader of the same process
-// closes its file without dropping the writer's lock.
+// Locks the open file description, not the process: in the embedded run a reader of the same
+// process closes its file without dropping the writer's lock.
 Failure lock_table(const FileHandle& file, const std::string& path) {
     struct flock lock{};
     lock.l_type = F_WRLCK;
@@ -59,13 +59,13 @@ bool table_locked(const FileHandle& file) noexcept {
     struct flock lock{};
     lock.l_type = F_RDLCK;
     lock.l_whence = SEEK_SET;
-    // Where it cannot be asked, the writer is taken for alive: its age tells the rest.
+    // If the lock cannot be queried, the writer counts as alive: the age of its values tells more.
     return ::fcntl(file.fd(), F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
 #else
 
-// flock can only be asked by taking it, so a writer tries for a moment.
+// flock can only be queried by taking it, so a writer retries for a moment.
 Failure lock_table(const FileHandle& file, const std::string& path) {
     for (int attempt = 0; attempt < 50; ++attempt) {
         if (::flock(file.fd(), LOCK_EX | LOCK_NB) == 0) return {};

@@ -13,10 +13,10 @@
 namespace onetape {
 namespace {
 
-// A read fails only when two writes to the group fall inside it: this many looks outlast a burst.
+// A read fails only if two writes to the group fall inside it: this many attempts outlast a burst.
 constexpr int spins_max = 2000;
 constexpr int spins_after_nap = 500;
-// A generation may be superseded between the look at `current` and the opening of its file.
+// A generation may be superseded between the load of `current` and the opening of its file.
 constexpr int follow_attempts = 16;
 
 [[nodiscard]] std::uint64_t load(const std::uint64_t& word) noexcept {
@@ -60,7 +60,7 @@ Failure TableReader::attach() {
     if (page.magic != pointer_magic) return {Status::foreign, path + ": not a state table"};
     pointer_file_ = std::move(file);
     pointer_map_ = std::move(map);
-    generation_ = 0;  // what is mapped may be of another table of that name
+    generation_ = 0;  // the mapped one may be of another table of that name
     Failure failure;
     for (int attempt = 0; attempt < follow_attempts; ++attempt) {
         failure = map_generation(load(pointer().current));
@@ -135,7 +135,7 @@ std::int64_t TableReader::heartbeat() const noexcept {
 std::int64_t TableReader::vouched_age() const noexcept {
     constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
     if (!had_writer_ || load(pointer().current) != generation_) return never;
-    // The stamp before the clock: the other way round a stamp could be of later than now.
+    // Load the stamp before the clock: otherwise the stamp could be later than now.
     const std::int64_t vouched =
         std::atomic_ref<std::int64_t>(const_cast<std::int64_t&>(page().vouched))
             .load(std::memory_order_acquire);
@@ -148,11 +148,12 @@ const std::uint64_t* TableReader::place(std::uint32_t index) const noexcept {
            std::size_t{index} * place_words(cells_);
 }
 
-// Looks again at once, then with sleeps until the deadline. What cannot be read by then is written
-// without pause, or its words contradict each other; which of the two the writer's lock says.
+// Retries at once, then with sleeps until the deadline. A group that is still unreadable is written
+// without pause, or its words contradict each other; the writer's lock tells which.
 template <class Attempt>
 TableRead TableReader::attempt_until_deadline(Attempt attempt) {
-    const GroupRead outcome = attempt();  // apart: the loops would keep it out of line
+    const GroupRead outcome =
+        attempt();  // a separate statement: inside the loops it would not be inlined
     if (outcome == GroupRead::busy) return retry(attempt);
     return outcome == GroupRead::ok ? TableRead::ok : TableRead::damaged;
 }
@@ -170,7 +171,8 @@ template <class Attempt>
         }
         const timespec nap{0, 50'000};
         ::nanosleep(&nap, nullptr);
-        // One look a nap is not enough: beside a writer without pauses one in hundreds succeeds.
+        // One attempt per sleep is not enough: beside a writer without pauses one in hundreds
+        // succeeds.
         spins = spins_after_nap;
     } while (monotonic_now() < until);
     return writer_alive() ? TableRead::stalled : TableRead::writer_dead;
@@ -180,8 +182,8 @@ TableRead TableReader::read_key(std::uint32_t index, GroupKey& key) {
     return attempt_until_deadline([&] { return read_group_key(place(index), cells_, key); });
 }
 
-// Learns the keys. A place that cannot be read makes the scan incomplete: its key is then not
-// `missing`, it is not known.
+// Reads all keys. A place that cannot be read makes the scan incomplete: its key then counts as
+// unknown, not as `missing`.
 TableRead TableReader::scan() {
     handles_.clear();
     scanned_ = false;
@@ -195,7 +197,7 @@ TableRead TableReader::scan() {
             worst = outcome;
             continue;
         }
-        if (key.use == 0) {  // blank, as those that were never given out are: and only they
+        if (key.use == 0) {  // blank, as only unused places are
             if (index < used_end) worst = TableRead::damaged;
             continue;
         }
@@ -214,7 +216,7 @@ TableRead TableReader::read_found(std::uint16_t kind, std::string_view key,
     if (key.empty() || key.size() > group_key_bytes_max) return TableRead::missing;
     char room[2 + group_key_bytes_max];
     const std::string_view name = table_key(kind, key, room);
-    // At most: a handle of an earlier use, a scan, and a place given out anew meanwhile.
+    // Worst case: a handle of an earlier use, a scan, and a place reused meanwhile.
     for (int round = 0; round < follow_attempts; ++round) {
         if (!follow()) return TableRead::unavailable;
         const auto cached = handles_.find(name);
@@ -223,7 +225,8 @@ TableRead TableReader::read_found(std::uint16_t kind, std::string_view key,
             const TableRead outcome =
                 attempt_until_deadline([&] { return attempt(place(handle.place)); });
             if (outcome != TableRead::ok) {
-                if (load(pointer().current) != generation_) continue;  // a new writer, rebuilt
+                if (load(pointer().current) != generation_)
+                    continue;  // a new writer with a rebuilt table
                 return outcome;
             }
             if (values.use == handle.use && values.meta.used != 0) return outcome;
@@ -237,7 +240,7 @@ TableRead TableReader::read_found(std::uint16_t kind, std::string_view key,
         }
         if (!handles_.contains(name)) return TableRead::missing;
     }
-    return TableRead::stalled;  // keys come and go faster than they can be read
+    return TableRead::stalled;  // keys are added and removed faster than they can be read
 }
 
 TableRead TableReader::read(std::uint16_t kind, std::string_view key, GroupValues& values) {
@@ -264,8 +267,8 @@ TableRead SlotsReader::read_all(SlotSnapshot& snapshot) {
     return outcome;
 }
 
-// What one look at one line could not tell apart: another place, a new key, a slot that is not
-// there, damage.
+// Distinguishes the cases that one read of one line cannot: another place, a new key, a missing
+// slot, damage.
 TableRead SlotsReader::read_slowly(std::size_t index, SlotValues& values) {
     SlotSnapshot snapshot;
     const TableRead outcome = read_all(snapshot);

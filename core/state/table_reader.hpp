@@ -1,7 +1,7 @@
 #pragma once
-// Reads a state table, from any process, mapped read-only. Not for several threads at once: each
-// takes its own reader. Whether the writer still lives is another question than whether its last
-// values can be read: ask writer_alive(), heartbeat() and the stamps of the group.
+// Reads a state table from any process, mapped read-only. Not thread-safe: each thread takes its
+// own reader. That values can be read does not mean that the writer is alive: check writer_alive(),
+// heartbeat() and the stamps of the group.
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -22,8 +22,8 @@ enum class TableRead : std::uint8_t {
     ok = 0,
     missing = 1,      // no such key
     stalled = 2,      // written faster than it can be read, for longer than the deadline
-    writer_dead = 3,  // it cannot be read, and nobody is writing: take the journal instead
-    damaged = 4,      // the checksum does not hold: take the journal instead
+    writer_dead = 3,  // unreadable, and no process writes: read the journal instead
+    damaged = 4,      // the checksum is wrong: read the journal instead
     unavailable = 5,  // nothing published, files gone, or another layout
 };
 
@@ -41,24 +41,25 @@ class TableReader {
                         std::uint64_t layout, std::unique_ptr<TableReader>& reader);
 
     TableRead read(std::uint16_t kind, std::string_view key, GroupValues& values);
-    // All keys. Not ok when some place could not be read: its key is not in it.
+    // Lists all keys. Not ok if some place could not be read: its key is then missing.
     TableRead keys(std::vector<TableKey>& keys);
 
-    // All slots of a group of slots, as one write left them.
+    // Reads all slots of a group as of one write.
     TableRead read_slots(std::uint16_t kind, std::string_view key, SlotSnapshot& snapshot);
 
-    // Looks at the files again, after they were removed and made anew. Cheap enough for each
-    // heartbeat, too dear for each read.
+    // Opens the files again after they were removed and created anew. Cheap enough for each
+    // heartbeat, too expensive for each read.
     Failure refresh();
 
     [[nodiscard]] bool writer_alive() const noexcept { return table_locked(pointer_file_); }
-    [[nodiscard]] std::int64_t heartbeat() const noexcept;  // ns UTC of the writer's last one
-    // ns since the writer last stood by what is read here (TableWriter::vouch); max: it does not.
+    [[nodiscard]] std::int64_t heartbeat() const noexcept;  // ns UTC of the writer's last heartbeat
+    // ns since the writer last confirmed the values (TableWriter::vouch); max: it does not confirm
+    // them.
     [[nodiscard]] std::int64_t vouched_age() const noexcept;
     [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
     [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
 
-    // How long a read tries before it says stalled.
+    // How long a read retries before it returns stalled.
     void set_deadline(std::int64_t deadline_ns) noexcept { deadline_ns_ = deadline_ns; }
 
  private:
@@ -77,8 +78,9 @@ class TableReader {
 
     Failure attach();
     Failure map_generation(std::uint64_t generation);
-    [[nodiscard]] bool follow();  // maps what `current` names
-    // Finds the key's place and has it read: `attempt(place)`, `values.use` and `.meta` its.
+    [[nodiscard]] bool follow();  // maps the generation in `current`
+    // Finds the key's place and reads it with `attempt(place)`, which fills `values.use` and
+    // `.meta`.
     template <class Attempt>
     TableRead read_found(std::uint16_t kind, std::string_view key, const GroupValues& values,
                          Handle& handle, Attempt attempt);
@@ -105,13 +107,13 @@ class TableReader {
     std::uint32_t capacity_ = 0, cells_ = 0;
     std::uint64_t keys_seen_ = 0;  // page().keys at the last whole scan
     bool scanned_ = false;
-    bool had_writer_ = false;     // when it was mapped: else its stamps may be of an earlier boot
-    std::uint64_t mappings_ = 0;  // so far: what was found in an earlier one is not there now
+    bool had_writer_ = false;  // at the time of mapping: else its stamps may be of an earlier boot
+    std::uint64_t mappings_ =
+        0;  // count of mappings so far; a place found in an earlier one is not valid now
     std::unordered_map<std::string, Handle, KeyHash, std::equal_to<>> handles_;
 };
 
-// One group of slots, found once: a read of one slot then looks nothing up. Its table's reader
-// must outlive it.
+// Reads single slots of one group, which is looked up once. The table's reader must outlive it.
 class SlotsReader {
  public:
     SlotsReader(TableReader& table, std::uint16_t kind, std::string key)
@@ -132,7 +134,7 @@ class SlotsReader {
     [[nodiscard]] TableReader& table() const noexcept { return *table_; }
 
  private:
-    // The generation is the one that was found in, and still the current one.
+    // True if the mapped generation is the one of the lookup, and still the current one.
     [[nodiscard]] bool is_found() const noexcept {
         return mapping_ == table_->mappings_ &&
                group_detail::load(&table_->pointer().current) == table_->generation_;
@@ -143,7 +145,7 @@ class SlotsReader {
     std::uint16_t kind_;
     std::string key_;
     TableReader::Handle at_;
-    std::uint64_t mapping_ = 0;  // in which `at_` was found, 0: never
+    std::uint64_t mapping_ = 0;  // the mapping in which `at_` was found, 0: never
 };
 
 }  // namespace onetape

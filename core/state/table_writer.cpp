@@ -16,7 +16,7 @@ void store(std::uint64_t& word, std::uint64_t value) noexcept {
     std::atomic_ref<std::uint64_t>(word).store(value, std::memory_order_release);
 }
 
-// The numbers of the generation files of a process, whoever left them.
+// The numbers of a process's generation files, of any writer.
 [[nodiscard]] std::vector<std::uint64_t> generations_of(const std::string& directory,
                                                         const std::string& process) {
     std::vector<std::uint64_t> found;
@@ -66,7 +66,7 @@ Failure TableWriter::open(const TableOptions& options, std::unique_ptr<TableWrit
 Failure TableWriter::open_pointer() {
     const std::string path = pointer_path(options_.directory, options_.process);
     FileHandle file;
-    // A writer that ends cleanly takes its file away: between our open and our lock it may have.
+    // A writer that ends cleanly removes its file, possibly between our open and our lock.
     for (int attempt = 0; attempt == 0 || !same_file(file, path); ++attempt) {
         if (attempt == open_attempts) return {Status::locked, path + " comes and goes"};
         if (Failure failure = open_file(path, O_RDWR | O_CREAT, file); !failure.ok()) {
@@ -81,8 +81,8 @@ Failure TableWriter::open_pointer() {
     }
     pointer_file_ = std::move(file);
     pointer_map_ = std::move(map);
-    // What is there may be of another layout, or not a table at all: all that is taken over are
-    // the counters, and those only from a page that is whole.
+    // The file may have another layout, or be no table at all: only the counters are taken over,
+    // and only from a valid page.
     const PointerPage& page = pointer();
     if (page.magic == pointer_magic && page.crc == pointer_crc(page)) {
         epoch_ = page.epoch;
@@ -92,7 +92,7 @@ Failure TableWriter::open_pointer() {
     const std::uint64_t current = generation_;
     for (const std::uint64_t number : generations_of(options_.directory, options_.process)) {
         generation_ = std::max(generation_, number);
-        if (number == current) continue;  // readers still have use for it
+        if (number == current) continue;  // readers still use it
         ::unlink(generation_path(options_.directory, options_.process, number).c_str());
     }
     return {};
@@ -146,8 +146,8 @@ bool TableWriter::in_place() const {
            same_file(file_, generation_path(options_.directory, options_.process, generation_));
 }
 
-// A removed pointer file loses its lock's name, a removed generation its readers: both are made
-// anew from what is mapped here.
+// A removed pointer file loses its lock's name, a removed generation its readers: both are created
+// anew from the mapped data.
 Failure TableWriter::restore() {
     if (removed_) return {Status::not_found, "the table's files were removed by its writer"};
     const std::uint64_t generation = generation_;
@@ -244,7 +244,7 @@ Failure TableWriter::put_slots(std::uint16_t kind, std::string_view key,
     });
 }
 
-// Finds the key's place, or gives it one, and has it written.
+// Finds or assigns the key's place, and calls `write` on it.
 template <class Write>
 Failure TableWriter::write_at(std::uint16_t kind, std::string_view key, Write write) {
     if (key.empty() || key.size() > group_key_bytes_max) {

@@ -1,9 +1,10 @@
 #pragma once
-// The one writer of a state table: latest values per key, read by anyone (state/table_reader.hpp).
+// The one writer of a state table: latest values per key, read by any process
+// (state/table_reader.hpp).
 //
 // It opens with an empty generation that no reader sees. The process folds its checkpoint and
-// journal into it and then publishes: readers go from the last state of the writer before to the
-// rebuilt one, never through a half-built one.
+// journal into it and then publishes: readers switch from the last state of the previous writer to
+// the rebuilt one, never to a half-built one.
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -24,7 +25,7 @@ struct TableOptions {
     std::string directory;
     std::string process;  // file name: no '/'
     std::uint64_t layout = 0;
-    std::uint32_t capacity = 256;           // groups to begin with; grows twofold
+    std::uint32_t capacity = 256;           // groups at first; doubles as needed
     std::uint32_t cells = group_cells_max;  // room of a group: at most table_cells_max
 };
 
@@ -44,19 +45,19 @@ class TableWriter {
     Status remove(std::uint16_t kind, std::string_view key) noexcept;
     Status touch(std::uint16_t kind, std::string_view key, std::int64_t ts_alive) noexcept;
     void heartbeat(std::int64_t now) noexcept;
-    // What is in the table holds at this moment; readers of slots trust it for so long as they
-    // choose. unvouch: it does not hold, from now on.
+    // Confirms that the values hold at this moment; each reader of slots chooses how long to trust
+    // that. unvouch: withdraws it.
     void vouch() noexcept;
     void unvouch() noexcept;
 
-    Failure publish();  // from now on readers see this table
+    Failure publish();  // readers see this table from now on
 
-    // False when somebody removed its files: readers that come later cannot find it. Publish
-    // again with restore().
+    // False if the files were removed: new readers cannot find the table. Publish again with
+    // restore().
     [[nodiscard]] bool in_place() const;
     Failure restore();
 
-    // A clean end: readers find no table. Nothing can be put after it.
+    // Ends cleanly: readers find no table. Nothing can be put after it.
     void remove_files() noexcept;
 
     [[nodiscard]] std::size_t size() const noexcept { return places_.size(); }
@@ -100,14 +101,14 @@ class TableWriter {
     std::uint32_t capacity_ = 0;
     std::uint32_t places_end_ = 0;
     std::uint64_t generation_ = 0, epoch_ = 0;
-    std::uint64_t uses_ = 0;  // places given out so far: no two uses have one number
+    std::uint64_t uses_ = 0;  // number of uses so far: no two uses have the same number
     bool published_ = false;
     bool removed_ = false;
-    Places places_;                    // kind and key
-    std::vector<std::uint32_t> free_;  // given back
+    Places places_;                    // by kind and key
+    std::vector<std::uint32_t> free_;  // freed places
 };
 
-// Kind and key as one text: how both ends look a group up.
+// Kind and key as one text, the lookup key on both sides.
 [[nodiscard]] inline std::string_view table_key(std::uint16_t kind, std::string_view key,
                                                 char (&room)[2 + group_key_bytes_max]) noexcept {
     std::memcpy(room, &kind, sizeof kind);

@@ -1,4 +1,5 @@
-// What orders must keep, what fills make of a position, and where it ends: by tables.
+// Tables of the margin that orders require, the effects of fills on a position, and its
+// liquidation.
 #include <doctest.h>
 
 #include <tuple>
@@ -168,7 +169,7 @@ TEST_CASE("position: what closes a part takes its share of the cost") {
 
 TEST_CASE("maintenance: a bracket's rate, less its amount; the last goes on beyond its end") {
     MarginTable table;
-    // A table that jumps at its edges, so that each side of one differs.
+    // A table that jumps at its edges, so that both sides of one differ.
     table.set({{50 * one, rate_one / 100, 0, 50},
                {600 * one, rate_one / 40, 2 * one, 20},
                {9000 * one, rate_one / 10, 40 * one, 5}},
@@ -189,7 +190,7 @@ TEST_CASE("maintenance: a bracket's rate, less its amount; the last goes on beyo
 
 namespace {
 
-// 100 of money, and 10 opened at 100; 1 % maintenance.
+// A balance of 100, and a position of 10 opened at 100; 1 % maintenance.
 Account holding(Side side, bool hedge = false) {
     InstrumentSpec spec;
     spec.price_decimals = 0;

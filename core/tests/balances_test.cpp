@@ -55,7 +55,7 @@ TEST_CASE("what is none, or would go beyond 128 bits, leaves no trace") {
     CHECK_FALSE(balances.takes(moved(6)));
     CHECK_FALSE(balances.post(moved(6)));
     CHECK_FALSE(balances.post(entry({{1, "NEW", 1, "new", {}}, {2, "NEW", -2, "new", {}}})));
-    // Each holder has room, and their total has not.
+    // Each holder's balance fits, but their total does not.
     CHECK_FALSE(balances.post(moved(6, 2)));
     CHECK_FALSE(balances.post(entry({{1, "NEW", 1, "new", {}},
                                      {2, "NEW", -1, "new", {}},
@@ -77,10 +77,10 @@ TEST_CASE("the pool is shown with what else is ours, and both have room together
     Balances balances(rules);
     REQUIRE(balances.post(entry({{1, "USD", most, "", {}}, {-5, "USD", -most, "", {}}})));
     REQUIRE(balances.post(entry({{2, "USD", -most, "", {}}, {-5, "USD", most, "", {}}})));
-    // The total has room for it, and what is shown of the pool has not.
+    // The total fits, but the shown balance of the pool does not.
     CHECK_FALSE(balances.takes(entry({{-9, "USD", 1, "", {}}, {-5, "USD", -1, "", {}}})));
     CHECK(balances.post(entry({{-9, "USD", -1, "", {}}, {-5, "USD", 1, "", {}}})));
-    // So have all rows together, and some of them alone have not.
+    // The sum of all rows fits, although that of some of them does not.
     CHECK(balances.post(entry({{3, "USD", most, "", {}}, {-6, "USD", -most, "", {}}})));
     std::vector<Int128> rows(4);
     REQUIRE(balances.slots(*balances.find("", "USD"), rows));
@@ -99,7 +99,7 @@ TEST_CASE("a slot may use its balance, the pool its credit too, and not what net
     CHECK(free(1, 7) == 107);
     CHECK(free(2, 7) == 30);
     REQUIRE(balances.post(entry({{-9, "USD", 5, "", {}}, {-5, "USD", -5, "", {}}})));
-    CHECK(free(1, 7) == 107);  // what netting has gained is not there yet
+    CHECK(free(1, 7) == 107);  // the gain from netting is not available yet
     REQUIRE(balances.post(entry({{-9, "USD", -9, "", {}}, {-5, "USD", 9, "", {}}})));
     CHECK(free(1, 7) == 103);
     CHECK(free(2, 7) == 30);

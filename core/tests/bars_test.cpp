@@ -40,7 +40,7 @@ TEST_CASE("a period goes on with what the venue has told of it, and counts no tr
     const std::size_t at = stream.add(minute, BarSource::trade);
     REQUIRE(stream.resume(at, so_far, flag_open) == BarTick::folded);
     CHECK(stream.due() == 2 * minute);
-    // The stream tells late of what the venue had in its bar, then of what came since.
+    // The stream brings a late trade that the venue's bar contained, then a newer one.
     CHECK(stream.on_trade(minute + 5, 500, 1, 39) == BarTick::counted);
     CHECK(stream.on_trade(minute + 6, 500, 1, 40) == BarTick::counted);
     CHECK(stream.on_trade(minute + 7, 80, 2, 41) == BarTick::folded);

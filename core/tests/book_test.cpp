@@ -53,9 +53,9 @@ TEST_CASE("a gap empties the book until the next snapshot") {
     const BookChange healed = apply(book, message({{99, 2}}, {{101, 2}}, 0, 15, 0), flag_snapshot);
     CHECK(healed.outcome == BookOutcome::snapshot);
     CHECK(book.synced());
-    CHECK(book.last_id() == 17);  // the kept changes were replayed
+    CHECK(book.last_id() == 17);  // the buffered changes were replayed
     CHECK(book.bid_size_at(96) == 1);
-    CHECK(book.bid_size_at(98) == 0);  // what was before the gap was not
+    CHECK(book.bid_size_at(98) == 0);  // the ones before the gap were not
 }
 
 TEST_CASE("what waits for a snapshot is bounded") {
@@ -63,7 +63,7 @@ TEST_CASE("what waits for a snapshot is bounded") {
     std::vector<BookLevel> levels(1000, BookLevel{1, 1});
     std::uint64_t id = 1;
     for (int i = 0; i < 200; ++i, ++id) apply(book, message(levels, {}, id, id, 0));
-    // Far more than waiting_bytes_max came by: the oldest were dropped, so this is a gap.
+    // Far more than waiting_bytes_max came: the oldest were dropped, so this is a gap.
     CHECK(apply(book, message({{9, 9}}, {}, 0, 1, 0), flag_snapshot).outcome == BookOutcome::gap);
     CHECK(apply(book, message({{9, 9}}, {}, 0, id - 2, 0), flag_snapshot).outcome ==
           BookOutcome::snapshot);
@@ -140,7 +140,7 @@ TEST_CASE("a side equals a map, whatever its window does") {
                                                   : std::numeric_limits<std::int64_t>::min();
                     levels.push_back({price, static_cast<std::int64_t>(random() % 3)});
                 }
-                if (random() % 97 == 0) {  // emptied, in part or whole
+                if (random() % 97 == 0) {  // removed, in part or whole
                     for (const auto& [price, size] : slow)
                         if (random() % 8 != 0) levels.push_back({price, 0});
                 }

@@ -42,7 +42,7 @@ TEST_CASE("what happened at one time is not old while nothing is newer") {
     CHECK(booked.size() == 9);
     CHECK_FALSE(knows(booked, "another", 7));
     for (int number = 10; number < 16; ++number) booked.add(std::to_string(number), number);
-    CHECK(booked.size() == 3);  // two for each that came
+    CHECK(booked.size() == 3);  // two dropped for each new one
     CHECK(knows(booked, "0", 7));
 }
 

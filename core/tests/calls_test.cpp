@@ -1,5 +1,5 @@
-// The log of what a strategy asked for: what goes in comes out, damage ends it, and two runs are
-// told apart at the first call that differs.
+// The log of a strategy's calls: it reads what was written, damage ends it, and two runs differ at
+// the first different call.
 #include "engine/calls.hpp"
 
 #include <string>
@@ -95,7 +95,7 @@ TEST_CASE("another call differs, and so does none where there was one") {
         return log;
     };
     CallLog same = begun();
-    CHECK(same.differs(7));  // the ladder is to come in this callback
+    CHECK(same.differs(7));  // the ladder follows in this callback
     CallLog other = begun();
     other.add(7, CallKind::cancel, std::uint64_t{1});
     CHECK(other.differs(7));

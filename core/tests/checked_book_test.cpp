@@ -19,7 +19,7 @@ const std::vector<BookLevel> example_asks{
     {452975, 9945542},  {452995, 18772827}};
 constexpr std::uint32_t example_sum = 3310070434;
 
-// Levels as written, of so many decimals.
+// Levels as text, with these decimals.
 std::vector<RawLevel> written(const std::vector<BookLevel>& levels, std::int16_t price,
                               std::int16_t size) {
     std::vector<RawLevel> raw;
@@ -88,7 +88,7 @@ TEST_CASE("nobody said how deep: the least that could have been subscribed to") 
     std::vector<BookLevel> more;
     for (std::int64_t price = 12; price <= 26; ++price) more.push_back({price, 1});
     apply(book, BookChecksum::digits, false, more, asks);
-    CHECK(more.size() == 16);  // of 26 one is beyond 25
+    CHECK(more.size() == 16);  // one of 26 is beyond 25
 }
 
 TEST_CASE("levels by id have the price that was said first, and an id that is not known shows") {
@@ -112,7 +112,7 @@ TEST_CASE("levels by id have the price that was said first, and an id that is no
     CHECK(change(Side::sell, 1, LevelChange::remove, false, {0, 9}));
     CHECK((asks.size() == 1 && asks[0].price == 100 && asks[0].size == 0));
     CHECK_FALSE(change(Side::sell, 1, LevelChange::update, false, {0, 9}));
-    // With a price it is a level all the same.
+    // With a price it is a valid level all the same.
     CHECK_FALSE(change(Side::sell, 2, LevelChange::update, true, {101, 4}));
     CHECK((asks.size() == 1 && asks[0].price == 101 && asks[0].size == 4));
     CHECK(change(Side::sell, 2, LevelChange::update, true, {101, 5}));

@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::uint64_t first_id = 10, orders = 5000;
 
-// Orders by two, each with a tag of its parity; every third is amended, then all are canceled, the
-// last of them under an id that nobody placed.
+// Two orders per step, each with a tag of its parity; every third is amended, then all are
+// canceled, the last of them under an unknown id.
 fs::path made_journal() {
     std::string name = (fs::temp_directory_path() / "columns-test-XXXXXX").string();
     const fs::path folder = ::mkdtemp(name.data());

@@ -61,7 +61,7 @@ TEST_CASE("what is no number says why") {
 TEST_CASE("a digit that does not fit is never dropped unseen") {
     RawDecimal value;
     REQUIRE(parse("1.00000000000000000000", value) == NumberFault::none);
-    CHECK_FALSE(value.cut);  // zeros carry nothing
+    CHECK_FALSE(value.cut);  // only zeros are cut
     REQUIRE(parse("1.234567890123456789", value) == NumberFault::none);
     CHECK(value.cut);
     CHECK(value.mantissa == 123456789012345679);  // rounded at the 18th

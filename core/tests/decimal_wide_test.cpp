@@ -9,7 +9,7 @@ using namespace onetape;
 
 namespace {
 
-// What consume_wide makes of `text` must be what consume_decimal makes of it.
+// consume_wide must read `text` like consume_decimal.
 bool agrees(const std::string& text) {
     const std::string line = text + "\",\"0.0000000000000000";
     const char* wide = line.data();

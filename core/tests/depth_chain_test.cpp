@@ -38,7 +38,7 @@ TEST_CASE("changes wait for a snapshot, and what it missed is in it") {
     std::vector<BookLevel> bids{{100, 5}, {99, 7}};
     REQUIRE(seed(chain, id, bids) == Seed::taken);
     CHECK(id == 110);
-    REQUIRE(bids.size() == 2);  // 101 came, 99 went; 100 was older than the snapshot
+    REQUIRE(bids.size() == 2);  // 101 was added, 99 removed; 100 was older than the snapshot
     CHECK(bids[0].price == 101);
     CHECK(bids[1].size == 5);
     CHECK(change(chain, linked(106, 110, 105)) == Verdict::stale);
@@ -80,7 +80,7 @@ TEST_CASE("a break ends what is known until the next snapshot joins") {
     CHECK(seed(chain, healing, bids) == Seed::taken);
     CHECK(healing == 120);
     CHECK(change(chain, linked(121, 125, 120)) == Verdict::applies);
-    std::uint64_t behind = 110;  // a known book does not go back
+    std::uint64_t behind = 110;  // a synced book does not go back
     CHECK(seed(chain, behind, bids) == Seed::too_old);
     CHECK(chain.synced());
 }
@@ -91,7 +91,7 @@ TEST_CASE("what waits is bounded") {
     for (std::uint64_t i = 1; i < 2000; ++i) {
         CHECK(chain.change(counted(i, i), 0, many, {}) == Verdict::waits);
     }
-    std::uint64_t id = 500;  // its continuation was given up long ago
+    std::uint64_t id = 500;  // its continuation was dropped long ago
     std::vector<BookLevel> bids{{1, 1}};
     CHECK(seed(chain, id, bids) == Seed::too_old);
 }

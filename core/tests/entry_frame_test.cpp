@@ -61,7 +61,7 @@ TEST_CASE("what was written is read again, and every part of it is none") {
     REQUIRE(read_entry(bytes, read));
     CHECK(packed(read) == bytes);
     for (std::size_t end = 0; end < bytes.size(); ++end)
-        // On the heap and no longer than it is: a byte read beyond it is found.
+        // On the heap with exact size: reading a byte beyond it is detected.
         CHECK_FALSE(read_entry(std::string(bytes.data(), end), read));
     CHECK_FALSE(read_entry(bytes + '\0', read));
 }
@@ -87,7 +87,7 @@ TEST_CASE("amounts of any width come back as they were") {
         for (const Int128 amount : {value, value - 1, -value, 1 - value, value + value / 3}) {
             EntryFrame entry;
             entry.legs = {{1, "A", amount, "spot", {}}};
-            const std::string bytes = packed(entry);  // the views of what is read are of it
+            const std::string bytes = packed(entry);  // the views of the read entry point into it
             EntryFrame read;
             REQUIRE(read_entry(bytes, read));
             CHECK(read.legs[0].amount == amount);
@@ -100,7 +100,7 @@ TEST_CASE("amounts of any width come back as they were") {
     wide.legs = {{1, "A", -most - 1, "", {}}};
     CHECK(packed(wide).find("-170141183460469231731687303715884105728") != std::string::npos);
     EntryFrame read;
-    CHECK_FALSE(read_entry(packed(wide), read));  // 39 digits: somebody else's
+    CHECK_FALSE(read_entry(packed(wide), read));  // 39 digits: not our encoding
     wide.legs = {{1, "A", 0, "", "9999999999999999999999999999999999999999999"}};
     CHECK(packed(wide).find(wide.legs[0].digits) != std::string::npos);
 }

@@ -1,4 +1,4 @@
-// Requests of clients: HTTP in its plain form, numbers as they are written, and codes of HMAC.
+// Requests of clients: HTTP in its plain form, numbers as text, and HMAC codes.
 #include "text/http_request.hpp"
 
 #include <cstdint>
@@ -42,7 +42,7 @@ TEST_CASE("a plain request is read where it stands, and says where the next one 
 TEST_CASE("no cut of a request is taken for one, and none reads beyond it") {
     const std::string whole = "PUT /a HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody";
     for (std::size_t size = 0; size < whole.size(); ++size) {
-        const std::string cut(whole.data(), size);  // of its own: a sanitizer sees its end
+        const std::string cut(whole.data(), size);  // a copy, so that a sanitizer detects its end
         HttpRequest request;
         CHECK(read_http_request(cut, 0, request) == HttpRead::more);
         CHECK(read_http_request(cut, size + 5, request) == HttpRead::more);

@@ -152,7 +152,7 @@ TEST_CASE("seeking by sequence and by time finds the first frame that is not bef
     auto writer = open_writer(options_for(folder));
     std::vector<std::int64_t> times;
     for (std::uint64_t n = 1; n <= 4000; ++n) {
-        const auto time = static_cast<std::int64_t>(n * 100 + (n * 7919) % 977);  // not rising
+        const auto time = static_cast<std::int64_t>(n * 100 + (n * 7919) % 977);  // not ascending
         times.push_back(time);
         const std::uint64_t word = n;
         REQUIRE(writer->append(EventType::log, 0, 0, time, &word, 8) == Status::ok);
@@ -322,7 +322,7 @@ TEST_CASE("sync moves the durable watermark to what was published") {
     CHECK(writer->durable_sequence() == 700);
 }
 
-// Two threads here, two processes in tests/tape: a mapping of its own on each side is what tells.
+// Two threads here, two processes in tests/tape: only there each side has a mapping of its own.
 TEST_CASE("publication litmus: no torn frame is ever seen by a reader that races the writer") {
     const Folder folder;
     auto writer = open_writer(options_for(folder));
@@ -343,7 +343,7 @@ TEST_CASE("publication litmus: no torn frame is ever seen by a reader that races
             ++expected;
         }
     };
-    // More of them than there are cores: each is left behind at some segment's end.
+    // More of them than cores: each falls behind at some segment's end.
     std::vector<std::thread> racers;
     for (int n = 0; n < 6; ++n) racers.emplace_back(race);
     for (std::uint64_t n = 1; n <= count; ++n) {

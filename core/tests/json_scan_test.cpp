@@ -77,7 +77,7 @@ TEST_CASE("levels are decoded as they pass") {
 }
 
 TEST_CASE("levels are the same whether they are read at once or one by one") {
-    // What stands behind a level decides how it is read: near the end of the line one by one.
+    // The bytes behind a level decide how it is read: near the end of the line digit by digit.
     const std::string rows[] = {R"(["61800.20","2.909"])", R"(["0.00000010","0"])",
                                 R"(["-1","0.5"])",         R"([1.5,"2"])",
                                 R"(["1","2",7])",          R"( ["1" , "2"])",
@@ -197,7 +197,7 @@ TEST_CASE("each object of the list of rows is a message with what stands around 
 
     REQUIRE(scan(R"({"kind":"k","data":[]})") == nullptr);
     CHECK((message.is_list && !message.has_row));
-    REQUIRE(scan(R"({"kind":"k","data":[1,2]})") == nullptr);  // a list of something else
+    REQUIRE(scan(R"({"kind":"k","data":[1,2]})") == nullptr);  // a list of other values
     CHECK_FALSE(message.is_list);
     for (const char* bad :
          {R"({"data":[{"p":1},]})", R"({"data":[{"p":1},2]})", R"({"data":[{"p":1})",
@@ -207,7 +207,7 @@ TEST_CASE("each object of the list of rows is a message with what stands around 
         CAPTURE(bad);
         CHECK(scan(bad) != nullptr);
     }
-    // A later row is only looked over at first.
+    // A later row is only skipped at first.
     REQUIRE(scan(R"({"data":[{"p":1},{"p":2,"p":3}]})") == nullptr);
     REQUIRE(scanner.next_row(message, fault));
     CHECK(fault != nullptr);
@@ -237,7 +237,7 @@ TEST_CASE("rows stand in several lists, and a list has values at its places") {
         line = text + "\n";
         return scanner.scan({line.data(), text.size()}, message);
     };
-    // The lists of an object: every row says which one it is of.
+    // The lists of an object: every row has the key of its list.
     REQUIRE(scan(R"({"data":{"gone":[],"new":[{"p":1},{"p":2}],"x":[{"p":9}]},"type":"t"})") ==
             nullptr);
     CHECK((message.is_list && message.has_row && message.list == "new"));

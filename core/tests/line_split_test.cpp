@@ -22,7 +22,7 @@ Lines split(const std::string& text, std::size_t step) {
         return true;
     };
     for (std::size_t at = 0; at < text.size(); at += step) {
-        // A copy of exactly this piece: reading beyond it shows under a sanitizer.
+        // A copy of exactly this piece: reading beyond it is detected by a sanitizer.
         const std::string piece = text.substr(at, step);
         splitter.feed(piece.data(), piece.size(), take);
     }

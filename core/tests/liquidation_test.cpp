@@ -1,5 +1,5 @@
-// Positions are looked at only outside the span of prices within which nothing can happen: however
-// cautious it is, none that no longer is covered may be missed. Linear, whole prices and sizes.
+// Positions are only checked outside the span of prices within which nothing can happen: however
+// cautious the span, no uncovered position may be missed. Linear, whole prices and sizes.
 #include <deque>
 
 #include "doctest.h"
@@ -21,7 +21,7 @@ class Silent final : public ExchangeSink {
 
 constexpr Money one = pow10(money_decimals);
 
-// Instruments at a mark of 100 that settle in one currency; what is held was bought at 100.
+// Instruments at a mark of 100 that settle in one currency; positions were opened at 100.
 struct Positions {
     Silent sink;
     Account account{{.hedge = false, .leverage = 10}};
@@ -66,7 +66,7 @@ TEST_CASE("liquidation: positions that share an account share what is to spare")
     Positions held(200);
     held.hold(10);
     held.hold(10);
-    // Alone, either might lose 20 a lot.
+    // Alone, either could lose 20 per lot.
     held.mark(0, 88);
     held.mark(1, 93);
     CHECK(held.liquidations() == 0);  // 120 and 70 of 200
@@ -79,7 +79,7 @@ TEST_CASE("liquidation: what the others lost within their spans counts") {
     Positions held(200);
     held.hold(10);
     held.hold(10);
-    held.mark(1, 92);  // 80, and nobody has looked
+    held.mark(1, 92);  // 80, without a check
     CHECK(held.liquidations() == 0);
     held.mark(0, 87);  // 130
     CHECK(held.liquidations() > 0);
@@ -99,7 +99,7 @@ TEST_CASE("liquidation: a short's maintenance grows with its loss") {
     held.hold(-10, 500'000'000'000);  // 500 of maintenance
     held.mark(0, 106);                // 540 left, 530 needed
     CHECK(held.liquidations() == 0);
-    held.mark(0, 107);  // 530 left, 535 needed; by the loss alone 109 were safe
+    held.mark(0, 107);  // 530 left, 535 needed; by the loss alone 109 would be safe
     CHECK(held.liquidations() > 0);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// A small world for tests of the loop: a tape written on the spot, and a robot whose callbacks
-// are written in the test.
+// A small world for tests of the loop: a tape written by the test, and a robot whose callbacks are
+// written in the test.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -82,7 +82,7 @@ class Tape {
     void bar(const BarPayload& bar, std::uint32_t instrument = 0) {
         put(EventType::bar, bar.ts_close, instrument, bar);
     }
-    // A snapshot of one level a side, or of many.
+    // A snapshot of one level per side, or of many.
     void book(std::int64_t time, std::uint64_t id, const std::vector<BookLevel>& bids,
               const std::vector<BookLevel>& asks, bool snapshot, std::uint32_t instrument = 0) {
         BookPayload head{};
@@ -126,7 +126,7 @@ class Tape {
     bool sealed_ = false;
 };
 
-// Notes every callback as a line of text, then calls what the test wants done.
+// Notes every callback as a line of text, then runs the test's action.
 class ScriptedRobot final : public RobotPort {
  public:
     std::vector<std::string> log;
@@ -207,8 +207,8 @@ struct WorldOptions : LoopOptions {
     Money fee_volume = 0;
 };
 
-// A loop over tapes, with `deposit_units` of currency 1 (0 is nobody's). script: a run's journal
-// that answers in the recorded venue's place.
+// A loop over tapes, with `deposit_units` of currency 1 (0 is unused). script: a run's journal that
+// answers in place of the recorded venue.
 struct World {
     WorldOptions options;
     std::int64_t cash = deposit_units;

@@ -91,11 +91,11 @@ TEST_CASE("orders that a snapshot names again keep their rank, also a second one
         CHECK(world.add(7 + round, Side::buy, 100, 4, flag_snapshot).came == 4);
         CHECK(world.levels.synced());
     }
-    CHECK(world.add(1, Side::buy, 100, 5).rank > second);  // it was gone
+    CHECK(world.add(1, Side::buy, 100, 5).rank > second);  // it had been removed
     CHECK(world.orders.counts().duplicates == 0);
 }
 
-// Memory and time of clears follow what was added, not what ever stood there.
+// Memory and time of clears depend on the orders added, not on all earlier ones.
 TEST_CASE("many clears of a book that was large are quick") {
     World world;
     for (std::uint64_t id = 1; id <= 100'000; ++id)
@@ -126,7 +126,7 @@ TEST_CASE("any messages leave the levels that plain maps hold") {
             const Side side = below(2) == 0 ? Side::buy : Side::sell;
             const std::int64_t price = (side == Side::buy ? 100 : 200) + below(12);
             const std::int64_t size = static_cast<std::int64_t>(below(9)) - 1;
-            // Of a cancel that is larger than the order all is taken, which is what 0 says.
+            // A cancel larger than the order removes all of it, as a 0 does.
             const auto action = static_cast<MboAction>(below(60) == 0 ? 5 : below(4) + 1);
             world.orders.apply(message(action, id, side, price, size), 0);
             if (size < 0) continue;

@@ -89,7 +89,7 @@ Outcome decode(const std::vector<std::string>& pieces) {
     MessageReader decoder(config(), sink);
     decoder.begin_source(0);
     for (const std::string& piece : pieces) {
-        // Exactly this piece on the heap: reading beyond it shows under a sanitizer.
+        // Exactly this piece on the heap: reading beyond it is detected by a sanitizer.
         std::vector<char> copy(piece.begin(), piece.end());
         decoder.feed(copy.data(), copy.size());
     }

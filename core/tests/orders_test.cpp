@@ -1,5 +1,5 @@
-// Orders of an account: how one moves, how it is found, and sums of what works beside a walk over
-// all open orders.
+// Orders of an account: state transitions, lookup, and sums of working orders compared with a walk
+// over all open orders.
 #include <algorithm>
 #include <memory>
 #include <random>
@@ -69,7 +69,7 @@ class Venue final : public OrderIndex {
         news(*order, OrderNews::accepted, 0, 0, 0, "");
         return order;
     }
-    // A reduction of the same terms, where positions are held by one side alone.
+    // A reduction with the same terms, where both position sides are separate.
     static OrderTerms reducing(OrderTerms terms) {
         terms.reduce_only = true;
         return terms;
@@ -179,7 +179,7 @@ TEST_CASE("order life: what is found is neither being canceled nor amended") {
     order_machine::take(life, OrderAct::reply_lost);
     CHECK(life.state == OrderState::unknown);
     order_machine::take(life, OrderAct::accept);
-    CHECK(life.state == OrderState::unknown);  // the cancel is open still
+    CHECK(life.state == OrderState::unknown);  // the cancel is still open
     order_machine::take(life, OrderAct::found_working, 7);
     CHECK(life.state == OrderState::accepted);
     CHECK_FALSE(life.cancel_open);
@@ -255,7 +255,7 @@ TEST_CASE(
     CHECK(order->amend_size == 10);
     order->take_news(OrderNews::updated, 10, 0);
     CHECK_FALSE(order->reissue_open);
-    CHECK(order->price == 100);  // a price that is not told stays
+    CHECK(order->price == 100);  // a missing price stays unchanged
     order->take_request(RequestKind::cancel, 0, 0, false, true);
     order->take_request(RequestKind::amend, 0, 0, false, true);
     CHECK_FALSE(order->cancel_open);
@@ -329,7 +329,7 @@ TEST_CASE("order index: an order is found by its names until so many later ones 
     const AccountOrderRef first = venue.working("a", terms_of(Side::buy, 10, 100), 1),
                           other = venue.working("b", terms_of(Side::buy, 10, 100), 2);
     venue.name(*first, "77");
-    venue.name(*first, "78");  // it has fired: late words use the id from before
+    venue.name(*first, "78");  // it has triggered: late reports use the former id
     venue.rename(*first, "a1");
     venue.name(*first, "79");
     const Symbol symbol = first->terms.symbol;
@@ -345,7 +345,7 @@ TEST_CASE("order index: an order is found by its names until so many later ones 
     CHECK(venue.next_due() == OrderIndex::never);
     CHECK_FALSE(first->has_pending());
     CHECK(first->ask_at == 0);
-    CHECK(venue.named("a1") == first);  // late words
+    CHECK(venue.named("a1") == first);  // late reports
     CHECK(venue.open_count() == 1);
     CHECK(venue.first_open() == other.get());
     venue.close(*other);
@@ -370,7 +370,7 @@ TEST_CASE("order index: what is due is taken, the longest due first, until it is
     CHECK(venue.next_due() == now + 3);
     ask(*other, now + 10);
     CHECK(venue.next_due() == now + 9);
-    for (int repeat = 0; repeat < 2; ++repeat)  // who has not changed it is told of it again
+    for (int repeat = 0; repeat < 2; ++repeat)  // an unchanged order is reported again
         CHECK(venue.take_due(now + 10) == std::vector<AccountOrderRef>{first, other});
     first->touch();
     first->asking = true;
@@ -396,7 +396,7 @@ TEST_CASE("order index: news tells whether it changes anything") {
     venue.request(*order, RequestKind::cancel, 0, 0, now, false);
     CHECK(order->cancel_open);
     CHECK(venue.news(*order, OrderNews::lost, 0, 0, 0, "") == Change::news);
-    // The state is as before, and the cancel open no more.
+    // The state is as before, and the cancel is no longer open.
     order->state = OrderState::partially_filled;
     CHECK(venue.news(*order, OrderNews::cancel_rejected, 0, 0, 7, "why") == Change::news);
     CHECK(order->state == OrderState::partially_filled);
@@ -465,7 +465,7 @@ TEST_CASE("order index: at another exchange nothing is there") {
     CHECK(venue.sums().worst(order->terms, nullptr).opening == 0);
     CHECK(venue.open_count() == 0);
     CHECK(venue.named("a") == nullptr);
-    order->touch();  // whoever still has it may change it
+    order->touch();  // a holder of the reference may change it
     CHECK(venue.touched() == 0);
 }
 
@@ -476,7 +476,7 @@ TEST_CASE("order sums: an order counts as it is now, and not in its own place") 
                           stop = venue.working("c", Venue::reducing(stop_of(Side::buy, 5, 110)), 3);
     CHECK(venue.sums().worst(order->terms, nullptr).opening == 10);
     CHECK(venue.sums().worst(order->terms, order.get()).opening == 0);
-    CHECK(venue.sums().worst(order->terms, nullptr).reducing == 7);  // what waits does not count
+    CHECK(venue.sums().worst(order->terms, nullptr).reducing == 7);  // waiting orders do not count
     CHECK(venue.sums().worst(order->terms, cut.get()).reducing == 0);
     CHECK(venue.sums().worst(terms_of(Side::sell, 1, 1), nullptr).opening == 0);
     order->touch();
@@ -484,7 +484,7 @@ TEST_CASE("order sums: an order counts as it is now, and not in its own place") 
     CHECK(venue.sums().worst(order->terms, nullptr).opening == 6);
     venue.request(*order, RequestKind::amend, 90, 12, now, false);
     CHECK(venue.sums().worst(order->terms, nullptr).opening == 8);
-    // Of both prices the dearer counts, and the nearer is met.
+    // Of both prices the more expensive counts for cost, and the nearer for matching.
     const auto spent = venue.sums().spent(nullptr);
     REQUIRE(spent.size() == 1);
     CHECK(spent[0].sums.taker == 8 * 100 + 7 * 100 + 5 * 110);
@@ -497,7 +497,7 @@ TEST_CASE("order sums: who would be met first") {
     const AccountOrderRef far = venue.working("a", terms_of(Side::sell, 1, 103), 1),
                           near = venue.working("b", terms_of(Side::sell, 1, 102), 2),
                           same = venue.working("c", terms_of(Side::sell, 1, 102), 3);
-    venue.working("d", stop_of(Side::sell, 1, 90), 4);  // met by nobody while it waits
+    venue.working("d", stop_of(Side::sell, 1, 90), 4);  // matched by none while it waits
     const OrderTerms below = terms_of(Side::buy, 1, 101), at = terms_of(Side::buy, 1, 102),
                      above = terms_of(Side::buy, 1, 110);
     CHECK(venue.sums().meets(below) == nullptr);

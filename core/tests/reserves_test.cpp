@@ -1,4 +1,4 @@
-// What orders and positions hold of sub-accounts' money.
+// Reserves of sub-accounts' money by orders and positions.
 #include "orders/reserves.hpp"
 
 #include <string>
@@ -113,7 +113,7 @@ TEST_CASE("reserves: what only reduces holds nothing") {
         CHECK(w.reserves.hold(w.of, "a", terms, 1000, 100'00, 2).count == 0);
     }
     CHECK(w.wanted(terms_of(Side::sell, 0, 100'00)) == 0);
-    CHECK(w.wanted(terms_of(Side::sell, 1000, 0)) == 0);  // no price is known
+    CHECK(w.wanted(terms_of(Side::sell, 1000, 0)) == 0);  // no price: unknown
 }
 
 TEST_CASE("reserves: what is replaced is free then, and what closes opens nothing") {
@@ -123,7 +123,7 @@ TEST_CASE("reserves: what is replaced is free then, and what closes opens nothin
     CHECK(w.wanted(closes) == 2 * unit / 5);
     CHECK(!w.reserves.opens(w.of, closes, 2000, 100'00, 2));
     CHECK(w.reserves.opens(w.of, closes, 4001, 100'00, 2));
-    CHECK(w.reserves.opens(w.of, closes, 2000, 100'00, 3));  // whose position it is not
+    CHECK(w.reserves.opens(w.of, closes, 2000, 100'00, 3));  // of another sub-account's position
     w.hold("a", Side::buy, 1);
     const OrderTerms more = terms_of(Side::buy, 3000, 100'00);
     CHECK(w.wanted(more) == 120 * unit + 3 * unit / 5);

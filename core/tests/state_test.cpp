@@ -56,7 +56,7 @@ void put(TableWriter& writer, std::string_view key, std::vector<std::uint64_t> c
     REQUIRE_MESSAGE(failure.ok(), failure.what);
 }
 
-// An account: cell 0 is the total, the rest its parts.
+// An account: cell 0 is the total, the others its parts.
 constexpr std::size_t parts = 40;
 
 void fill_account(std::vector<std::uint64_t>& cells, std::uint64_t step) {
@@ -334,7 +334,7 @@ TEST_CASE("readers in another process never see a total that is not the sum") {
     const std::uint64_t wanted = is_long() ? 100'000'000 : 1'000'000;
     std::uint64_t torn = 0, changes = 0, backwards = 0, last = 0, other = 0;
     GroupValues values;
-    // On a busy machine the writer may hardly have run by then: go on until it has.
+    // On a busy machine the writer may hardly have run by then: continue until it has.
     for (std::uint64_t i = 0; i < wanted || (changes <= 100 && i < 100 * wanted); ++i) {
         const TableRead outcome = reader->read(1, "main", values);
         if (outcome != TableRead::ok) {
@@ -381,7 +381,7 @@ TEST_CASE("a writer killed inside a write leaves the last complete values") {
         REQUIRE(reader->read(1, "main", values) == TableRead::ok);
         CHECK(values.cells[2] == 3);
     }
-    CHECK(inside > rounds / 10);  // else the test did not test it
+    CHECK(inside > rounds / 10);  // else the test would prove nothing
 }
 
 TEST_CASE("threads over one slot: what the thread sanitizer can see of the lock") {

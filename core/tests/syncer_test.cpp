@@ -1,4 +1,4 @@
-// The order of syncing: data first, then the word that it is on disk.
+// The order of syncing: data first, then the durable sequence.
 #include "journal/syncer.hpp"
 
 #include <sys/syscall.h>
@@ -22,11 +22,11 @@ using namespace onetape;
 namespace {
 
 std::mutex hook_mutex;
-std::function<int(int)> hook;  // in place of the system call, in these tests only
+std::function<int(int)> hook;  // replaces the system call, in these tests only
 
 }  // namespace
 
-// Before the C library's.
+// Overrides the C library's.
 extern "C" int fdatasync(int fd) {
     std::function<int(int)> wanted;
     {
@@ -38,7 +38,7 @@ extern "C" int fdatasync(int fd) {
 
 namespace {
 
-// A syncer and its segments; each sync is noted with what was said to be durable when it began.
+// A syncer and its segments; each sync is recorded with the durable sequence at its begin.
 struct Desk {
     struct Sync {
         int fd;
@@ -93,7 +93,7 @@ TEST_CASE("sync: nothing is said to be durable before it is on disk") {
     CHECK(desk.control.durable.load() == 7);
     REQUIRE(desk.sync(9).ok());
     CHECK(desk.control.durable.load() == 9);
-    // The segment that is still written to is synced each time.
+    // The current segment is synced each time.
     CHECK(desk.syncs == std::vector<Desk::Sync>{{segment->file.fd(), 0}, {segment->file.fd(), 7}});
 }
 
@@ -161,7 +161,7 @@ TEST_CASE("sync: one that fails stops the journal for ever, and says so to all w
     CHECK(desk.control.durable.load() == 0);
     CHECK(desk.control.failed.load() == 1);
     CHECK(desk.limit.load() == 0);
-    desk.result = 0;  // a second try that succeeds proves nothing
+    desk.result = 0;  // a successful second try proves nothing
     CHECK(!desk.sync(8).ok());
     CHECK(desk.control.durable.load() == 0);
     CHECK(desk.syncs.size() == 1);

@@ -1,12 +1,12 @@
 // Random tapes and a robot that acts at random, for a few seconds; every run is a function of its
-// seed, which a failure prints. What must hold whatever happens:
+// seed, which a failure prints. Invariants of every run:
 //   - each order fills at most its size, and ends once;
 //   - position, balance and fees are those of the fills that reached the robot;
-//   - when all news has arrived, the robot's books are the exchange's, to the last digit;
-//   - nothing that has ended still holds money back;
-//   - the same seed takes the same decisions, also in pieces;
-//   - where two venues have accounts of their own, all this of each account alone.
-// ONETAPE_FUZZ_SEED=n runs one seed, ONETAPE_FUZZ_SECONDS=s goes on for longer.
+//   - when all reports have arrived, the robot's account equals the exchange's, to the last digit;
+//   - no ended order reserves money;
+//   - the same seed gives the same decisions, also in pieces;
+//   - where two venues have separate accounts, all this holds for each account.
+// ONETAPE_FUZZ_SEED=n runs one seed, ONETAPE_FUZZ_SECONDS=s runs longer.
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -23,13 +23,14 @@ constexpr std::int64_t step_ns = 1000;
 constexpr std::int64_t end_ns = 600 * step_ns;
 constexpr std::int64_t drained_ns = end_ns + 1000 * step_ns;
 
-struct Plan {  // what the seed decided before the run
+struct Plan {  // decided by the seed before the run
     WorldOptions options;
     std::vector<InstrumentSpec> specs;
     std::vector<InstrumentTerms> terms;
     VenueRules rules;
     std::int64_t cash = deposit_units;
-    bool apart = false;  // the second venue has its own money, currencies 3 and 4, and its own way
+    bool apart =
+        false;  // the second venue has its own money, currencies 3 and 4, and its own route
     LatencyOptions second;
 
     [[nodiscard]] std::uint32_t settle(std::size_t i) const {
@@ -37,7 +38,7 @@ struct Plan {  // what the seed decided before the run
     }
 };
 
-// Drawn apart so that what the other seeds do stays what it was.
+// Drawn separately so that the runs of other seeds stay the same.
 void part(Plan& plan, std::uint64_t seed) {
     if (seed % 2 == 0) return;
     Prng random(seed * 0xD1342543DE82EF95ull);
@@ -172,7 +173,7 @@ class RandomTrader {
 
  private:
     void act(Instrument& instrument) {
-        // A halted robot gets no timers, so nothing would cancel what it went on to place.
+        // A halted robot gets no timers, so nothing would cancel its later orders.
         if (done_ || world_.loop->halted() || random_.below(4) != 0) return;
         const std::uint32_t what = random_.below(100);
         if (what < 55)
@@ -285,7 +286,7 @@ class RandomTrader {
 
 std::uint64_t forced_fills = 0, taken_over = 0, loan_trades = 0;
 
-// Amend rules, loans that are called in, positions taken over: drawn apart, likewise.
+// Amend rules, called loans, deleveraging: drawn separately, too.
 void add_rules(Plan& plan, std::uint64_t seed) {
     Prng random(seed * 0xD1B54A32D192ED03ull);
     for (InstrumentTerms& terms : plan.terms) {
@@ -294,7 +295,7 @@ void add_rules(Plan& plan, std::uint64_t seed) {
                        random.below(2) == 0};
     }
     if (!plan.rules.borrow.empty() && random.below(3) != 0) {
-        // The coins of these worlds are worth far more than anybody may owe.
+        // The coins of these worlds are worth far more than any permitted debt.
         plan.rules.loans = {500'000'000'000, 400'000'000'000,
                             static_cast<std::int64_t>(random.below(2)) * 20'000'000'000LL};
     }
@@ -310,7 +311,7 @@ void add_rules(Plan& plan, std::uint64_t seed) {
     }
 }
 
-// Stops and starts of the robot, drawn apart so that the other seeds stay what they were.
+// Stops and starts of the robot, drawn separately so that the runs of other seeds stay the same.
 std::vector<TradingSwitch> schedule_of(std::uint64_t seed) {
     Prng random(seed * 0x9E3779B97F4A7C15ull);
     std::vector<TradingSwitch> schedule{{-1, random.below(4) != 0}};
@@ -355,13 +356,13 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     while (outcome == RunOutcome::limit) outcome = loop.run(frames, TradingLoop::never - 1);
     REQUIRE(outcome == RunOutcome::ended);
     REQUIRE(loop.finish_input());
-    // A liquidation at the very last event is still on its way.
+    // The report of a liquidation at the very last event is still under way.
     REQUIRE(loop.advance(drained_ns + 1000 * step_ns));
 
     // Orders.
     CHECK_FALSE(trader.wrong_);
     CHECK(loop.counters().impossible == 0);
-    for (const auto& placed : trader.placed) {  // names of a binding cannot be captured
+    for (const auto& placed : trader.placed) {  // structured bindings cannot be captured
         const std::uint64_t id = placed.first;
         const OrderRef& order = placed.second;
         CAPTURE(id);
@@ -371,12 +372,12 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
         if ((order->state == OrderState::filled) != (order->filled == order->size))
             CHECK(order->state == OrderState::filled);
     }
-    // A halt places orders of its own, which the trader did not.
+    // A halt places orders of its own, which the trader does not count.
     CHECK(trader.fills.size() == loop.counters().fills);
     CHECK(loop.orders().working().empty());
     for (std::uint32_t i = 0; i < instruments.size(); ++i) CHECK_FALSE(world.venue->works(i));
 
-    // Money. A shadow that sees fills and funding alone.
+    // Money: a shadow account that only sees fills and funding.
     Account shadow(plan.options.account);
     Account robot = loop.account(), exchange = world.venue->account();
     for (std::uint32_t i = 0; i < instruments.size(); ++i) {
@@ -417,7 +418,7 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     }
     taken_over += world.venue->matching()->counters().deleveragings;
     loan_trades += world.venue->matching()->counters().loan_liquidations;
-    // Every unit that came or went has a name.
+    // Every change of a balance has a cause.
     if (std::none_of(plan.specs.begin(), plan.specs.end(),
                      [](const InstrumentSpec& spec) { return spec.kind == ContractKind::spot; })) {
         for (const std::uint32_t settle : {1u, 3u}) {
@@ -439,8 +440,8 @@ std::pair<Digest, Digest> run_seed(std::uint64_t seed, std::uint64_t frames) {
     for (std::uint32_t currency = 0; currency < 6; ++currency) {
         CHECK(robot.balance(currency) == shadow.balance(currency));
         CHECK(exchange.balance(currency) == shadow.balance(currency));
-        // Equal only where no order holds anything back any more. The shadow does not know which
-        // side of a hedge paid what funding.
+        // Equal only while no order reserves anything. The shadow does not know which side of a
+        // hedge paid the funding.
         CHECK(robot.available(currency) == exchange.available(currency));
         if (!plan.options.account.isolated)
             CHECK(exchange.available(currency) == shadow.available(currency));
@@ -464,7 +465,7 @@ TEST_CASE("random runs keep the books") {
         if (seed % 4 == 0) CHECK(run_seed(seed, 1 + seed % 5) == whole);
         if (only) break;
         const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - began;
-        // A slow machine tries until it has seen each of what is rare.
+        // A slow machine continues until it has seen each rare event.
         if (passed.count() > seconds && forced_fills && taken_over && loan_trades) break;
     }
     MESSAGE("seeds done: " << count << ", forced closings: " << forced_fills);

@@ -328,7 +328,7 @@ TEST_CASE("another run's answers reach the robot when they reached that one") {
         world.robot.quote = [&world, &instrument, seen = 0](Instrument&) mutable {
             if (++seen % 9 == 1) world.market(instrument, Side::buy, seen);
         };
-        // What is known decides: a fill under way must be known at the same moment.
+        // The robot's view decides: a fill under way must be included at the same time.
         world.robot.position = [&world, &instrument](Instrument&) {
             if (world.loop->account().net_qty(0) > 20) world.market(instrument, Side::sell, 20);
         };
@@ -365,7 +365,7 @@ TEST_CASE("another run's answers reach the robot when they reached that one") {
 TEST_CASE("funding is paid on what the exchange holds, and the robot's books follow") {
     Tape tape;
     tape.quote(100, 600'000, 600'010);
-    tape.funding(110, 100'000'000);  // the fill is done, and its news under way
+    tape.funding(110, 100'000'000);  // the fill is done, and its report under way
     tape.quote(500, 600'000, 600'010);
     WorldOptions options;
     options.latency.reply = 50;
@@ -381,7 +381,7 @@ TEST_CASE("funding is paid on what the exchange holds, and the robot's books fol
 TEST_CASE("funding without a price of its own is settled at the same price on both sides") {
     Tape tape;
     tape.quote(100, 600'000, 600'010);
-    tape.quote(110, 660'000, 660'010);  // nobody asked for the equity since
+    tape.quote(110, 660'000, 660'010);  // the equity was not read since
     tape.funding(120, 100'000'000);
     tape.quote(500, 600'000, 600'010);
     World world;
@@ -473,10 +473,10 @@ TEST_CASE(
     world.loop->map_stream(number, 1, 0);
     Instrument& other = world.instrument();
     world.loop->share_stream(number, 1, 0, 1);
-    world.loop->share_stream(number, 1, 0, 1);  // as the next version of its facts says it
+    world.loop->share_stream(number, 1, 0, 1);  // like the next version of its facts
     world.robot.quote = [&](Instrument& shown) {
         if (world.loop->now() != 1 || shown.index != 0) return;
-        CHECK(other.view.quote.ask == 600'010);  // before anybody acts
+        CHECK(other.view.quote.ask == 600'010);  // before any action
         world.market(one, Side::buy, 8);
         world.market(other, Side::buy, 8);
         world.limit(one, Side::buy, 10, 599'500);

@@ -45,7 +45,7 @@ bool period_from(std::int64_t stamp, std::optional<std::int64_t> reading, std::i
     if (!clock.by_zone && clock.months == 0) return !__builtin_add_overflow(stamp, step, &end);
     std::int64_t wall = stamp;
     if (clock.by_zone && reading.has_value())
-        wall = *reading;  // of an hour that was skipped, too
+        wall = *reading;  // also of an hour that was skipped
     else if (clock.by_zone && __builtin_add_overflow(stamp, zone.offset_at(stamp), &wall))
         return false;
     if (clock.months != 0 ? !add_months(wall, is_back ? -clock.months : clock.months, wall)

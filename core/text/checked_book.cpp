@@ -11,7 +11,7 @@ namespace onetape {
 namespace {
 
 constexpr std::size_t levels_of_digits = 10, levels_of_turns = 25;
-constexpr std::array<std::size_t, 5> depths{10, 25, 100, 500, 1000};  // that can be subscribed to
+constexpr std::array<std::size_t, 5> depths{10, 25, 100, 500, 1000};  // valid subscription depths
 
 constexpr std::array<std::uint32_t, 256> crc32_table = [] {
     std::array<std::uint32_t, 256> table{};
@@ -23,7 +23,7 @@ constexpr std::array<std::uint32_t, 256> crc32_table = [] {
     return table;
 }();
 
-// The CRC-32 of zip and of Ethernet; the journal's is another.
+// The CRC-32 of zip and Ethernet; the journal's is another.
 [[nodiscard]] std::uint32_t crc32(const std::string& text) noexcept {
     std::uint32_t crc = ~0u;
     for (const char c : text) {
@@ -37,7 +37,7 @@ void add_digits(std::string& text, const RawDecimal& number, int decimals) {
     text.append(static_cast<std::size_t>(decimals - number.decimals), '0');
 }
 
-// As it was written, if it was written plainly; a colon before all but the first.
+// The number as written, if it was written plainly; with a colon before all but the first.
 void add_plain(std::string& text, const RawDecimal& number) {
     if (!text.empty()) text += ':';
     std::string digits = std::to_string(number.mantissa);
@@ -115,7 +115,7 @@ void CheckedBook::apply(BookChecksum form, bool is_snapshot, std::vector<BookLev
     }
     if (is_snapshot && is_cut) {
         const std::size_t most = std::max(bids.size(), asks.size());
-        if (depth_ < most) {  // nobody said: the least that could have been subscribed to
+        if (depth_ < most) {  // not reported: the least depth that could have been subscribed to
             const auto* const fits = std::lower_bound(depths.begin(), depths.end(), most);
             depth_ = fits != depths.end() ? *fits : most;
         }

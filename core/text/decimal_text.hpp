@@ -1,8 +1,9 @@
 #pragma once
-// Decimal numbers as they are written, and the int64 units of an instrument made of them. Exact:
-// a digit that does not fit is never dropped unseen.
+// Decimal numbers as text, converted to int64 units of an instrument. Exact: a digit that does not
+// fit is never dropped silently.
 //
-// Callers promise a readable byte at `end` which is no part of a number (lines end in '\n').
+// Callers guarantee a readable byte at `end` which is no part of a number (lines end in '
+// ').
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -50,7 +51,7 @@ enum class NumberFault : std::uint8_t {
 }
 
 // A decimal, mantissa * 10^-decimals. `cut`: non-zero digits beyond the 18th were rounded off (half
-// up): what was written does not fit 64 bits at any number of decimals.
+// up): the number does not fit 64 bits at any number of decimals.
 struct RawDecimal {
     std::int64_t mantissa = 0;
     std::int16_t decimals = 0;
@@ -63,12 +64,12 @@ struct RawDecimal {
     const bool negative = *c == '-';
     if (negative || *c == '+') ++c;
     std::uint64_t mantissa = 0;
-    int digits = 0;  // significant ones
+    int digits = 0;  // significant digits
     int decimals = 0;
     bool any = false, cut = false, round_up = false;
     for (unsigned d; (d = static_cast<unsigned>(static_cast<unsigned char>(*c)) - '0') < 10; ++c) {
         any = true;
-        if (digits >= decimal_digits_max) {  // a 19th fits up to 2^63 - 1: times in ns have it
+        if (digits >= decimal_digits_max) {  // a 19th fits up to 2^63 - 1: times in ns need it
             constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
             if (digits > decimal_digits_max || mantissa > (most - d) / 10) {
                 return NumberFault::too_large;
@@ -123,7 +124,7 @@ struct RawDecimal {
     return NumberFault::none;
 }
 
-// Why `text` is no number: for the reject file, off the fast path.
+// Returns why `text` is no number, for the reject file; not on the fast path.
 [[nodiscard]] inline NumberFault blame(std::string_view text) noexcept {
     if (text.empty()) return NumberFault::empty;
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
@@ -146,7 +147,7 @@ struct RawDecimal {
     return comma ? NumberFault::grouped : NumberFault::malformed;
 }
 
-// The whole of `text`, surrounding blanks allowed.
+// Parses the whole of `text`; surrounding blanks are allowed.
 [[nodiscard]] inline NumberFault parse_decimal(std::string_view text, RawDecimal& value) noexcept {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
     while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
@@ -188,7 +189,7 @@ enum class Scaled : std::uint8_t { exact, snapped, inexact, overflow };
             case 2:
                 units = value.mantissa / (power = 100);
                 break;
-            case 5:  // venues that write eight decimals whatever the instrument has
+            case 5:  // for venues that write eight decimals for every instrument
                 units = value.mantissa / (power = 100'000);
                 break;
             case 6:
@@ -203,14 +204,14 @@ enum class Scaled : std::uint8_t { exact, snapped, inexact, overflow };
     return value.cut ? Scaled::inexact : Scaled::exact;
 }
 
-// Units at `decimals`, nearest, half away from zero; only where the change stays within 1e-9 of
-// the value (a printed float): snapped. Else inexact.
+// Units at `decimals`, nearest, half away from zero, if the change is within 1e-9 of the value (a
+// printed float): snapped. Else inexact.
 [[nodiscard]] inline Scaled scale_snapped(const RawDecimal& value, int decimals,
                                           std::int64_t& units) noexcept {
     const Scaled plain = scale(value, decimals, units);
     if (plain != Scaled::inexact) return plain;
     const int drop = value.decimals - decimals;
-    if (drop <= 0) return Scaled::snapped;  // only the digits that were cut: far below 1e-9
+    if (drop <= 0) return Scaled::snapped;  // drops only digits beyond the 18th: far below 1e-9
     if (drop > decimal_digits_max) return Scaled::inexact;
     const std::int64_t power = powers_of_ten[static_cast<std::size_t>(drop)];
     const std::int64_t rest = value.mantissa - units * power;
@@ -248,7 +249,8 @@ enum class Scaled : std::uint8_t { exact, snapped, inexact, overflow };
     return decimals < decimal_digits_max ? decimals : decimal_digits_max;
 }
 
-// `value` at the 15 significant digits that a double is sure of: 61800.299999999996 is 61800.3.
+// `value` rounded to the 15 significant digits that a double guarantees: 61800.299999999996 is
+// 61800.3.
 [[nodiscard]] inline RawDecimal at_sure_digits(RawDecimal value) noexcept {
     constexpr std::int64_t most = 1'000'000'000'000'000;
     std::int64_t last = 0;
@@ -262,11 +264,12 @@ enum class Scaled : std::uint8_t { exact, snapped, inexact, overflow };
     return value;
 }
 
-// Counts how many numbers of one quantity need so many decimals and have room for so many: what an
-// instrument's decimals are chosen from. A few senseless numbers must not decide.
+// Counts how many numbers of one quantity need, and have room for, how many decimals. An
+// instrument's decimals are chosen from these counts, so that a few senseless numbers do not
+// decide.
 class DecimalsSeen {
  public:
-    static constexpr int most = 19;  // and beyond
+    static constexpr int most = 19;  // or more
 
     void add(const RawDecimal& value) noexcept {
         const int needed = decimals_needed(value) + (value.cut ? 1 : 0);
@@ -276,7 +279,7 @@ class DecimalsSeen {
         const int sure = decimals_needed(at_sure_digits(value));
         ++sure_[static_cast<std::size_t>(sure < most ? sure : most)];
     }
-    // Those that need so many decimals at 15 digits: a step of prices does not follow from noise.
+    // Numbers that need this many decimals at 15 digits: a price step must not follow from noise.
     [[nodiscard]] std::uint64_t sure(int decimals) const noexcept {
         return sure_[static_cast<std::size_t>(decimals)];
     }

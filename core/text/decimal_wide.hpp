@@ -1,10 +1,10 @@
 #pragma once
-// A quoted decimal read sixteen bytes at a time: how venues write nearly all of their prices and
-// sizes. It takes less than consume_decimal does, and what it takes it reads the same way.
+// Reads a quoted decimal sixteen bytes at a time, as venues write nearly all of their prices and
+// sizes. It accepts a subset of consume_decimal's inputs, with the same results.
 //
 // Digit by digit, a number costs a chain of multiplications and a mispredicted branch at its end,
-// which is never at the same place. Here its end and its point are found by comparison, the point
-// is closed up and the digits are summed pairwise, whatever their number.
+// which varies. Here end and point are found by comparison, the point is removed and the digits are
+// summed pairwise, whatever their number.
 #include <cstdint>
 
 #include "text/decimal_text.hpp"
@@ -21,12 +21,12 @@ inline constexpr std::ptrdiff_t wide_bytes = 16;  // that must be readable from 
 
 inline constexpr bool has_wide_decimals = true;
 
-// `p` stands behind the opening quote. True: `value` is read, and `p` stands on the closing one.
-// False, nothing changed: it is longer than 15 bytes or no plain digits with at most one point.
+// `p` is behind the opening quote. True: `value` is read, and `p` is on the closing quote. False,
+// nothing changed: longer than 15 bytes, or not plain digits with at most one point.
 [[nodiscard]] inline bool consume_wide(const char*& p, RawDecimal& value) noexcept {
     alignas(16) static constexpr std::int8_t places[16] = {0, 1, 2,  3,  4,  5,  6,  7,
                                                            8, 9, 10, 11, 12, 13, 14, 15};
-    // Shuffles that move `length` bytes to the right end, zeros before them.
+    // Shuffles that move `length` bytes to the right end, with zeros before them.
     alignas(16) static constexpr std::int8_t to_right[32] = {
         -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
         0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15};

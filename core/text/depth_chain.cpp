@@ -21,7 +21,7 @@ bool DepthChain::older(const DepthIds& ids, std::uint64_t snapshot_id) noexcept 
 
 void DepthChain::set_aside(const DepthIds& ids, std::int64_t ts_event,
                            std::span<const BookLevel> bids, std::span<const BookLevel> asks) {
-    // A break makes what came before it useless: no snapshot can join both sides.
+    // After a break earlier changes are useless: no snapshot can join both sides.
     if (!waiting_.empty() && !follows(ids, waiting_.back().ids.last)) {
         waiting_.clear();
         waiting_levels_ = 0;

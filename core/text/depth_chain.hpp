@@ -1,7 +1,7 @@
 #pragma once
-// Follows the numbering of one depth stream: which changes stand on a snapshot, which do not, and
-// what a snapshot that answers late must contain. The two rules of numbering are data: a change
-// names the id before it (link), or counts on from it (no link).
+// Follows the numbering of one depth stream: decides which changes apply to a snapshot, and which
+// buffered changes a late snapshot needs. Two rules of numbering: a change names the id before it
+// (link), or counts on from it (no link).
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -14,28 +14,28 @@ namespace onetape {
 
 struct DepthIds {
     std::uint64_t first = 0, last = 0, previous = 0;
-    bool linked = false;  // `previous` is given
+    bool linked = false;  // `previous` is set
 };
 
 class DepthChain {
  public:
     enum class Verdict : std::uint8_t {
-        applies,  // the next change of a book that is known
-        waits,    // no snapshot yet: kept aside for the one that comes late
-        stale,    // wholly older than what is known
-        gap,      // the numbering broke: the book is not known from here on
+        applies,  // the next change of a synced book
+        waits,    // no snapshot yet: buffered for a late one
+        stale,    // wholly older than the book
+        gap,      // the numbering broke: the book is unknown from here on
     };
     enum class Seed : std::uint8_t {
-        taken,    // the book is known, with the changes set aside applied
-        too_old,  // the changes set aside do not join it, or the book is known and newer
+        taken,    // the book is synced, with the buffered changes applied
+        too_old,  // the buffered changes do not join it, or the book is synced and newer
     };
 
     // `levels`: bids, then asks.
     Verdict change(const DepthIds& ids, std::int64_t ts_event, std::span<const BookLevel> bids,
                    std::span<const BookLevel> asks);
 
-    // Brings the levels up to date with the changes set aside. On `taken`, last_id is the last one
-    // applied (else the snapshot's own) and ts_event its time.
+    // Applies the buffered changes to the levels. On `taken`, last_id is the last one applied (else
+    // the snapshot's own) and ts_event its time.
     Seed snapshot(std::uint64_t& last_id, std::int64_t& ts_event, std::vector<BookLevel>& bids,
                   std::vector<BookLevel>& asks);
 
@@ -62,7 +62,8 @@ class DepthChain {
     std::size_t waiting_levels_ = 0;
 };
 
-// A snapshot answers within seconds; a capture without any must not fill memory. The oldest go.
+// A snapshot is answered within seconds; a capture without any must not fill memory. The oldest
+// changes are dropped.
 inline constexpr std::size_t waiting_levels_max = std::size_t{1} << 18;
 inline constexpr std::size_t waiting_changes_max = std::size_t{1} << 16;
 

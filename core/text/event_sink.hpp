@@ -1,5 +1,5 @@
 #pragma once
-// Where decoded market events go: keeps frame time from going back, counts, hands on.
+// Receives decoded market events: keeps frame times ascending, counts them, passes them on.
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -20,7 +20,7 @@ struct EventCounts {
     std::vector<std::array<std::uint64_t, event_type_count + 1>> by_stream;  // [stream][type]
     std::int64_t first_time = 0, last_time = 0;
     std::uint64_t events = 0;
-    std::uint64_t late = 0;     // frames whose own time was before the frame before
+    std::uint64_t late = 0;     // frames whose own time was before that of the frame before
     std::uint64_t crossed = 0;  // quotes with bid above ask: kept
 };
 
@@ -28,7 +28,7 @@ class EventSink {
  public:
     virtual ~EventSink() = default;
 
-    // `time` may be older than the last one: the frame then takes the last one and flag_late.
+    // `time` may be before the last one: the frame then gets the last time and flag_late.
     Status emit(EventType type, std::uint16_t flags, std::uint32_t stream, std::int64_t time,
                 const void* payload, std::uint32_t payload_bytes) {
         if (filter_ != nullptr) [[unlikely]] {
@@ -43,7 +43,7 @@ class EventSink {
         return put(type, flags, stream, time, payload, payload_bytes);
     }
 
-    // From now on bad ticks are kept back: what they said is in `health` frames.
+    // Withholds bad ticks from now on; `health` frames record their content.
     void use_filter() { filter_ = std::make_unique<TickFilter>(TickFilterOptions{}); }
     [[nodiscard]] const TickFilter* filter() const noexcept { return filter_.get(); }
 
@@ -86,7 +86,8 @@ class EventSink {
         return rule;
     }
 
-    // Nothing else has what it said: prices and sizes are there in the units of the instrument.
+    // Writes a bad tick to a `health` frame, the only record of its content: prices and sizes in
+    // units of the instrument.
     Status quarantine(TickRule rule, EventType type, std::uint32_t stream, std::int64_t time,
                       const void* payload) {
         const std::string state(tick_rule_names[static_cast<std::size_t>(rule)]);
@@ -124,7 +125,7 @@ class EventSink {
     }
 
     EventCounts counts_;
-    std::unique_ptr<TickFilter> filter_;  // null: nothing is kept back
+    std::unique_ptr<TickFilter> filter_;  // null: no filter
     std::vector<HeldTrade> released_;
 };
 
@@ -139,7 +140,7 @@ struct Reject {
 inline constexpr std::size_t rejects_listed_max = 10'000;
 inline constexpr std::size_t reject_text_max = 200;
 
-// Keeps rejects: lists them up to a bound, and counts them beyond it.
+// Keeps rejects: lists them up to a bound, and counts the others.
 class RejectLog {
  public:
     void add(std::uint32_t source, std::uint64_t line, std::string reason, std::string_view text) {
@@ -148,7 +149,7 @@ class RejectLog {
             {source, line, std::move(reason), std::string(text.substr(0, reject_text_max))});
     }
     [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
-    // Those that were listed since the last call.
+    // Returns the rejects listed since the last call.
     [[nodiscard]] std::vector<Reject> take() { return std::exchange(waiting_, {}); }
 
  private:

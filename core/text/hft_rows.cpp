@@ -25,7 +25,7 @@ enum Kind : std::uint64_t {
     fill = 13,
 };
 
-// Whole ns, or another unit by its magnitude as everywhere.
+// Whole ns, or another unit by its magnitude, as in all imports.
 [[nodiscard]] bool to_ns(std::int64_t stamp, std::int64_t& ns) noexcept {
     if (stamp <= 0) return false;
     RawDecimal raw;
@@ -128,7 +128,7 @@ bool HftDecoder::trade(const HftRow& row, Side side) {
     return hand_on(out);
 }
 
-// Rows of one message follow each other with the same two times.
+// Rows of one message are consecutive and have the same two times.
 bool HftDecoder::level(const HftRow& row, Side side, Batch kind) {
     std::int64_t local = 0, exch = 0;
     if (!to_ns(row.exch_ts, exch) || !to_ns(row.local_ts, local)) {
@@ -171,7 +171,7 @@ bool HftDecoder::order(const HftRow& row, Side side) {
     event.ts_recv = local;
     event.order_id = row.order_id;
     event.side = side;
-    // Of a cancel only the id counts; its price and size may be left out.
+    // Of a cancel only the id counts; its price and size may be missing.
     const bool unsaid = kind == cancel_order && !(std::isfinite(row.px) && std::isfinite(row.qty));
     if (!unsaid && !numbers(row, event.price, event.size)) return false;
     if (kind == add_order && side == Side::none)
@@ -183,7 +183,7 @@ bool HftDecoder::order(const HftRow& row, Side side) {
             break;
         case cancel_order:
             event.action = MboAction::cancel;
-            event.size = 0;  // there a cancel deletes the order, whatever its qty says
+            event.size = 0;  // there a cancel deletes the order, whatever its qty
             break;
         case modify_order:
             event.action = MboAction::modify;
@@ -200,7 +200,7 @@ bool HftDecoder::order(const HftRow& row, Side side) {
     return true;
 }
 
-// Whatever was held of the same message goes out; after it the batch is one of orders.
+// Emits the pending rows of the same message; then the batch is one of orders.
 bool HftDecoder::begin_orders(std::int64_t exch, std::int64_t local) {
     const bool same = batch_local_ == local && batch_exch_ == exch;
     if (batch_ == Batch::orders && same) return send_order(false);
@@ -247,8 +247,8 @@ bool HftDecoder::flush() {
     out.line = batch_line_;
     out.time = batch_local_;
     if (kind == Batch::top) {
-        // One side after the other; the gate keeps the one that did not change. A quote of both
-        // sides is one event, and its second half must not be seen crossing the first.
+        // One side after the other; the gate keeps the unchanged side. A quote of both sides is one
+        // event, so that its second half is not seen crossing the first.
         bool ok = true;
         if (!bids_.empty() && !asks_.empty()) {
             QuotePayload event{};

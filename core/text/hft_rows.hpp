@@ -1,15 +1,17 @@
 #pragma once
-// Rows of hftbacktest's event arrays (its types.rs and py types, 2.x, read 2026-11): 64 bytes each,
+// Reads rows of hftbacktest's event arrays (its types.rs and py types, 2.x, read 2026-11): 64 bytes
+// each,
 //
 //      0: ev u64   8: exch_ts i64   16: local_ts i64   24: px f64   32: qty f64
 //     40: order_id u64   48: ival i64   56: fval f64
 //
 // ev is a kind in its low byte and flags: bit 31 exchange, 30 local, 29 buy, 28 sell. The local
-// rows, in their order, are what was received; rows for the exchange alone repeat them.
+// rows, in their order, are the received events; rows for the exchange alone repeat them.
 //
 // Rows of orders (kinds 10 to 13) become mbo events. A fill there only reports: a cancel or modify
-// of the order follows (so its exchange model, read 2026-11, which keeps the order after a fill).
-// Rows with the same two times are one message; adds in the message of a clear are a snapshot.
+// of the order follows (as in its exchange model, read 2026-11, which keeps the order after a
+// fill). Rows with the same two times are one message; adds in the message of a clear are a
+// snapshot.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -69,7 +71,7 @@ class HftDecoder final : public RowDecoder {
     std::uint64_t batch_line_ = 0;
     std::vector<BookLevel> bids_, asks_;
     bool clears_bids_ = false, clears_asks_ = false;
-    MboPayload held_{};  // of a batch of orders: sent when it is known whether more follows
+    MboPayload held_{};  // of a batch of orders: sent once it is known whether more follows
     bool in_snapshot_ = false, orders_seen_ = false;
     bool goes_on_ = false;  // the batch before was cut: this is the rest of its snapshot
     int price_scale_ = 0, size_scale_ = 0;

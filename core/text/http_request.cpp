@@ -12,12 +12,12 @@ namespace {
 
 constexpr std::string_view head_end = "\r\n\r\n";
 constexpr std::array<std::string_view, 4> methods{"GET", "POST", "PUT", "DELETE"};
-// What a plain request says nothing of.
+// Headers that a plain request does not have.
 constexpr std::array<std::string_view, 5> others{"upgrade", "transfer-encoding", "expect", "te",
                                                  "trailer"};
 constexpr std::int64_t units_max = std::int64_t{1} << 62;
 
-// What a byte may be part of.
+// The parts that a byte may occur in.
 enum : std::uint8_t { in_token = 1, in_target = 2, in_value = 4 };
 
 constexpr std::array<std::uint8_t, 256> classes = [] {
@@ -98,7 +98,7 @@ HttpRead read_http_request(std::string_view data, std::size_t start, HttpRequest
         rest.remove_prefix(line_end + 2);
         const std::size_t colon = line.find(':');
         if (colon == std::string_view::npos || colon == 0) return HttpRead::not_plain;
-        // A line end that is half of one is in neither class.
+        // A lone CR or LF is in neither class.
         if (!all_of(line.substr(0, colon), in_token)) return HttpRead::not_plain;
         if (!all_of(line.substr(colon), in_value)) return HttpRead::not_plain;
         std::string name(line.substr(0, colon));

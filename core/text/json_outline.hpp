@@ -1,13 +1,13 @@
 #pragma once
-// What two messages of a kind have in common: their fields and words, without the figures.
+// Hashes the common part of messages of one kind: their fields and words, without numbers.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 namespace onetape {
 
-// A number for the outline of a JSON text: names of fields, structure and strings of letters count,
-// numbers and strings with a digit (ids, prices, times) do not. Any text has one.
+// Hash of the outline of a JSON text: field names, structure and strings of letters count, numbers
+// and strings with a digit (ids, prices, times) do not. Accepts any text.
 [[nodiscard]] inline std::uint64_t json_outline(std::string_view text) noexcept {
     std::uint64_t hash = 14695981039346656037ull;  // FNV-1a
     const auto take = [&hash](char letter) {

@@ -1,6 +1,7 @@
 #pragma once
-// Rows out of JSON in chunks of any size, in constant memory: [[..],[..]], [{..},{..}], or rows one
-// after the other without a list around them. A row is handed on as text, to be read by others.
+// Splits JSON in chunks of any size into rows, in constant memory: [[..],[..]], [{..},{..}], or
+// rows one after the other without a list around them. A row is passed on as text, for another
+// parser.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,8 +14,10 @@ class JsonRowSplitter {
  public:
     using Ending = LineSplitter::Ending;
 
-    // Calls on_row(text, number from 1, ending) for each row. A row's text has a readable '\n'
-    // behind it and no line break inside. What is neither list nor object is handed on as it is.
+    // Calls on_row(text, number from 1, ending) for each row. A row's text is followed by a
+    // readable '
+    // ' and has no line break inside. Values that are neither list nor object are passed on
+    // unchanged.
     template <class OnRow>
     bool feed(const char* data, std::size_t size, OnRow&& on_row) {
         for (const char* p = data; p < data + size;) {
@@ -54,7 +57,7 @@ class JsonRowSplitter {
         return true;
     }
 
-    // The end: a row or a list that is still open was cut.
+    // The end of input: a row or a list that is still open was cut.
     template <class OnRow>
     bool finish(OnRow&& on_row) {
         if (!stray(on_row)) return false;

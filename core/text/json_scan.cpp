@@ -16,7 +16,7 @@ void skip_blanks(const char*& p) noexcept {
     while (*p == ' ' || *p == '\t') ++p;
 }
 
-// The first byte that ends a string or is more than itself in it.
+// The first byte that ends a string or has a special meaning in it.
 [[nodiscard]] const char* behind_plain_text(const char* p, const char* end) noexcept {
 #if defined(__SSE4_1__)
     if (end - p >= 16) {
@@ -211,7 +211,7 @@ const char* JsonScanner::scan(std::string_view line, JsonMessage& message) {
     return p == end ? nullptr : "text after the message";
 }
 
-// The value of a key of an object, or at a place of a list.
+// The value of an object's key, or at a list's index.
 [[gnu::always_inline]] inline const char* JsonScanner::member(const char*& p,
                                                               std::size_t scope_index,
                                                               std::string_view key, int depth,
@@ -234,7 +234,7 @@ const char* JsonScanner::object(const char*& p, std::size_t scope, int depth,
         if (*p != '"') return expected(p);
         std::string_view key;
         if (static_cast<unsigned char>(p[1]) >= 0x20 && p[1] != '"' && p[1] != '\\' &&
-            p[2] == '"') {  // one character: nearly all of them
+            p[2] == '"') {  // one character: the usual case
             key = {p + 1, 1};
             p += 3;
         } else if (const char* fault = string(p, scratch_, key)) {
@@ -281,7 +281,7 @@ const char* JsonScanner::nested(const char*& p, std::size_t scope_index, std::st
     return slot == JsonPaths::none ? skip(p, depth) : value(p, slot, depth, message);
 }
 
-// Beyond ten places nothing is looked for.
+// Beyond ten indices nothing is looked for.
 const char* JsonScanner::array(const char*& p, std::size_t scope, int depth, JsonMessage& message) {
     constexpr std::string_view places = "0123456789";
     ++p;
@@ -331,8 +331,8 @@ const char* JsonScanner::list_message(const char*& p, JsonMessage& message) {
     return nullptr;
 }
 
-// The first row is read at once, for nearly always it is the only one. Later ones are looked over,
-// and read when they are asked for.
+// The first row is read at once, because it is usually the only one. Later ones are skipped, and
+// read on request.
 const char* JsonScanner::rows(const char*& p, const JsonPaths::RowList& list, int depth,
                               JsonMessage& message) {
     const char* c = p + 1;
@@ -391,15 +391,15 @@ bool JsonScanner::next_row(JsonMessage& message, const char*& fault) {
     return true;
 }
 
-// Venues have sent a key twice in one object (Binance COIN-M's depth, 2021). Where both have one
-// value it is that; where they do not agree nobody knows which counts.
+// Venues have sent a key twice in one object (Binance COIN-M's depth, 2021). Equal values count
+// once; different ones make the value unknown.
 const char* JsonScanner::repeated_value(const char*& p, std::int16_t slot, int depth,
                                         JsonMessage& message) {
     constexpr const char* fault = "a key stands twice, with different values";
     const JsonValue& found = message.values[static_cast<std::size_t>(slot)];
     const JsonKind kind = found.kind;
     if (kind == JsonKind::array || kind == JsonKind::levels) return fault;
-    const std::string text(found.text);  // its place may be that of the second one's text
+    const std::string text(found.text);  // its memory may be reused by the second one's text
     message.present &= ~(std::uint64_t{1} << static_cast<unsigned>(slot));
     if (const char* other = value(p, slot, depth, message)) return other;
     return found.kind == kind && found.text == text ? nullptr : fault;
@@ -433,7 +433,7 @@ const char* JsonScanner::value(const char*& p, std::int16_t slot, int depth, Jso
         return skip(p, depth);
     }
     const char* const begin = p;
-    // Times and ids: nothing but digits, and few enough to be no number that is too large.
+    // Times and ids: digits only, and few enough not to overflow.
     const char* c = p;
     std::uint64_t integer = 0;
     for (unsigned d; (d = static_cast<unsigned>(static_cast<unsigned char>(*c)) - '0') < 10; ++c) {
@@ -465,8 +465,8 @@ const char* JsonScanner::value(const char*& p, std::int16_t slot, int depth, Jso
     return nullptr;
 }
 
-// ["61800.20","2.909"], one after the other, written as nearly all are, with as many bytes behind
-// them as are read at once. Stops before a level that is not, or on the bracket that ends the list.
+// ["61800.20","2.909"], one after the other, in the usual form, with enough readable bytes behind
+// them for wide reads. Stops before another form, or on the bracket that ends the list.
 void JsonScanner::plain_levels(const char*& p, std::vector<RawLevel>& found) const {
     constexpr std::ptrdiff_t room = 2 * wide_bytes + 8;
     while (end_ - p >= room && p[0] == '[' && p[1] == '"') {
@@ -499,7 +499,7 @@ void JsonScanner::plain_levels(const char*& p, std::vector<RawLevel>& found) con
     return nullptr;
 }
 
-// [["61800.20","2.909"],[61800.1,0.696,...]]: quoted or bare, what follows the second is skipped.
+// [["61800.20","2.909"],[61800.1,0.696,...]]: quoted or bare, values after the second are skipped.
 // Or objects of two keys.
 const char* JsonScanner::levels(const char*& p, std::int16_t slot, JsonMessage& message) {
     JsonValue& found = message.values[static_cast<std::size_t>(slot)];
@@ -583,7 +583,7 @@ const char* JsonScanner::level_object(const char*& p, RawLevel& level) {
     return has_price && has_size ? nullptr : "a level lacks its price or its size";
 }
 
-// Passes over any value. No recursion: the open brackets are counted on a small stack.
+// Skips any value. No recursion: the open brackets are counted on a small stack.
 const char* JsonScanner::skip(const char*& p, int depth) {
     std::array<char, json_depth_max> open;
     int count = 0;

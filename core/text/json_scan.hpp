@@ -1,10 +1,10 @@
 #pragma once
-// Reads one JSON message in one pass and keeps only the values whose paths it was told to look
-// for. It knows no venue: paths come from the protocol's table in Python.
+// Reads one JSON message in one pass and keeps only the values at requested paths. It knows no
+// venue: paths come from the protocol's table in Python.
 //
-// One pass serves every kind of message, in any key order, with blanks and with keys that nobody
-// asked for: a key of one character is found by a table lookup, so there is no need for a second,
-// order-dependent path. Arrays of price levels are decoded while they are passed over.
+// One pass serves every kind of message, in any key order, with blanks and with other keys: a key
+// of one character is found by a table lookup, so there is no need for a second, order-dependent
+// path. Arrays of price levels are decoded on the way.
 #include <array>
 #include <cstdint>
 #include <string>
@@ -34,8 +34,8 @@ enum class JsonKind : std::uint8_t {
 
 struct JsonValue {
     std::string_view text;      // string: between the quotes, escapes resolved; number: as written
-    std::uint64_t integer = 0;  // number: its value, where it `is_digits`
-    std::uint32_t first = 0, count = 0;  // levels: where in JsonMessage::levels
+    std::uint64_t integer = 0;  // number: its value, if `is_digits`
+    std::uint32_t first = 0, count = 0;  // levels: range in JsonMessage::levels
     JsonKind kind = JsonKind::absent;
     bool is_digits = false;  // and at most 18
 };
@@ -44,21 +44,21 @@ struct RawLevel {
     RawDecimal price, size;
 };
 
-// One row of a list: where it begins, and the key under which its list stands.
+// One row of a list: where it begins, and the key of its list.
 struct JsonRow {
     const char* at;
     std::string_view list;
 };
 
-// What one scan found. Reused from message to message; texts point into the line.
+// The result of one scan. Reused from message to message; texts point into the line.
 struct JsonMessage {
     std::array<JsonValue, json_slots_max> values;
     std::vector<RawLevel> levels;
-    std::string_view newest_level;  // the greatest text that stands third in a level: Kraken's time
+    std::string_view newest_level;  // the greatest third text of a level: Kraken's time
     std::uint64_t present = 0;      // bit n: slot n was found
-    bool is_list = false;           // it has a list of rows, of which the first is in `values`
+    bool is_list = false;           // it has a list of rows; the first is in `values`
     bool has_row = false;
-    std::string_view list;      // the key under which the row stands that is in `values`
+    std::string_view list;      // the key of the list of the row in `values`
     std::vector<JsonRow> rows;  // the later ones
 
     [[nodiscard]] bool has(int slot) const noexcept {
@@ -69,25 +69,26 @@ struct JsonMessage {
     }
 };
 
-// The paths to look for: "E", "k.t" (inside the object k), and wrappers whose inside is the
-// message itself ("data" of {"stream":..,"data":{..}}). Of a list of rows the paths are those of
-// every row ("data.price" of {"data":[{"price":..},..]}). Values of a list have their place for a
-// key ("b.2" of {"b":[1,2,3]}), also where a row is one, and so do lists ("data.l.1" of
+// The paths to look for: "E", "k.t" (inside the object k), and wrappers that contain the message
+// ("data" of {"stream":..,"data":{..}}). In a list of rows the paths apply to every row
+// ("data.price" of {"data":[{"price":..},..]}). Values of a list have their index as key ("b.2" of
+// {"b":[1,2,3]}), also if a row is a list, and so do lists ("data.l.1" of
 // {"data":{"l":[[..],[..]]}}).
 class JsonPaths {
  public:
     JsonPaths();
 
-    // Slot of the path, the same for the same path. invalid: too many, or nested deeper than three.
+    // Slot of the path, the same for the same path. invalid: too many paths, or nested deeper than
+    // three.
     Failure add(const std::string& path, int& slot);
     Failure add_wrapper(const std::string& key);
-    // A list of rows stands at this path. The first is a key, after the paths into it; others are
-    // in an object under the same key, and their rows are alike ("data", "data.update").
+    // Declares a list of rows at this path. The first is a key, after the paths into it; others are
+    // in an object under the same key, with rows of the same form ("data", "data.update").
     Failure add_rows(const std::string& path);
-    // A message may be a list: an object of it is read as the message itself, a list as what stands
-    // under the first key of rows, and its texts as what stands under these keys.
+    // For messages that are a list: an object in it is read as the message itself, a list as the
+    // value of the first key of rows, and its texts as the values of these keys.
     void set_texts(std::vector<std::string> keys) { texts_ = std::move(keys); }
-    // A level may be an object with these two keys.
+    // Allows a level to be an object with these two keys.
     void set_level_keys(std::string price, std::string size) {
         level_price_ = std::move(price);
         level_size_ = std::move(size);
@@ -101,7 +102,7 @@ class JsonPaths {
     struct Scope {
         std::array<std::int16_t, 128> single;  // by the key's only character
         std::vector<std::pair<std::string, std::int16_t>> longer;
-        std::array<std::int16_t, 128> inner_single;  // scope that an object under this key opens
+        std::array<std::int16_t, 128> inner_single;  // scope of the object under this key
         std::vector<std::pair<std::string, std::int16_t>> inner_longer;
         std::size_t parent = 0;
         Scope();
@@ -116,7 +117,7 @@ class JsonPaths {
                     const std::string& key, std::int16_t target);
 
     struct RowList {
-        std::size_t scope;  // that its key is in
+        std::size_t scope;  // the scope of its key
         std::string key;
     };
     [[nodiscard]] const RowList* row_list(std::size_t scope, std::string_view key) const noexcept;
@@ -135,12 +136,13 @@ class JsonScanner {
  public:
     explicit JsonScanner(JsonPaths paths) : paths_(std::move(paths)) {}
 
-    // `line` is followed by a readable '\n', '\r' or '\0'. nullptr, or why it is no message.
+    // `line` is followed by a readable '
+    // ', '\r' or '\0'. Returns nullptr, or why it is no message.
     [[nodiscard]] const char* scan(std::string_view line, JsonMessage& message);
-    // The next row of the message last scanned, in place of the one before. False: there is none.
-    // `fault`: as scan's.
+    // Reads the next row of the message last scanned, in place of the one before. False: there is
+    // none. `fault`: as in scan.
     [[nodiscard]] bool next_row(JsonMessage& message, const char*& fault);
-    // Of the line last scanned, with so many bytes behind it.
+    // Whether `p` and the following `bytes` are within the line last scanned.
     [[nodiscard]] bool holds(const char* p, std::ptrdiff_t bytes) const noexcept {
         return p >= begin_ && end_ - p >= bytes;
     }
@@ -155,7 +157,7 @@ class JsonScanner {
                                      int depth, JsonMessage& message);
     [[nodiscard]] const char* nested(const char*& p, std::size_t scope, std::string_view key,
                                      int depth, JsonMessage& message);
-    // An object or list that stands twice has no value: parts of both would be mixed.
+    // A repeated object or list has no value: parts of both would be mixed.
     [[nodiscard]] bool enter(std::int16_t scope) noexcept {
         const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(scope);
         const bool is_first = (entered_ & bit) == 0;
@@ -181,12 +183,12 @@ class JsonScanner {
                                               std::string_view& text);
 
     JsonPaths paths_;
-    std::uint64_t entered_ = 0;    // scopes, of the message or row that is read
-    const char* begin_ = nullptr;  // of the line that is read
+    std::uint64_t entered_ = 0;    // scopes of the present message or row
+    const char* begin_ = nullptr;  // of the present line
     const char* end_ = nullptr;
-    std::size_t row_ = 0;                                // of the message: the next of its rows
+    std::size_t row_ = 0;                                // index of the message's next row
     std::array<std::string, json_slots_max> unescaped_;  // resolved strings, by slot
-    std::string scratch_;                                // of keys and of what nobody asked for
+    std::string scratch_;                                // for keys and ignored values
 };
 
 }  // namespace onetape

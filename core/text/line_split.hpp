@@ -1,6 +1,6 @@
 #pragma once
-// Lines out of chunks of any size, in constant memory. Every line handed on is followed by a
-// readable '\n', so scanners need no bounds check of their own.
+// Splits chunks of any size into lines, in constant memory. Every line is followed by a readable '
+// ', so scanners need no bounds check of their own.
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -14,9 +14,9 @@ class LineSplitter {
  public:
     enum class Ending : std::uint8_t { whole, overlong, truncated };
 
-    // Calls on_line(text without line end, number from 1, ending) for each line that is complete.
-    // It answers whether to go on; after "no" the rest of the chunk is not looked at. An overlong
-    // line is handed on once, cut to its first 1 MiB.
+    // Calls on_line(text without line end, number from 1, ending) for each complete line. It
+    // returns whether to continue; after false the rest of the chunk is ignored. An overlong line
+    // is passed once, cut to its first 1 MiB.
     template <class OnLine>
     bool feed(const char* data, std::size_t size, OnLine&& on_line) {
         const char* p = data;
@@ -45,14 +45,15 @@ class LineSplitter {
         return true;
     }
 
-    // The end of the source: what follows the last '\n' is a line that was not ended.
+    // The end of the source: the text after the last '
+    // ' is a line without an end.
     template <class OnLine>
     bool finish(OnLine&& on_line) {
         if (carry_.empty()) return true;
         return flush(on_line, overlong_ ? Ending::overlong : Ending::truncated);
     }
 
-    // A new source begins: its lines count from 1 again.
+    // A new source begins: its lines count from 1.
     void restart() noexcept {
         carry_.clear();
         overlong_ = false;
@@ -80,7 +81,7 @@ class LineSplitter {
         return more;
     }
 
-    // A '\r' before the line end belongs to it; the byte behind stays readable and no digit.
+    // Removes a '\r' before the line end; the byte behind stays readable and is no digit.
     static std::string_view trim(std::string_view line) noexcept {
         if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
         return line;

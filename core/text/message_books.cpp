@@ -1,4 +1,4 @@
-// What the reader of messages makes of depth: books by their numbers, and books that are checked.
+// Depth in the message reader: numbered books, and checked books.
 #include <algorithm>
 #include <utility>
 
@@ -71,7 +71,7 @@ bool MessageReader::snapshot(const MessageRule& rule, StreamState& stream, std::
     return emit_book(flags, stream.spec.stream, receipt, head);
 }
 
-// Which of a stream's books: "orderbook.50" of "orderbook.50.BTCUSDT".
+// Identifies one of a stream's books: "orderbook.50" of "orderbook.50.BTCUSDT".
 bool MessageReader::is_first_channel(const MessageRule& rule, StreamState& stream) {
     std::string_view name = rule.name;
     if (config_.separator != 0 && message_.has(config_.event_slot)) {
@@ -101,7 +101,7 @@ bool MessageReader::checked_book(const MessageRule& rule, StreamState& stream,
     return sides_of_book(rule, stream) && close_book(receipt);
 }
 
-// What it says of the whole message; levels follow.
+// Reads the values of the whole message; levels follow.
 bool MessageReader::open_book(const MessageRule& rule, StreamState& stream) {
     open_ = {&stream, &rule, {}, is_whole(rule), true};
     bids_.clear();
@@ -125,12 +125,12 @@ bool MessageReader::open_book(const MessageRule& rule, StreamState& stream) {
         head.previous_id = static_cast<std::uint64_t>(std::max<std::int64_t>(previous, 0));
         fits = head.previous_id == 0 || last == 0 || head.previous_id == last;
         if (head.last_id != 0 || open_.is_snapshot) book.set_last_id(head.last_id);
-    } else if (slot(rule, Role::last_id) >= 0) {  // counts on by one
+    } else if (slot(rule, Role::last_id) >= 0) {  // consecutive
         head.previous_id = open_.is_snapshot ? 0 : last;
         fits = head.last_id == last + 1;
         book.set_last_id(head.last_id);
     }
-    // Without a number before it the first one is not known, and 0 keeps a book from asking for it.
+    // Without a previous number the first one is unknown, and 0 exempts a book from checking it.
     head.first_id = head.previous_id != 0 ? head.last_id : 0;
     open_.fits = fits || open_.is_snapshot;
     if (open_.is_snapshot) book.clear_ids();
@@ -173,7 +173,7 @@ bool MessageReader::close_book(std::int64_t receipt) {
     return emit_book(flags, stream->spec.stream, receipt, open_.head);
 }
 
-// One level of the message at hand, by its row or by the message itself.
+// One level of the present message, from its row or from the message itself.
 bool MessageReader::checked_level(const MessageRule& rule, StreamState& stream) {
     Side side = Side::none;
     BookLevel level{};
@@ -214,13 +214,13 @@ bool MessageReader::checked_level(const MessageRule& rule, StreamState& stream) 
     return true;
 }
 
-// The next message of the book that was being read shows the gap.
+// The next message of the book being read gets the gap flag.
 void MessageReader::lose_book() noexcept {
     if (open_.stream != nullptr) open_.stream->checked.lose();
     open_.stream = nullptr;
 }
 
-// A list without rows tells of one thing only: a book in which no level is left.
+// A list without rows means a book without levels.
 bool MessageReader::empty_book(std::int64_t receipt) {
     const MessageRule* const rule = rule_of();
     if (rule == nullptr || rule->kind != MessageKind::checked_book || slot(*rule, Role::side) < 0 ||
@@ -239,7 +239,7 @@ bool MessageReader::sides_of_book(const MessageRule& rule, StreamState& stream) 
            side_of_levels(rule, stream, Role::asks, asks_);
 }
 
-// Adds them to `levels`.
+// Adds the levels of one side to `levels`.
 bool MessageReader::side_of_levels(const MessageRule& rule, StreamState& stream, Role role,
                                    std::vector<BookLevel>& levels) {
     const int at = slot(rule, role);

@@ -14,7 +14,8 @@ namespace onetape {
 namespace {
 
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-constexpr std::int64_t receipt_min = 100'000'000'000'000'000;  // 1973 in ns: else another unit
+constexpr std::int64_t receipt_min =
+    100'000'000'000'000'000;  // 1973 in ns: smaller numbers have another unit
 
 constexpr auto role_names = std::to_array<std::string_view>(
     {"symbol",      "symbol",       "time",         "time",
@@ -29,7 +30,7 @@ constexpr auto role_names = std::to_array<std::string_view>(
      "depth",       "error",        "minutes"});
 static_assert(role_names.size() == role_count);
 constexpr std::uint64_t minutes_max = 100'000;
-// After its end the last trades of a bar may still be on their way.
+// The last trades of a bar may arrive this long after its end.
 constexpr std::int64_t running_grace = 1'000'000'000;
 
 }  // namespace
@@ -151,7 +152,7 @@ MessageReader::Stop MessageReader::message_of(std::uint32_t source, std::uint64_
         fault = scanner_.scan(whole_, message_);
     }
     if (fault != nullptr && (json == "pong" || json == "ping")) {
-        pass_over(json);  // what some requests are answered with
+        pass_over(json);  // the answer to some requests
     } else if (fault != nullptr) {
         rejects_.add(source, number, fault, json);
     } else {
@@ -160,7 +161,7 @@ MessageReader::Stop MessageReader::message_of(std::uint32_t source, std::uint64_
     return stop_;
 }
 
-// The first rule that has all it requires, else the first of the event.
+// The first rule whose required values are all there, else the first of the event.
 const MessageRule* MessageReader::rule_of() noexcept {
     std::string_view event, channel;
     channel_ = {};
@@ -192,7 +193,7 @@ const MessageRule* MessageReader::rule_of() noexcept {
     return incomplete;
 }
 
-// Of a message that has no symbol in its place. "": it does not say.
+// For a message without a symbol in its place. "": unknown.
 std::string_view MessageReader::implied_symbol(const MessageRule& rule) {
     const int fallback = slot(rule, Role::symbol_fallback);
     if (message_.has(fallback) && message_.at(fallback).kind == JsonKind::string) {
@@ -299,7 +300,7 @@ bool MessageReader::message(std::int64_t receipt) {
     return true;
 }
 
-// Of several kinds of message that say the same, one is read.
+// Of several message kinds with the same content, one is used.
 bool MessageReader::is_first(const MessageRule*& first, const MessageRule& rule) {
     if (first == nullptr) first = &rule;
     if (first == &rule || first->name == rule.name) return true;
@@ -307,7 +308,7 @@ bool MessageReader::is_first(const MessageRule*& first, const MessageRule& rule)
     return false;
 }
 
-// What is absent stays as it is. Of a side that is empty the price is an empty text.
+// An absent side stays unchanged. An empty side has an empty text as its price.
 bool MessageReader::quote_side(const MessageRule& rule, StreamState& stream, Role price, Role size,
                                std::int64_t& price_units, std::int64_t& size_units) {
     const auto is_empty = [&](int at) {
@@ -318,7 +319,7 @@ bool MessageReader::quote_side(const MessageRule& rule, StreamState& stream, Rol
         price_units = size_units = 0;
         return true;
     }
-    if (message_.has(at) && is_null(at)) {  // an empty side, unless something rests there
+    if (message_.has(at) && is_null(at)) {  // an empty side, unless an order rests there
         price_units = size_units = 0;
         return units(rule, stream, size, Quantity::size, size_units) &&
                (size_units == 0 || refuse(std::string(name_of(price)) + " is null"));
@@ -329,7 +330,7 @@ bool MessageReader::quote_side(const MessageRule& rule, StreamState& stream, Rol
 
 bool MessageReader::quote(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {
     if (!is_first(stream.quote_rule, rule)) return true;
-    const bool is_change = !rule.whole.empty();  // says what changed since the last whole one
+    const bool is_change = !rule.whole.empty();  // contains the changes since the last whole one
     if (is_change) {
         const auto says = [&](Role role) { return message_.has(slot(rule, role)); };
         if (is_whole(rule)) {
@@ -402,7 +403,7 @@ bool MessageReader::mark(const MessageRule& rule, StreamState& stream, std::int6
            emit(EventType::mark, 0, stream.spec.stream, receipt, &event, sizeof event);
 }
 
-// What the message of a mark says of funding, where that is other than before.
+// Emits funding values of a mark message if they have changed.
 bool MessageReader::funding_rate(const MessageRule& rule, StreamState& stream,
                                  const MarkPayload& mark) {
     if (!message_.has(slot(rule, Role::rate))) return true;
@@ -415,7 +416,7 @@ bool MessageReader::funding_rate(const MessageRule& rule, StreamState& stream,
         !rate(rule, Role::predicted, now.predicted, has_predicted)) {
         return false;
     }
-    if (!has_rate) {  // said to be none: a dated contract's
+    if (!has_rate) {  // explicitly none: a dated contract's
         stream.has_rate = false;
         return true;
     }
@@ -423,8 +424,8 @@ bool MessageReader::funding_rate(const MessageRule& rule, StreamState& stream,
     const FundingRatePayload last = std::exchange(stream.rate, now);
     const bool had_rate = std::exchange(stream.has_rate, true);
     if (config_.measuring) return true;
-    // The settlement itself is no message: it shows as the next funding time moving on. What was
-    // paid is the last rate before that.
+    // The settlement itself is no message: the next funding time moves on. The rate paid is the
+    // last one before that.
     if (had_rate && now.next_ns > last.next_ns && last.next_ns != 0) {
         FundingPayload funding{};
         funding.ts_event = last.next_ns;
@@ -514,7 +515,7 @@ bool MessageReader::bar(const MessageRule& rule, StreamState& stream, std::int64
     }
     if (config_.measuring) return true;
     if (event.ts_open == 0) return refuse("open time is not given");
-    // Ours is exclusive; most venues name the bar's last millisecond, some the next bar's first.
+    // Ours is exclusive; most venues give the bar's last millisecond, some the next bar's first.
     if (minutes == 0)
         event.ts_close += event.ts_close % 1'000'000'000 != 0 ? 1'000'000 : 0;
     else if (minutes <= minutes_max)
@@ -536,9 +537,9 @@ bool MessageReader::bar(const MessageRule& rule, StreamState& stream, std::int64
         event.turnover_low = low_half(units);
         event.turnover_high = high_half(units);
     }
-    // No bar is visible before its close, even where the venue's clock runs ahead of ours.
+    // No bar is visible before its close, even if the venue's clock is ahead of ours.
     std::int64_t shown = event.ts_close;
-    if (!message_.has(closed)) {  // it is told again and again: the last of them counts
+    if (!message_.has(closed)) {  // repeated updates: the last of them counts
         shown += running_grace;
         std::erase_if(held_, [&](const HeldBar& held) {
             return held.stream == stream.spec.stream && held.payload.ts_open == event.ts_open &&
@@ -577,7 +578,7 @@ bool MessageReader::number(const MessageRule& rule, Role role, RawDecimal& value
         return refuse(std::string(name_of(role)) + " is not a number");
     }
     const char* p = found.text.data();
-    // A string of the line is followed by its quote, one with escapes is not of the line.
+    // A string in the line is followed by its quote; an unescaped copy is not in the line.
     if (found.kind == JsonKind::string && scanner_.holds(p, wide_bytes) && consume_wide(p, value)) {
         return true;
     }
@@ -590,7 +591,7 @@ bool MessageReader::number(const MessageRule& rule, Role role, RawDecimal& value
     return fault == NumberFault::none || refuse(std::string(name_of(role)) + " " + describe(fault));
 }
 
-// Absent or null where the message's kind need not have it: stays what it is.
+// An absent or null optional value leaves the variable unchanged.
 bool MessageReader::units(const MessageRule& rule, StreamState& stream, Role role,
                           Quantity quantity, std::int64_t& value) {
     const int place = slot(rule, role);
@@ -702,14 +703,14 @@ bool MessageReader::event_time(const MessageRule& rule, std::int64_t& ns) {
     const int place = slot(rule, Role::time);
     if (message_.has(place)) return time(rule, Role::time, ns);
     if (place >= 0 || message_.newest_level.empty()) return time(rule, Role::time_fallback, ns);
-    RawDecimal seconds;  // levels have the time where the message has none
+    RawDecimal seconds;  // levels have the time if the message has none
     if (parse_decimal(message_.newest_level, seconds) != NumberFault::none) {
         return refuse("time of a level is not a number");
     }
     return number_time(seconds, Role::time, ns);
 }
 
-// Of whoever took: left as it is where the message does not say.
+// The taker's side; unchanged if the message has none.
 bool MessageReader::side_of(const MessageRule& rule, Side& side) {
     const int place = slot(rule, Role::side);
     if (!message_.has(place)) return true;

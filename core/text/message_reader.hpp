@@ -1,8 +1,9 @@
 #pragma once
-// Market messages of a venue to events: one by one as they come live, or as a capture's
-// `<receipt ns> <json>` lines. What the messages look like is a table handed down from Python
-// (onetape/venues/<venue>/market.py); this knows the kinds of event, the paths of their values,
-// and the rules of depth, whose messages are numbered or carry a checksum.
+// Converts a venue's market messages to events: one by one from a live connection, or from a
+// capture's `<receipt ns> <json>` lines. A table passed from Python
+// (onetape/venues/<venue>/market.py) describes the messages; this class knows the kinds of event,
+// the paths of their values, and the rules of depth, whose messages are numbered or carry a
+// checksum.
 #include <array>
 #include <cstdint>
 #include <deque>
@@ -30,7 +31,7 @@ enum class MessageKind : std::uint8_t {
     book,
     snapshot,
     checked_book,  // snapshots and changes on one stream; with a side: one level of them
-    depth,         // answers a subscription: how deep the checked book is
+    depth,         // answer to a subscription: the depth of the checked book
     refusal,       // of a request
     mark,
     liquidation,
@@ -38,7 +39,7 @@ enum class MessageKind : std::uint8_t {
     open_interest,
 };
 
-// What a value of a message is. Each rule says under which path it stands.
+// The meaning of a value in a message. Each rule gives its path.
 enum class Role : std::uint8_t {
     symbol,
     symbol_fallback,
@@ -56,7 +57,7 @@ enum class Role : std::uint8_t {
     first_id,
     last_id,
     previous_id,
-    sequence,  // grows, and shows no gap
+    sequence,  // ascending, not consecutive
     bids,
     asks,
     mark,
@@ -78,25 +79,25 @@ enum class Role : std::uint8_t {
     checksum,
     depth,
     error,
-    minutes,  // of a bar that does not say when it closes
+    minutes,  // length of a bar without a close time
 };
 inline constexpr std::size_t role_count = 39;
 
 struct MessageRule {
     MessageKind kind = MessageKind::quote;
-    std::string name;                   // for people: "bookTicker"
-    std::string whole;                  // the action that replaces all that is known
-    std::string event;                  // value of the discriminator; empty: has none
-    std::vector<std::string> channels;  // only on these channels of the wrapper; empty: any
+    std::string name;                   // for display: "bookTicker"
+    std::string whole;                  // the action that replaces the whole book
+    std::string event;                  // value of the discriminator; empty: none
+    std::vector<std::string> channels;  // only on these channels of the wrapper; empty: all
     std::array<int, role_count> slots;  // by role, -1: not in this message
-    std::uint64_t required = 0;         // slots without which it is not this message
-    int filter_slot = -1;               // where present, its value must be ...
-    std::string filter;                 // ... this, else the message is passed over
+    std::uint64_t required = 0;         // slots that this message must have
+    int filter_slot = -1;               // if set, this slot's value must be ...
+    std::string filter;                 // ... this, else the message is skipped
     MessageRule() { slots.fill(-1); }
 };
 
 struct MessageStream {
-    std::string raw;  // the venue's name; empty: whatever the capture's one symbol is
+    std::string raw;  // the venue's name; empty: the capture's only symbol
     std::uint32_t stream = 0;
     int price_decimals = 0, size_decimals = 0;
     bool growable = true;  // stop at a digit that does not fit, so that decimals can grow
@@ -105,15 +106,15 @@ struct MessageStream {
 struct ReaderConfig {
     JsonPaths paths;
     int event_slot = -1;    // the discriminator
-    char separator = 0;     // ends the event in it; what follows is the rest of its channel
+    char separator = 0;     // ends the event's name; the rest belongs to its channel
     int channel_slot = -1;  // the wrapper's "symbol@channel"
-    int answer_slot = -1;   // where present, the message is none of the events
+    int answer_slot = -1;   // a message with this slot is an answer and no event
     BookChecksum checksum = BookChecksum::none;
     std::vector<MessageRule> rules;
     std::vector<MessageStream> streams;
-    bool others_pass = false;  // symbols without a stream are passed over, not refused
-    bool measuring = false;    // nothing is emitted; decimals are collected
-    bool discovers = false;    // a symbol without a stream begins one, up to streams_max
+    bool others_pass = false;  // symbols without a stream are skipped, not refused
+    bool measuring = false;    // emit nothing; collect decimals
+    bool discovers = false;    // a new symbol gets a stream, up to streams_max
 };
 
 inline constexpr std::size_t streams_max = 10'000;
@@ -127,17 +128,17 @@ class MessageReader {
     void begin_source(std::uint32_t index);
     Stop feed(const char* data, std::size_t size);
     Stop end_source();
-    // One message without an envelope: JSON followed by a readable '\n' or '\0', `number` its line
-    // in the source.
+    // Reads one message without an envelope: JSON followed by a readable '
+    // ' or '\0', `number` its line in the source.
     Stop message_of(std::uint32_t source, std::uint64_t number, std::int64_t receipt,
                     std::string_view json);
-    Stop finish();     // after the last source: what was held back is emitted
-    void connected();  // a new connection: books without numbers may lack what came before it
+    Stop finish();     // after the last source: emits withheld events
+    void connected();  // a new connection: books without numbers may have missed changes before it
 
     struct StreamFacts {
         std::string raw;                 // empty: never seen
-        DecimalsSeen price, size;        // what can be traded: tick and lot follow from them
-        DecimalsSeen reference, volume;  // marks and sums: must be representable, no more
+        DecimalsSeen price, size;        // traded quantities: tick and lot follow from them
+        DecimalsSeen reference, volume;  // marks and sums: must only be representable
     };
     [[nodiscard]] StreamFacts facts(std::size_t index) const;
     [[nodiscard]] std::size_t stream_count() const noexcept { return streams_.size(); }
@@ -148,12 +149,12 @@ class MessageReader {
     [[nodiscard]] std::uint64_t snapped() const noexcept { return snapped_; }
     [[nodiscard]] std::uint64_t unsynced() const noexcept { return unsynced_; }
     [[nodiscard]] const NameCounts& passed_over() const noexcept { return passed_over_; }
-    // Symbols that no stream is for, with the count of their messages.
+    // Symbols without a stream, with the count of their messages.
     [[nodiscard]] const NameCounts& unmapped() const noexcept { return unmapped_; }
     [[nodiscard]] RejectLog& rejects() noexcept { return rejects_; }
     [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }  // the last one
-    // Rate (1e-12) and time (ns UTC, 0: not given) of a stream's next funding; nothing where none
-    // was told.
+    // Rate (1e-12) and time (ns UTC, 0: unknown) of a stream's next funding; nothing if not
+    // reported.
     [[nodiscard]] std::optional<std::pair<std::int64_t, std::int64_t>> next_funding(
         std::uint32_t stream) const noexcept;
 
@@ -164,16 +165,16 @@ class MessageReader {
         StreamNumbers numbers;
         DepthChain chain;
         CheckedBook checked;
-        // The first kinds of message, and the first channel, that gave these: others repeat them.
+        // The first kinds of message, and the first channel, with these values: others repeat them.
         const MessageRule* quote_rule = nullptr;
         const MessageRule* trade_rule = nullptr;
         std::string book_channel;
-        QuotePayload top{};  // of quotes that say only what changed
+        QuotePayload top{};  // for quotes that only have the changed side
         bool has_top = false;
-        FundingRatePayload rate{};  // as it was told last
+        FundingRatePayload rate{};  // as last reported
         bool has_rate = false;
     };
-    // A checked book whose message is being read.
+    // The checked book of the present message.
     struct OpenBook {
         StreamState* stream = nullptr;  // nullptr: none
         const MessageRule* rule = nullptr;
@@ -228,7 +229,7 @@ class MessageReader {
     bool time(const MessageRule& rule, Role role, std::int64_t& ns);
     bool event_time(const MessageRule& rule, std::int64_t& ns);
     bool side_of(const MessageRule& rule, Side& side);
-    // False: the value is neither true nor false.
+    // False: the value is not a boolean.
     bool flag(int slot, bool& found) const noexcept;
     [[nodiscard]] bool is_null(int slot) const noexcept;
     bool sides_of_book(const MessageRule& rule, StreamState& stream);
@@ -250,14 +251,14 @@ class MessageReader {
     JsonScanner scanner_;
     JsonMessage message_;
     LineSplitter splitter_;
-    std::deque<StreamState> streams_;  // places in it stay
+    std::deque<StreamState> streams_;  // a deque keeps their addresses
     std::map<std::string, StreamState*, std::less<>> by_raw_;
     StreamState* last_stream_ = nullptr;
     std::vector<HeldBar> held_;
     std::int64_t next_held_;
     std::vector<BookLevel> bids_, asks_, frame_;
     OpenBook open_;
-    std::string_view event_, channel_;  // of the message at hand: "orderbook", "50.BTCUSDT"
+    std::string_view event_, channel_;  // of the present message: "orderbook", "50.BTCUSDT"
     std::string reason_, upper_, refusal_, whole_;
     Zone utc_;
     RejectLog rejects_;

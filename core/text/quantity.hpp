@@ -1,11 +1,11 @@
 #pragma once
-// What a number of a file measures, which decides the decimals that it needs.
+// The kind of a number in a file, which decides the decimals that it needs.
 #include <cstdint>
 
 namespace onetape {
 
-// price and size: what can be traded, tick and lot follow from them. reference (marks and indices)
-// and volume (sums) must be representable, and say nothing of tick and lot.
+// price and size: traded quantities, from which tick and lot follow. reference (marks and indices)
+// and volume (sums): must be representable, and do not affect tick and lot.
 enum class Quantity : std::uint8_t { price, size, reference, volume };
 
 [[nodiscard]] constexpr bool is_price(Quantity quantity) noexcept {

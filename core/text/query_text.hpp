@@ -1,5 +1,5 @@
 #pragma once
-// The parameters of a request as text, and signed, as application/x-www-form-urlencoded has them.
+// Formats and signs request parameters as application/x-www-form-urlencoded.
 #include <string>
 #include <string_view>
 
@@ -7,9 +7,9 @@
 
 namespace onetape {
 
-// Letters, digits and "_.-~" as they are, a space as "+", every other byte as %XX.
+// Appends letters, digits and "_.-~" unchanged, a space as "+", every other byte as %XX.
 void append_escaped(std::string& text, std::string_view raw);
-// "name=value", after "&" where something is there already.
+// Appends "name=value", after "&" unless the text is empty.
 void append_parameter(std::string& text, std::string_view name, std::string_view value);
 void append_hex(std::string& text, const Digest& digest);
 

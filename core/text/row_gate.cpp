@@ -67,7 +67,7 @@ Status RowGate::bar(StreamState& state, const EventRow& row) {
     return sink_.emit(EventType::bar, 0, state.stream, row.time, &bar, sizeof bar);
 }
 
-// One settlement is paid once.
+// Each settlement is paid once.
 Status RowGate::funding(StreamState& state, const EventRow& row) {
     const auto funding = taken<FundingPayload>(row);
     if (funding.ts_event == state.funded) {
@@ -85,7 +85,7 @@ Status RowGate::quote(StreamState& state, const EventRow& row, const QuotePayloa
     return sink_.emit(EventType::quote, 0, state.stream, row.time, &quote, sizeof quote);
 }
 
-// Where marks and indices come in files of their own, a frame has the last of the other.
+// If marks and indices come in separate files, a frame has the last of the other.
 Status RowGate::mark(StreamState& state, const EventRow& row, MarkPayload mark) {
     if (mark.mark == 0) mark.mark = state.mark;
     if (mark.index == 0) mark.index = state.index;
@@ -94,8 +94,8 @@ Status RowGate::mark(StreamState& state, const EventRow& row, MarkPayload mark) 
     return sink_.emit(EventType::mark, 0, state.stream, row.time, &mark, sizeof mark);
 }
 
-// The settlement itself is no row: it shows as the next funding time moving on. What was paid is
-// the last rate before that.
+// The settlement itself is no row: the next funding time moves on. The rate paid is the last one
+// before that.
 Status RowGate::ticker(StreamState& state, const EventRow& row) {
     const auto now = taken<TickerRow>(row);
     if (now.funding_time != 0) {
@@ -130,7 +130,7 @@ Status RowGate::ticker(StreamState& state, const EventRow& row) {
     return mark(state, row, {now.ts_event, now.ts_recv, now.mark, now.index});
 }
 
-// What the row says of funding, where that is other than before.
+// Emits a row's funding values if they have changed.
 Status RowGate::funding_rate(StreamState& state, const EventRow& row, const TickerRow& now) {
     FundingRatePayload rate{};
     rate.ts_event = now.ts_event;

@@ -1,6 +1,6 @@
 #pragma once
-// Emits rows that are in order of time, after the checks and the folds that need the rows before:
-// one for all tables of an import.
+// Emits rows in time order, after checks and state updates that need the rows before: one for all
+// tables of an import.
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -29,13 +29,13 @@ class RowGate {
     struct StreamState {
         std::uint32_t stream = 0;
         std::map<std::int64_t, LastBar> last_bars;  // by period
-        std::int64_t mark = 0, index = 0;           // the last that were given
+        std::int64_t mark = 0, index = 0;           // the last ones
         bool has_rate = false;
         std::int64_t rate = 0, funding_time = 0;
         std::optional<FundingRatePayload> last_rate;
-        std::int64_t open_interest = -1;     // -1: not said yet
-        QuotePayload top{};                  // of sides that come one by one
-        bool synced = false;                 // a snapshot was there
+        std::int64_t open_interest = -1;     // -1: unknown
+        QuotePayload top{};                  // for sides that come in separate rows
+        bool synced = false;                 // a snapshot was read
         std::optional<std::int64_t> funded;  // the last settlement
     };
 

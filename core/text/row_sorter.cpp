@@ -19,7 +19,7 @@ constexpr std::size_t level_buffer = std::size_t{1} << 16;  // levels before the
     return {status, std::string("sorting rows: ") + call + ": " + std::strerror(error)};
 }
 
-// A file that is gone from its folder while it is open, so nothing stays behind.
+// A file that is unlinked while open, so nothing remains.
 [[nodiscard]] int open_unlinked(const std::string& path) {
     const int descriptor =
         ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -39,7 +39,7 @@ constexpr std::size_t level_buffer = std::size_t{1} << 16;  // levels before the
     return true;
 }
 
-// Where a book row's levels lie stands behind its BookPayload.
+// The location of a book row's levels is stored behind its BookPayload.
 void put_place(EventRow& row, std::uint64_t place) {
     std::memcpy(row.payload.data() + sizeof(BookPayload), &place, sizeof place);
 }
@@ -52,7 +52,7 @@ void put_place(EventRow& row, std::uint64_t place) {
 
 }  // namespace
 
-// The levels of all book rows, in the order in which they came. Rows are sorted without them.
+// The levels of all book rows, in order of arrival. Rows are sorted without them.
 struct RowSorter::LevelFile {
     int descriptor = -1;
     std::uint64_t written = 0;  // levels in the file

@@ -1,6 +1,6 @@
 #pragma once
-// Puts rows in time order in constant memory: sorted runs go to temporary files and are merged.
-// Equal times keep the order in which they came.
+// Sorts rows by time in constant memory: sorted runs go to temporary files and are merged. Equal
+// times keep their order.
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -13,16 +13,16 @@
 
 namespace onetape {
 
-// What a row is before the rows around it are known.
+// The kind of a row before the rows around it are known.
 enum class RowNote : std::uint8_t {
     whole,   // the payload of its type
-    ticker,  // TickerRow: a mark, and what is known of the next funding
+    ticker,  // TickerRow: a mark, and the next funding if known
     bid,     // SideRow: one side of the top of the book
     ask,
 };
 
 struct TickerRow {
-    std::int64_t ts_event, ts_recv, mark, index;  // as MarkPayload
+    std::int64_t ts_event, ts_recv, mark, index;  // as in MarkPayload
     std::int64_t rate, funding_time, open_interest;
     bool has_rate, has_open_interest;
 };
@@ -36,12 +36,13 @@ struct EventRow {
     std::int64_t order;  // breaks ties
     std::uint64_t line;
     std::uint32_t source;
-    std::uint32_t stream;  // place of the stream in TableStreams
+    std::uint32_t stream;  // index of the stream in TableStreams
     EventType type;
     std::uint16_t flags;
     std::uint16_t payload_bytes;
     RowNote note;
-    // A book row holds its BookPayload, and the place of its levels where they are set aside.
+    // A book row holds its BookPayload, and the location of its levels if they are stored
+    // separately.
     std::array<std::byte, sizeof(BarPayload)> payload;
 
     [[nodiscard]] bool before(const EventRow& other) const noexcept {
@@ -54,7 +55,7 @@ static_assert(sizeof(BookPayload) + sizeof(std::uint64_t) <= sizeof(BarPayload))
 
 class RowSorter {
  public:
-    // directory: where runs are kept; they are unlinked while open, so nothing stays behind.
+    // directory: for temporary files; they are unlinked while open, so nothing remains.
     RowSorter(std::string directory, std::size_t rows_in_memory);
     ~RowSorter();
     RowSorter(const RowSorter&) = delete;

@@ -1,6 +1,6 @@
 #pragma once
-// The numbers of one stream: from decimals as written to the units of its instrument. While a
-// source is measured they are only counted.
+// Converts the decimals of one stream to units of its instrument. While a source is measured they
+// are only counted.
 #include <array>
 #include <cstdint>
 
@@ -40,7 +40,7 @@ struct StreamNumbers {
     }
 
  private:
-    // Half away from zero: marks have more decimals than what can be traded.
+    // Half away from zero: marks have more decimals than traded prices.
     [[nodiscard]] static bool nearest(const RawDecimal& raw, int decimals,
                                       std::int64_t& units) noexcept {
         const int beyond = raw.decimals - decimals;

@@ -1,6 +1,6 @@
 #pragma once
-// Rows of values to events. Which column is what was settled in Python, from the header or from
-// what a kind of file is known to hold; here rows are split, read exactly and checked.
+// Converts rows of values to events. Python decides the columns, from the header or from the known
+// layout of a file; here rows are split, read exactly and checked.
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -33,7 +33,7 @@ enum class TableKind : std::uint8_t {
     tickers,         // mark, index, open interest, and the next funding's rate and time in one row
     book_snapshots,  // all levels of a book in one row
     book_changes,    // one level in a row; rows of one receipt are one event
-    sides,           // one side of the top of the book in a row
+    sides,           // one side of the best bid and ask in a row
     orders,          // one message about one order of the venue's book in a row
 };
 inline constexpr std::size_t table_kind_count = 11;
@@ -66,7 +66,7 @@ enum class TableColumn : std::uint8_t {
     funding_time,
     interval_hours,
     is_snapshot,
-    action,  // of a side: 2 takes it away; of an order: a word
+    action,  // of a side: 2 removes it; of an order: a word
     flags,   // of an order: 128 the last of its message, 32 of a snapshot
     last,
     reported,
@@ -74,15 +74,14 @@ enum class TableColumn : std::uint8_t {
 };
 inline constexpr std::size_t column_count = 32;
 
-// packed: rows of 8-byte cells, times in int64 ns and numbers as doubles, which count with the 15
-// digits that a double is sure of.
+// packed: rows of 8-byte cells, times in int64 ns and numbers as doubles, of which 15 digits count.
 enum class RowForm : std::uint8_t { lines, json, packed };
 
-// A double as the decimal of at most 15 digits that it stands for. false: it is not finite, or too
-// large. `scale` remembers how many decimals the numbers before had.
+// Converts a double to the decimal of at most 15 digits that it represents. false: not finite, or
+// too large. `scale` remembers the decimals of earlier numbers.
 [[nodiscard]] bool decimal_from_double(double value, int& scale, RawDecimal& raw) noexcept;
 
-// Places of one level's columns in the row.
+// Indices of one level's columns in the row.
 struct LevelColumns {
     int bid, bid_size, ask, ask_size;
 };
@@ -90,47 +89,49 @@ struct LevelColumns {
 struct TableConfig {
     TableKind kind = TableKind::quotes;
     RowForm form = RowForm::lines;
-    std::array<int, column_count> columns;   // position in the row, -1: not there
-    std::array<bool, column_count> blank{};  // columns that may be empty: not known
-    std::vector<std::string> keys;           // of rows that are objects: the name of each position
+    std::array<int, column_count> columns;   // index in the row, -1: none
+    std::array<bool, column_count> blank{};  // columns that may be empty: unknown
+    std::vector<std::string> keys;           // if rows are objects: the key of each index
     std::vector<LevelColumns> levels;        // book_snapshots, best first
-    int fields = 0;                          // of a row; 0: as the first row
+    int fields = 0;                          // per row; 0: as in the first row
     char separator = ',';
     int skip_lines = 0;  // the header
     Zone zone;
-    std::int64_t period_ns = 0;  // of bars, of marks that are bars' closes, and between fundings
+    std::int64_t period_ns = 0;  // of bars, of marks from bar closes, and between fundings
     BarClock clock;
-    std::vector<std::int64_t> starts;   // of bars: the second and the third stamp, in order of time
-    std::vector<std::uint64_t> wanted;  // ascending: only the texts of these rows, as rejects
-    bool time_is_close = false;         // bars
-    int implied_decimals = 0;           // of prices and sizes, which then have no point
-    bool refuses_zero_time = false;     // the number 0 is no time: other rows are of later years
-    int stream = 0;                     // place in TableStreams, where no column says it
+    std::vector<std::int64_t> starts;  // of bars: the second and the third stamp, in time order
+    std::vector<std::uint64_t>
+        wanted;                  // ascending: return only the texts of these rows, as rejects
+    bool time_is_close = false;  // bars
+    int implied_decimals = 0;    // of prices and sizes without a point
+    bool refuses_zero_time =
+        false;       // the number 0 is no time, although rows of later years are valid
+    int stream = 0;  // index in TableStreams, if no column says it
     std::uint32_t source = 0;
     bool measuring = false;
-    bool reversed = false;  // newest first: equal times are taken from the end
+    bool reversed = false;  // newest first: of equal times the last row comes first
     TableConfig() { columns.fill(-1); }
 };
 
-// The facts that a first pass over a source finds out.
+// The facts found by a first pass over a source.
 struct TableFacts {
     std::uint64_t rows = 0;
-    std::uint64_t snapped = 0;  // while writing: numbers that were rounded, within 1e-9
+    std::uint64_t snapped = 0;                   // second pass: numbers rounded within 1e-9
     std::int64_t first_time = 0, last_time = 0;  // in file order
     bool ascending = true, descending = true;    // equal times agree with both
     std::unordered_map<std::int64_t, std::uint64_t> steps;
     BarFacts bars;
 };
-// Levels of one book event; a message with more becomes several, so that a file whose rows all have
-// one time takes no more memory than this.
+// Levels of one book event; a larger message becomes several events, so that a file whose rows all
+// have one time takes no more memory than this.
 inline constexpr std::size_t batch_levels_max = std::size_t{1} << 17;
 
-inline constexpr std::size_t steps_max = 4096;  // different ones; more are not counted
+inline constexpr std::size_t steps_max = 4096;  // different ones; others are not counted
 
-// Passes decoded rows on: to the gate at once, or to the sorter first.
+// Passes decoded rows to the gate, directly or through the sorter.
 class RowOutlet {
  public:
-    // sorter: nullptr where rows are already in order.
+    // sorter: nullptr if rows are already in order.
     RowOutlet(RowGate* gate, RowSorter* sorter) : gate_(gate), sorter_(sorter) {}
 
     Status add(EventRow& row, std::int64_t order, std::span<const BookLevel> levels) {
@@ -151,7 +152,7 @@ void put_payload(EventRow& row, EventType type, const Payload& payload) noexcept
     std::memcpy(row.payload.data(), &payload, sizeof payload);
 }
 
-// What a source of rows looks like to an import: chunks in, rows out, facts for the second pass.
+// The interface of a source of rows for an import: chunks in, rows out, facts for the second pass.
 class RowDecoder {
  public:
     virtual ~RowDecoder() = default;
@@ -181,7 +182,7 @@ class TableDecoder final : public RowDecoder {
     Status feed_packed(const char* data, std::size_t size);
     bool packed_row(const char* cells);  // false: stop
     bool packed_number(TableColumn column, RawDecimal& raw);
-    const char* split(std::string_view line);  // nullptr, or why not
+    const char* split(std::string_view line);  // returns nullptr, or why not
     const char* split_list(std::string_view text);
     const char* split_object(std::string_view text);
 
@@ -202,7 +203,7 @@ class TableDecoder final : public RowDecoder {
     bool time(TableColumn column, std::int64_t& ns);
     bool check_time(TableColumn column, std::int64_t ns);
     bool bar_time(std::int64_t& ns);
-    // One period after a stamp, or before it where it is a bar's close. false: out of range.
+    // The time one period after a stamp, or before it if it is a bar's close. false: out of range.
     [[nodiscard]] bool other_end(std::int64_t stamp, std::optional<std::int64_t> reading,
                                  std::int64_t& end) const noexcept;
     [[nodiscard]] bool is_part(std::int64_t stamp, std::int64_t end) const noexcept;
@@ -227,7 +228,7 @@ class TableDecoder final : public RowDecoder {
     [[nodiscard]] std::string_view text(TableColumn column) const noexcept {
         return fields_[static_cast<std::size_t>(config_.columns[static_cast<std::size_t>(column)])];
     }
-    // There, or needed: false where the column may be empty and is.
+    // True if the column exists, or is required; false if it may be empty and is.
     [[nodiscard]] bool has_column(TableColumn column) const noexcept {
         return has(column) &&
                (config_.form == RowForm::packed ||
@@ -238,7 +239,7 @@ class TableDecoder final : public RowDecoder {
         return false;
     }
 
-    // Rows of book_changes that are one event.
+    // Rows of book_changes that form one event.
     struct Batch {
         bool open = false;
         bool is_snapshot = false;
@@ -259,7 +260,7 @@ class TableDecoder final : public RowDecoder {
     JsonMessage message_;
     std::vector<int> slots_;  // of the keys
     std::vector<std::string_view> fields_;
-    const char* cells_ = nullptr;  // of the packed row at hand
+    const char* cells_ = nullptr;  // of the present packed row
     std::string carry_;            // of a packed row that the chunk's end cut
     std::array<int, column_count> scales_{};
     std::uint64_t number_ = 0;
@@ -267,10 +268,10 @@ class TableDecoder final : public RowDecoder {
     std::string reason_;
     std::vector<BookLevel> levels_;
     Batch batch_;
-    std::vector<bool> in_snapshot_;  // by stream: the row before belonged to one
-    int stream_ = 0;                 // of the row at hand
+    std::vector<bool> in_snapshot_;  // by stream: the row before was part of one
+    int stream_ = 0;                 // of the present row
     std::int64_t step_from_ = 0;
-    std::optional<std::int64_t> reading_;  // of the clock, in the row at hand
+    std::optional<std::int64_t> reading_;  // of the zone's clock, in the present row
     std::int64_t order_ = 0;
     Status status_ = Status::ok;
 };

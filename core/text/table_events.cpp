@@ -1,4 +1,4 @@
-// From the fields of a row to its event.
+// Converts the fields of a row to its event.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -37,7 +37,7 @@ constexpr std::int64_t hour_ns = 3'600'000'000'000;
     return true;
 }
 
-// The exclusive end of what a venue closes at its last millisecond or microsecond.
+// The exclusive end of a bar whose close time is its last millisecond or microsecond.
 [[nodiscard]] bool end_after(std::int64_t last, std::int64_t& end) noexcept {
     const std::int64_t whole = last - (last % millisecond + millisecond) % millisecond;
     return !__builtin_add_overflow(whole, millisecond, &end);
@@ -81,7 +81,7 @@ void TableDecoder::measure_bar(std::int64_t time, std::int64_t stamp) {
     facts_.bars.add(stamp, reading_.value_or(wall), config_.zone.is_utc());
 }
 
-// A day whose first hour was skipped begins when the clocks have jumped: it has no other beginning.
+// A day whose first hour was skipped begins when the clocks have jumped.
 bool TableDecoder::bar_time(std::int64_t& ns) {
     reading_ = {};
     if (config_.form == RowForm::packed) return time(TableColumn::ts_event, ns);
@@ -100,8 +100,8 @@ bool TableDecoder::other_end(std::int64_t stamp, std::optional<std::int64_t> rea
                        config_.zone, end);
 }
 
-// The first row of a file that was cut out of a longer history may be a part of its period: the
-// second begins before the first would end, and the third follows the second.
+// The first row of a file cut out of a longer history may be an incomplete period: the second
+// begins before the first would end, and the third follows the second.
 bool TableDecoder::is_part(std::int64_t stamp, std::int64_t end) const noexcept {
     if (config_.starts.size() < 2 || stamp >= config_.starts[0]) return false;
     const std::int64_t second = config_.starts[0], third = config_.starts[1];
@@ -247,7 +247,7 @@ bool TableDecoder::bar(EventRow& out) {
     return hand_on(out);
 }
 
-// A mark's own row, or the close of a bar of marks: then it is known at the bar's end.
+// A row of marks, or the close of a bar of marks, which is known at the bar's end.
 bool TableDecoder::mark(EventRow& out) {
     MarkPayload event{};
     std::int64_t stamp = 0, last = 0;
@@ -339,7 +339,7 @@ bool TableDecoder::book_snapshot(EventRow& out) {
     BookPayload event{};
     if (!times(event.ts_event, event.ts_recv)) return false;
     levels_.clear();
-    // Bids, then asks; a side that is shorter than the columns leaves its last ones empty.
+    // Bids, then asks; a side shorter than the columns leaves its last ones empty.
     for (const bool is_bid : {true, false}) {
         std::uint32_t count = 0;
         for (const LevelColumns& columns : config_.levels) {
@@ -373,8 +373,8 @@ bool TableDecoder::book_snapshot(EventRow& out) {
     return hand_on(out, levels_);
 }
 
-// Rows of one receipt, one symbol and one sort are one event. The first rows marked as a snapshot
-// begin the book anew; more of them right after belong to the same snapshot.
+// Rows of one receipt, one symbol and one kind are one event. The first rows marked as a snapshot
+// replace the book; following ones belong to the same snapshot.
 bool TableDecoder::book_change(EventRow& out) {
     BookLevel level{};
     std::int64_t ts_event = 0, ts_recv = 0;
@@ -432,7 +432,7 @@ bool TableDecoder::flush_batch() {
     return hand_on(out, levels_);
 }
 
-// One side of the top of the book; the gate joins it to the other one's last row.
+// One side of the best bid and ask; the gate joins it with the other side's last row.
 bool TableDecoder::side(EventRow& out) {
     SideRow event{};
     Side side = Side::none;
@@ -454,7 +454,7 @@ bool TableDecoder::side(EventRow& out) {
     return hand_on(out);
 }
 
-// The parts
+// --- the parts
 
 bool TableDecoder::times(std::int64_t& ts_event, std::int64_t& ts_recv) {
     if (!time(TableColumn::ts_event, ts_event)) return false;
@@ -483,7 +483,7 @@ bool TableDecoder::number_at(std::string_view field, const char* name, RawDecima
     return true;
 }
 
-// Absent, or empty where that may be: stays 0.
+// Absent, or empty where allowed: stays 0.
 bool TableDecoder::units(TableColumn column, Quantity quantity, std::int64_t& value) {
     value = 0;
     if (!has_column(column)) return true;
@@ -516,7 +516,7 @@ bool TableDecoder::fit(const RawDecimal& raw, Quantity quantity, const char* nam
     return true;
 }
 
-// A whole number of up to 18 digits. Absent: stays what it is.
+// An integer of up to 18 digits. Absent: unchanged.
 bool TableDecoder::count_in(TableColumn column, std::int64_t& value) {
     if (!has_column(column)) return true;
     const std::string_view field = text(column);
@@ -552,7 +552,7 @@ bool TableDecoder::side_of(TableColumn column, Side& side) {
 bool TableDecoder::rate(TableColumn column, std::int64_t& value) {
     RawDecimal raw;
     if (!number(column, raw)) return false;
-    // Venues that divide their rates give them with more decimals than any payment is counted in.
+    // Venues that compute rates by division give them with more decimals than any payment has.
     return scale_snapped(raw, rate_decimals, value) != Scaled::overflow ||
            refuse("funding rate is too large");
 }
@@ -561,7 +561,7 @@ bool TableDecoder::time(TableColumn column, std::int64_t& ns) {
     if (config_.form == RowForm::packed) {
         const int place = config_.columns[static_cast<std::size_t>(column)];
         std::memcpy(&ns, cells_ + 8 * static_cast<std::size_t>(place), 8);
-        // What numpy and Arrow write for no time.
+        // The "not a time" value of numpy and Arrow.
         if (ns == std::numeric_limits<std::int64_t>::min())
             return refuse(std::string(column_name(column)) + " is empty");
         return check_time(column, ns);
@@ -572,7 +572,7 @@ bool TableDecoder::time(TableColumn column, std::int64_t& ns) {
     return check_time(column, ns);
 }
 
-// Where a time is not known many write 0, which is 1970 among rows of later years.
+// Many files write 0 for an unknown time, which is 1970 among rows of later years.
 bool TableDecoder::check_time(TableColumn column, std::int64_t ns) {
     if (ns != 0 || !config_.refuses_zero_time) return true;
     RawDecimal raw;

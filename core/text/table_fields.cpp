@@ -1,4 +1,4 @@
-// From bytes to the fields of a row: separated values, lists and objects of JSON, packed cells.
+// Splits bytes into the fields of a row: separated values, lists and objects of JSON, packed cells.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -17,8 +17,8 @@ constexpr std::array<double, 16> exact_powers{1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  
 
 bool decimal_from_double(double value, int& scale, RawDecimal& raw) noexcept {
     if (!std::isfinite(value)) return false;
-    // An integer of 15 digits over a power of ten is divided without error but the last rounding:
-    // where that gives the value back, it is its decimal, and the only one of 15 digits.
+    // An integer of 15 digits over a power of ten is divided with only the last rounding error: if
+    // the quotient equals the value, it is its decimal, and the only one of 15 digits.
     const auto fits = [&](int decimals) {
         const double power = exact_powers[static_cast<std::size_t>(decimals)];
         const double whole = std::nearbyint(value * power);
@@ -146,7 +146,7 @@ std::string TableDecoder::packed_text(const char* cells) const {
     return shown;
 }
 
-// Rows that were refused after they had been put in order are read again for their text.
+// Reads rows that were refused after sorting again, for their text.
 bool TableDecoder::show_row(std::string_view text, std::uint64_t number) {
     if (std::binary_search(config_.wanted.begin(), config_.wanted.end(), number))
         rejects_.add(config_.source, number, {}, text);
@@ -195,7 +195,7 @@ bool TableDecoder::on_json(std::string_view text, std::uint64_t number,
     return read_row(fault, text, number, ending);
 }
 
-// Answers whether to go on.
+// Returns whether to continue.
 bool TableDecoder::read_row(const char* fault, std::string_view text, std::uint64_t number,
                             LineSplitter::Ending ending) {
     if (!config_.wanted.empty()) return show_row(text, number);
@@ -218,7 +218,7 @@ const char* TableDecoder::split(std::string_view line) {
     const bool counting = config_.fields == 0;
     std::size_t count = 0;
     unquoted_.clear();
-    unquoted_.reserve(line.size());  // so that the texts into it stay where they are
+    unquoted_.reserve(line.size());  // so that views into it stay valid
     const auto add = [&](std::string_view text) {
         if (count == fields_.size() && counting) fields_.emplace_back();
         if (count < fields_.size()) fields_[count] = text;
@@ -251,7 +251,7 @@ const char* TableDecoder::split(std::string_view line) {
             p = c;
         }
         if (p >= end) break;
-        ++p;  // the separator; behind the last one stands an empty field
+        ++p;  // the separator; behind the last one is an empty field
     }
     if (counting) {
         config_.fields = static_cast<int>(count);
@@ -271,8 +271,8 @@ const char* TableDecoder::split(std::string_view line) {
     return nullptr;
 }
 
-// [1509836520000,0.00162,"12",null,true]: scalars as they are written, null as nothing. What is
-// nested is passed over. The splitter has seen to brackets and quotes being closed.
+// [1509836520000,0.00162,"12",null,true]: scalars as written, null as an empty field. Nested values
+// are skipped. The splitter has checked that brackets and quotes are closed.
 const char* TableDecoder::split_list(std::string_view text) {
     const char* p = text.data() + 1;
     const char* const end = text.data() + text.size() - 1;

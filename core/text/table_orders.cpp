@@ -1,8 +1,8 @@
 // Rows about single orders of the venue's book. Actions are words (add, modify, cancel, fill,
 // clear, trade), or the letters of Databento's MBO schema (A M C F R T N, read 2026-11), in which a
-// fill changes no size because the cancel or modify after it does, and flags mark with 128 the last
-// row of a message and with 32 those of a snapshot. With a column `last`, as an export of our own
-// has it, flags are those of a frame.
+// fill changes no size because the cancel or modify after it does, and flag 128 marks the last row
+// of a message and 32 those of a snapshot. With a column `last`, as in our own exports, flags are
+// those of a frame.
 #include "journal/frame.hpp"
 #include "text/table.hpp"
 #include "text/word.hpp"

@@ -1,6 +1,6 @@
 #pragma once
-// Which row belongs to which instrument, and what the numbers of each need. One for all sources of
-// an import of tables.
+// Assigns rows to instruments and counts the decimals that each needs. One for all sources of an
+// import of tables.
 #include <array>
 #include <cstdint>
 #include <string>
@@ -14,7 +14,7 @@
 namespace onetape {
 
 struct TableStream {
-    std::string raw;  // the file's own name of it; "": whatever the only one is called
+    std::string raw;  // the file's name of it; "": the only one, whatever its name
     std::uint32_t stream = 1;
     int price_decimals = 0, size_decimals = 0;
 };
@@ -27,8 +27,8 @@ class TableStreams {
         for (TableStream& spec : streams) states_.push_back({std::move(spec), {}, {}});
     }
 
-    // The stream of a raw name. none: another's, and counted in unmapped(). A stream without a
-    // name takes the first that comes.
+    // The stream of a raw name. none: no stream, counted in unmapped(). A stream without a name
+    // takes the first name.
     [[nodiscard]] int find(std::string_view raw) {
         if (last_ != none && raw == states_[static_cast<std::size_t>(last_)].seen) return last_;
         for (std::size_t i = 0; i < states_.size(); ++i) {
@@ -49,7 +49,7 @@ class TableStreams {
     [[nodiscard]] std::size_t count() const noexcept { return states_.size(); }
     [[nodiscard]] const NameCounts& unmapped() const noexcept { return unmapped_; }
 
-    // First pass: what the number needs.
+    // First pass: counts the decimals of the number.
     void measure(int index, Quantity quantity, const RawDecimal& raw) noexcept {
         states_[static_cast<std::size_t>(index)].numbers[static_cast<std::size_t>(quantity)].add(
             raw);

@@ -1,6 +1,6 @@
 #pragma once
-// Events into a new tape. The journal is opened by the first event, because its creation time is
-// that event's: the same input gives the same bytes.
+// Writes events to a new tape. The first event opens the journal, because it sets the creation
+// time: the same input gives the same bytes.
 #include <map>
 #include <memory>
 #include <vector>
@@ -14,14 +14,14 @@ class TapeSink final : public EventSink {
  public:
     explicit TapeSink(WriterOptions options) : options_(std::move(options)) {}
 
-    // Written before the first event of all, those that are known by then, so that a reader of the
-    // beginning knows who is there; later ones before the first event of their stream.
+    // Instruments known before the first event are written before it, so that a reader of the
+    // beginning knows them; later ones before the first event of their stream.
     void instrument(std::uint32_t stream, std::vector<std::byte> payload) {
         instruments_[stream] = std::move(payload);
         if (stream >= announced_.size()) announced_.resize(stream + 1);
     }
 
-    // Seals the tape. Without any event there is none.
+    // Seals the tape. Without any event there is no tape.
     Failure close() {
         if (writer_ == nullptr) return {};
         Failure failure = writer_->close();

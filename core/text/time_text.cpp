@@ -76,8 +76,8 @@ constexpr std::int64_t second_ns = 1'000'000'000;
     return hour < 24 && minute < 60 && second < 60;
 }
 
-// YYYYMMDD, YYYYMMDDHHMMSS, YYYYMMDDHHMMSSmmm of 1900 to 2199: as numbers they would be 1970 or
-// the 27th century, which nobody's data is from.
+// YYYYMMDD, YYYYMMDDHHMMSS, YYYYMMDDHHMMSSmmm of 1900 to 2199: as plain numbers they would be times
+// in 1970 or the 27th century.
 [[nodiscard]] bool is_date_digits(std::string_view text) noexcept {
     if (text.size() != 8 && text.size() != 14 && text.size() != 17) return false;
     const auto two = [&](std::size_t i) { return (text[i] - '0') * 10 + (text[i + 1] - '0'); };
@@ -87,7 +87,7 @@ constexpr std::int64_t second_ns = 1'000'000'000;
     return text.size() == 8 || (two(8) < 24 && two(10) < 60 && two(12) < 60);
 }
 
-// Z, UTC, +hh, +hhmm, +hh:mm to the end of the text. False: something else stands there.
+// Z, UTC, +hh, +hhmm, +hh:mm to the end of the text. False: other text.
 [[nodiscard]] bool zone_suffix(const char* p, const char* end, bool& has_zone,
                                std::int64_t& offset_ns) noexcept {
     while (p < end && *p == ' ') ++p;
@@ -107,8 +107,8 @@ constexpr std::int64_t second_ns = 1'000'000'000;
     return true;
 }
 
-// Seconds with more digits than a number keeps, behind their `point`; what is below 1 ns is
-// rounded, half to even. False: not that.
+// Seconds with more digits than a number keeps, behind their `point`; the part below 1 ns is
+// rounded, half to even. False: another form.
 [[nodiscard]] bool long_seconds(std::string_view text, const char* point,
                                 std::int64_t& ns) noexcept {
     const auto whole_digits = static_cast<std::size_t>(point - text.data());
@@ -148,7 +148,8 @@ TimeFault Zone::to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept {
     const std::int64_t offset = changes_[last_].offset_ns;
     if (__builtin_sub_overflow(wall_ns, offset, &utc_ns)) return TimeFault::out_of_range;
     if (last_ + 1 < changes_.size()) {
-        // Where clocks went forward, the hour before the change never was; back, it was twice.
+        // Where clocks went forward, the hour before the change did not exist; back, it happened
+        // twice.
         const std::int64_t forward = changes_[last_ + 1].offset_ns - offset;
         if (wall_ns >= changes_[last_ + 1].wall_ns - std::abs(forward)) {
             if (forward > 0) {
@@ -164,7 +165,8 @@ TimeFault Zone::to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept {
     return TimeFault::none;
 }
 
-// When the change at `place` (not the first) came: its wall time is the later of the two readings.
+// The UTC time of the change at index `place` (not the first): its wall time is the later of the
+// two readings.
 Int128 Zone::begins(std::size_t place) const noexcept {
     return static_cast<Int128>(changes_[place].wall_ns) -
            std::max(changes_[place].offset_ns, changes_[place - 1].offset_ns);
@@ -200,7 +202,8 @@ bool Zone::moment_of(std::int64_t wall_ns, std::int64_t& utc_ns) const noexcept 
     return fits(found, utc_ns);
 }
 
-// Rows that are half of the repeated time apart are as near to both: they go on as they did.
+// Rows that are half of the repeated time apart are equally near to both: they continue in the same
+// direction.
 bool Zone::is_second(std::int64_t first, std::int64_t second) const noexcept {
     if (!has_before_) return false;
     if (distinct_ && first == before_) return true;

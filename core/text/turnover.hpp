@@ -6,8 +6,8 @@
 
 namespace onetape {
 
-// The turnover at `decimals` decimals, or why it is refused; nullptr: it is not. Finer ones are
-// rounded, half up: venues write eight where price and size have fewer.
+// Computes the turnover at `decimals` decimals. Returns why it is refused, or nullptr. Finer values
+// are rounded, half up: venues write eight decimals where price and size have fewer.
 [[nodiscard]] inline const char* scaled_turnover(const RawDecimal& value, int decimals,
                                                  Int128& units) noexcept {
     if (value.mantissa < 0) return "turnover is negative";

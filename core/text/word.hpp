@@ -1,5 +1,5 @@
 #pragma once
-// A word in any case, as files of data write theirs: "BUY", "Utc".
+// Compares words in any case, as data files have them: "BUY", "Utc".
 #include <cstddef>
 #include <string_view>
 

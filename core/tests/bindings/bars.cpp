@@ -1,4 +1,4 @@
-// Bars as they are cut and kept, one event at a time.
+// Builds and stores bars, one event at a time.
 #include "market/bars.hpp"
 
 #include "bindings/bars_view.hpp"

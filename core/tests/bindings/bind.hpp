@@ -1,5 +1,5 @@
 #pragma once
-// What tests in Python look at and no run needs: a module beside `onetape._core`.
+// Bindings that only Python tests need: a module beside `onetape._core`.
 #include <nanobind/nanobind.h>
 
 namespace nb = nanobind;

@@ -1,4 +1,4 @@
-// The merge and the bad-tick filter, one message at a time.
+// Runs the merge and the bad-tick filter, one message at a time.
 #include "market/merge.hpp"
 
 #include <nanobind/stl/string.h>

@@ -1,5 +1,5 @@
-// The recorded exchange as Python sees it: the market is told event by event, orders arrive, and
-// every call gives the list of what it caused. The engine loop uses the C++ class directly.
+// The recorded exchange for Python: market events and orders one by one; every call returns the
+// list of its effects. The engine loop uses the C++ class directly.
 #include "exchange/recorded.hpp"
 
 #include <nanobind/stl/pair.h>
@@ -24,7 +24,7 @@ using Levels = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
 class PyRecorded final : public ExchangeSink {
  public:
-    PyRecorded(const PyRecorded&) = delete;  // the exchange holds on to account and sink
+    PyRecorded(const PyRecorded&) = delete;  // the exchange refers to account and sink
     PyRecorded& operator=(const PyRecorded&) = delete;
     PyRecorded(bool hedge, std::int64_t leverage, std::int64_t bar_volume_share, bool check_funds,
                bool isolated, int queue_model, double queue_exponent, bool queue_by_order,

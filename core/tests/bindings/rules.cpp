@@ -1,4 +1,4 @@
-// Rules of the exchange that a table in Python says in its own words.
+// Rules of the exchange for comparison with a table in Python.
 #include <nanobind/stl/vector.h>
 
 #include <vector>
