@@ -74,14 +74,14 @@ def test_the_same_files_give_the_same_tape_and_other_options_another(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "options", "error", "words"),
     [
-        ("a,b\n1,2\n", {}, BadInput, "a row without a time"),
-        ("time,v\nsoon,2\n", {}, BadInput, "a time that is none"),
+        ("a,b\n1,2\n", {}, BadInput, "the row has no time"),
+        ("time,v\nsoon,2\n", {}, BadInput, "not a time: 'soon'"),
         ("time,v\n", {}, BadInput, "no rows"),
         ("time,v\n2026-01-01,2,3\n", {}, BadInput, "more cells than the header"),
         ('time,v\n2026-01-01,"2\n', {}, BadInput, "is no CSV"),
         ("time,symbol,bid,ask\n2026-01-01,a:B,1,2\n", {}, BadInput, "is a quote"),
-        (CALENDAR, {"symbol": "a:B"}, UsageError, "of no symbol"),
-        (CALENDAR, {"filters": True}, UsageError, "of no symbol"),
+        (CALENDAR, {"symbol": "a:B"}, UsageError, "have no symbol"),
+        (CALENDAR, {"filters": True}, UsageError, "have no symbol"),
         (CALENDAR, {"period": "1m"}, UsageError, "means nothing for events"),
         (CALENDAR, {"tz": "Nowhere"}, UsageError, "unknown time zone"),
         (CALENDAR, {"ahead": "later"}, OnetapeError, "later"),

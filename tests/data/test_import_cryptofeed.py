@@ -414,8 +414,8 @@ def test_the_order_of_the_files_does_not_matter(shared: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("1652459230.1: {}\n", "no wss:// or https:// line"),
-        ("wss://ws.example.com <-> 1652459230.1\n", "a host that is not known"),
+        ("1652459230.1: {}\n", "with a wss:// or https:// line"),
+        ("wss://ws.example.com <-> 1652459230.1\n", "an unknown host"),
         ("wss://ws.okx.com <-> 1652459230.1\n", "no message could be read"),
         ("a,b\n1,2\n", "is no recording"),
         ("", "is no recording"),

@@ -138,8 +138,8 @@ def test_hostile_archive_members_are_refused(tmp_path: Path) -> None:
 def test_archives_that_are_empty_nested_doubled_or_locked_are_refused(tmp_path: Path) -> None:
     raw = CSV.encode()
     for name, members, rule in [
-        ("empty", [], "holds no file"),
-        ("folder", [("a/", b"")], "holds no file"),
+        ("empty", [], "the zip file is empty"),
+        ("folder", [("a/", b"")], "the zip file is empty"),
         ("nested", [("a.csv.gz", gzip.compress(raw))], "archive inside an archive"),
         ("zip-in-zip", [("a.zip", zipped(tmp_path / "i.zip", ("a", raw)).read_bytes())], "archive"),
     ]:
@@ -168,7 +168,7 @@ def test_bombs_are_refused_quickly_in_little_memory(tmp_path: Path) -> None:
     for name in ("zeros.gz", "rows.zst", "z.zip"):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         began = time.process_time()
-        with pytest.raises(BadInput, match=r"200-fold|is no text"):
+        with pytest.raises(BadInput, match=r"200-fold|is not text"):
             load(tmp_path / name, tmp_path / "tape")
         assert time.process_time() - began < 5
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 256 << 10
@@ -189,12 +189,12 @@ def test_the_caps_are_named(tmp_path: Path) -> None:
         open_sources([big], small)
 
 
-def test_what_is_no_file_is_wrong_usage(tmp_path: Path) -> None:
+def test_what_is_no_file_is_bad_input(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.csv", tmp_path, Path(os.devnull)):
-        with pytest.raises(UsageError):
+        with pytest.raises(BadInput):
             load(path, tmp_path / "tape")
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(UsageError):
+    with pytest.raises(BadInput):
         load(tmp_path / "fifo", tmp_path / "tape")
     with pytest.raises(UsageError):
         import_files("csv", [], symbol="x:A", out=tmp_path / "tape")

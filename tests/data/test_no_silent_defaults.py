@@ -306,7 +306,7 @@ def test_feather_of_short_floats_and_of_two_columns_of_one_name(load: Any, tmp_p
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("time,v,v\n2026-01-01,1,2\n", "a column stands twice"),
+        ("time,v,v\n2026-01-01,1,2\n", "the header names a column twice"),
         ("time,v,w\n2026-01-01,1\n", "fewer cells than the header"),
         ("time,v\n2026-01-01,1,2\n", "more cells than the header"),
     ],

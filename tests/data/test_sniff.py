@@ -9,7 +9,7 @@ import pytest
 
 from onetape.data.importing import import_files
 from onetape.data.sniff import sniff
-from onetape.model.errors import UnknownFormat, UsageError
+from onetape.model.errors import BadInput, UnknownFormat
 
 CAPTURE = b'1700000000000000000 {"e":"trade","s":"A","t":1,"p":"1","q":"1","m":true}\n'
 RECORDING = b"wss://ws.okx.com:8443/ws/v5/public <-> 1652459224.5300605\n"
@@ -42,7 +42,7 @@ def test_what_is_none_of_them_is_named(tmp_path: Path) -> None:
         with pytest.raises(UnknownFormat, match=name):
             sniff(tmp_path / name)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UnknownFormat, match="without segments"):
+    with pytest.raises(UnknownFormat, match="holds no tape"):
         sniff(tmp_path / "folder")
-    with pytest.raises(UsageError):
+    with pytest.raises(BadInput):
         sniff(tmp_path / "missing")

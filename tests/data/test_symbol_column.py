@@ -126,7 +126,7 @@ def test_a_map_takes_some_and_knows_the_bars_period(tmp_path, read):
 
 def test_bars_of_several_periods_are_refused(tmp_path):
     rows = [bar(at, "A", "5") for at in range(9)] + [bar(at, "B", "5", 3600) for at in range(5)]
-    with pytest.raises(BadInput, match="several periods: most 1m, of B 1h"):
+    with pytest.raises(BadInput, match="several periods: most of 1m, those of B of 1h"):
         import_files("csv", [write(tmp_path, *rows)], out=tmp_path / "t")
 
 
@@ -156,7 +156,7 @@ def test_names_of_a_file_without_a_header(tmp_path):
 
 def test_two_names_that_would_be_one_symbol_are_refused(tmp_path):
     rows = [bar(at, name, "5") for at in range(2) for name in ("A B", "A*B")]
-    with pytest.raises(UsageError, match="two names in it become data:A-B"):
+    with pytest.raises(UsageError, match="two names in the file become data:A-B"):
         import_files("csv", [write(tmp_path, *rows)], out=tmp_path / "t")
 
 

@@ -18,6 +18,7 @@ from onetape.model.errors import (
     UsageError,
     VenueProtocolError,
     check,
+    problem_text,
 )
 
 # CONTRACT.md, "Error numbers", and the exit code of "Command line".
@@ -129,3 +130,22 @@ def test_check_raises_with_its_rule() -> None:
     check(True, "never shown")
     with pytest.raises(InvariantViolation, match="debits equal credits, transfer 7"):
         check(False, "debits equal credits", location="transfer 7")
+
+
+def _raised(code: str) -> Exception:
+    with pytest.raises(Exception) as caught:
+        exec(code)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("'text'.uper()", "AttributeError: 'str' object has no attribute 'uper', did you mean upper?"),
+        ("'text'.zzz()", "AttributeError: 'str' object has no attribute 'zzz'"),
+        ("class A\n    pass", "SyntaxError: expected ':'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_an_error_of_python_is_said_with_the_name_that_may_have_been_meant(code, words):
+    assert problem_text(_raised(code)) == words

@@ -1,7 +1,7 @@
-"""Arrow files (Feather) as rows of text, record batch by record batch.
+"""Read Arrow files (Feather) as rows of text, record batch by record batch.
 
-Needs the extra `research`. A batch is looked at before it is expanded: its buffers say how large
-they become, and a small file must not fill memory.
+Needs the extra `research`. A batch is checked before it is expanded: its buffers give their expanded
+size, so that a small file cannot fill memory.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _BEGIN: Final = 8  # the magic, padded
 
 
 class ArrowSource:
-    """An Arrow file's columns as comma-separated values, times and floats as of data frames."""
+    """An Arrow file's columns as comma-separated values, times and floats as in data frames."""
 
     def __init__(self, source: Source) -> None:
         if not source.is_file_of(MAGIC):
             raise BadInput(
-                "is Feather inside an archive, which is not read",
+                "Feather inside an archive is not read",
                 location=source.name,
                 todo="unpack it first: Feather is compressed by itself",
             )
@@ -41,7 +41,7 @@ class ArrowSource:
         self._limits: Limits = source.limits
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
-        """Lines, the header first."""
+        """Yields lines, the header first."""
         header = True
         for batch, size in self.batches():
             rows = rows_of_batch(batch, self.name)
@@ -52,7 +52,7 @@ class ArrowSource:
                 on_read(size)
 
     def columns(self) -> dict[str, str]:
-        """Their types by name: `time` with a zone, `number`, or `other`."""
+        """Returns column types by name: `time` with a zone, `number`, or `other`."""
         pa = _pyarrow()
         for batch, _ in self.batches():
             return {
@@ -63,16 +63,16 @@ class ArrowSource:
                 else "other"
                 for field in batch.schema
             }
-        raise BadInput("has no rows", location=self.name)
+        raise BadInput("the file has no rows", location=self.name)
 
     def head(self, size: int = 1 << 16) -> bytes:
-        """Returns the first rows; the header alone where there is none."""
+        """Returns the first rows; only the header of an empty file."""
         for batch, _ in self.batches():
             return rows_of_batch(batch, self.name).text(0, 100, header=True)[:size]
-        raise BadInput("has no rows", location=self.name)
+        raise BadInput("the file has no rows", location=self.name)
 
     def batches(self) -> Iterator[tuple[Any, int]]:
-        """(record batch, bytes it took in the file)."""
+        """Yields (record batch, its bytes in the file)."""
         pa = _pyarrow()
         expanded = compressed = 0
         try:
@@ -100,13 +100,12 @@ class ArrowSource:
                     yield batch, size
         except (pa.ArrowException, OSError, ValueError, struct.error, EOFError) as error:
             shown = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-            raise BadInput(f"Arrow is damaged: {shown}", location=self.name) from None
+            raise BadInput(f"the Arrow file is damaged: {shown}", location=self.name) from None
 
 
 def _blocks(whole: memoryview) -> Iterator[tuple[int, int]]:
-    """(begin, bytes) of each record batch, by the footer (Arrow's File.fbs).
-
-    Raises ValueError or struct.error where it errs, or where batches are of dictionaries.
+    """Returns (begin, bytes) of each record batch from the footer (Arrow's File.fbs). Raises ValueError or
+    struct.error for an invalid footer, or for dictionary batches.
     """
     (length,) = struct.unpack_from("<i", whole, len(whole) - len(MAGIC) - 4)
     begin = len(whole) - len(MAGIC) - 4 - length
@@ -140,7 +139,7 @@ class ArrowCells:
         self.stem = source.stem
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
-        """Rows of 8 bytes a cell."""
+        """Yields rows of 8 bytes a cell."""
         for batch, size in self._source.batches():
             for first in range(0, batch.num_rows, ROWS_A_CHUNK):
                 try:
@@ -164,7 +163,7 @@ class ArrowCells:
         for (cell, _), name in zip(types, names, strict=True):
             column = batch.column(name)
             if cell == "t":
-                # No time is the least of all, as numpy has it.
+                # No time is the smallest number, as in numpy.
                 column = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64())
                 column = column.fill_null(_NO_TIME)
             rows[cell] = column.to_numpy(zero_copy_only=False)
@@ -172,10 +171,10 @@ class ArrowCells:
 
 
 def expanded_bytes(metadata: memoryview, body: memoryview) -> int:
-    """Returns what the buffers of a record batch become: each compressed one begins with its size.
+    """Returns the expanded size of a record batch's buffers: each compressed one begins with its size.
 
-    Reads the message's flatbuffer (Arrow's Message.fbs: Message.header is a RecordBatch with
-    length, nodes, buffers and compression). Raises ValueError or struct.error where it errs.
+    Reads the message's flatbuffer (Arrow's Message.fbs: Message.header is a RecordBatch with length, nodes, buffers
+    and compression). Raises ValueError or struct.error for an invalid one.
     """
     message = _table(metadata, 0)
     header = _field(metadata, message, 2)
@@ -206,7 +205,7 @@ def expanded_bytes(metadata: memoryview, body: memoryview) -> int:
 
 
 def rows_of_batch(batch: Any, name: str) -> PolarsRows:
-    """Returns a record batch as rows of text. Raises BadInput for columns that no text holds, NotAvailable without
+    """Returns a record batch as rows of text. Raises BadInput for columns without a text form, NotAvailable without
     polars."""
     try:
         import polars as pl
@@ -215,7 +214,7 @@ def rows_of_batch(batch: Any, name: str) -> PolarsRows:
     try:
         return PolarsRows(pl.from_arrow(batch))
     except (pl.exceptions.PolarsError, TypeError) as error:
-        raise BadInput(f"has columns that are not read: {error}", location=name) from None
+        raise BadInput(f"the file has columns that are not read: {error}", location=name) from None
 
 
 def _pyarrow() -> Any:
@@ -243,7 +242,7 @@ def _table(data: memoryview, at: int) -> int:
 
 
 def _field(data: memoryview, table: int, index: int) -> int | None:
-    """Place of a field in a flatbuffer's table; None where it is absent."""
+    """Returns the position of a field in a flatbuffer's table; None where it is absent."""
     (back,) = struct.unpack_from("<i", data, table)
     vtable = table - back
     if vtable < 0:

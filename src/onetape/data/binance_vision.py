@@ -1,9 +1,9 @@
-"""`binance-vision`: the files of data.binance.vision, zipped or not, with and without headers.
+"""Read kind `binance-vision`: the files of data.binance.vision, zipped or not, with and without headers.
 
-Layouts as the venue's binance-public-data README and the files themselves had them, read 2026-11:
+Layouts from the venue's binance-public-data README and the files themselves, read 2026-11:
 klines of 12 columns, aggTrades, trades, bookTicker, fundingRate, liquidationSnapshot, metrics, and klines of
-mark and index prices. Spot files have stamps in microseconds since 2025-01-01; the magnitude tells.
-Only the folder tells klines of marks or indices from those of trades: their file names are equal.
+mark and index prices. Spot files have stamps in microseconds since 2025-01-01; the magnitude shows the unit.
+Only the folder distinguishes klines of marks or indices from those of trades: their file names are equal.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _BAR: Final = {
     "turnover": "quote_volume",
     "trades": "count",
 }
-# What a file is -> its columns in order, and of each of ours the file's name for it.
+# File type -> its columns in order, and the file's name of each of our columns.
 _FORMS: Final[dict[str, tuple[RowKind, tuple[str, ...], dict[str, str]]]] = {
     "klines": ("bars", KLINE, _BAR),
     "markPriceKlines": ("marks", KLINE, {"ts_event": "open_time", "close_time": "close_time", "mark": "close"}),
@@ -133,7 +133,7 @@ _REFUSED: Final = {
     "BVOLIndex": "a volatility index",
     "EOHSummary": "hourly summaries of options",
 }
-# Names that no other table has together.
+# Combinations of names that no other table has.
 _SIGNS: Final = {
     "klines": {"open_time", "close_time"},
     "aggTrades": {"agg_trade_id"},
@@ -147,7 +147,7 @@ _SIGNS: Final = {
 
 
 def plan(source: TableSource, options: TableOptions) -> Planned:
-    """Raises BadInput for what is not of the venue's layouts, or carries no event of ours."""
+    """Returns the layout of a source. Raises BadInput for an unknown layout, or one without events of ours."""
     if str(getattr(source, "member", "")).endswith(".CHECKSUM"):
         return Planned(source, None, "checksum file")
     head = text_head(source)
@@ -157,12 +157,12 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
     by_content = of_header(cells) if has_header else of_row(cells)
     what = what or by_content
     if what in _REFUSED:
-        raise BadInput(f"is {what}: {_REFUSED[what]}", location=source.name, todo="leave it out")
+        raise BadInput(f"the file is {what}: {_REFUSED[what]}", location=source.name, todo="leave it out")
     if what not in _FORMS or _contradicts(what, by_content):
         raise BadInput(
-            f"is no known file of data.binance.vision: its first line is {head.first[:80]!a}",
+            f"the file is no known file of data.binance.vision: its first line is {head.first[:80]!a}",
             location=source.name,
-            todo=f"these are read: {', '.join(_FORMS)}, under the names that the venue gives them",
+            todo=f"onetape reads {', '.join(_FORMS)}, under the names that the venue gives them",
         )
     kind, names, ours = _FORMS[what]
     if has_header:
@@ -172,7 +172,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
     missing = [name for name in ours.values() if name not in names]
     if set(missing) - {"funding_interval_hours"}:
         raise BadInput(
-            f"lacks {', '.join(missing)}: the header is {', '.join(cells)[:200]}",
+            f"the file lacks {', '.join(missing)}: the header is {', '.join(cells)[:200]}",
             location=source.name,
             todo=f"{what} have {', '.join(_FORMS[what][1])}",
         )
@@ -187,7 +187,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
 
 
 def of_name(source: TableSource) -> tuple[str, str]:
-    """(raw symbol, what it is) as name and folders say, "" where they do not."""
+    """Returns (raw symbol, type) from name and folders, "" for unknown ones."""
     match = NAME.match(stem(source))
     if match is None:
         return "", ""
@@ -204,7 +204,7 @@ def of_name(source: TableSource) -> tuple[str, str]:
 
 
 def of_row(cells: list[str]) -> str:
-    """Returns what a row without a header is, by its columns; "" for none that is known."""
+    """Returns the type of a row without a header, by its columns; "" if unknown."""
     numbers = [_is_number(cell) for cell in cells]
     truths = [cell.lower() in {"true", "false"} for cell in cells]
     if len(cells) == 12 and all(numbers) and _is_stamp(cells[0]) and _is_stamp(cells[6]):
@@ -219,18 +219,19 @@ def of_row(cells: list[str]) -> str:
 
 
 def of_header(cells: list[str]) -> str:
-    """Returns what a header is; "" for none that is known."""
+    """Returns the type of a header; "" if unknown."""
     names = {cell.lower() for cell in cells}
     return next((what for what, signs in _SIGNS.items() if signs <= names), "")
 
 
 def _contradicts(what: str, by_content: str) -> bool:
-    """Klines of marks look like klines; what the content does not tell, the name may."""
+    """Returns True when name and content disagree. Klines of marks look like klines: only the name may distinguish
+    them."""
     return by_content not in {"", what} and not (by_content == "klines" and what.endswith("Klines"))
 
 
 def _alias(name: str, names: tuple[str, ...]) -> str:
-    """Headers of some years write other names."""
+    """Maps headers of some years with other names."""
     others: dict[str, Any] = {
         "quote_volume": ("quote_asset_volume", "base_asset_volume"),
         "count": ("trades", "number_of_trades"),
@@ -242,7 +243,7 @@ def _alias(name: str, names: tuple[str, ...]) -> str:
 
 
 def _refuse_marks(rows: list[str], columns: dict[str, int], source: TableSource) -> None:
-    """Klines of marks and indices count their samples and have no volume."""
+    """Refuse klines of marks and indices, which count their samples and have no volume."""
     for row in rows[:50]:
         cells = split_header(row, ",")
         if len(cells) < 9:
@@ -250,7 +251,7 @@ def _refuse_marks(rows: list[str], columns: dict[str, int], source: TableSource)
         volume, count = cells[columns["volume"]], cells[columns["trades"]]
         if not volume.strip("0.") and count.strip("0."):
             raise BadInput(
-                "are klines of mark or index prices (they count and have no volume), and neither "
+                "the file has klines of mark or index prices (a count and no volume), and neither "
                 "name nor folder says which",
                 location=source.name,
                 todo="put it into a folder called markPriceKlines or indexPriceKlines, as the venue has it",
@@ -271,9 +272,9 @@ def _check_width(what: str, cells: list[str], source: TableSource) -> None:
     }[what]
     if len(cells) not in widths:
         raise BadInput(
-            f"rows have {len(cells)} columns, and {what} have {min(widths)}",
+            f"the rows have {len(cells)} columns, and {what} have {min(widths)}",
             location=source.name,
-            todo="look at its first lines",
+            todo="check its first lines",
         )
 
 
@@ -282,5 +283,5 @@ def _is_number(cell: str) -> bool:
 
 
 def _is_stamp(cell: str) -> bool:
-    """A time since the epoch in ms or us, this century."""
+    """Returns True for a time since the epoch in ms or us, of this century."""
     return bool(re.fullmatch(r"\d{13}|\d{16}", cell.strip()))

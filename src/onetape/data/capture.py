@@ -1,4 +1,4 @@
-"""Raw captures into a tape: lines `<receipt ns> <json>`, read by a venue's message table."""
+"""Import raw captures into a tape: lines `<receipt ns> <json>`, parsed by a venue's message table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onetape import _core
 from onetape.data.importer import Outcome, SinkFactory
 from onetape.data.instruments import Numbers, find_instrument, fitted
 from onetape.data.naming import Naming
-from onetape.data.rejects import RejectFile
+from onetape.data.rejects import RejectFile, reject_text
 from onetape.data.source import OnRead, Source
 from onetape.model.enums import Origin
 from onetape.model.errors import BadInput, InvariantViolation, UnknownSymbol, UsageError
@@ -27,16 +27,15 @@ _NEEDS_DECIMALS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """The book that a capture begins with: the venue's depth snapshot of one raw symbol ("" where it is alone)."""
+    """The initial book of a capture: the venue's depth snapshot of one raw symbol ("" for the only one)."""
 
     raw: str
     snapshot: str  # JSON on one line
 
 
 def read_seeds(path: Path) -> list[Seed]:
-    """From a depth snapshot as the venue gives it, or {"books": {RAW: snapshot}}; plain or .gz.
-
-    Raises UsageError where the file cannot be read, BadInput where it is neither.
+    """Read seeds from a venue's depth snapshot, or {"books": {RAW: snapshot}}; plain or .gz. Raises UsageError for
+    an unreadable file, BadInput for other content.
     """
     try:
         raw = path.read_bytes()
@@ -44,20 +43,24 @@ def read_seeds(path: Path) -> list[Seed]:
             with gzip.open(path) as file:
                 raw = file.read(SEED_BYTES_MAX + 1)
         if len(raw) > SEED_BYTES_MAX:
-            raise BadInput(f"is larger than {SEED_BYTES_MAX:,} bytes", location=str(path))
+            raise BadInput(f"the file is larger than {SEED_BYTES_MAX:,} bytes", location=str(path))
         # Fractions stay as written: the core reads them exactly.
         document = json.loads(raw, parse_float=str)
     except (OSError, EOFError) as error:
-        raise UsageError(f"cannot be read: {error}", location=str(path)) from None
+        raise UsageError(
+            f"the file cannot be read: {getattr(error, 'strerror', None) or error}".lower(),
+            location=str(path),
+            todo="check the path",
+        ) from None
     except ValueError as error:
-        raise BadInput(f"is not JSON: {error}", location=str(path)) from None
+        raise BadInput(f"the file is not JSON: {error}", location=str(path)) from None
     books = document.get("books") if isinstance(document, dict) else None
     if isinstance(books, dict):
         found = books
     elif isinstance(document, dict) and "lastUpdateId" in document:
         found = {str(document.get("symbol", "")): document}
     else:
-        raise BadInput("is no depth snapshot", location=str(path), todo="give what GET depth answers")
+        raise BadInput("the file is no depth snapshot", location=str(path), todo="give the answer of GET depth")
     return [Seed(name, _on_one_line(book, name, path)) for name, book in sorted(found.items())]
 
 
@@ -72,20 +75,20 @@ def _on_one_line(book: object, raw: str, path: Path) -> str:
 
 
 def first_receipt(source: Source) -> int:
-    """Receipt time of the first line that has one. Raises BadInput where none of the first has."""
+    """Returns the receipt time of the first line that has one. Raises BadInput where none of the first lines has."""
     for line in source.head().split(b"\n")[:100]:
         digits, _, rest = line.strip().partition(b" ")
         if digits.isdigit() and len(digits) <= 19 and rest.lstrip().startswith(b"{"):
             return int(digits)
     raise BadInput(
-        "is no capture: no line of its beginning is a receipt time in ns and a JSON message",
+        "the file is no capture: none of its first lines is a receipt time in ns and a JSON message",
         location=source.name,
-        todo="look at its first lines, and at the KIND",
+        todo="check its first lines and its KIND",
     )
 
 
 class CaptureImporter:
-    """Imports one capture. Sources are taken in the order of their first receipt."""
+    """Imports one capture. Sources are taken in the order of their first receipts."""
 
     def __init__(
         self,
@@ -109,12 +112,12 @@ class CaptureImporter:
 
     @property
     def source_names(self) -> list[str]:
-        """Names the sources, by the index that rejects carry. The seed is the last."""
+        """Returns the sources' names, by the index in rejects. The seed is the last."""
         return [source.name for source in self._sources] + ["the seed book"]
 
     def run(self, sink_at: SinkFactory) -> Outcome:
-        """Import. `sink_at` gives an empty sink: a second time where the first one's decimals
-        turned out too few, which only the data can tell."""
+        """Import. `sink_at` returns an empty sink: called again when the first one's decimals are too few, which
+        only the data show."""
         listed = [find_instrument(symbol, self._own, self._began) for symbol in self._naming.symbols]
         if all(instrument is not None for instrument in listed):
             instruments = [instrument for instrument in listed if instrument is not None]
@@ -151,10 +154,11 @@ class CaptureImporter:
         self._check_names(decoder, instruments)
         events = sink.counts()[0]
         if not events:
+            why = f": {reject_text(rejects.first)}" if rejects.first else ""
             raise BadInput(
-                f"no message could be read in {decoder.lines:,} lines",
-                location=rejects.first or ", ".join(source.name for source in self._sources),
-                todo="look at its first lines, and at the KIND",
+                f"no message could be read in {decoder.lines:,} lines{why}",
+                location=", ".join(source.name for source in self._sources),
+                todo="check its first lines and its KIND",
             )
         ignored = dict(decoder.passed_over)
         if self._naming.is_map:
@@ -178,7 +182,7 @@ class CaptureImporter:
         return _core.CaptureImport(sink, self._protocol.as_core(), streams, self._naming.is_map)
 
     def _feed(self, decoder: _core.CaptureImport, sink: _core.TapeSink | None, rejects: RejectFile | None) -> bool:
-        """Feeds all sources through the decoder. False: it needs more decimals."""
+        """Feed all sources through the decoder. Returns False when it needs more decimals."""
         if self._seeds:
             decoder.begin_source(len(self._sources))
             for seed in self._seeds:
@@ -186,7 +190,8 @@ class CaptureImporter:
                 if not self._taken(decoder, decoder.feed(line.encode()), sink, rejects):
                     return False
             if decoder.rejected and sink is not None and rejects is not None:
-                raise BadInput("the seed book cannot be read", location=rejects.first)
+                why = f": {reject_text(rejects.first)}" if rejects.first else ""
+                raise BadInput(f"the seed book cannot be read{why}", location="--seed-book")
         for index, source in enumerate(self._sources):
             decoder.begin_source(index)
             for chunk in source.chunks(self._on_read):

@@ -1,4 +1,4 @@
-"""`ccxt`: what fetch_ohlcv and fetch_trades give, as JSON: one list, or one row a line.
+"""Read kind `ccxt`: results of fetch_ohlcv and fetch_trades as JSON: one list, or one row a line.
 
 Structures by the library's manual ("OHLCV structure", "Public trade structure"), read 2026-11:
 [ms, open, high, low, close, volume], and objects with timestamp, symbol, id, side, price, amount.
@@ -15,14 +15,14 @@ from typing import Any, Final
 from onetape.data.layout import HEAD_BYTES, Layout, Planned, TableOptions, TableSource
 from onetape.model.errors import BadInput
 
-ROWS_TRIED: Final = 20  # a few bad rows at the front do not make another kind
+ROWS_TRIED: Final = 20  # a few bad rows at the front do not change the kind
 OHLCV: Final = {"ts_event": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5}
 TRADE_KEYS: Final = ("timestamp", "symbol", "id", "side", "price", "amount")
 TRADE: Final = {"ts_event": 0, "symbol": 1, "id": 2, "side": 3, "price": 4, "size": 5}
 
 
 def plan(source: TableSource, options: TableOptions) -> Planned:
-    """Raises BadInput for JSON that is neither candles nor trades."""
+    """Returns the layout of a source. Raises BadInput for JSON that is neither candles nor trades."""
     row = first_row(source, lambda row: is_candle(row) or is_trade(row))
     if is_candle(row):
         return Planned(source, candles(row))
@@ -32,20 +32,20 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
             del columns["symbol"]
         return Planned(source, Layout("trades", columns, form="json", keys=TRADE_KEYS))
     raise BadInput(
-        f"is neither OHLCV nor trades: its first row is {json.dumps(row)[:80]}",
+        f"the file has neither OHLCV nor trades: its first row is {json.dumps(row)[:80]}",
         location=source.name,
-        todo="give what fetch_ohlcv or fetch_trades answered, as JSON",
+        todo="give the JSON answer of fetch_ohlcv or fetch_trades",
     )
 
 
 def candles(row: list[Any]) -> Layout:
-    """[ms, open, high, low, close, volume]; a volume that is not known is null, or not there."""
+    """Returns the layout of [ms, open, high, low, close, volume]; an unknown volume is null or missing."""
     columns = {name: place for name, place in OHLCV.items() if place < len(row)}
     return Layout("bars", columns, form="json", fields=min(len(row), 6), blank=("volume",))
 
 
 def is_candle(row: object) -> bool:
-    """Five numbers and a volume."""
+    """Returns True for five numbers and a volume."""
     return (
         isinstance(row, list)
         and len(row) in {5, 6}
@@ -55,15 +55,14 @@ def is_candle(row: object) -> bool:
 
 
 def is_trade(row: object) -> bool:
-    """An object with time, price and amount."""
+    """Returns True for an object with time, price and amount."""
     return isinstance(row, dict) and {"timestamp", "price", "amount"} <= row.keys()
 
 
 def first_row(source: TableSource, is_good: Callable[[Any], bool]) -> Any:
     """Returns the first good row of a list of rows, or of rows without a list; fractions stay text.
 
-    Of the first few: else the very first, for the refusal to show. Raises BadInput where there is
-    none at all.
+    Only the first few are checked: otherwise the very first, for the error to show. Raises BadInput without any row.
     """
     rows: list[Any] = []
     for row in islice(_head_rows(source), ROWS_TRIED):
@@ -74,17 +73,17 @@ def first_row(source: TableSource, is_good: Callable[[Any], bool]) -> Any:
 
 
 def _head_rows(source: TableSource) -> Iterator[Any]:
-    """Gives the rows at the beginning, fractions as text. Raises BadInput where there is none."""
+    """Yields the first rows, fractions as text. Raises BadInput without any."""
     raw = source.head(HEAD_BYTES)
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in raw[:100]:
-        raise BadInput("is no text in UTF-8", location=source.name, todo="look at its encoding")
+        raise BadInput("the file is not text in UTF-8", location=source.name, todo="check its encoding")
     text = raw.decode("utf-8", "replace").lstrip("\ufeff").lstrip()
     if not text:
-        raise BadInput("is empty", location=source.name)
+        raise BadInput("the file is empty", location=source.name, todo="download it again")
     inside = text[1:].lstrip() if text.startswith("[") else ""
     at = inside if inside.startswith(("[", "{")) else text
     if text.startswith("[") and inside.startswith("]"):
-        raise BadInput("is an empty list", location=source.name)
+        raise BadInput("the file is an empty list", location=source.name)
     decoder = json.JSONDecoder(parse_float=str, parse_int=str)
     place = count = 0
     while True:
@@ -98,9 +97,9 @@ def _head_rows(source: TableSource) -> Iterator[Any]:
             place += 1
     if not count:
         raise BadInput(
-            f"is no JSON, or its first row is cut: it begins with {text[:60]!a}",
+            f"the file is no JSON, or its first row is cut: it begins with {text[:60]!a}",
             location=source.name,
-            todo="look at its first lines, and at its KIND",
+            todo="check its first lines and its KIND",
         )
 
 

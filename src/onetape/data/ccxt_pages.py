@@ -1,10 +1,10 @@
-"""History through the ccxt library, or candles of a venue itself, page by page, each on disk before
-the next is asked for.
+"""Fetch history through the ccxt library, or candles of a venue itself, page by page, each on disk
+before the next request.
 
 A folder holds the pages of one request, `000001.json` and on, and `pages.jsonl`: one line a page
-with its rows, hash and where the next one begins. After a cut the pages that are whole are kept
-and the next is asked for. Pages do not overlap and leave no gap: rows of a time that a page ended
-in the middle of are asked for again, and known ones dropped.
+with its rows, hash and where the next one begins. After an interruption complete pages are kept
+and the next is requested. Pages do not overlap and leave no gap: rows of the time in the middle
+of which a page ended are requested again, and duplicates dropped.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from onetape.model.errors import (
     VenueRejected,
     VenueUnavailable,
 )
+from onetape.model.near import did_you_mean
 from onetape.model.symbol import Symbol
 from onetape.model.time import MS, format_time, parse_period
 from onetape.tape.durable import write_durably
@@ -38,27 +39,27 @@ JOURNAL: Final = "pages.jsonl"
 ATTEMPTS_MAX: Final = 6
 BACKOFF_S: Final = 1.0
 BACKOFF_S_MAX: Final = 60.0
-# Where a page of trades is empty, the next begins this much later: what venues bound one answer to.
+# After an empty page of trades, the next begins this much later: venues limit the time span of an answer.
 EMPTY_STEP_MS: Final = 3_600_000
 PAGES_MAX: Final = 1_000_000
-# The parts of a unified trade that are kept: `info` repeats them in the venue's words.
+# Parts of a unified trade that are kept: `info` repeats them in the venue's format.
 TRADE_KEYS: Final = ("id", "timestamp", "symbol", "side", "price", "amount", "cost")
 
 
 @dataclass(slots=True)
 class Pages:
-    """What a request came to. `rows` counts all pages, `asked` the requests made now."""
+    """The result of a request. `rows` counts all pages, `asked` the requests made now."""
 
     files: list[Path] = field(default_factory=list)
     rows: int = 0
     requests: int = 0
-    resumed: int = 0  # pages that were there
+    resumed: int = 0  # pages already on disk
     notes: list[str] = field(default_factory=list)
 
 
 def make_exchange(symbol: Symbol, *, base_url: str | None = None, timeout_s: float = 30.0) -> Any:
-    """ccxt's exchange of a symbol's venue, with its rate limit kept. base_url: all its addresses
-    lead there instead. Raises NotAvailable without ccxt, UsageError for a venue it does not know.
+    """Returns ccxt's exchange of a symbol's venue, with its rate limit enabled. base_url: replaces the host of all
+    its addresses. Raises NotAvailable without ccxt, UsageError for an unknown venue.
     """
     try:
         import ccxt
@@ -70,7 +71,9 @@ def make_exchange(symbol: Symbol, *, base_url: str | None = None, timeout_s: flo
         ) from None
     name = symbol.venue
     if name not in ccxt.exchanges:
-        raise UsageError(f"ccxt knows no exchange {name!r}", location="--symbol")
+        raise UsageError(
+            f"ccxt knows no exchange {name!r}", location="--symbol", todo=did_you_mean(name, ccxt.exchanges)
+        )
     exchange = getattr(ccxt, name)({"enableRateLimit": True, "timeout": int(timeout_s * 1000)})
     if base_url is not None:
         exchange.urls["api"] = _rebased(exchange.urls["api"], base_url)
@@ -89,8 +92,8 @@ def _rebased(urls: Any, base_url: str) -> Any:
 class PageFetcher:
     """Fetches one request: `what` of a symbol from `first_ms` on and before `end_ms`.
 
-    `exchange` has ccxt's fetch_ohlcv and fetch_trades. `sleep` waits between attempts; the rate
-    limit between requests is the exchange's own.
+    `exchange` has ccxt's fetch_ohlcv and fetch_trades. `sleep` waits between retries; the exchange
+    itself limits the rate of requests.
     """
 
     exchange: Any
@@ -109,8 +112,8 @@ class PageFetcher:
         return parse_period(self.period) // MS if self.what == "ohlcv" else EMPTY_STEP_MS
 
     def run(self) -> Pages:
-        """Fetch what is not there yet. Raises VenueUnavailable and VenueRateLimit where patience
-        ends (a later call goes on), UnknownSymbol, VenueRejected, BadInput for nonsense."""
+        """Fetch pages that are not on disk. Raises VenueUnavailable and VenueRateLimit when retries are exhausted (a
+        later call continues), UnknownSymbol, VenueRejected, BadInput for invalid answers."""
         found = Pages()
         cursor, seen_ids = self._resume(found)
         timeout_s = getattr(self.exchange, "timeout", 0) / 1000
@@ -118,7 +121,7 @@ class PageFetcher:
         self.watch.doing(f"asks {self.exchange.id} for pages{most}")
         while cursor < self.end_ms:
             if len(found.files) >= PAGES_MAX:
-                raise BadInput(f"needs more than {PAGES_MAX:,} pages", location=str(self.folder))
+                raise BadInput(f"the range needs more than {PAGES_MAX:,} pages", location=str(self.folder))
             if self.watch.progress is not None:
                 self.watch.progress(cursor - self.first_ms, self.end_ms - self.first_ms)
             answer = self._ask(cursor)
@@ -131,16 +134,16 @@ class PageFetcher:
     def _new_rows(
         self, answer: list[Any], cursor: int, seen_ids: list[str], found: Pages
     ) -> tuple[list[Any], int, list[str]]:
-        """(rows of this page, where the next begins, ids of rows already had at that time)."""
+        """Returns (rows of this page, start of the next, ids of rows already stored at that time)."""
         rows = sorted(answer, key=_place)
         if self.what == "ohlcv":
-            # A candle that is not over by then is none yet.
+            # An unfinished candle does not count.
             until = self.end_ms - self._step
             by_time = {_time_of(row): row for row in rows if cursor <= _time_of(row) <= until}
             fresh = list(by_time.values())
             if fresh:
                 return fresh, _time_of(fresh[-1]) + self._step, []
-            # Nothing traded, or nothing yet: on by as many periods as a page may hold.
+            # No trades, or none yet: skip as many periods as a page may hold.
             is_ahead = any(_time_of(row) > until for row in rows)
             following = self.end_ms if is_ahead else cursor + self._step * self.limit
             return [], min(following, self.end_ms), []
@@ -150,13 +153,12 @@ class PageFetcher:
         if fresh:
             last = _time_of(fresh[-1])
             at_last = [_id_of(row) for row in fresh if _time_of(row) == last]
-            # Rows of that very moment may be missing still: it is asked for again.
+            # Rows of that very time may be missing: it is requested again.
             return fresh, last, at_last + (seen_ids if last == cursor else [])
         if any(_time_of(row) >= self.end_ms for row in rows):
             return [], self.end_ms, []
         if answer and len(answer) >= self.limit:
-            # A full page of what is had already, and no way to ask for what comes after it: some
-            # venues count `since` in seconds.
+            # A full page of stored rows, and no way to request later ones: some venues count `since` in seconds.
             found.notes.append(
                 f"more than {self.limit} trades at {format_time(cursor * MS)}: "
                 "those beyond a page, up to the next second, are missing"
@@ -167,9 +169,9 @@ class PageFetcher:
         return [], min(cursor + EMPTY_STEP_MS, self.end_ms), []
 
     def _ask(self, since: int) -> list[Any]:
-        """Gets one page from the venue, with patience."""
+        """Request one page from the venue, with retries."""
         name = self.symbol.name
-        if isinstance(self.exchange, VenueKlines):  # whose client has it
+        if isinstance(self.exchange, VenueKlines):  # of the client's caller
             return self._checked(self.exchange.fetch_ohlcv(name, self.period, since, self.limit))
         import ccxt
 
@@ -182,7 +184,7 @@ class PageFetcher:
                 return self._checked(answer)
             except ccxt.BadSymbol as error:
                 raise UnknownSymbol(f"{self.exchange.id} has no {name}", location=_short(error)) from None
-            except ccxt.NetworkError as error:  # rate limits and timeouts are some of these
+            except ccxt.NetworkError as error:  # includes some rate limits and timeouts
                 limited = isinstance(error, (ccxt.RateLimitExceeded, ccxt.DDoSProtection))
                 why = _short(error)
                 if attempt == ATTEMPTS_MAX:
@@ -190,7 +192,7 @@ class PageFetcher:
                     raise kind(
                         f"no page after {attempt} attempts: {why}",
                         location=self.exchange.id,
-                        todo="call again: the pages that are there are kept",
+                        todo="run it again: the pages that came are kept",
                     ) from None
             except ccxt.NotSupported:
                 raise NotAvailable(f"ccxt cannot ask {self.exchange.id} for {self.what}") from None
@@ -203,22 +205,21 @@ class PageFetcher:
         raise AssertionError("unreachable")
 
     def _checked(self, answer: Any) -> list[Any]:
-        """Rows that have a time. Raises BadInput for an answer that is none."""
+        """Returns rows that have a time. Raises BadInput for an invalid answer."""
         if not isinstance(answer, list):
-            raise BadInput("answered no list", location=self.exchange.id)
+            raise BadInput("the exchange answered no list", location=self.exchange.id)
         for row in answer:
             try:
                 is_time = isinstance(_time_of(row), int)
             except (TypeError, KeyError, IndexError):
                 is_time = False
             if not is_time:
-                raise BadInput(f"answered a row without time: {row!r:.100}", location=self.exchange.id)
+                raise BadInput(f"the exchange answered a row without a time: {row!r:.100}", location=self.exchange.id)
         return answer
 
     def _store(self, found: Pages, rows: list[Any], following: int, seen_ids: list[str]) -> None:
-        """The page, then the line that says it is there: in this order, each whole or not at all.
-
-        An empty page is a line without a file: where the next begins is worth keeping too.
+        """Store the page, then its line in the journal: in this order, each atomically. An empty page is a line
+        without a file, to record where the next begins.
         """
         line: dict[str, Any] = {"next": following, "rows": len(rows), "known": seen_ids}
         if rows:
@@ -237,7 +238,7 @@ class PageFetcher:
         journal.chmod(0o600)
 
     def _resume(self, found: Pages) -> tuple[int, list[str]]:
-        """Returns what is whole on disk; the rest of the folder is taken away."""
+        """Returns the complete pages on disk; removes other files of the folder."""
         cursor, seen_ids = self.first_ms, list[str]()
         journal = self.folder / JOURNAL
         kept = b""
@@ -261,7 +262,7 @@ class PageFetcher:
 
 
 def _whole_line(text: bytes, folder: Path) -> dict[str, Any] | None:
-    """Returns a line of the journal whose page is there and whole; None for any other."""
+    """Returns a line of the journal whose page is complete; None for any other."""
     try:
         line = json.loads(text)
         if not text.endswith(b"\n") or not isinstance(line["next"], int):
@@ -286,14 +287,13 @@ def _time_of(row: Any) -> int:
 
 
 def _place(row: Any) -> tuple[int, int]:
-    """Trades of one moment in the order of their numbers, where they have such: ccxt itself puts
-    10 before 9."""
+    """Sort trades of one time by their numbers, if any: ccxt itself puts 10 before 9."""
     number = str(row.get("id") or "") if isinstance(row, dict) else ""
     return _time_of(row), int(number) if number.isdecimal() and len(number) < 20 else 0
 
 
 def _id_of(row: dict[str, Any]) -> str:
-    """Returns what tells a trade from another: its id, else all it says."""
+    """Returns the identity of a trade: its id, else all its fields."""
     if row.get("id"):
         return str(row["id"])
     return json.dumps([row.get(key) for key in TRADE_KEYS])

@@ -1,8 +1,8 @@
-"""How a table's cells are written, where that is not the plain way: times of other forms, a date
-and a time in columns of their own, decimal commas.
+"""Rewrite a table's cells that are not in the plain form: times of other forms, a date and a time
+in separate columns, decimal commas.
 
-The plain way is read by the core as it lies there. What is not is written anew, row by row, with
-every row in its line, so that what is rejected is named by its own number.
+The core reads the plain form directly. Other cells are rewritten row by row, keeping line numbers,
+so that a rejected row is named by its own number.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ UNIT_WORDS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds",
 LINE_BYTES_MAX: Final = 1 << 20
 FIT_MIN: Final = 0.9  # of the first rows
 _BY_MAGNITUDE: Final = 10**17  # a smaller number is taken for a coarser unit than ns
-_SMALL: Final = 10**17  # ns: numbers that would be times before 1973 are rather years, days of a sheet, counters
+_SMALL: Final = 10**17  # ns: numbers that would be times before 1973 are more likely years, spreadsheet days, counters
 _DAYS: Final = (
     "%d.%m.%Y",
     "%d/%m/%Y",
@@ -53,8 +53,8 @@ _GROUPS: Final = {
     "point": re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?\Z"),
 }
 _MARKS: Final = {"comma": (",", "."), "point": (".", ",")}  # before decimals, between thousands
-# Directives that are digits, and how many: what has these alone is taken apart without a calendar,
-# ten times as fast. The core knows which days there are.
+# Directives that are digits, with their lengths: a pattern of only these is parsed without a calendar, ten times as
+# fast. The core checks the days.
 _DIGITS: Final = {
     "Y": r"\d{4}",
     "m": r"\d{1,2}",
@@ -66,18 +66,17 @@ _DIGITS: Final = {
 }
 _NUMERIC: Final = re.compile(r"\d[\d.,]*\Z|,\d+\Z")
 _NUMBER: Final = re.compile(r"[-+]?\d{1,24}(\.\d{0,24})?([eE][-+]?\d{1,2})?\Z")
-_UNREADABLE: Final = "?"  # behind a cell that must not be taken for something else
+_UNREADABLE: Final = "?"  # appended to a cell that must not be mistaken for something else
 ASK_TIME: Final = "say how times are written: --time-format '%d.%m.%Y %H:%M', or s, ms, us, ns"
 
-# A cell's text -> the text that the core reads; None: it is no such time.
+# A cell's text -> the text that the core reads; None: not such a time.
 TimeForm = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Rewriting:
-    """Describes what is changed in each row. Places count from 0; `clock` stands beside the date at `time`.
-
-    `kept` are places where an empty cell means the value before it.
+    """The changes to each row. Column indices count from 0; `clock` is beside the date at `time`. `kept`: columns
+    where an empty cell means the value before it.
     """
 
     separator: str
@@ -94,12 +93,12 @@ class Rewriting:
 
     @property
     def is_plain(self) -> bool:
-        """Nothing is changed."""
+        """True when nothing is changed."""
         return self.clock is None and self.time_form is None and not (self.decimals or self.kept)
 
 
 class RewrittenSource:
-    """A table's lines with their cells written the plain way."""
+    """A table's lines with their cells rewritten in the plain form."""
 
     def __init__(self, source: TableSource, how: Rewriting) -> None:
         self._source = source
@@ -117,7 +116,7 @@ class RewrittenSource:
         return found[:size]
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
-        """Gives as many lines as the source has."""
+        """Yields as many lines as the source has."""
         rows = _Rows(self._how)
         carry = b""
         is_overlong = False
@@ -125,7 +124,7 @@ class RewrittenSource:
             *whole, rest = chunk.split(b"\n")
             if whole:
                 whole[0] = carry + whole[0]
-                if is_overlong:  # its beginning went out as it was
+                if is_overlong:  # its beginning was already passed on unchanged
                     yield whole.pop(0) + b"\n"
                     is_overlong = False
                     rows.number += 1
@@ -142,7 +141,7 @@ class RewrittenSource:
 
 
 class _Rows:
-    """The rows of one reading: which line it is, and the cells before."""
+    """The rows of one reading: line number, and the cells before."""
 
     def __init__(self, how: Rewriting) -> None:
         self._how = how
@@ -160,9 +159,9 @@ class _Rows:
             text = text.removeprefix("\ufeff")
         cells = split_row(text, self._how.separator)
         if not has_fields(cells, self._how.fields):
-            return line  # it is rejected for that
+            return line  # it is rejected for this
         self._change(cells)
-        # Without quotes no cell has a separator in it, and none gets one.
+        # Without quotes no cell contains a separator, and none gets one.
         join = join_row if '"' in text else _joined
         text = join(cells, self._how.separator) + ending
         return text.encode("utf-8", "surrogateescape")
@@ -193,7 +192,7 @@ class _Rows:
 
 
 def has_fields(cells: Sequence[str], count: int) -> bool:
-    """As many as the header has; an empty one behind them is none."""
+    """Returns True when a row has as many cells as the header; an empty one at the end does not count."""
     return len(cells) == count or (len(cells) == count + 1 and not cells[-1])
 
 
@@ -202,7 +201,7 @@ def _joined(cells: Sequence[str], separator: str) -> str:
 
 
 def join_row(cells: Sequence[str], separator: str) -> str:
-    """Returns a line of cells, in quotes where they need them."""
+    """Returns a line of cells, quoted where needed."""
     text = io.StringIO()
     csv.writer(text, delimiter=separator, lineterminator="").writerow(cells)
     return text.getvalue()
@@ -212,7 +211,7 @@ def join_row(cells: Sequence[str], separator: str) -> str:
 
 
 def with_clock(day: str, clock: str) -> str | None:
-    """Returns a date and a time of the day as one text; None where the second is no such time."""
+    """Returns a date and a time of day as one text; None where the second is no time of day."""
     found = _CLOCK.match(clock)
     if found is None or not day:
         return None
@@ -224,21 +223,19 @@ def with_clock(day: str, clock: str) -> str | None:
 
 
 def reads(text: str) -> bool:
-    """Tells whether the core reads it as a time."""
+    """Returns True when the core reads the text as a time."""
     return isinstance(_core.parse_time_text(text), int)
 
 
 def are_clocks(cells: Iterable[str]) -> bool:
-    """Tells whether these, most of them, are times of the day alone."""
+    """Returns True when most of these are only times of day."""
     found = [bool(_CLOCK.match(cell.strip())) for cell in cells]
     return 2 * sum(found) > len(found)
 
 
 def find_times(texts: Sequence[str], chosen: str | None, *, location: str) -> tuple[TimeForm | None, str]:
-    """Returns how times are written: the form and its name; None where the core reads them as they are.
-
-    Raises UsageError for a given form that does not fit, BadInput where they may mean two things,
-    or nothing that is known.
+    """Returns the form of times and its name; None where the core reads them directly. Raises UsageError for a given
+    form that does not fit, BadInput for ambiguous or unknown times.
     """
     texts = [text.strip() for text in texts if text.strip()]
     if chosen is not None:
@@ -261,12 +258,12 @@ def find_times(texts: Sequence[str], chosen: str | None, *, location: str) -> tu
         )
     if found:
         return form_of(found[0]), found[0]
-    raise BadInput(f"{texts[0][:40]!r} is not a time that is known", location=location, todo=ASK_TIME)
+    raise BadInput(f"the time {texts[0][:40]!r} is of no known form", location=location, todo=ASK_TIME)
 
 
 def small_time(texts: Sequence[str]) -> str:
-    """Returns the first of these times where all are numbers that are seconds from 1966 to 1973 as they stand; "":
-    they are not."""
+    """Returns the first of these times where all are numbers that would be seconds from 1966 to 1973; "": they are
+    not."""
     texts = [text.strip() for text in texts if text.strip()]
     return texts[0][:40] if texts and all(map(_is_small, texts)) else ""
 
@@ -277,8 +274,8 @@ def _is_small(text: str) -> bool:
 
 
 def fitting_formats(texts: Sequence[str]) -> list[str]:
-    """Returns the known forms that most of these have, one of those that mean the same: a damaged row must not hide
-    what the others are."""
+    """Returns the known forms that most of these have, one of each set of equivalent ones: a damaged row must not
+    hide the form of the others."""
     best, found = FIT_MIN * len(texts), dict[tuple[datetime | None, ...], str]()
     for pattern in (day + clock for day in _DAYS for clock in _CLOCKS):
         moments: list[datetime | None] = []
@@ -300,9 +297,8 @@ def fitting_formats(texts: Sequence[str]) -> list[str]:
 
 
 def form_of(chosen: str) -> TimeForm:
-    """Returns what `--time-format` says: a unit of numbers, or a pattern of strptime.
-
-    Raises UsageError for a pattern that tells no day.
+    """Parse `--time-format`: a unit of numbers, or a pattern of strptime. Raises UsageError for a pattern without a
+    day.
     """
     if chosen in UNITS:
         unit = UNITS[chosen]
@@ -319,9 +315,9 @@ def form_of(chosen: str) -> TimeForm:
     )
     if "Z" in names or not tells_day:
         raise UsageError(
-            f"{chosen!r} {'has a zone by its name' if 'Z' in names else 'tells no day'}",
+            f"{chosen!r} {'names a time zone (%Z)' if 'Z' in names else 'has no day'}",
             location="--time-format",
-            todo="leave the name out and give --tz"
+            todo="leave %Z out and give --tz"
             if "Z" in names
             else "a pattern has year, month and day: '%d.%m.%Y %H:%M'",
         )
@@ -372,7 +368,7 @@ def _form_of_digits(chosen: str) -> TimeForm | None:
 
 
 def _parsed(text: str, pattern: str) -> datetime:
-    """Returns a wall time, unless the pattern has a zone: which one is said later."""
+    """Returns a wall time, unless the pattern has a zone; its zone is applied later."""
     return datetime.strptime(text, pattern)  # noqa: DTZ007
 
 
@@ -390,7 +386,7 @@ def _of_number(text: str, unit: int) -> str | None:
 
 
 def time_words(text: str) -> str:
-    """Returns what the core takes a time for: the unit of a number, or text."""
+    """Returns the core's interpretation of a time: the unit of a number, or text."""
     found = _core.parse_decimal_text(text.strip())
     at = _core.parse_time_text(text.strip())
     if not isinstance(found, tuple) or not isinstance(at, int):
@@ -406,10 +402,8 @@ def time_words(text: str) -> str:
 
 
 def find_decimals(cells: Sequence[str], chosen: str | None, *, location: str) -> Decimals:
-    """Returns what the sign before decimals is, by the numbers of the first rows; "": the plain point.
-
-    A comma before three digits may be the thousands': unless another number rules that out,
-    BadInput asks for `--decimal`.
+    """Returns the sign before decimals, from the numbers of the first rows; "": the plain point. A comma before
+    three digits may separate thousands: unless another number excludes that, BadInput asks for `--decimal`.
     """
     if chosen is not None:
         return "comma" if chosen == "comma" else "point"
@@ -418,12 +412,12 @@ def find_decimals(cells: Sequence[str], chosen: str | None, *, location: str) ->
     if not signed:
         return ""
     if any(_GROUPS["point"].match(cell) and (cell.count(",") > 1 or "." in cell) for cell in signed):
-        return ""  # 1,234.5: thousands, which are rejected by that name
+        return ""  # 1,234.5: thousands, which are rejected as such
     if not all(_GROUPS["comma"].match(cell) for cell in cells if "." in cell and "," not in cell):
         return ""  # 1.5 in some and 2,5 in others
     if all(re.fullmatch(r"[1-9]\d{0,2},\d{3}", cell) for cell in signed):
         raise BadInput(
-            f"the comma of {signed[0]} may be before decimals or between thousands",
+            f"the comma in {signed[0]} may be a decimal comma or a thousands separator",
             location=location,
             todo="give --decimal comma (it is 1.234) or --decimal point (1234)",
         )

@@ -1,10 +1,10 @@
-"""Which column of a table is what: the header's names decide, or `--columns`."""
+"""Find the meaning of a table's columns, from the header's names or `--columns`."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -13,10 +13,10 @@ from onetape.model.near import did_you_mean
 
 TableKind = Literal["quotes", "trades", "bars", "orders", "funding", "tickers"]
 
-# Of several names that mean the same, the first one that is there is taken.
+# Of several synonyms, the first one present is used.
 TIME_NAMES: Final = ("ts_event", "timestamp", "ts", "time", "date", "datetime")
 SIZE_NAMES: Final = ("size", "amount")
-# Currencies that prices are in.
+# Currencies used for prices.
 MONEY: Final = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "EUR", "GBP", "JPY", "RUB", "CHF"})
 
 _NEEDED: Final[dict[TableKind, tuple[tuple[str, ...], ...]]] = {
@@ -35,7 +35,7 @@ _OPTIONAL: Final[dict[TableKind, tuple[str, ...]]] = {
     "funding": ("mark", "interval_hours", "symbol"),
     "tickers": ("open_interest", "index", "rate", "funding_time", "symbol"),
 }
-# Tables of these have such columns beside prices: they are tables of those then.
+# Tables of these kinds have such columns beside prices, and then count as these kinds.
 _LAST: Final[tuple[TableKind, ...]] = ("funding", "tickers")
 # The names that `--columns name=header` takes.
 _OURS: Final = tuple(
@@ -45,7 +45,7 @@ _OURS: Final = tuple(
         + [name for names in _OPTIONAL.values() for name in names]
     )
 )
-# Of these, the ones that are prices and sizes.
+# Those of them that are prices and sizes.
 NUMBERS: Final = frozenset(
     {"open", "high", "low", "close", "volume", "price", "size", "bid", "ask", "bid_size", "ask_size"}
     | {"rate", "mark", "index", "open_interest"}
@@ -58,8 +58,7 @@ ACCEPTED: Final = (
 )
 
 
-# What exports of venues and charting programs call them, beside the names above. A name of ours
-# that is there, too, goes first.
+# Names in exports of venues and charting programs, beside the names above. Our own name takes precedence.
 _ALIASES: Final = {
     "open time": "time", "open_time": "time", "opentime": "time", "unix": "time",
     "unix timestamp": "time", "unixtime": "time", "date time": "time", "gmt time": "time",
@@ -79,16 +78,16 @@ _ALIASES: Final = {
     "funding_timestamp": "funding_time",
     "ticker": "symbol", "pair": "symbol", "instrument": "symbol", "sym": "symbol", "tic": "symbol",
 }  # fmt: skip
-# `Date(UTC)`, `timestamp_utc`: the header says the zone.
+# `Date(UTC)`, `timestamp_utc`: the header names the zone.
 _SAYS_UTC: Final = re.compile(r"(?<=\w)[ _]?(?:\(utc\)|(?<=[ _])utc)\Z")
 _VOLUME_IN: Final = "volume "  # `Volume BTC`, beside `Volume USDT`: the first is the base's
 
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """Tells which column of a table is what. `columns` maps the core's names to places; `ignored` are names that mean
-    nothing here, `renamed` what was read under another name (`Qty as size`). `day_and_clock` are the places of a date
-    and a time that stand in columns of their own, if the cells are such."""
+    """The meaning of a table's columns. `columns` maps the core's names to indices; `ignored` are names without a
+    meaning here, `renamed` columns read under another name (`Qty as size`). `day_and_clock` are the indices of a
+    date and a time in separate columns, if the cells are such."""
 
     kind: TableKind
     columns: dict[str, int]
@@ -100,30 +99,28 @@ class TableShape:
 
     @property
     def says_utc(self) -> bool:
-        """The name of its time has the zone: `Date(UTC)`."""
+        """True when the name of its time contains the zone: `Date(UTC)`."""
         return bool(_SAYS_UTC.search(self.names[self.columns["ts_event"]].lower()))
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenColumns:
-    """The columns that `--columns` chooses: the names of all columns, in order, or the header that a name of ours
-    has."""
+    """The columns chosen by `--columns`: the names of all columns, in order, or the header for one of our names."""
 
     listed: tuple[str, ...] = ()
     picked: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_separator(line: str) -> str:
-    """Returns the one of comma, semicolon and tab that the line has most of; comma where it has none.
-
-    With as many commas as others, those are the decimals' or the thousands'.
+    """Returns the most frequent of comma, semicolon, tab and `|` in the line; comma if there is none. With as many
+    commas as others, the commas separate decimals or thousands.
     """
-    found = max((";", "\t", ","), key=line.count)
+    found = max((";", "\t", "|", ","), key=line.count)
     return found if found in line else ","
 
 
 def split_row(line: str, separator: str) -> list[str]:
-    """Returns the cells of a line, without their quotes; the line alone where it cannot be taken apart."""
+    """Returns the cells of a line, without their quotes; the line alone where it cannot be split."""
     if '"' not in line:
         return line.split(separator)
     try:
@@ -133,14 +130,13 @@ def split_row(line: str, separator: str) -> list[str]:
 
 
 def split_header(line: str, separator: str) -> list[str]:
-    """Returns the names in a header line, without BOM, quotes and blanks around."""
+    """Returns the names in a header line, without BOM, quotes and surrounding blanks."""
     return [cell.strip() for cell in split_row(line.lstrip("\ufeff"), separator)]
 
 
 def parse_columns(chosen: str | Sequence[str]) -> ChosenColumns:
-    """`a,b,..`, where an empty one, `-` or `_` is a column to skip; or `name=header` of each.
-
-    Raises UsageError for a name that is none of ours.
+    """Parse `a,b,..`, where an empty one, `-` or `_` skips a column; or `name=header` of each. Raises UsageError for
+    an unknown name.
     """
     texts = [chosen] if isinstance(chosen, str) else list(chosen)
     pairs = [text for text in texts if "=" in text]
@@ -155,7 +151,7 @@ def parse_columns(chosen: str | Sequence[str]) -> ChosenColumns:
     picked: dict[str, str] = {}
     for text in pairs:
         parts = text.split(",")
-        # A header may have a comma of its own.
+        # A header may contain a comma.
         for part in parts if all("=" in part for part in parts) else [text]:
             name, _, header = (each.strip() for each in part.partition("="))
             name = name.lower()
@@ -179,8 +175,8 @@ def parse_columns(chosen: str | Sequence[str]) -> ChosenColumns:
 def settle_shape(
     names: Sequence[str], *, location: str, chosen: bool, picked: Mapping[str, str] | None = None
 ) -> TableShape:
-    """Returns what the table is. `chosen`: the names are the user's, not a header's. `picked`: the header that a name
-    of ours has, which goes before what the names say.
+    """Returns the table's kind and columns. `chosen`: the names are the user's, not a header's. `picked`: the header
+    for one of our names, which precedes the names' meaning.
 
     Raises BadInput (UsageError where given) showing the names seen and those accepted.
     """
@@ -197,12 +193,12 @@ def settle_shape(
     kinds = [kind for kind, needed in _NEEDED.items() if all(first(options) for options in needed)]
     time = first(TIME_NAMES)
     if not kinds or time is None:
-        what = "no column is a time" if kinds else "the columns are neither quotes, trades, bars, marks nor funding"
+        what = "no column is a time" if kinds else _no_kind(places)
         raise _refusal(what, names, location=location, chosen=chosen)
     if "orders" in kinds:
         kinds = [kind for kind in kinds if kind != "trades"]  # which have columns of the same names
     kinds = [kind for kind in kinds if kind not in _LAST] or kinds
-    if set(kinds) == set(_LAST):  # a payment has the mark that it was made at
+    if set(kinds) == set(_LAST):  # a payment has the mark at its time
         kinds = ["tickers" if places.keys() & {"open_interest", "funding_time"} else "funding"]
     if len(kinds) > 1:
         raise _refusal(
@@ -235,13 +231,26 @@ def settle_shape(
     return TableShape(kind, columns, len(names), ignored, renamed, tuple(names), both)
 
 
+def _no_kind(names: Collection[str]) -> str:
+    """Returns an error for columns of no kind, with what the nearest kind lacks."""
+    what = "the columns are neither quotes, trades, bars, marks nor funding"
+    lacks = {
+        kind: [options[0] for options in needed if not any(name in names for name in options)]
+        for kind, needed in _NEEDED.items()
+    }
+    near = min(lacks, key=lambda kind: len(lacks[kind]) / len(_NEEDED[kind]))
+    if len(lacks[near]) == len(_NEEDED[near]):
+        return what
+    return f"{what} ({near} also need {' and '.join(lacks[near])})"
+
+
 def _bare(name: str) -> str:
-    """`<CLOSE>` is close, and `Date(UTC)` a date."""
+    """Normalize a name: `<CLOSE>` is close, and `Date(UTC)` a date."""
     return _SAYS_UTC.sub("", name.strip().strip("<>").lower()).strip()
 
 
 def _pick(lowered: list[str], names: Sequence[str], picked: Mapping[str, str], location: str) -> None:
-    """Give the headers that were picked our names, and those names to no other."""
+    """Rename the chosen headers to our names, and no others to those."""
     places: dict[int, str] = {}
     for ours, header in picked.items():
         found = [i for i, name in enumerate(names) if name == header] or [
@@ -277,10 +286,10 @@ def _pick(lowered: list[str], names: Sequence[str], picked: Mapping[str, str], l
 
 
 def _ours(lowered: Sequence[str]) -> list[str]:
-    """Returns each name as we call it; one that would stand for a column that is there keeps its own."""
+    """Returns each name as our own; one that would duplicate a present column keeps its own."""
     found = list(lowered)
     amounts = [place for place, name in enumerate(lowered) if name.startswith(_VOLUME_IN) and name not in _ALIASES]
-    # The quote's volume is money, and no number of what was traded.
+    # The quote volume is money, not a traded quantity.
     base = [p for p in amounts if lowered[p].removeprefix(_VOLUME_IN).upper() not in MONEY]
     for place, name in enumerate(lowered):
         ours = "volume" if place in base[:1] else _ALIASES.get(name)

@@ -1,6 +1,6 @@
-"""Recordings of cryptofeed into a tape: several venues' dialects, many symbols at once.
+"""Import recordings of cryptofeed into a tape: several venues' formats, many symbols at once.
 
-Two passes. The first finds which instruments are there and what decimals they need, the second
+Two passes: the first finds the instruments and the decimals they need, the second
 writes. Files are merged by receipt, so that a depth answer of an `.http` file meets the changes
 of its WebSocket file where it came.
 """
@@ -20,7 +20,7 @@ from onetape.data.cryptofeed_lines import Line, LineKind, lines_of, parse_line
 from onetape.data.importer import Outcome, SinkFactory
 from onetape.data.instruments import Numbers, find_instrument, fitted
 from onetape.data.naming import Naming
-from onetape.data.rejects import Reject, RejectFile
+from onetape.data.rejects import Reject, RejectFile, reject_text
 from onetape.data.source import OnRead, Source
 from onetape.model import catalogue
 from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, UnknownSymbol, UsageError
@@ -32,13 +32,13 @@ _RAW_IN_URL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 _REJECTS_LISTED_MAX: Final = 10_000  # as the core's
-# (raw name, number from 1 in the order of the tape, price decimals, size decimals, may they grow)
+# (raw name, number from 1 in the order of the tape, price decimals, size decimals, whether these may grow)
 _Stream = tuple[str, int, int, int, bool]
 
 
 @dataclass(slots=True)
 class _Pass:
-    """What one walk over the files came to: a reader for each market, and what is no message."""
+    """The result of one pass over the files: a reader for each market, and lines that are no message."""
 
     readers: dict[Market, _core.CaptureImport] = field(default_factory=dict)
     rejected: int = 0
@@ -67,7 +67,7 @@ class CryptofeedImporter:
 
     @property
     def source_names(self) -> list[str]:
-        """Names the sources, by the index that rejects carry."""
+        """Returns the sources' names, by the index in rejects."""
         return [source.name for source in self._sources]
 
     def run(self, sink_at: SinkFactory) -> Outcome:
@@ -111,10 +111,11 @@ class CryptofeedImporter:
         self, written: _Pass, instruments: list[Instrument], sink: _core.TapeSink, rejects: RejectFile
     ) -> Outcome:
         if not sink.counts()[0]:
+            why = f": {reject_text(rejects.first)}" if rejects.first else ""
             raise BadInput(
-                "no message could be read",
-                location=rejects.first or ", ".join(self.source_names),
-                todo="look at its first lines, and at the KIND",
+                f"no message could be read{why}",
+                location=", ".join(self.source_names),
+                todo="check its first lines and its KIND",
             )
         ignored = written.ignored.copy()
         readers = written.readers.values()
@@ -134,7 +135,7 @@ class CryptofeedImporter:
     def _walk(
         self, sink: _core.TapeSink | None, streams: dict[Market, list[_Stream]], rejects: RejectFile | None
     ) -> _Pass:
-        """Reads all lines of all sources in the order of their receipt. sink None: measure."""
+        """Read all lines of all sources in the order of their receipt. sink None: only measure."""
         walk = _Pass()
         markets = list(self._markets)
         for _, index, line in heapq.merge(*(self._timed(index, source) for index, source in enumerate(self._sources))):
@@ -161,8 +162,8 @@ class CryptofeedImporter:
         return walk
 
     def _timed(self, index: int, source: Source) -> Iterator[tuple[tuple[int, int], int, Line]]:
-        """Lines with what they are merged by. One without a time stays behind the line before it,
-        and within a file lines keep their order even where its clock went back."""
+        """Yields lines with their merge key. A line without a time stays behind the one before it, and lines of a
+        file keep their order even where its clock was set back."""
         latest = 0
         for line in lines_of(source, self._on_read):
             latest = max(latest, line.receipt)
@@ -181,7 +182,7 @@ class CryptofeedImporter:
     def _answer(
         self, walk: _Pass, index: int, line: Line, sink: _core.TapeSink | None, streams: dict[Market, list[_Stream]]
     ) -> None:
-        """An answer to a request: a depth snapshot where the venue's table says so."""
+        """Process an answer to a request: a depth snapshot where the venue's table defines it so."""
         market = _market(line.url, self._sources[index])
         table = market.load()
         parts = urlsplit(line.url)
@@ -199,12 +200,12 @@ class CryptofeedImporter:
         _check(reader.message(index, line.number, line.receipt, named), sink)
 
     def _name(self, market: Market, raw: str) -> str | None:
-        """Returns the symbol of a raw name; None where it is not asked for, or no name at all."""
+        """Returns the symbol of a raw name; None where it is not wanted, or empty."""
         if self._naming is not None and self._naming.is_map:
             return dict(self._naming.pairs).get(raw)
         try:
             listed = catalogue.find_raw(market.venue, raw, kind=market.kind, at=self._began)
-        except UsageError:  # several of that name, and nothing here that tells them apart
+        except UsageError:  # several instruments of that name, which nothing here distinguishes
             listed = None
         symbol = listed.symbol if listed is not None else self._guess(market, raw)
         if self._naming is not None and symbol != self._naming.symbols[0]:
@@ -232,7 +233,7 @@ class CryptofeedImporter:
 
 
 def _check(stop: int, sink: _core.TapeSink | None) -> None:
-    """Raises what stopped the core, if it did."""
+    """Raises the core's error, if any."""
     if stop and sink is not None:
         sink.check()
     if stop:
@@ -243,7 +244,7 @@ def _market(url: str, source: Source) -> Market:
     market = market_of(url)
     if market is None:
         raise BadInput(
-            f"is a recording of a host that is not known: {url[:100]!a}",
+            f"the recording is of an unknown host: {url[:100]!a}",
             location=source.name,
             todo=f"known are {', '.join(HOSTS)}",
         )
@@ -251,20 +252,20 @@ def _market(url: str, source: Source) -> Market:
 
 
 def _head(source: Source) -> tuple[Market, int]:
-    """Market and first time of a file, by its first lines."""
+    """Returns market and first time of a file, from its first lines."""
     for number, text in enumerate(source.head().split(b"\n")[:20], 1):
         if not text.strip():
             continue
         line = parse_line(text + b"\n", number)
         if line.url:
             return _market(line.url, source), line.receipt
-        # An answer's line may be longer than what was looked at: its address and time are not.
+        # An answer's line may be longer than the part read: its address and time come first.
         if line.kind is LineKind.BAD:
             break
     raise BadInput(
-        "is no recording of cryptofeed: no wss:// or https:// line at its beginning says whose",
+        "the file is no recording of cryptofeed: it does not begin with a wss:// or https:// line",
         location=source.name,
-        todo="look at its first lines, and at the KIND",
+        todo="check its first lines and its KIND",
     )
 
 

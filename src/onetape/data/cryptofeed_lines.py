@@ -1,4 +1,4 @@
-"""The envelope of cryptofeed's recordings, line by line.
+"""Parse the envelope of cryptofeed's recordings, line by line.
 
     <local s>: <message>                      received on the WebSocket
     wss://<address> <-> <local s>             connected
@@ -31,8 +31,8 @@ class LineKind(Enum):
 
 
 class Line(NamedTuple):
-    """One line of a recording. `body` ends in a newline; for a BAD line it is why. `url` is "" for what was
-    received."""
+    """One line of a recording. `body` ends in a newline; for a BAD line it is the reason. `url` is "" for received
+    messages."""
 
     kind: LineKind
     receipt: int
@@ -43,7 +43,7 @@ class Line(NamedTuple):
 
 
 def lines_of(source: Source, on_read: OnRead | None = None) -> Iterator[Line]:
-    """Reads all lines that are not blank, in constant memory. Lines count from 1."""
+    """Yields all lines that are not blank, in constant memory. Lines count from 1."""
     for number, text, fault in _split(source, on_read):
         if fault:
             yield Line(LineKind.BAD, 0, number, "", fault, text)
@@ -52,7 +52,7 @@ def lines_of(source: Source, on_read: OnRead | None = None) -> Iterator[Line]:
 
 
 def is_recording(head: bytes) -> bool:
-    """Does it begin as a recording does: with a connection, or with an answer?"""
+    """Returns True for the beginning of a recording: a connection, or an answer."""
     line = head.lstrip().partition(b"\n")[0]
     return bool(line) and bool(parse_line(line + b"\n", 1).url)
 
@@ -86,7 +86,7 @@ def _bad(text: bytes, number: int, why: bytes) -> Line:
 
 
 def _receipt(stamp: bytes) -> int:
-    """ns, 0 for what is no time."""
+    """Returns ns, 0 for an invalid time."""
     whole, _, fraction = stamp.partition(b".")
     # Plain ASCII digits: int() would also take blanks, signs and underscores.
     if not whole.isdigit() or not (fraction.isdigit() or not fraction) or len(stamp) > 30:
@@ -96,9 +96,9 @@ def _receipt(stamp: bytes) -> int:
 
 
 def _split(source: Source, on_read: OnRead | None) -> Iterator[tuple[int, bytes, bytes]]:
-    """(number, line with its newline, why it is none)."""
+    """Yields (number, line with its newline, the reason if it is bad)."""
     number, carry = 0, b""
-    skipping = False  # inside a line that is too long
+    skipping = False  # inside a too long line
     for chunk in source.chunks(on_read):
         pieces = chunk.split(b"\n")
         carry += pieces[0]
@@ -122,7 +122,7 @@ def _split(source: Source, on_read: OnRead | None) -> Iterator[tuple[int, bytes,
 
 
 def _ended(line: bytes) -> bytes:
-    # A carriage return before the newline belongs to it.
+    # A carriage return before the newline belongs to the newline.
     return (line[:-1] if line.endswith(b"\r") else line) + b"\n"
 
 

@@ -1,5 +1,4 @@
-"""`csv`: the header's names decide what a table is, or `--columns`; its first rows, how its cells
-are written."""
+"""Read kind `csv`: the header's names decide the table's kind, or `--columns`; its first rows the form of its cells."""
 
 from __future__ import annotations
 
@@ -22,6 +21,7 @@ from onetape.data.cells import (
     with_clock,
 )
 from onetape.data.columns import (
+    ACCEPTED,
     NUMBERS,
     ChosenColumns,
     TableShape,
@@ -37,7 +37,7 @@ from onetape.model.errors import BadInput, UsageError
 ROWS_LOOKED_AT: Final = 1000
 HEAD_CHARS: Final = 60_000
 _HOLDS: Final = {"tickers": "marks or open interest"}
-# Rows without a header that can be nothing else: archives of Kraken, history of MetaTrader 4.
+# Recognized rows without a header: archives of Kraken, history of MetaTrader 4.
 _BARE: Final = ("open", "high", "low", "close", "volume", "trades")
 
 
@@ -52,7 +52,7 @@ class _Table:
 
 
 def plan(source: TableSource, options: TableOptions) -> Planned:
-    """Settle the columns from the first line, and how cells are written from the first rows.
+    """Settle the columns from the first line, and the form of cells from the first rows.
 
     Raises BadInput; UsageError for options that do not fit.
     """
@@ -63,7 +63,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
 
 
 def plan_funding(source: TableSource, options: TableOptions) -> Planned:
-    """`funding`: times and rates, also without a header. Raises BadInput for another table; UsageError."""
+    """Settle kind `funding`: times and rates, also without a header. Raises BadInput for another table; UsageError."""
     head = text_head(source)
     first = split_header(head.first, find_separator(head.first))
     if options.columns is None and len(first) == 2 and is_time(first, 0) and is_number(first[1]):
@@ -72,22 +72,23 @@ def plan_funding(source: TableSource, options: TableOptions) -> Planned:
     assert planned.layout is not None
     if planned.layout.kind != "funding":
         raise BadInput(
-            f"has {_HOLDS.get(planned.layout.kind, planned.layout.kind)}, and no funding rates",
+            f"the file has {_HOLDS.get(planned.layout.kind, planned.layout.kind)}, and no funding rates",
             location=source.name,
-            todo="columns are time and rate, and mark, interval_hours, symbol where there are such",
+            todo="its columns must be time and rate; mark, interval_hours and symbol may stand beside them",
         )
     return planned
 
 
 def recognise(source: TableSource) -> None:
-    """Raises BadInput where it is no table that is known."""
+    """Raises BadInput where the beginning is no known table."""
     _settle(text_head(source), source.name, TableOptions())
 
 
 def _settle(head: Head, name: str, options: TableOptions) -> _Table:
     separator = find_separator(head.first)
     cells = split_header(head.first, separator)
-    # The last one is cut where there are more.
+    _refuse_other_text(head.first, name)
+    # The last one may be cut.
     lines = [line for line in head.lines[:ROWS_LOOKED_AT] if line.strip()]
     if sum(map(len, lines)) > HEAD_CHARS:
         lines.pop()
@@ -97,7 +98,9 @@ def _settle(head: Head, name: str, options: TableOptions) -> _Table:
     if chosen.listed:
         shape = settle_shape(chosen.listed, location="--columns", chosen=True)
         if len(cells) < shape.fields:
-            raise UsageError(f"names {shape.fields} columns, and the rows have {len(cells)}", location="--columns")
+            raise UsageError(
+                f"--columns names {shape.fields} columns, and the rows have {len(cells)}", location="--columns"
+            )
         shape = replace(shape, fields=len(cells))
         has_header = not is_time(cells, shape.columns["ts_event"]) and not any(
             c.isdigit() for c in cells[shape.columns["ts_event"]]
@@ -107,8 +110,26 @@ def _settle(head: Head, name: str, options: TableOptions) -> _Table:
     if names:
         shape = settle_shape(names, location=name, chosen=False)
         return _Table(shape, separator, False, cells, rows)
+    if all(is_number(cell) or is_time([cell], 0) for cell in cells if cell):
+        raise BadInput(
+            f"there is no header: the first line is {head.first[:80]!r}",
+            location=name,
+            todo=f"name its columns in order, as --columns time,price,size; names accepted (any case) are {ACCEPTED}",
+        )
     shape = settle_shape(cells, location=name, chosen=False, picked=chosen.picked)
     return _Table(shape, separator, True, cells, rows[1:])
+
+
+def _refuse_other_text(first: str, name: str) -> None:
+    """Refuse a server's error instead of a table: an HTML page, or JSON."""
+    begins = first.lstrip().lower()
+    if begins.startswith(("<!doctype", "<html", "<?xml")):
+        what = "the file is a web page, not a table"
+    elif begins.startswith(('{"', '[{"', "[[")):
+        what = "the file is JSON, not a table"
+    else:
+        return
+    raise BadInput(f"{what}: it begins with {first[:80]!r}", location=name, todo="download it again, or name its KIND")
 
 
 def bare_names(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -128,7 +149,7 @@ def bare_names(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _is_bar(cells: Sequence[str]) -> bool:
-    """open high low close volume: the high is the highest, the low the lowest."""
+    """Returns True for open high low close volume: the high is the highest, the low the lowest."""
     try:
         opened, high, low, close, volume = (float(cell) for cell in cells[:5])
     except ValueError:
@@ -137,21 +158,21 @@ def _is_bar(cells: Sequence[str]) -> bool:
 
 
 def _goes_on(rows: Sequence[Sequence[str]]) -> bool:
-    """Times of rows in order are of bars; one row alone says nothing else."""
+    """Returns True for ascending times, as of bars; a single row contradicts nothing."""
     return all(a[0] <= b[0] or len(a[0]) < len(b[0]) for a, b in pairwise(rows))
 
 
 def is_number(text: str) -> bool:
-    """Tells whether it is a number alone."""
+    """Returns True when the text is only a number."""
     return isinstance(_core.parse_decimal_text(text), tuple)
 
 
 @dataclass(frozen=True, slots=True)
 class _Times:
     place: int
-    clock: int | None  # of the time of day, where the date stands at `place` alone
+    clock: int | None  # column of the time of day, where `place` has only the date
     form: TimeForm | None
-    written: str  # the form's name
+    written: str  # name of the form
     first: str
 
 
@@ -171,7 +192,7 @@ def _times(table: _Table, rows: Sequence[Sequence[str]], chosen: str | None, nam
 
 
 def _cells(table: _Table, skip_lines: int, options: TableOptions, name: str) -> tuple[Layout, Rewriting]:
-    """Returns the layout, and how its cells are written."""
+    """Returns the layout, and the form of its cells."""
     shape = table.shape
     rows = [row for row in table.rows if len(row) >= shape.fields]
     times = _times(table, rows, options.time_format, name)
@@ -218,7 +239,7 @@ def _cells(table: _Table, skip_lines: int, options: TableOptions, name: str) -> 
 
 
 def _kept(shape: TableShape) -> tuple[int, ...]:
-    """Ticks of MetaTrader leave out the side that did not change."""
+    """Returns columns that keep their last value: ticks of MetaTrader omit the unchanged side."""
     names = [name.lower() for name in shape.names]
     if shape.kind != "quotes" or "symbol" in shape.columns or "<flags>" not in names:
         return ()
@@ -226,7 +247,7 @@ def _kept(shape: TableShape) -> tuple[int, ...]:
 
 
 def _zone(shape: TableShape, times: _Times, options: TableOptions) -> str:
-    """Which zone times without one are of, and who says so."""
+    """Returns the zone of times without one, and its source."""
     is_plain = times.form is None
     if times.written in UNITS or (is_plain and time_words(times.first) != "text"):
         return "UTC"
@@ -238,13 +259,13 @@ def _zone(shape: TableShape, times: _Times, options: TableOptions) -> str:
 
 
 def _has_zone(text: str) -> bool:
-    """The same moment in any zone."""
+    """Returns True when the text is the same moment in any zone."""
     there, shifted = (_core.parse_time_text(text, zone) for zone in ((), ((-(2**63), 10**9),)))
     return isinstance(there, int) and there == shifted
 
 
 def of_shape(shape: TableShape, separator: str, skip_lines: int) -> Layout:
-    """Returns the layout of a table whose columns are settled."""
+    """Returns the layout of a table with known columns."""
     return Layout(
         shape.kind,
         shape.columns,
@@ -257,5 +278,5 @@ def of_shape(shape: TableShape, separator: str, skip_lines: int) -> Layout:
 
 
 def is_time(cells: Sequence[str], place: int) -> bool:
-    """Tells whether the cell at that place reads as a time: its row is then no header."""
+    """Returns True when the cell at that index reads as a time: its row is then no header."""
     return place < len(cells) and isinstance(_core.parse_time_text(cells[place]), int)

@@ -1,8 +1,8 @@
-"""One file over HTTP: resumed where it was cut, bounded, and kept only when its hash is right.
+"""Download one file over HTTP: resumed where it was cut, bounded, and kept only when its hash is right.
 
-A download lies beside its place as `NAME.part`, with `NAME.part.json` saying whose beginning it
-is; only a whole and checked file gets the name. So whatever has the name can be believed, and
-whatever kills the process costs nothing but the last chunk.
+A download is first `NAME.part`, with `NAME.part.json` identifying the file; only a complete and
+checked file gets the name. So a file of that name can be trusted, and a killed process loses only
+the last chunk.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ REDIRECTS_MAX: Final = 5
 TEXT_BYTES_MAX: Final = 1 << 20
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
 _SHA256 = re.compile(r"([0-9a-fA-F]{64})(?:\s+\*?(\S+))?\s*\Z")
-# The server's word that it may do later what it did not do now.
+# Status codes after which a retry may succeed.
 _RETRIED_STATUS: Final = (408, 425, 429, 500, 502, 503, 504)
 
 
 class NotThereError(Exception):
-    """Says that the file is not, or not yet, published (404)."""
+    """The file is not, or not yet, published (404)."""
 
 
 class _RetryError(Exception):
-    """The attempt failed in a way that another may not. after_s: the server's wish, if any."""
+    """The attempt failed, and a retry may succeed. after_s: the server's requested delay, if any."""
 
     def __init__(self, why: str, *, after_s: float | None = None, limited: bool = False) -> None:
         super().__init__(why)
@@ -57,8 +57,8 @@ class _RetryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Tells a caller how a fetch goes. progress: (done, in all or None); say: why it waits for a server; doing: whom it
-    asks for what."""
+    """Reports a fetch to its caller. progress: (done, total or None); say: why it waits for a server; doing: the
+    current request."""
 
     progress: Callable[[float, float | None], None] | None = None
     say: Callable[[str], None] = lambda line: None
@@ -67,23 +67,23 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Says how long a server is believed to come back, and how much it may send."""
+    """Limits for a server: how long to retry, and how much it may send."""
 
-    attempts_max: int = 6  # without a byte between them
+    attempts_max: int = 6  # without a received byte
     backoff_s: float = 1.0  # doubled each time
     backoff_s_max: float = 60.0
-    retry_after_s_max: float = 300.0  # a longer wish ends the command instead
+    retry_after_s_max: float = 300.0  # a longer requested delay ends the command
     timeout_s: float = 30.0  # of connecting, and of each read
     bytes_max: int = 8 << 30  # of one file
-    damaged_max: int = 2  # whole files with a wrong hash before giving up
+    damaged_max: int = 2  # complete files with a wrong hash before giving up
 
     def wait_s(self, failed: int) -> float:
-        """Says how long to wait after so many attempts."""
+        """Returns how long to wait after this many attempts."""
         return back_off(self.backoff_s, failed, self.backoff_s_max)
 
 
 class _SameScheme(urllib.request.HTTPRedirectHandler):
-    """Follows redirects that stay with the scheme they came by, or go from http to https."""
+    """Follows redirects with an unchanged scheme, or from http to https."""
 
     max_redirections = REDIRECTS_MAX
 
@@ -91,14 +91,14 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
         old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
         if new != old and (old, new) != ("http", "https"):
             raise VenueUnavailable(
-                f"redirects from {old} to {new or 'nowhere'}, which is not followed", location=req.full_url
+                f"the server redirects from {old} to {new or 'nowhere'}, which is not followed", location=req.full_url
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def make_opener() -> urllib.request.OpenerDirector:
-    """HTTP and HTTPS and nothing else: no files, no ftp. Certificates are checked; proxies are
-    those of the environment."""
+    """Returns an opener for only HTTP and HTTPS: no files, no ftp. Certificates are checked; proxies are those of
+    the environment."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -115,7 +115,7 @@ def make_opener() -> urllib.request.OpenerDirector:
 
 @dataclass(slots=True)
 class Fetched:
-    """Says what became of one file. `how`: it was there, was fetched, or was fetched from the middle."""
+    """The result of one file. `how`: it was on disk, was fetched, or was resumed."""
 
     path: Path
     how: Literal["cached", "fetched", "resumed"]
@@ -124,16 +124,16 @@ class Fetched:
 
 @dataclass(slots=True)
 class Client:
-    """Fetches files into folders. `make_folder` makes a private folder; `on_bytes` hears of bytes
-    received; `sleep` waits between attempts."""
+    """Fetches files into folders. `make_folder` makes a private folder; `on_bytes` is called with received bytes;
+    `sleep` waits between attempts."""
 
     make_folder: Callable[[Path], Path]
     patience: Patience = field(default_factory=Patience)
     on_bytes: Callable[[int], None] = lambda count: None
     sleep: Callable[[float], None] = time.sleep
-    say: Callable[[str], None] = lambda line: None  # hears why it waits
-    doing: Callable[[str], None] = lambda words: None  # hears whom it asks for what
-    place: str = ""  # before those words: which of how many
+    say: Callable[[str], None] = lambda line: None  # called with the reason for waiting
+    doing: Callable[[str], None] = lambda words: None  # called with the current request
+    place: str = ""  # prefix of that text: number of the file
     opener: urllib.request.OpenerDirector = field(default_factory=make_opener)
 
     def text(self, url: str) -> str:
@@ -146,14 +146,14 @@ class Client:
                 if wanted is not None and wanted.isdigit() and len(body) < int(wanted):
                     raise _RetryError("the connection was cut")
             if len(body) > TEXT_BYTES_MAX:
-                raise BadInput(f"is longer than {TEXT_BYTES_MAX:,} bytes", location=url)
+                raise BadInput(f"the answer is longer than {TEXT_BYTES_MAX:,} bytes", location=url)
             return body.decode("utf-8", "replace")
 
         return self._patiently(url, lambda: 0, once)
 
     def checked_file(self, url: str, path: Path) -> Fetched:
-        """Returns the file, whose SHA-256 stands at `url`.CHECKSUM. A cached one that is damaged is fetched again.
-        Raises NotThereError, BadInput (the hash stays wrong), VenueUnavailable, VenueRateLimit, DiskFull."""
+        """Returns the file, whose SHA-256 is at `url`.CHECKSUM. A damaged cached one is fetched again. Raises
+        NotThereError, BadInput (the hash stays wrong), VenueUnavailable, VenueRateLimit, DiskFull."""
         noted = path.with_name(path.name + ".CHECKSUM")
         self.make_folder(path.parent)
         if path.is_file() and noted.is_file():
@@ -163,7 +163,7 @@ class Client:
         text = self.text(url + ".CHECKSUM")
         wanted = _published(text, path.name)
         if not wanted:
-            raise BadInput("the published checksum is none of this file", location=f"{url}.CHECKSUM")
+            raise BadInput("the published checksum is of another file", location=f"{url}.CHECKSUM")
         if path.is_file() and _sha256(path) == wanted:
             found = Fetched(path, "cached", 0)
         else:
@@ -190,7 +190,7 @@ class Client:
                     return Fetched(path, "resumed" if resumed else "fetched", received)
                 _forget(part)
         raise BadInput(
-            f"is damaged: its SHA-256 is {found}, published is {sha256}",
+            f"the download is damaged: its SHA-256 is {found}, the published one {sha256}",
             location=url,
             todo="try again later: the server may be about to replace it",
         )
@@ -202,7 +202,7 @@ class Client:
         self._patiently(url, lambda: _size(part), once)
 
     def _continue(self, url: str, part: Path, file: IO[bytes]) -> None:
-        """Sends one request from where the part ends; the part is whole when this returns."""
+        """Send one request from where the part ends; the part is complete when this returns."""
         have, note = _size(part), _note(part)
         if not note or note.get("url") != url or have > note.get("length", 0):
             have, note = 0, {}
@@ -211,7 +211,7 @@ class Client:
             if have == note["length"]:
                 return
             headers["Range"] = f"bytes={have}-"
-            # Half of one version and half of another are neither.
+            # Halves of two versions must not be joined.
             if note.get("etag"):
                 headers["If-Range"] = note["etag"]
         try:
@@ -233,7 +233,7 @@ class Client:
                 have = 0
                 total = int(length) if length.isdigit() else 0
             if total > self.patience.bytes_max:
-                raise BadInput(f"is longer than {self.patience.bytes_max:,} bytes", location=url)
+                raise BadInput(f"the answer is longer than {self.patience.bytes_max:,} bytes", location=url)
             if total and not have:
                 kept = etag if not etag.startswith("W/") else ""
                 write_durably(_note_path(part), json.dumps({"url": url, "length": total, "etag": kept}).encode())
@@ -249,7 +249,7 @@ class Client:
                 raise (
                     _RetryError("the server sent more than it said")
                     if total
-                    else BadInput(f"is longer than {self.patience.bytes_max:,} bytes", location=url)
+                    else BadInput(f"the answer is longer than {self.patience.bytes_max:,} bytes", location=url)
                 )
             file.write(chunk)
             self.on_bytes(len(chunk))
@@ -279,7 +279,7 @@ class Client:
             raise VenueUnavailable(f"the server answered {error.code} {error.reason}"[:200], location=url) from None
 
     def _patiently(self, url: str, progress: Callable[[], int], once: Callable[[], _T]) -> _T:
-        """Attempts until one succeeds. The bound counts those without progress between them."""
+        """Retry until an attempt succeeds. The limit counts attempts without progress in between."""
         patience, failed = self.patience, 0
         while True:
             before = progress()
@@ -298,10 +298,10 @@ class Client:
                     raise VenueRateLimit(
                         f"{problem}, {failed} times" + (f", and asks to wait {wish:,.0f} s" if wish else ""),
                         location=url,
-                        todo="call again later: what is there is kept",
+                        todo="run it again later: what was downloaded is kept",
                     )
                 raise VenueUnavailable(
-                    f"{problem}, {failed} times", location=url, todo="call again: what is there is kept"
+                    f"{problem}, {failed} times", location=url, todo="run it again: what was downloaded is kept"
                 )
             waited = patience.wait_s(failed)
             waited = max(waited, wish or 0)
@@ -316,33 +316,35 @@ class Client:
 
 
 class _RangeRefusedError(Exception):
-    """Says that the part is longer than the file is now (416)."""
+    """The part is longer than the file is now (416)."""
 
 
 def checked_url(url: str, *, location: str) -> str:
-    """Returns an http or https address without a slash at its end. Raises UsageError for any other."""
+    """Returns an http or https address without a trailing slash. Raises UsageError for any other."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"not an http or https address: {url!r}", location=location)
     if parts.username or parts.password:
-        raise UsageError("an address holds no password here", location=location)
+        raise UsageError("the address holds a password, which would be logged", location=location)
     return url.rstrip("/")
 
 
 def _why(error: Exception, url: str) -> str:
     reason = getattr(error, "reason", None) or error
     if isinstance(reason, ssl.SSLCertVerificationError):
-        # Another attempt would meet the same certificate.
-        raise VenueUnavailable(f"its certificate is not to be trusted: {reason.verify_message}", location=url) from None
+        # A retry would get the same certificate.
+        raise VenueUnavailable(
+            f"the server's certificate is not trusted: {reason.verify_message}", location=url
+        ) from None
     if isinstance(reason, TimeoutError):
         return "the server did not answer in time"
     if isinstance(reason, socket.gaierror):
-        return "its name has no address: no network here, or no such server"
+        return "the name of the server has no address: there is no network here, or no such server"
     return f"the connection failed: {reason}"[:200]
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds, from a number or a date; None for none that can be read."""
+    """Returns seconds, from a number or a date; None for an invalid value."""
     if not value:
         return None
     if value.strip().isdigit():
@@ -354,7 +356,7 @@ def _retry_after(value: str | None) -> float | None:
 
 
 def _published(text: str, name: str) -> str:
-    """Returns the hash of a .CHECKSUM file, "" where it is of another file or none."""
+    """Returns the hash of a .CHECKSUM file, "" where it is of another file or invalid."""
     found = _SHA256.match(text.strip())
     if found is None or (found[2] and found[2].rpartition("/")[2] != name):
         return ""
@@ -375,7 +377,7 @@ def _note_path(part: Path) -> Path:
 
 
 def _note(part: Path) -> dict[str, Any]:
-    """Returns what the part is the beginning of; {} where that is not known."""
+    """Returns the identity of the file of a part; {} where unknown."""
     try:
         note = json.loads(_note_path(part).read_bytes())
     except (OSError, ValueError):
@@ -397,12 +399,12 @@ def _forget(part: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(part: Path) -> Iterator[IO[bytes]]:
-    """The part, for this process alone."""
+    """Lock the part for this process."""
     with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UsageError("is being downloaded by another process", location=str(part), todo="wait for it") from None
+            raise UsageError("another process downloads this file", location=str(part), todo="wait for it") from None
         try:
             yield file
         except OSError as error:

@@ -1,7 +1,7 @@
-"""Events from tables: calendars, news, sentiment, whatever has a time and is no market.
+"""Import events from tables: calendars, news, sentiment, any data with a time that are no market.
 
-A row's time (`ts_event`, `timestamp`, `ts`, `time` or `date`) is when it was published or is to happen, `ts_recv` when
-it was received, where that is known. `type` and `topic` say what it is; every other column is its data.
+A row's time (`ts_event`, `timestamp`, `ts`, `time` or `date`) is its publication or the scheduled time, `ts_recv`
+its receipt, if known. `type` and `topic` classify it; every other column is its data.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _PARQUET: Final = b"PAR1"
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One event of a feed. time: ns UTC at which it is delivered; topic: "" where it has none; body: JSON, as a feed
-    would send it."""
+    """One event of a feed. time: ns UTC of its delivery; topic: "" where it has none; body: JSON, as a feed would
+    send it."""
 
     time: int
     topic: str
@@ -54,19 +54,21 @@ class Row(msgspec.Struct, frozen=True):
 def read_events(
     paths: Sequence[Path], *, zone: str | None = None, ahead_ns: int = 0, limits: Limits | None = None
 ) -> list[Row]:
-    """Returns the rows of CSV and Parquet files in the order in which they are delivered.
+    """Returns the rows of CSV and Parquet files in the order of delivery.
 
-    zone: of times that name none. ahead_ns: without a `ts_recv` a row is delivered so long before its time, as
-    calendars are known before. Raises BadInput with the row, NotAvailable where Parquet cannot be read.
+    zone: of times without one. ahead_ns: a row without `ts_recv` is delivered this long before its time, as
+    calendars are published earlier. Raises BadInput with the row, NotAvailable where Parquet cannot be read.
     """
     of = zone_of(zone or "UTC")
     rows: list[Row] = []
     for source in open_sources(list(paths), limits, accept=("Parquet",)):
         for number, cells in enumerate(_rows(source), 2):
             if len(rows) >= ROWS_MAX:
-                raise BadInput(f"more than {ROWS_MAX} rows", location=source.name, todo="import it in parts")
+                raise BadInput(
+                    f"the file has more than {ROWS_MAX} rows", location=source.name, todo="import it in parts"
+                )
             rows.append(_row(cells, f"{source.name}:{number}", of, ahead_ns))
-    return sorted(rows, key=lambda each: each.time)  # stable: rows of one time stay in their order
+    return sorted(rows, key=lambda each: each.time)  # stable: rows of one time keep their order
 
 
 def import_events(
@@ -78,11 +80,11 @@ def import_events(
     ahead_ns: int = 0,
     limits: Limits | None = None,
 ) -> ImportResult:
-    """Turn tables of events into a tape of `external` frames, each at its receipt. Raises as read_events does."""
+    """Import tables of events as a tape of `external` frames, each at its receipt. Raises as read_events."""
     began = time.perf_counter()
     rows = read_events(paths, zone=zone, ahead_ns=ahead_ns, limits=limits)
     if not rows:
-        raise BadInput("no rows", location=", ".join(map(str, paths)), todo="look at its first lines")
+        raise BadInput("the files have no rows", location=", ".join(map(str, paths)), todo="check their first lines")
     identity = hashlib.sha256(json.dumps(["events", zone, ahead_ns]).encode() + digest(list(paths))).digest()
     feed = StreamFeed(StreamRules("import", numbered=False))
     with staged(out, force=force) as directory:
@@ -125,14 +127,14 @@ def _rows(source: Source) -> Iterator[Mapping[str, Any]]:
         reader = csv.DictReader(lines, strict=True)
         names = reader.fieldnames or ()
         if len(set(names)) < len(names):
-            raise BadInput("a column stands twice", location=source.name, todo="name each once")
+            raise BadInput("the header names a column twice", location=source.name, todo="name each once")
         for number, cells in enumerate(reader, 2):
             if None in cells or None in cells.values():
                 what = "more" if None in cells else "fewer"
-                raise BadInput(f"a row with {what} cells than the header", location=f"{source.name}:{number}")
+                raise BadInput(f"the row has {what} cells than the header", location=f"{source.name}:{number}")
             yield cells
     except csv.Error as error:
-        raise BadInput(f"is no CSV: {error}", location=source.name) from None
+        raise BadInput(f"the file is no CSV: {error}", location=source.name) from None
 
 
 def _lines(source: Source) -> Iterator[str]:
@@ -140,7 +142,7 @@ def _lines(source: Source) -> Iterator[str]:
         try:
             yield from text
         except UnicodeDecodeError:
-            raise BadInput("is no text in UTF-8", location=source.name) from None
+            raise BadInput("the file is not text in UTF-8", location=source.name) from None
 
 
 def _parquet(source: Source) -> Iterator[Mapping[str, Any]]:
@@ -148,28 +150,30 @@ def _parquet(source: Source) -> Iterator[Mapping[str, Any]]:
     try:
         yield from parquet.read_table(io.BytesIO(b"".join(source.chunks()))).to_pylist()
     except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"is no Parquet: {str(error)[:80]}", location=source.name) from None
+        raise BadInput(f"the file is no Parquet: {str(error)[:80]}", location=source.name) from None
 
 
 def _row(cells: Mapping[str, Any], location: str, zone: tzinfo, ahead_ns: int) -> Row:
-    """Raises BadInput."""
+    """Returns the event of a row. Raises BadInput."""
     named = next((name for name in TIME_COLUMNS if cells.get(name) not in (None, "")), None)
     if named is None:
-        raise BadInput("a row without a time", location=location, todo=f"name a column {' or '.join(TIME_COLUMNS)}")
+        raise BadInput("the row has no time", location=location, todo=f"name a column {' or '.join(TIME_COLUMNS)}")
     try:
         published = parse_time(cells[named], tz=zone)
         received_text = cells.get(RECEIVED)
         received = published - ahead_ns if received_text in (None, "") else parse_time(received_text, tz=zone)
-    except (BadInput, TypeError, ValueError) as error:
-        raise BadInput(f"a time that is none: {error}"[:120], location=location) from None
+    except BadInput as error:
+        raise BadInput(error.what, location=location, todo=error.todo) from None
+    except (TypeError, ValueError):
+        raise BadInput(f"not a time: {str(cells[named])[:80]!r}", location=location) from None
     left_out = (named, RECEIVED, "topic")
     data = {name: _value(cell) for name, cell in cells.items() if name not in left_out and not _is_empty(cell)}
     if any(isinstance(cell, float) and math.isinf(cell) for cell in data.values()):
-        raise BadInput("a value that no event holds: infinity", location=location)
+        raise BadInput("an event cannot hold the value infinity", location=location)
     try:
         body = msgspec.json.encode({"ts_event": published, **data})
     except (TypeError, ValueError, msgspec.MsgspecError) as error:
-        raise BadInput(f"a value that no event holds: {error}"[:120], location=location) from None
+        raise BadInput(f"an event cannot hold a value of the row: {error}"[:120], location=location) from None
     return Row(received, str(cells.get("topic") or ""), body)
 
 
@@ -178,7 +182,7 @@ def _is_empty(cell: Any) -> bool:
 
 
 def _value(cell: Any) -> Any:
-    """Returns a text's number where it is written as one and fits a frame, and times as ISO text."""
+    """Returns a number's value if it fits a frame, and times as ISO text; other text unchanged."""
     if isinstance(cell, datetime | date):
         return cell.isoformat()
     if isinstance(cell, str) and len(cell) <= NUMBER_CHARS_MAX and _NUMBER.match(cell):

@@ -1,6 +1,6 @@
-"""A tape as tables, one for each event type: parquet, csv or jsonl, in constant memory.
+"""Export a tape as tables, one for each event type: parquet, csv or jsonl, in constant memory.
 
-Prices and sizes leave as exact decimals: text in csv and jsonl, decimal128 in parquet.
+Prices and sizes are exact decimals: text in csv and jsonl, decimal128 in parquet.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ExportResult:
     tables: dict[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Gives plain values."""
+        """Returns plain values."""
         return {
             "tape": str(self.tape),
             "out": str(self.out),
@@ -46,7 +46,7 @@ class ExportResult:
 
 
 def check_format(name: str) -> None:
-    """Raises UsageError for a form that tables are not written in."""
+    """Raises UsageError for an unknown format of tables."""
     if name not in FORMATS:
         raise UsageError(f"no format is called {name!r}", todo=f"use {', '.join(FORMATS)}")
 
@@ -54,14 +54,14 @@ def check_format(name: str) -> None:
 def export_tape(tape: Path | str, *, format: str, out: Path | str, progress: Progress | None = None) -> ExportResult:
     """Write `out`/TYPE.FORMAT for every event type of the tape.
 
-    `out` must not exist, or be an empty folder; it is there whole or not at all. Raises
-    UsageError, BadInput where `tape` is none, TornTape where it is damaged, NotAvailable where
+    `out` must not exist, or be an empty folder; it is written atomically. Raises
+    UsageError, BadInput where `tape` is no tape, TornTape where it is damaged, NotAvailable where
     parquet's libraries are not installed.
     """
     tape, out = Path(tape), Path(out)
     check_format(format)
     if not is_tape(tape):
-        raise BadInput("is no tape", location=str(tape), todo="name a directory of segments")
+        raise BadInput("this is no tape", location=str(tape), todo="name a directory of segments")
     rows: dict[str, int] = {}
     with staged(out, may_be_empty=True) as directory:
         writers: dict[str, TableWriter] = {}
@@ -89,7 +89,7 @@ def export_tape(tape: Path | str, *, format: str, out: Path | str, progress: Pro
 
 
 def _file_name(event: str, taken: dict[str, int]) -> str:
-    """Returns the type's own name, unless a tape from elsewhere calls it something that leaves `out`."""
+    """Returns the type's own name, unless a foreign tape's name for it would leave `out`."""
     name = event if _SAFE_NAME.match(event) else f"type-{len(taken) + 1}"
     while name in taken:
         name += "-"

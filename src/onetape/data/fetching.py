@@ -1,4 +1,4 @@
-"""Fetching as one call: what `onetape fetch` does. Downloads public history, then imports it."""
+"""Download public history, then import it: `onetape fetch` as one call."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ KINDS: Final = ("binance-vision", "ccxt", "klines")
 
 @dataclass(slots=True)
 class FetchResult:
-    """The result of a fetch. `files` are what was imported, in order; `missing` what the archive does not have. Without
+    """The result of a fetch. `files` are the imported ones, in order; `missing` are not in the archive. Without
     `--out` there is no `imported`."""
 
     kind: str
     symbol: str
     folder: Path
     files: list[Path]
-    cached: int  # files or pages that were there
-    resumed: int  # files that were continued in the middle
+    cached: int  # files or pages already on disk
+    resumed: int  # files that were resumed
     bytes: int  # received now, 0 where a library received them
     rows: int = 0  # of pages
     missing: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class FetchResult:
     imported: ImportResult | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values; those of the import beside ours."""
+        """Returns plain values; the import's beside ours."""
         own: dict[str, Any] = {
             "kind": self.kind,
             "symbol": self.symbol,
@@ -58,10 +58,10 @@ class FetchResult:
 
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
-    """Says what is fetched, and into which folder.
+    """The range to fetch, and its folder.
 
-    start, end: times UTC, end exclusive, by default the beginning of today. make_folder makes a
-    folder for the owner alone. out: the tape to import to; None: no import.
+    start, end: times UTC, end exclusive, by default the beginning of today. make_folder makes a folder for the owner
+    alone. out: the tape to import to; None: no import.
     """
 
     kind: str
@@ -79,10 +79,10 @@ class FetchOptions:
     watch: Watch = field(default_factory=Watch)
     patience: Patience = field(default_factory=Patience)
     now: datetime | None = None
-    venue: str | None = None  # of `klines`: must be the symbol's
+    venue: str | None = None  # of `klines`: must match the symbol's
 
     def span(self) -> tuple[int, int]:
-        """First time and end, ns UTC. Raises UsageError for a range that is empty or not over."""
+        """First time and end, ns UTC. Raises UsageError for a range that is empty or not over yet."""
         today = (self.now or datetime.now(UTC)).date()
         first = _time(self.start, "--from")
         end = _time(self.end, "--to") if self.end else _ns(today)
@@ -97,10 +97,10 @@ def fetch(options: FetchOptions) -> FetchResult:
     """Download public history and, with `out`, import it.
 
     Raises UsageError (exit 2), BadInput and UnknownSymbol (3), VenueRateLimit (5),
-    VenueUnavailable (6); what was downloaded by then is kept, and a second call goes on from there.
+    VenueUnavailable (6); complete downloads are kept, and a second call continues.
     """
     if options.kind not in KINDS:
-        raise UsageError(f"nothing is fetched from {options.kind!r}", todo=f"use {' or '.join(KINDS)}")
+        raise UsageError(f"{options.kind!r} is no source of downloads", todo=f"use {' or '.join(KINDS)}")
     if options.out is not None:
         refuse_existing(options.out, force=options.force)
     span = options.span()
@@ -125,7 +125,7 @@ def _import(options: FetchOptions, found: FetchResult, out: Path) -> ImportResul
             progress=options.watch.progress,
         )
     except OnetapeError as error:
-        # The downloads are good whatever becomes of the import.
+        # The downloads are valid whatever the import's outcome.
         error.todo = f"{error.todo}; the files are kept in {found.folder}".lstrip("; ")
         raise
 
@@ -172,11 +172,11 @@ def _from_pages(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str 
     if what not in (("ohlcv",) if is_own else ("ohlcv", "trades")):
         raise UsageError(f"no type is called {what!r}", location="--type", todo="one of ohlcv, trades")
     if is_own and wanted.venue not in (None, parsed.venue):
-        raise UsageError(f"{wanted.symbol} is not of {wanted.venue}", location="VENUE", todo=f"write {parsed.venue}")
+        raise UsageError(f"{wanted.symbol} is not at {wanted.venue}", location="VENUE", todo=f"write {parsed.venue}")
     if wanted.period:
         parse_period(wanted.period)
         if what == "trades":
-            raise UsageError("means nothing for trades", location="--period")
+            raise UsageError("trades have no period", location="--period", todo="leave it out")
     period = wanted.period or "1m"
     limit = wanted.limit
     exchange: Any
@@ -206,7 +206,7 @@ def _from_pages(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str 
         raise UsageError(
             f"{exchange.id} has nothing of {parsed.name} in that range",
             location="--from",
-            todo="look at the symbol and the times",
+            todo="check the symbol and the times",
         )
     if is_own and exchange.note and (json.loads(pages.files[0].read_bytes())[0][0] - 1) * MS >= first_ns:
         pages.notes.append(exchange.note)

@@ -1,4 +1,4 @@
-"""Data frames as tables: polars and pandas frames, handed on as rows of text, chunk by chunk.
+"""Read polars and pandas frames as rows of text, chunk by chunk.
 
 Neither library is imported here: a frame brings its own.
 """
@@ -14,13 +14,13 @@ from onetape.data.source import OnRead
 from onetape.model.errors import BadInput
 
 ROWS_A_CHUNK: Final = 1 << 16
-FLOAT_DIGITS: Final = 15  # what a double is sure of
+FLOAT_DIGITS: Final = 15  # digits that a double represents exactly
 INDEX_NAME: Final = "timestamp"
 _SHORT_FLOATS: Final = frozenset({"float32", "float16", "float[pyarrow]", "halffloat[pyarrow]"})
 
 
 class FrameSource:
-    """A frame as lines of comma-separated values, with a header. Can be read as often as needed.
+    """A frame as lines of comma-separated values, with a header. It can be read repeatedly.
 
     Times become ns since the epoch (one without a zone keeps its wall time, as text, so that
     `tz` applies), floats 15 significant digits. Raises TypeError for anything but a frame.
@@ -39,11 +39,11 @@ class FrameSource:
 
     @property
     def size(self) -> int:
-        """Rows: what progress counts."""
+        """Number of rows, for progress."""
         return self._rows.count
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
-        """The rows as text, the header first."""
+        """Yields the rows as text, the header first."""
         for first in range(0, max(self._rows.count, 1), ROWS_A_CHUNK):
             if on_read is not None:
                 on_read(min(ROWS_A_CHUNK, self._rows.count - first))
@@ -54,7 +54,7 @@ class FrameSource:
         return self._rows.text(0, 100, header=True)[:size]
 
     def digest(self) -> bytes:
-        """SHA-256 over the rows as they are read."""
+        """Returns the SHA-256 over the rows as they are read."""
         whole = hashlib.sha256()
         for chunk in self.chunks():
             whole.update(chunk)
@@ -115,7 +115,7 @@ class _PandasRows:
             frame = frame.reset_index()
         names = Counter(str(name) for name in frame.columns)
         if twice := next((name for name, count in names.items() if count > 1), ""):
-            raise BadInput(f"has the column {twice} twice", location="pandas frame", todo="name each once")
+            raise BadInput(f"the frame has the column {twice} twice", location="pandas frame", todo="name each once")
         self._pandas = pd
         self._frame = frame
         self.count: int = len(frame)
@@ -135,7 +135,7 @@ class _PandasRows:
                 utc = column.dt.tz_convert("UTC").dt.tz_localize(None)
                 try:
                     ns = utc.astype("datetime64[ns]").astype("int64")
-                except ValueError:  # some lie beyond 2262: these rows are rejected for that
+                except ValueError:  # some are beyond 2262: these rows are rejected for it
                     ns = utc.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
                 rows[name] = ns.where(column.notna(), "")
         text: str = rows.to_csv(index=False, header=header, float_format=f"%.{FLOAT_DIGITS}g", lineterminator="\n")
@@ -143,7 +143,7 @@ class _PandasRows:
 
 
 def _shortest(column: Any) -> Any:
-    """Returns the shortest decimals that name floats of 32 or 16 bits, as text: 15 digits of them are noise."""
+    """Returns the shortest decimal texts of floats of 32 or 16 bits: 15 digits of them are noise."""
     kind = "float16" if "16" in str(column.dtype) or "half" in str(column.dtype) else "float32"
     texts = column.to_numpy(dtype=kind, na_value=float("nan")).astype(str).astype(object)
     texts[column.isna().to_numpy()] = ""
@@ -151,7 +151,7 @@ def _shortest(column: Any) -> Any:
 
 
 def _by_ticker(pd: Any, frame: Any) -> Any:
-    """Prices of several tickers side by side, as downloads have them: below each other."""
+    """Stack prices of several tickers side by side, as in downloads."""
     level = next((i for i, name in enumerate(frame.columns.names) if name == "Ticker"), None)
     if level is None:
         raise BadInput(
@@ -161,11 +161,11 @@ def _by_ticker(pd: Any, frame: Any) -> Any:
         )
     tickers = frame.columns.get_level_values(level).unique()
     parts = [frame.xs(ticker, axis=1, level=level).assign(Ticker=ticker) for ticker in tickers]
-    # A ticker that was not traded on a day of the others has empty cells there.
+    # A ticker without trades on a day of others has empty cells there.
     long = pd.concat([part.dropna(how="all", subset=part.columns[:-1]) for part in parts])
     return long.rename_axis(columns=None)
 
 
 def _nanoseconds(column: Any) -> Any:
-    """Returns the three digits that strftime's microseconds leave out."""
+    """Returns the three digits that strftime's microseconds omit."""
     return column.dt.nanosecond.map("{:03.0f}".format, na_action="ignore")

@@ -1,12 +1,12 @@
-"""`freqtrade`: its data folder. Candles, trades, funding rates and marks; Feather, JSON, CSV.
+"""Read kind `freqtrade`: its data folder. Candles, trades, funding rates and marks; Feather, JSON, CSV.
 
-Layouts by its documentation "Data downloading" and its data handlers, read 2026-11. A file's name
-says what it holds: PAIR-TIMEFRAME[-futures|-mark|-funding_rate], PAIR-trades, the pair with
+Layouts from its documentation "Data downloading" and its data handlers, read 2026-11. A file's name
+defines its content: PAIR-TIMEFRAME[-futures|-mark|-funding_rate], PAIR-trades, the pair with
 underscores (XRP_USDT_USDT is XRP/USDT:USDT). Funding rates and marks are candles: a rate is the
 open of its settlement's candle, a mark is known at its candle's close. Trades are rows of ms, id,
 type, side, price, amount, cost. CSV files have a header, or are Kraken's archive: s, price, amount.
 
-Floats of Feather count with the 15 digits that a double is sure of; JSON is taken as written.
+Floats of Feather count with 15 digits, the exact ones of a double; JSON is taken as written.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ ARCHIVE_ROW: Final = {"ts_event": 0, "price": 1, "size": 2}
 
 
 def plan(source: TableSource, options: TableOptions) -> Planned:
-    """Raises BadInput for what is none of its files, NotAvailable for Feather without the extra."""
+    """Returns the layout of a source. Raises BadInput for other files, NotAvailable for Feather without the extra."""
     head = source.head(100)
     if head.startswith(OLD_MAGIC):
-        raise BadInput("is Feather of version 1", location=source.name, todo="write it anew")
+        raise BadInput("the file is Feather version 1", location=source.name, todo="write it as Feather version 2")
     if head.startswith(MAGIC):
         assert isinstance(source, Source)
         return _of_table(ArrowSource(source))
@@ -45,7 +45,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
 
 
 def _of_table(source: ArrowSource) -> Planned:
-    """Candles are numbers alone, and read as such; what has texts goes the way of a data frame."""
+    """Read candles as numbers; tables with texts are read as a data frame."""
     types = source.columns()
     if types.get("date") == "time" and all(types.get(name) == "number" for name in CANDLE):
         places = {name: place for place, name in enumerate(CANDLE, 1)}
@@ -74,7 +74,7 @@ def _of_json(source: TableSource) -> Layout:
     if is_trade_row(row):
         return Layout("trades", dict(TRADE_ROW), form="json", fields=6, raw=_pair(source))
     raise BadInput(
-        "is neither candles nor trades of freqtrade",
+        "the file has neither candles nor trades of freqtrade",
         location=source.name,
         todo="candles are [[ms,open,high,low,close,volume],..], trades [[ms,id,type,side,price,amount,cost],..]",
     )
@@ -92,7 +92,7 @@ def _of_text(source: TableSource, options: TableOptions) -> Planned:
 
 
 def _named(source: TableSource, places: dict[str, int]) -> Layout:
-    """Candles as what the file's name says they are; columns without their time."""
+    """Apply the file's name to candles; returns columns without their time."""
     name = stem(source)
     found = TIMEFRAME.search(name)
     period = parse_period(found[1]) if found and found[1][-1] != "M" else 0
@@ -101,13 +101,13 @@ def _named(source: TableSource, places: dict[str, int]) -> Layout:
     if re.search(r"-mark(-|\Z)", name):
         return Layout("marks", {"mark": places["close"]}, period_ns=period, raw=_pair(source))
     if re.search(r"-(index|premiumIndex)(-|\Z)", name):
-        raise BadInput("are candles of an index, which freqtrade does not use", location=source.name)
+        raise BadInput("the file has candles of an index, which freqtrade does not use", location=source.name)
     columns = {name: place for name, place in places.items() if name in CANDLE}
     return Layout("bars", columns, period_ns=period, raw=_pair(source))
 
 
 def is_named(source: TableSource) -> bool:
-    """Tells whether its name is one of freqtrade's: then it says the period, or that these are rates."""
+    """Returns True for one of freqtrade's file names, which give the period, or mark funding rates."""
     name = stem(source)
     return bool(PAIR.match(name) and (TIMEFRAME.search(name) or "-funding" in name))
 
@@ -118,7 +118,7 @@ def _pair(source: TableSource) -> str:
 
 
 def is_trade_row(row: Any) -> bool:
-    """[ms, id, type, side, price, amount, cost]"""
+    """Returns True for [ms, id, type, side, price, amount, cost]."""
     return (
         isinstance(row, list)
         and len(row) in {6, 7}

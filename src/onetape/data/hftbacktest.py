@@ -1,8 +1,8 @@
-"""`hftbacktest`: its event arrays, .npz with the array `data`, or .npy, of its versions 2.x.
+"""Read kind `hftbacktest`: its event arrays, .npz with the array `data`, or .npy, of its versions 2.x.
 
-The layout by its py-hftbacktest types and rust types.rs, read 2026-11: rows of 64 bytes (ev,
+The layout from its py-hftbacktest types and rust types.rs, read 2026-11: rows of 64 bytes (ev,
 exch_ts, local_ts, px, qty, order_id, ival, fval). Rows with the local flag, in their order, are
-what was received, at local_ts; the core reads them (core/text/hft_rows.hpp). The archive is read as
+received messages, at local_ts; the core reads them (core/text/hft_rows.hpp). The archive is read as
 any other zip, chunk by chunk within the limits; nothing in it is ever unpickled.
 """
 
@@ -33,7 +33,7 @@ ROW: Final = [
 
 
 class EventRows:
-    """The rows behind the header of a .npy stream."""
+    """The rows after the header of a .npy stream."""
 
     def __init__(self, source: TableSource) -> None:
         self._source = source
@@ -41,7 +41,7 @@ class EventRows:
         self._begin, self._rows = _header(source)
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
-        """Raises BadInput where the stream has fewer rows than its header says, or more bytes."""
+        """Yields rows. Raises BadInput where the stream has fewer rows than its header announces, or more bytes."""
         left = self._rows * ROW_BYTES
         skip = self._begin
         for chunk in self._source.chunks(on_read):
@@ -50,14 +50,14 @@ class EventRows:
                 skip -= skipped
                 chunk = chunk[skipped:]
             if len(chunk) > left:
-                raise BadInput(f"goes on behind its {self._rows:,} rows", location=self.name)
+                raise BadInput(f"the file goes on behind its {self._rows:,} rows", location=self.name)
             left -= len(chunk)
             if chunk:
                 yield chunk
         if left:
             missing = -(-left // ROW_BYTES)
             raise BadInput(
-                f"ends in the middle: {missing:,} of {self._rows:,} rows are missing",
+                f"the file ends in the middle: {missing:,} of {self._rows:,} rows are missing",
                 location=self.name,
                 todo="make or fetch it again",
             )
@@ -68,7 +68,7 @@ class EventRows:
 
 
 def plan(source: TableSource, options: TableOptions) -> Planned:
-    """Raises BadInput for arrays that are not of events."""
+    """Returns the layout of a source. Raises BadInput for arrays that are not of events."""
     member = str(getattr(source, "member", ""))
     if member and member != ARRAY:
         return Planned(source, None, f"array {member.removesuffix('.npy')[:40]}")
@@ -76,32 +76,33 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
 
 
 def _header(source: TableSource) -> tuple[int, int]:
-    """(bytes before the rows, rows). Raises BadInput for any other array."""
+    """Returns (bytes before the rows, rows). Raises BadInput for any other array."""
     head = source.head(HEADER_BYTES_MAX + 20)
     if not head.startswith(MAGIC):
-        raise BadInput("is no array of numpy", location=source.name, todo="give the .npz or .npy of hftbacktest")
+        raise BadInput(
+            "the file is no array of numpy", location=source.name, todo="give the .npz or .npy of hftbacktest"
+        )
     begin, shape, descr = _described(head, source)
     if len(shape) == 2 and descr == "<f8":
         raise BadInput(
-            "is of hftbacktest 1.x: a plain table of floats",
+            "the file is of hftbacktest 1.x: a plain table of floats",
             location=source.name,
             todo="convert it with hftbacktest 2.x first",
         )
     if len(shape) != 1 or descr != ROW:
         raise BadInput(
-            f"is no array of events: {len(shape)} dimensions of {str(descr)[:120]!a}",
+            f"the file is no array of events: {len(shape)} dimensions of {str(descr)[:120]!a}",
             location=source.name,
-            todo=f"rows are {', '.join(name for name, _ in ROW)}, 64 bytes",
+            todo=f"its rows must be {', '.join(name for name, _ in ROW)}, 64 bytes",
         )
     if shape[0] <= 0:
-        raise BadInput("has no rows", location=source.name)
+        raise BadInput("the file has no rows", location=source.name)
     return begin, shape[0]
 
 
 def _described(head: bytes, source: TableSource) -> tuple[int, tuple[int, ...], Any]:
-    """(bytes before the rows, shape, descr) of numpy's format 1.0 and 2.0 (its NEP 1).
-
-    Its own reader is not used: on damaged headers it fails in ways that it does not name.
+    """Returns (bytes before the rows, shape, descr) of numpy's format 1.0 and 2.0 (its NEP 1). numpy's own reader is
+    not used: on damaged headers it fails in undocumented ways.
     """
     version = tuple(head[6:8])
     width = 2 if version == (1, 0) else 4

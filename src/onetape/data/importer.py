@@ -1,4 +1,4 @@
-"""What an importer hands back for the result, and what it is handed to write into."""
+"""Define an importer's result, and the sink that it writes into."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from onetape import _core
 from onetape.data.rejects import RejectFile
 from onetape.model.instrument import Instrument
 
-# An empty tape to write into and its list of rejects. A second call begins anew.
+# Returns an empty tape to write into and its list of rejects. A second call starts anew.
 SinkFactory = Callable[[], tuple[_core.TapeSink, RejectFile]]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Instruments by stream (from 1), and the counts that the sink does not keep."""
+    """Instruments by stream (from 1), and counts beside those of the sink."""
 
     instruments: list[Instrument]
     rejected: int

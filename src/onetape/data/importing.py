@@ -1,4 +1,4 @@
-"""Importing as one call: what `onetape import` does."""
+"""Import files as one call: `onetape import`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 from uuid import UUID
 
 import numpy as np
@@ -31,7 +31,7 @@ from onetape.model import inference
 from onetape.model.enums import EventType
 from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument
-from onetape.model.time import format_time, parse_duration, parse_period, rough_duration
+from onetape.model.time import format_time, parse_duration, parse_period, rough_duration, zone
 from onetape.tape.journal import JournalReader
 from onetape.tape.schema import schema_preamble
 
@@ -41,20 +41,20 @@ if TYPE_CHECKING:
 Progress = Callable[[float, float | None], None]
 Columns = str | Sequence[str] | Mapping[str, str] | None
 
-# Part of a tape's identity: raised when the same input begins to give other frames.
+# Part of a tape's identity: raised when the same input would give other frames.
 IMPORT_VERSION: Final = 8
 _TYPE_NAMES: Final = {spec[0]: spec[1] for spec in _core.event_specs()}
 
 
 @dataclass(slots=True)
 class Holes:
-    """Counts the holes of one symbol and period: how many, and the longest. Times are ns UTC."""
+    """The holes of one symbol and period: how many, and the longest. Times are ns UTC."""
 
     symbol: str
     period: int
     count: int = 0
     longest: int = 0
-    longest_at: int = 0  # where the missing bars would begin
+    longest_at: int = 0  # start of the missing bars
 
     def __str__(self) -> str:
         places = "1 hole" if self.count == 1 else f"{self.count:,} holes, the longest"
@@ -65,7 +65,7 @@ class Holes:
 
 
 def holes_in_bars(tape: Path, symbols: Sequence[str]) -> list[Holes]:
-    """Symbols by stream (from 1) whose bars do not follow each other. Bars are in order of time."""
+    """Returns symbols by stream (from 1) whose bars have gaps. Bars are in order of time."""
     found: dict[tuple[int, int], Holes] = {}
     ends: dict[tuple[int, int], int] = {}
     with JournalReader(tape) as reader:
@@ -89,13 +89,14 @@ def holes_in_bars(tape: Path, symbols: Sequence[str]) -> list[Holes]:
 
 
 class Reading(TypedDict, total=False):
-    """Says how tables are read, and what instruments their rows belong to.
+    """Options for reading tables, and the instruments of their rows.
 
-    symbol: `binance:BTC/USDT:USDT`, or `RAW=symbol,...` for a file of several; not needed where a
-    recording says, or a column of a csv: its names become instruments of the venue of `symbol`, or
-    of `data`. default_symbol: where nothing says. columns: `a,b,..` of a csv without a header, or
+    symbol: `binance:BTC/USDT:USDT`, or `RAW=symbol,...` for a file of several; not needed for a
+    recording, or with a column of a csv: its names become instruments of the venue of `symbol`, or
+    of `data`. default_symbol: when nothing names it. columns: `a,b,..` of a csv without a header, or
     {name: header}. time_format: a pattern of strptime, or s, ms, us, ns. decimal: comma or point.
-    instruments: a file of them, instead of the catalogue. ahead: of events: how long before its time each is known.
+    instruments: a file of them, instead of the catalogue. ahead: of events: how long before its time each is
+    delivered.
     """
 
     symbol: str | None
@@ -126,8 +127,8 @@ def import_files(
     """Turn files into a sealed tape at `out`.
 
     progress is called with (bytes read, bytes in all or None), on_understood with
-    ImportResult.understood, before anything is written. filters: bad ticks are kept back, and `health` frames
-    say what they said. Importing the same files with the same options gives the same segments, byte for byte.
+    ImportResult.understood, before anything is written. filters: bad ticks are quarantined, and `health` frames
+    report them. Importing the same files with the same options gives the same segments, byte for byte.
     Raises UsageError and UnknownFormat (exit 2), BadInput and UnknownSymbol (exit 3),
     NotAvailable for kinds of later releases. Nothing is left at `out` then.
     """
@@ -185,8 +186,8 @@ def import_frame(
 ) -> ImportResult:
     """Turn a polars or pandas frame into a sealed tape, by the column rules of `csv`.
 
-    Floats count with the 15 digits that a double is sure of: 0.1 + 0.2 is 0.3. A pandas index of
-    times is a column `timestamp`. Raises as import_files does; TypeError for another object.
+    Floats count with 15 digits, the exact ones of a double: 0.1 + 0.2 is 0.3. A pandas index of
+    times is a column `timestamp`. Raises as import_files; TypeError for another object.
     """
     from onetape.data.frame import FrameSource
 
@@ -201,9 +202,12 @@ def import_frame(
     return _import_tables(tables, out, force=force, on_understood=on_understood)
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class _Tables:
-    """Sources of rows, and how they are read."""
+    """Sources of rows, and how to read them."""
 
     kind: Kind
     streams: Sequence[TableSource]
@@ -219,7 +223,7 @@ def _import_events(
 ) -> ImportResult:
     for name, chosen in (("--symbol", "symbol"), ("--instruments", "instruments"), ("--filter", "")):
         if reading.get(chosen) if chosen else filters:
-            raise UsageError("events are of no symbol", location=name, todo="leave it out")
+            raise UsageError("events have no symbol", location=name, todo="leave it out")
     ahead = reading.get("ahead")
     ahead_ns = parse_duration(ahead) if ahead else 0
     return import_events(paths, out=out, force=force, zone=reading.get("tz"), ahead_ns=ahead_ns, limits=limits)
@@ -329,7 +333,7 @@ def _result(
 
 
 def _check_options(kind: Kind, reading: Reading, seed_book: Path | None) -> None:
-    """Raise UsageError for an option that would have no effect."""
+    """Raise UsageError for an option without effect."""
     chosen = {
         "--columns": reading.get("columns") is not None,
         "--period": reading.get("period") is not None,
@@ -345,7 +349,7 @@ def _check_options(kind: Kind, reading: Reading, seed_book: Path | None) -> None
             raise UsageError(
                 "only captures of depth begin with a book"
                 if name == "--seed-book"
-                else f"means nothing for {kind.name}",
+                else f"this option means nothing for {kind.name}",
                 location=name,
             )
 
@@ -357,22 +361,34 @@ def _options(reading: Reading) -> TableOptions:
         (decimal or "point", ("point", "comma"), "--decimal"),
     ):
         if value not in choices:
-            raise UsageError(f"is neither {' nor '.join(choices)}: {value!r}", location=flag)
+            raise UsageError(f"{value!r} is neither {' nor '.join(choices)}", location=flag)
     if isinstance(columns, Mapping):
         columns = [f"{name}={header}" for name, header in columns.items()]
-    period = reading.get("period")
     return TableOptions(
-        zone=reading.get("tz"),
+        zone=_of_option("--tz", _zone, reading.get("tz")),
         columns=columns,
-        period_ns=parse_period(period) if period else 0,
+        period_ns=_of_option("--period", parse_period, reading.get("period")) or 0,
         time_is_close=bar_time == "close",
         time_format=reading.get("time_format"),
         decimal=decimal,
     )
 
 
+def _zone(name: str) -> str:
+    zone(name)  # there is one
+    return name
+
+
+def _of_option(flag: str, read: Callable[[str], T], text: str | None) -> T | None:
+    """Returns the option's value. Raises UsageError that names the option."""
+    try:
+        return read(text) if text else None
+    except UsageError as error:
+        raise UsageError(error.what, location=flag, todo=error.todo) from None
+
+
 def _uuid(kind: str, naming: Naming | None, options: TableOptions, content: bytes) -> UUID:
-    """Returns the tape's identity: what went in, and how."""
+    """Returns the tape's identity, from its input and options."""
     said = [
         IMPORT_VERSION,
         kind,
@@ -397,7 +413,7 @@ def _reporter(progress: Progress | None, total: int) -> OnRead:
     def on_read(count: int) -> None:
         nonlocal done
         done += count
-        # A second pass begins again at the front.
+        # A second pass starts again at the front.
         progress((done - 1) % total + 1 if total else done, total or None)
 
     return on_read

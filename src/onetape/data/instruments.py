@@ -1,4 +1,4 @@
-"""The instruments of an import: given, catalogued, or inferred from the data's own decimals."""
+"""Find the instruments of an import: given, catalogued, or inferred from the data's own decimals."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from onetape.model.instrument import DECIMALS_MAX, Instrument
 from onetape.model.user_instruments import parse_instruments
 from onetape.model.user_rules import UserRules, parse_rules
 
-# A lot where nothing tells: data without sizes, or volumes that are averages of sums.
+# The default lot: for data without sizes, or volumes that are averages of sums.
 LOT_DECIMALS_DEFAULT: Final = 8
-# A tick where there are no prices: funding alone, or marks, which are averages.
+# The default tick for data without prices: funding alone, or marks, which are averages.
 TICK_DECIMALS: Final = 8
 SNAPPED_DIGITS: Final = 9
-# Bars alone are too few prices to tell a tick by their decimals: it is not much coarser than a ten-thousandth of them.
-# So many decimals fewer than int64 has room for are that: 18 for the digits of 10**18, 4 for the ten-thousandth.
+# Bars alone have too few prices to infer a tick from their decimals: the tick is not much coarser than a ten-thousandth
+# of them. That is this many decimals fewer than int64 allows: 18 for the digits of 10**18, 4 for the ten-thousandth.
 TICK_ROOM: Final = 14
 
 
-# How many numbers need so many decimals, and fit int64 with at most so many; and how many need so
-# many at the 15 digits that a double is sure of. 19: more.
+# Counts of numbers by needed decimals, by the most decimals at which they fit int64, and by decimals at the 15 exact
+# digits of a double. 19: more.
 Seen = tuple[Mapping[tuple[int, int], int], Mapping[int, int]]
 NOTHING: Final[Seen] = ({}, {})
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The decimals that a stream's numbers need. `reference` are marks and indices, `volume` are sums: they
-    must be representable, and say nothing of tick and lot."""
+    """The decimals needed by a stream's numbers. `reference` are marks and indices, `volume` are sums: they must be
+    representable, but define neither tick nor lot."""
 
     price: Seen
     size: Seen
@@ -54,9 +54,9 @@ class Numbers:
 def decimals_for(seen: Seen) -> int:
     """Returns the decimals at which most of the numbers can be kept, most of them exactly; of equals the fewest.
 
-    Almost always that is: all of them, at the most decimals that any is written with. Where one
-    senseless number would crowd out the others, it is the one that does not fit; where a float
-    was printed with all its digits, those that int64 has no room for go, not the row.
+    Almost always these are the most decimals of any number. A single nonsensical number that
+    would exclude the others is dropped; of a float printed with all digits, only those that
+    int64 cannot hold are dropped, not the row.
     """
 
     def fitting(decimals: int) -> tuple[int, int, int]:
@@ -66,7 +66,7 @@ def decimals_for(seen: Seen) -> int:
                 continue
             if needed <= decimals:
                 exact += count
-            # What is cut is below 1e-9 of a number that fills all but 9 digits: see scale_snapped.
+            # The dropped part is below 1e-9 of a number that fills all but 9 digits: see scale_snapped.
             if needed <= decimals or possible - decimals <= SNAPPED_DIGITS:
                 kept += count
         return kept, exact, -decimals
@@ -75,7 +75,7 @@ def decimals_for(seen: Seen) -> int:
 
 
 def _room(seen: Seen) -> int:
-    """Returns how many decimals most of the numbers have room for in int64: of larger ones fewer."""
+    """Returns the decimals at which most of the numbers fit int64; larger numbers allow fewer."""
     rooms: Counter[int] = Counter()
     for (_, possible), count in seen[0].items():
         rooms[possible] += count
@@ -83,8 +83,8 @@ def _room(seen: Seen) -> int:
 
 
 def most_decimals(seen: Seen, *, limit: int) -> int:
-    """Returns the most decimals of those numbers that have no more than `limit`, at 15 digits: noise of printed floats
-    says nothing of a tick."""
+    """Returns the most decimals of the numbers with at most `limit`, at 15 digits: noise of printed floats does not
+    define a tick."""
     return max((needed for needed in seen[1] if needed <= limit), default=0)
 
 
@@ -93,12 +93,12 @@ def _sum(first: Seen, second: Seen) -> Seen:
 
 
 def read_instruments(path: Path | None) -> dict[str, Instrument]:
-    """Reads those of `--instruments FILE`. Raises UsageError where it cannot be read."""
+    """Read the instruments of `--instruments FILE`. Raises UsageError where it cannot be read."""
     return {} if path is None else parse_instruments(_text(path), location=str(path))
 
 
 def read_rules(path: Path | None) -> UserRules:
-    """Returns the venue's rules of the same file."""
+    """Read the venue's rules of the same file."""
     return UserRules() if path is None else parse_rules(_text(path), location=str(path))
 
 
@@ -106,16 +106,20 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot be read: {error}", location=str(path)) from None
+        raise UsageError(
+            f"the file cannot be read: {getattr(error, 'strerror', None) or error}".lower(),
+            location=str(path),
+            todo="check the path",
+        ) from None
 
 
 def find_instrument(symbol: str, own: dict[str, Instrument], at: int | None) -> Instrument | None:
-    """Given by the user, else the catalogue's version at that time, else None."""
+    """Returns the user's instrument, else the catalogue's version at that time, else None."""
     return own.get(symbol) or catalogue.find(symbol, at)
 
 
 def fitted(symbol: str, listed: Instrument | None, numbers: Numbers) -> Instrument:
-    """Returns an instrument that holds all these numbers, as far as 64 bits do."""
+    """Returns an instrument that fits all these numbers, as far as 64 bits allow."""
     price_decimals = decimals_for(_sum(numbers.price, numbers.reference))
     size_decimals = decimals_for(_sum(numbers.size, numbers.volume))
     tick_decimals = most_decimals(numbers.price, limit=price_decimals)
@@ -137,7 +141,7 @@ def fitted(symbol: str, listed: Instrument | None, numbers: Numbers) -> Instrume
         lot_decimals = LOT_DECIMALS_DEFAULT
         defaulted = ("lot",)
     if not numbers.price[0]:
-        # Marks are finer than ticks, and funding says nothing: the safe tick is the finest.
+        # Marks are finer than ticks, and funding has none: the safe tick is the finest.
         defaulted += ("tick",)
         tick_decimals = min(most_decimals(numbers.reference, limit=price_decimals), TICK_DECIMALS)
         if not numbers.reference[0]:
@@ -153,7 +157,7 @@ def fitted(symbol: str, listed: Instrument | None, numbers: Numbers) -> Instrume
 
 
 def _widened(instrument: Instrument, price_decimals: int, size_decimals: int) -> Instrument:
-    """Room for more decimals; tick and lot stay what they are."""
+    """Returns the instrument with more decimals; tick and lot unchanged."""
     return msgspec.structs.replace(
         instrument,
         price_decimals=max(price_decimals, instrument.price_decimals),

@@ -1,4 +1,4 @@
-"""What the rows of one source are: settled before they are read, by the source's kind."""
+"""Describe the layout of a source's rows, settled before they are read by the source's kind."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class TableSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """What the user has said about the tables."""
+    """The user's options for tables."""
 
-    zone: str | None = None  # UTC where nobody says
+    zone: str | None = None  # UTC by default
     columns: str | Sequence[str] | None = None
     period_ns: int = 0  # 0: the most frequent step
     time_is_close: bool = False
@@ -52,12 +52,13 @@ class TableOptions:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The layout of a table's rows. `columns` maps the core's names to places in the row. Places count from 0.
+    """The layout of a table's rows.
+    `columns` maps the core's names to indices in the row, from 0.
 
-    form: `lines` of separated values; `json` rows, lists or (with `keys`, the name of each place)
+    form: `lines` of separated values; `json` rows, lists or (with `keys`, the name of each index)
     objects; `packed` cells of 8 bytes, int64 ns and doubles; `hft`, rows of 64 bytes. `blank` names
-    columns that may be empty: not known. `levels` are the places of (bid, bid size, ask, ask size),
-    best first. `raw` is the instrument as the source's name says it, "" where the rows say it or
+    columns that may be empty: unknown. `levels` are the indices of (bid, bid size, ask, ask size),
+    best first. `raw` is the instrument in the source's name, "" where the rows name it or
     nothing does.
     """
 
@@ -73,32 +74,32 @@ class Layout:
     implied_decimals: int = 0
     period_ns: int = 0
     raw: str = ""
-    ignored: tuple[str, ...] = ()  # columns that mean nothing here
+    ignored: tuple[str, ...] = ()  # columns without a meaning here
     note: str = ""  # for the result's assumptions
-    said: Mapping[str, object] = field(default_factory=dict)  # what was understood of a csv
+    said: Mapping[str, object] = field(default_factory=dict)  # interpretation of a csv
 
     @property
     def has_period(self) -> bool:
-        """Its rows are bars, whose period must be known from elsewhere."""
+        """True when its rows are bars whose period must come from elsewhere."""
         return self.kind in {"bars", "marks"} and "close_time" not in self.columns
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A source and what its rows are; `layout` None: it is passed over, counted by `why`."""
+    """A source and its layout; `layout` None: it is skipped, and counted under `why`."""
 
     source: TableSource
     layout: Layout | None
     why: str = ""
 
 
-# What a kind of file does with one of its sources. Raises BadInput or UsageError.
+# Returns the plan of a source of one kind. Raises BadInput or UsageError.
 Planner = Callable[[TableSource, TableOptions], Planned]
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The beginning of a text: its first line with something in it, and the lines before."""
+    """The beginning of a text: its first line that is not blank, and the lines before."""
 
     first: str
     skipped: int
@@ -106,19 +107,19 @@ class Head:
 
 
 def text_head(source: TableSource) -> Head:
-    """Raises BadInput where the source is empty, or no text."""
+    """Returns the beginning. Raises BadInput where the source is empty, or no text."""
     head = source.head(HEAD_BYTES)
     first = next((line for line in head.split(b"\n") if line.strip()), b"")
     text = first.decode("utf-8", "replace").strip("\r").lstrip("\ufeff")
     if "\0" in text or head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise BadInput("is no text in UTF-8", location=source.name, todo="look at its KIND and its encoding")
+        raise BadInput("the file is not text in UTF-8", location=source.name, todo="check its KIND and its encoding")
     if not text.strip():
-        raise BadInput("is empty", location=source.name)
+        raise BadInput("the file is empty", location=source.name, todo="download or export it again")
     at = head.index(first)
     lines = head[at : at + (1 << 16)].decode("utf-8", "replace").splitlines()
     return Head(text, head[:at].count(b"\n"), lines)
 
 
 def stem(source: TableSource) -> str:
-    """Returns the file's own name without its endings; "" for what is no file."""
+    """Returns the file's own name without extensions; "" for a source that is no file."""
     return str(getattr(source, "stem", ""))

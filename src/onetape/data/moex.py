@@ -1,4 +1,4 @@
-"""`moex`: dumps of the Moscow Exchange's best quotes (`stats`) and trades, as CSV.
+"""Read kind `moex`: dumps of the Moscow Exchange's best quotes (`stats`) and trades, as CSV.
 
 Columns as the header of the trades and the rows of both in the public repository semenmsu/yard
 (simulator/readers) have them, read 2026-11:
@@ -9,9 +9,9 @@ Columns as the header of the trades and the rows of both in the public repositor
             session,subsession]
 
 Times are ns: MDEntryTime is the venue's, PacketTime the receipt. Prices and sizes are in millionths
-(65585000 is 65.585); in a file whose prices have points they are as they are written. A row of
-stats is one side of the top of the book, action 2 takes it away; each becomes a quote with the
-other side's last. Instruments of one file are told apart by name; all boards of a name (CETS,
+(65585000 is 65.585); in a file whose prices have points they are plain. A row of
+stats is one side of the top of the book, action 2 removes it; each becomes a quote with the
+other side's last value. Instruments of one file are distinguished by name; all boards of a name (CETS,
 TQBR, negotiated deals) count.
 """
 
@@ -26,14 +26,14 @@ from onetape.model.errors import BadInput
 from onetape.model.time import DAY
 
 IMPLIED_DECIMALS: Final = 6
-MUCH_LARGER: Final = 1000  # than any price with a point: far from both 1 and a million
+MUCH_LARGER: Final = 1000  # larger than any price with a point: far from both 1 and a million
 _TRADES: Final = {"symbol": 0, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8, "side": 9}
 _SHORT_TRADES: Final = {"symbol": 0, "ts_event": 1, "ts_recv": 3, "price": 4, "size": 5, "side": 6}
 _STATS: Final = {"symbol": 1, "side": 2, "action": 3, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8}
 
 
 def plan(source: TableSource, options: TableOptions) -> Planned:
-    """Raises BadInput for what is neither stats nor trades."""
+    """Returns the layout of a source. Raises BadInput for data that are neither stats nor trades."""
     head = text_head(source)
     rows = [split_header(line, ",") for line in head.lines[:20] if line.strip()]
     for cells in rows:
@@ -42,7 +42,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
             kind, columns = found
             if not _has_receipt(cells, columns):
                 columns = {name: place for name, place in columns.items() if name != "ts_recv"}
-            # A first row that is damaged is no header: it is rejected where it is read.
+            # A damaged first row is no header: it is rejected during reading.
             has_header = not any(cell[:1].isdigit() for cell in rows[0])
             return Planned(
                 source,
@@ -56,14 +56,14 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
                 ),
             )
     raise BadInput(
-        f"is neither stats nor trades of the exchange: its first line is {head.first[:80]!a}",
+        f"the file has neither stats nor trades of the exchange: its first line is {head.first[:80]!a}",
         location=source.name,
-        todo="rows are number,symbol,bid|ask,action,time,.. or symbol,action,type,settle,time,..",
+        todo="its rows must be number,symbol,bid|ask,action,time,.. or symbol,action,type,settle,time,..",
     )
 
 
 def of_row(cells: list[str]) -> tuple[RowKind, dict[str, int]] | None:
-    """Returns what a row is, by its columns."""
+    """Returns the type of a row, by its columns."""
     if len(cells) in range(9, 14) and cells[2].lower() in {"bid", "ask"} and _is_row(cells, _STATS):
         return "sides", _STATS
     if len(cells) in range(10, 15) and _is_row(cells, _TRADES) and cells[9] in {"B", "S", ""}:
@@ -74,8 +74,8 @@ def of_row(cells: list[str]) -> tuple[RowKind, dict[str, int]] | None:
 
 
 def _has_points(rows: list[list[str]]) -> bool:
-    """Tells whether prices are written with points: one form counts for a whole file. Whole numbers beside them, such
-    as 65 beside 65.5, are of that form, unless they are so much larger that they must be millionths."""
+    """Returns True when prices are written with points, which applies to the whole file. Whole numbers among them,
+    such as 65 beside 65.5, have the same form, unless they are so much larger that they must be millionths."""
     prices = [cells[of[1]["price"]] for cells in rows if (of := of_row(cells)) is not None]
     pointed = [abs(float(price)) for price in prices if "." in price]
     whole = [abs(float(price)) for price in prices if "." not in price]
@@ -83,7 +83,7 @@ def _has_points(rows: list[list[str]]) -> bool:
 
 
 def _has_receipt(cells: list[str], columns: dict[str, int]) -> bool:
-    """Tells whether PacketTime is a receipt: dumps without one leave it empty, or write other things."""
+    """Returns True when PacketTime is a receipt: dumps without one leave it empty, or write other values."""
     text = cells[columns["ts_recv"]].strip()
     if not text:
         return True  # of this row; others may have it
@@ -92,7 +92,7 @@ def _has_receipt(cells: list[str], columns: dict[str, int]) -> bool:
 
 
 def _is_row(cells: list[str], columns: dict[str, int]) -> bool:
-    """Its time and its price read as such: it is no header."""
+    """Returns True when its time and its price are valid: it is no header."""
     if len(cells) <= max(columns.values()):
         return False
     return isinstance(_core.parse_time_text(cells[columns["ts_event"]]), int) and isinstance(

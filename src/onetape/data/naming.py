@@ -1,4 +1,4 @@
-"""Which stream of a file is which instrument: `--symbol`."""
+"""Map the streams of a file to instruments: `--symbol`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from onetape.model.errors import BadInput, UsageError
 from onetape.model.symbol import parse_symbol
 
 EXAMPLE = "--symbol binance:BTC/USDT:USDT, or --symbol BTCUSDT=binance:BTC/USDT:USDT,..."
-DEFAULT_VENUE: Final = "data"  # of what has a name and no venue
+DEFAULT_VENUE: Final = "data"  # venue of a name without one
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """Says which instruments a file's rows belong to. `pairs` are (raw, symbol); raw is "" where one symbol was given
+    """The instruments of a file's rows. `pairs` are (raw, symbol); raw is "" where one symbol was given
     for the file's only one.
 
-    by_rows: where rows name their instruments, each of those is one. is_given: the symbol was
-    asked for; else it is what the data are called where their rows name nothing, which is_needed
+    by_rows: rows may name their instruments. is_given: the symbol was
+    requested; else it is the default for rows without a name, which is_needed
     refuses.
     """
 
@@ -29,7 +29,7 @@ class Naming:
 
     @property
     def is_map(self) -> bool:
-        """Raw names were given, so others may be there without being an error."""
+        """True when raw names were given, so that further names in the data are no error."""
         return bool(self.pairs[0][0])
 
     @property
@@ -39,9 +39,8 @@ class Naming:
 
 
 def naming_by_rows(text: str | None, default: str | None) -> Naming:
-    """Names the streams of a table that may have a column of symbols. default: what is nobody's is called.
-
-    Raises UsageError as parse_naming does.
+    """Returns the naming of a table that may have a column of symbols. default: name of rows without one. Raises
+    UsageError as parse_naming.
     """
     if text and text.strip():
         found = parse_naming(text)
@@ -51,9 +50,9 @@ def naming_by_rows(text: str | None, default: str | None) -> Naming:
 
 
 def parse_naming(text: str | None) -> Naming:
-    """Parses `SYMBOL` or `RAW=SYMBOL,RAW=SYMBOL`. Raises UsageError for anything else."""
+    """Parse `SYMBOL` or `RAW=SYMBOL,RAW=SYMBOL`. Raises UsageError for anything else."""
     if not text or not text.strip():
-        raise UsageError("the file does not say which instrument it is", todo=f"give {EXAMPLE}")
+        raise UsageError("the file does not say which instrument it is", location="--symbol", todo=f"give {EXAMPLE}")
     pairs: list[tuple[str, str]] = []
     for part in text.split(","):
         raw, equals, symbol = part.strip().rpartition("=")
@@ -61,8 +60,8 @@ def parse_naming(text: str | None) -> Naming:
             raise UsageError(f"not a symbol: {part!r}", location="--symbol", todo=f"give {EXAMPLE}")
         try:
             parse_symbol(symbol)
-        except BadInput as error:
-            raise UsageError(error.what, location="--symbol", todo=f"give {EXAMPLE}") from None
+        except BadInput:
+            raise UsageError(f"not a symbol: {symbol!r}", location="--symbol", todo=f"give {EXAMPLE}") from None
         pairs.append((raw, symbol))
     raws = [raw for raw, _ in pairs]
     if len(pairs) > 1 and not all(raws):
@@ -73,5 +72,5 @@ def parse_naming(text: str | None) -> Naming:
         )
     for names in (raws, [symbol for _, symbol in pairs]):
         if len(set(names)) < len(names):
-            raise UsageError("a name stands twice", location="--symbol")
+            raise UsageError(f"a name stands twice in {text!r}", location="--symbol", todo="name each once")
     return Naming(tuple(pairs))

@@ -1,4 +1,4 @@
-"""`parquet`: tables by the names of their columns, as `csv` has them. Needs the extra `research`."""
+"""Read kind `parquet`: tables by the names of their columns, as `csv`. Needs the extra `research`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAGIC: Final = b"PAR1"
 
 
 class ParquetSource:
-    """A Parquet file's columns as comma-separated values, the header first; times and floats as of data frames."""
+    """A Parquet file's columns as comma-separated values, the header first; times and floats as in data frames."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -28,7 +28,7 @@ class ParquetSource:
         self.stem = source.stem
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
-        """Raises BadInput where it is damaged, or grows beyond what the limits allow; NotAvailable."""
+        """Yields rows. Raises BadInput where the file is damaged, or exceeds the limits when expanded; NotAvailable."""
         header = True
         pa, parquet = parquet_libraries()
         source, bytes_there = self._source, self._source.path.stat().st_size
@@ -44,9 +44,11 @@ class ParquetSource:
                     if on_read is not None:
                         on_read(bytes_there * size // (sum(groups) or 1))
         except (pa.ArrowException, OSError) as error:
-            raise BadInput(f"Parquet is damaged: {str(error).splitlines()[0][:120]}", location=self.name) from None
+            raise BadInput(
+                f"the Parquet file is damaged: {str(error).splitlines()[0][:120]}", location=self.name
+            ) from None
         if header:
-            raise BadInput("has no rows", location=self.name)
+            raise BadInput("the file has no rows", location=self.name)
 
     def head(self, size: int = 1 << 16) -> bytes:
         """Returns the first rows."""
@@ -54,10 +56,11 @@ class ParquetSource:
 
 
 def plan(source: TableSource, options: TableOptions) -> Planned:
-    """Raises BadInput for what is no Parquet or no table that is known, NotAvailable without the extra."""
+    """Returns the layout of a source. Raises BadInput for a file that is no Parquet or an unknown table,
+    NotAvailable without the extra."""
     assert isinstance(source, Source)
     if not source.head(len(MAGIC)).startswith(MAGIC):
-        raise BadInput("is no Parquet", location=source.name, todo="name the KIND that it is")
+        raise BadInput("the file is no Parquet", location=source.name, todo="name another KIND")
     return csv_layout.plan(ParquetSource(source), options)
 
 

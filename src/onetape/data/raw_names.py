@@ -1,4 +1,4 @@
-"""Which instruments the data itself names, held against `--symbol`."""
+"""Compare the instruments named in the data with `--symbol`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onetape.model.instrument import Instrument
 
 
 class RawNames:
-    """Collects the raw names seen so far: of each stream, and of what no stream takes."""
+    """The raw names seen so far: of each stream, and those without a stream."""
 
     def __init__(self, naming: Naming) -> None:
         self._naming = naming
@@ -20,9 +20,8 @@ class RawNames:
         self._others: Counter[str] = Counter()
 
     def stream_of(self, layout: Layout, source_name: str) -> int | None:
-        """Returns the stream of a source, as its own name says it; None: it is another's.
-
-        0 where its rows say it. Raises UsageError where nothing does, and there are several.
+        """Returns the stream of a source by its own name; None: it is another's. 0 where its rows name it. Raises
+        UsageError where nothing does, and there are several.
         """
         raws = [raw for raw, _ in self._naming.pairs]
         if layout.raw:
@@ -38,7 +37,7 @@ class RawNames:
         if "symbol" not in layout.columns:
             if len(raws) > 1:
                 raise UsageError(
-                    f"{source_name} holds one instrument and does not say which",
+                    f"{source_name} does not name its one instrument",
                     location="--symbol",
                     todo="import it by itself, with one symbol",
                 )
@@ -46,26 +45,26 @@ class RawNames:
         return 0
 
     def add(self, stream: int, raw: str) -> None:
-        """A name that the rows of a stream have; "" where they have none."""
+        """Add a name in the rows of a stream; "" where they have none."""
         if raw:
             self._seen[stream].add(raw)
 
     def add_others(self, counts: dict[str, int]) -> None:
-        """Names that no stream takes, with their rows."""
+        """Add names without a stream, with their rows."""
         self._others.update(counts)
 
     @property
     def seen(self) -> set[str]:
-        """Names that streams have taken."""
+        """Names that have streams."""
         return {raw for seen in self._seen for raw in seen if raw}
 
     @property
     def others(self) -> dict[str, int]:
-        """Names that no stream takes, with their rows or files."""
+        """Names without a stream, with their rows or files."""
         return dict(self._others)
 
     def check(self, location: str) -> None:
-        """Raise BadInput for several names without a map, UnknownSymbol for one not there."""
+        """Raise BadInput for several names without a map, UnknownSymbol for a missing one."""
         raws = sorted(self.seen | set(self._others))
         if not self._naming.is_map and len(raws) > 1:
             raise BadInput(
@@ -82,7 +81,7 @@ class RawNames:
                 )
 
     def check_venue(self, stream: int, listed: Instrument | None, location: str) -> None:
-        """Raise BadInput where the data's own name is not the one that the catalogue knows."""
+        """Raise BadInput where the data's own name differs from the catalogue's."""
         raw, symbol = self._naming.pairs[stream]
         found = next(iter(self._seen[stream]), "")
         if (
@@ -100,5 +99,5 @@ class RawNames:
 
 
 def _same_name(wanted: str, found: str) -> bool:
-    """File names cannot hold the signs of unified symbols: XRP_USDT_USDT is XRP/USDT:USDT."""
+    """Returns True for equal names up to signs that file names cannot have: XRP_USDT_USDT is XRP/USDT:USDT."""
     return wanted == found or wanted.replace("/", "_").replace(":", "_") == found

@@ -1,4 +1,4 @@
-"""KIND -> importer."""
+"""Register the importers by KIND."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Any, Final, Literal
 
 from onetape.data.layout import Planner
 from onetape.model.errors import UnknownFormat
+from onetape.model.near import did_you_mean
 from onetape.venues.protocol_table import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Says how a KIND is read.
+    """The reader of a KIND.
 
     code: module:attribute, of a capture's message table or of a table's planner. options: those of
-    the command that mean something for it. venue_names: its raw symbols are the venue's own.
-    foreign: forms of files that are refused elsewhere, and that it reads. names_matter: a file's
-    name says part of what it is. by_rows: a column may name its instruments.
+    the command that apply to it. venue_names: its raw symbols are the venue's own.
+    foreign: file formats that it reads and others refuse. names_matter: a file's
+    name is part of its identity. by_rows: a column may name its instruments.
     """
 
     name: str
@@ -30,13 +31,13 @@ class Kind:
     by_rows: bool = False
 
     def load_protocol(self) -> Protocol:
-        """Returns the message table, imported when it is first needed."""
+        """Returns the message table, imported on first use."""
         found = self._load()
         assert isinstance(found, Protocol)
         return found
 
     def load_planner(self) -> Planner:
-        """Returns what settles the rows of a source."""
+        """Returns the function that settles the layout of a source's rows."""
         found: Planner = self._load()
         return found
 
@@ -75,14 +76,15 @@ KINDS: Final = {
 
 
 class UnknownKind(UnknownFormat):
-    """A KIND that nobody has heard of is a mistake in the command, not in the data."""
+    """An unknown KIND, which is an error of the command, not of the data."""
 
     exit_code = 2
 
 
 def find_kind(name: str) -> Kind:
-    """Raises UnknownFormat (exit 2) for a kind that is none."""
+    """Returns a kind. Raises UnknownFormat (exit 2) for an unknown one."""
     kind = KINDS.get(name)
     if kind is not None:
         return kind
-    raise UnknownKind(f"no kind of data is called {name!r}", todo=f"use one of {', '.join(KINDS)}")
+    todo = f"{did_you_mean(name, KINDS)} use one of {', '.join(KINDS)}".strip()
+    raise UnknownKind(f"no kind of data is called {name!r}", location="KIND", todo=todo)

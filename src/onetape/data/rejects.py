@@ -1,4 +1,4 @@
-"""Lines that were not decoded, listed beside the tape: `rejects.jsonl`."""
+"""List undecodable lines beside the tape: `rejects.jsonl`."""
 
 from __future__ import annotations
 
@@ -7,27 +7,39 @@ from pathlib import Path
 from typing import Final
 
 FILE_NAME: Final = "rejects.jsonl"
+SHOWN_CHARS: Final = 80
 # The core lists the first 10,000 and counts the rest.
 
 Reject = tuple[int, int, bytes, bytes]  # source index, line from 1, reason, first 200 bytes
 
 
-class RejectFile:
-    """Writes rejects as they come; there is no file without any.
+def reject_text(reject: Reject, cell: str | None = None) -> str:
+    """Returns the line, the reason and its text; only the cell where it is known."""
+    _, line, reason, text = reject
+    shown = ascii(text.decode("utf-8", "replace")[:SHOWN_CHARS])
+    why = reason.decode("utf-8", "replace")
+    if cell is None:
+        return f"line {line}: {why}: {shown}" if text else f"line {line}: {why}"
+    return f"line {line}: {why}: {cell[:SHOWN_CHARS]!a} in {shown}"
 
-    A line: {"source", "line", "reason", "text"}, pure ASCII: control characters and what is no
+
+class RejectFile:
+    """Writes rejects as they come; without any there is no file.
+
+    A line: {"source", "line", "reason", "text"}, pure ASCII: control characters and invalid
     UTF-8 are escaped, so that a terminal is safe.
     """
 
     def __init__(self, directory: Path, names: list[str]) -> None:
         self._path = directory / FILE_NAME
         self._names = names
-        self.first: str = ""
+        self.first: Reject | None = None
 
     def add(self, rejects: list[Reject]) -> None:
-        """Append them."""
+        """Append rejects."""
         if not rejects:
             return
+        self.first = self.first or rejects[0]
         with self._path.open("a", encoding="ascii") as file:
             for source, line, reason, text in rejects:
                 record = {
@@ -36,7 +48,5 @@ class RejectFile:
                     "reason": reason.decode("utf-8", "backslashreplace"),
                     "text": text.decode("utf-8", "backslashreplace"),
                 }
-                if not self.first:
-                    self.first = f"line {line}: {record['reason']}"
                 file.write(json.dumps(record) + "\n")
         self._path.chmod(0o600)

@@ -1,4 +1,4 @@
-"""What an import came to."""
+"""Hold the result of an import."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class ImportResult:
 
     `events` are market events: instrument frames are in the tape and in no count here. Times are
     frame times, int ns UTC. `rejected` counts lines that could not be decoded, `ignored` those
-    that were read and carry nothing we keep, by kind. `late` counts frames whose receipt was
+    that were read without relevant content, by kind. `late` counts frames whose receipt was
     before the frame before them, `crossed` quotes with bid above ask: both are kept. `snapped`
-    counts numbers (printed floats) whose last digits int64 had no room for: rounded, by less than
-    1e-9 of them. `understood` is what each table was taken for: its `columns` (ours: the header's),
+    counts numbers (printed floats) whose last digits int64 cannot hold: rounded, by less than
+    1e-9 of them. `understood` is the interpretation of each table: its `columns` (ours: the header's),
     how times and decimals are written, `zone`, `period_ns`, `symbols`, `rows`. `seconds` is the
-    importing alone.
+    import alone.
     """
 
     tape: Path

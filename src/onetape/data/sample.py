@@ -1,4 +1,4 @@
-"""A generated market on a tape: quotes, trades, depth, bars and marks. Equal seeds, equal tapes."""
+"""Generate a market on a tape: quotes, trades, depth, bars and marks. Equal seeds give equal tapes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["DEFAULT_SYMBOL", "SAMPLE_START", "SampleSummary", "write_sample"]
 
 DEFAULT_SYMBOL = "binance:BTC/USDT:USDT"
 SAMPLE_START = 1_767_225_600 * 10**9  # 2026-01-01T00:00:00Z
-_NAMESPACE = UUID("5b1c8f5e-6a58-4f7c-9d0b-0f6d3a6c7e21")  # identities of generated tapes
+_NAMESPACE = UUID("5b1c8f5e-6a58-4f7c-9d0b-0f6d3a6c7e21")  # namespace of generated tapes' identities
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSummary:
-    """The summary of a sample that was written. Times are ns UTC."""
+    """Facts of a written sample. Times are ns UTC."""
 
     tape: str
     symbols: list[str]
@@ -39,10 +39,10 @@ class SampleSummary:
 
 @dataclass(frozen=True, slots=True)
 class SampleMarket:
-    """Describes the market that is generated.
+    """The generated market.
 
     flow: `crowd`, or `random-walk` with RandomWalk's fields as text in flow_params.
-    by_order: depth as the venue's orders one by one (market by order) instead of as levels.
+    by_order: depth as the venue's single orders (market by order) instead of as levels.
     """
 
     seed: int = 1
@@ -64,11 +64,11 @@ def write_sample(
 ) -> SampleSummary:
     """Write `events` events of a generated market, the fields of SampleMarket, to a new tape.
 
-    force: a tape at `out` is replaced, once the new one is whole.
+    force: a tape at `out` is replaced, once the new one is complete.
     progress: called with (events written, events).
 
-    The instruments' own frames are not counted. The tape's identity follows from the arguments, so
-    that the same call gives the same tape, byte for byte.
+    The instruments' own frames are not counted. The tape's identity is derived from the arguments:
+    the same call gives the same tape, byte for byte.
     """
     path, wanted = Path(out), SampleMarket(**market)
     if events < 1:

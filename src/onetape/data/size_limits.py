@@ -1,4 +1,4 @@
-"""How much an input may ask for before it is refused: small files that grow without end."""
+"""Limit the expansion of inputs: small files that grow without end are refused."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from onetape.model.errors import BadInput
 
 CHUNK_BYTES = 1 << 20
-# Below this a file may grow as it likes: a few zeros compress a thousandfold.
+# Below this a file may grow freely: a few zeros compress a thousandfold.
 RATIO_FREE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Caps on what a compressed input expands to. A line's cap (1 MiB) stands in the core."""
+    """Caps on the expansion of a compressed input. A line's cap (1 MiB) is in the core."""
 
     bytes_max: int = 2 << 30
     ratio_max: int = 200
@@ -23,13 +23,13 @@ class Limits:
         """Raise BadInput, naming the cap, when an expansion has outgrown it."""
         if expanded > self.bytes_max:
             raise BadInput(
-                f"expands to more than {self.bytes_max:,} bytes",
+                f"the file expands to more than {self.bytes_max:,} bytes",
                 location=location,
                 todo="expand it yourself and import the plain file",
             )
         if expanded > RATIO_FREE_BYTES and expanded > compressed * self.ratio_max:
             raise BadInput(
-                f"expands more than {self.ratio_max}-fold",
+                f"the file expands more than {self.ratio_max}-fold",
                 location=location,
                 todo="expand it yourself, look at it, and import the plain file",
             )
@@ -38,7 +38,7 @@ class Limits:
         """Raise BadInput when an archive holds too many members."""
         if count > self.members_max:
             raise BadInput(
-                f"holds {count:,} members, more than {self.members_max:,}",
+                f"the archive holds {count:,} members, more than {self.members_max:,}",
                 location=location,
                 todo="import the files one by one",
             )

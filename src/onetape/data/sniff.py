@@ -1,4 +1,4 @@
-"""What a file is, by its beginning: for `backtest --data FILE`."""
+"""Recognize a file by its beginning: for `backtest --data FILE`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onetape.data.csv_layout import is_time, recognise
 from onetape.data.freqtrade import is_named, is_trade_row
 from onetape.data.parquet import MAGIC as PARQUET_MAGIC
 from onetape.data.source import FOREIGN_MAGICS, Source, open_sources
-from onetape.model.errors import BadInput, UnknownFormat, UsageError
+from onetape.model.errors import BadInput, UnknownFormat
 from onetape.tape.segments import is_tape
 
 Sniffed = Literal[
@@ -34,16 +34,15 @@ ARROW_MAGIC: Final = next(magic for magic, form in FOREIGN_MAGICS.items() if for
 
 
 def sniff(path: Path) -> Sniffed:
-    """`tape` for a directory of segments, else the KIND whose beginning the file has.
-
-    Raises UsageError where there is nothing, UnknownFormat where it is none we know.
+    """Returns `tape` for a directory of segments, else the KIND of the file's beginning. Raises BadInput for a
+    missing path, UnknownFormat for an unknown format.
     """
     if path.is_dir():
         if is_tape(path):
             return "tape"
-        raise UnknownFormat("is a folder without segments", location=str(path), todo="name a tape or a file")
+        raise UnknownFormat("the folder holds no tape", location=str(path), todo="name a tape or a file")
     if not path.exists():
-        raise UsageError("is not there", location=str(path), todo="check the path")
+        raise BadInput("there is no such file or tape", location=str(path), todo="check the path")
     sources = open_sources([path], accept=("Arrow", "Parquet"))
     source = next((s for s in sources if s.member == hftbacktest.ARRAY), sources[0])
     head = source.head()
@@ -97,7 +96,7 @@ def _of_text(text: str, source: Source) -> Sniffed:
         recognise(source)
     except BadInput as error:
         raise UnknownFormat(
-            "is no tape, no capture and no table that is known",
+            "the file is no tape, no capture and no known table",
             location=source.name,
             todo=f"as a table: {error.what}; {error.todo}",
         ) from None

@@ -1,6 +1,6 @@
-"""Input files as streams of bytes: plain, gzip, zstd, and the members of a zip, chunk by chunk.
+"""Read input files as streams of bytes: plain, gzip, zstd, and the members of a zip, chunk by chunk.
 
-What a file is, its first bytes say; its name is not believed. Nothing is ever unpacked to disk.
+The first bytes decide a file's format, not its name. Nothing is ever unpacked to disk.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from onetape.data.size_limits import CHUNK_BYTES, DEFAULT_LIMITS, Limits
-from onetape.model.errors import BadInput, UsageError
+from onetape.model.errors import BadInput
 
 READ_BYTES: Final = 128 << 10
 GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -25,7 +25,7 @@ ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 ZSTD_WINDOW_MAX: Final = 128 << 20
 ZSTD_PIECE_BYTES: Final = 1 << 10
-# Forms that are archives or compressed, and that we do not read.
+# Archive and compression formats that are refused.
 FOREIGN_MAGICS: Final = {
     b"BZh": "bzip2",
     b"\xfd7zXZ\x00": "xz",
@@ -42,7 +42,7 @@ OnRead = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Reads one stream of bytes: a file, or a member of a zip. Can be read as often as needed."""
+    """Reads one stream of bytes: a file, or a member of a zip. It can be read repeatedly."""
 
     path: Path
     member: str = ""
@@ -50,23 +50,23 @@ class Source:
 
     @property
     def name(self) -> str:
-        """For people: FILE, or FILE!MEMBER."""
+        """Name for people: FILE, or FILE!MEMBER."""
         return f"{self.path}!{self.member}" if self.member else str(self.path)
 
     @property
     def stem(self) -> str:
-        """Returns the file's own name without its endings."""
+        """The file's own name without extensions."""
         return PurePosixPath(self.member or self.path.name).name.partition(".")[0]
 
     def is_file_of(self, magic: bytes) -> bool:
-        """Tells whether the file itself begins so, not what an archive of it holds: a library can map it."""
+        """Returns True when the file itself begins so, not a member of an archive: a library can map it."""
         if self.member:
             return False
         with self.path.open("rb") as file:
             return file.read(len(magic)) == magic
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
-        """The content, piece by piece. on_read hears of bytes read from disk."""
+        """Yields the content, piece by piece. on_read is called with bytes read from disk."""
         return _checked(self, self._chunks(on_read or _nobody))
 
     def head(self, size: int = 1 << 16) -> bytes:
@@ -79,7 +79,7 @@ class Source:
         return found[:size]
 
     def _chunks(self, on_read: OnRead) -> Iterator[bytes]:
-        """Text in UTF-16 becomes UTF-8, which all readers take."""
+        """Yields the content; UTF-16 text becomes UTF-8, which all readers take."""
         pieces = self._pieces(on_read)
         first = next(pieces, b"")
         while 0 < len(first) < len(_UTF16[0]) and (more := next(pieces, b"")):
@@ -95,7 +95,7 @@ class Source:
                 yield decoder.decode(piece).encode()
             decoder.decode(b"", final=True)
         except UnicodeError as error:
-            raise BadInput(f"is no text in UTF-16: {error}", location=self.name) from None
+            raise BadInput(f"the file is not text in UTF-16: {error}", location=self.name) from None
 
     def _pieces(self, on_read: OnRead) -> Iterator[bytes]:
         if self.member:
@@ -133,7 +133,7 @@ class Source:
             try:
                 chunk = decoder.decompress(pending, CHUNK_BYTES)
             except zlib.error as error:
-                raise BadInput(f"gzip is damaged: {error}", location=self.name) from None
+                raise BadInput(f"the gzip file is damaged: {error}", location=self.name) from None
             pending = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
             expanded += len(chunk)
             self.limits.check(expanded=expanded, compressed=compressed, location=self.name)
@@ -141,7 +141,7 @@ class Source:
                 yield chunk
         if not decoder.eof:
             raise BadInput(
-                "gzip ends in the middle",
+                "the gzip file ends in the middle",
                 location=self.name,
                 todo="fetch it again, or import what `gzip -dc` still gives as a plain file",
             )
@@ -156,8 +156,7 @@ class Source:
         while pending := file.read(READ_BYTES):
             compressed += len(pending)
             on_read(len(pending))
-            # There is no bound on what a call may give, so each is given little: a block of four
-            # bytes expands to at most 128 KiB.
+            # A call's output is unbounded, so each gets little input: a block of four bytes expands to at most 128 KiB.
             view = memoryview(pending)
             while view:
                 piece, view = view[:ZSTD_PIECE_BYTES], view[ZSTD_PIECE_BYTES:]
@@ -167,7 +166,7 @@ class Source:
                     try:
                         chunk = frame.decompress(piece)
                     except zstandard.ZstdError as error:
-                        raise BadInput(f"zstd is damaged: {error}", location=self.name) from None
+                        raise BadInput(f"the zstd file is damaged: {error}", location=self.name) from None
                     piece = memoryview(frame.unused_data) if frame.eof else memoryview(b"")
                     expanded += len(chunk)
                     self.limits.check(expanded=expanded, compressed=compressed, location=self.name)
@@ -180,7 +179,7 @@ class Source:
             yield b"".join(kept)
         if not frame.eof:
             raise BadInput(
-                "zstd ends in the middle",
+                "the zstd file ends in the middle",
                 location=self.name,
                 todo="fetch it again, or import what `zstd -dc` still gives as a plain file",
             )
@@ -199,7 +198,7 @@ class Source:
                         )
                     expanded += len(chunk)
                     self.limits.check(expanded=expanded, compressed=compressed, location=self.name)
-                    # The archive reader hides how far it has read: as much as it gave.
+                    # The archive reader hides its position in the file: count as much as it returned.
                     done = min(compressed, compressed * expanded // max(info.file_size, 1))
                     on_read(done - reported)
                     reported = done
@@ -209,9 +208,9 @@ class Source:
 def open_sources(paths: list[Path], limits: Limits | None = None, *, accept: Collection[str] = ()) -> list[Source]:
     """Returns the streams behind the paths, in their order, zips taken apart by member name.
 
-    accept: foreign forms that the caller reads itself.
+    accept: formats that the caller reads itself.
 
-    Raises UsageError for a path that is not there, BadInput for one that must not be read.
+    Raises BadInput for a missing path or one that must not be read.
     """
     limits = limits or DEFAULT_LIMITS
     found: list[Source] = []
@@ -219,20 +218,21 @@ def open_sources(paths: list[Path], limits: Limits | None = None, *, accept: Col
         try:
             mode = path.stat().st_mode
         except OSError as error:
-            raise UsageError(
-                f"cannot be read: {error.strerror or error}", location=str(path), todo="check the path"
+            raise BadInput(
+                f"the file cannot be read: {_why(error)}", location=str(path), todo="check the path"
             ) from None
         if not stat.S_ISREG(mode):
-            raise UsageError("is not a file", location=str(path), todo="name the files in it")
+            what = "a folder cannot be read as a file" if stat.S_ISDIR(mode) else "the path is not of a regular file"
+            raise BadInput(what, location=str(path), todo="name the files to read")
         try:
             with path.open("rb") as file:
                 magic = file.read(8)
         except OSError as error:
-            raise UsageError(f"cannot be read: {error.strerror}", location=str(path)) from None
+            raise BadInput(f"the file cannot be read: {_why(error)}", location=str(path)) from None
         for foreign, form in FOREIGN_MAGICS.items():
             if magic.startswith(foreign) and form not in accept:
                 raise BadInput(
-                    f"is {form}, which is not read here",
+                    f"the file is {form}, which this KIND does not read",
                     location=str(path),
                     todo="its KIND is parquet" if form == "Parquet" else "give it plain, or as .gz, .zip or .zst",
                 )
@@ -244,7 +244,7 @@ def open_sources(paths: list[Path], limits: Limits | None = None, *, accept: Col
 
 
 def digest(paths: list[Path]) -> bytes:
-    """SHA-256 over the contents of the files as they lie there, in order."""
+    """Returns the SHA-256 over the contents of the files as stored, in order."""
     whole = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
@@ -257,7 +257,7 @@ def _members(path: Path, limits: Limits) -> list[Source]:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
-        raise BadInput(f"zip is damaged: {error}", location=str(path)) from None
+        raise BadInput(f"the zip file is damaged: {error}", location=str(path)) from None
     limits.check_members(len(infos), location=str(path))
     if sum(info.file_size for info in infos) > limits.bytes_max:
         limits.check(expanded=limits.bytes_max + 1, compressed=1, location=str(path))
@@ -265,11 +265,11 @@ def _members(path: Path, limits: Limits) -> list[Source]:
     for info in infos:
         rule = _broken_rule(info, names)
         if rule:
-            raise BadInput(f"zip member {rule}", location=f"{path}!{info.filename!a}", todo="repack it")
+            raise BadInput(f"a member of the zip file {rule}", location=f"{path}!{info.filename!a}", todo="repack it")
         names.add(info.filename)
     files = sorted(info.filename for info in infos if not info.is_dir())
     if not files:
-        raise BadInput("zip holds no file", location=str(path))
+        raise BadInput("the zip file is empty", location=str(path))
     return [Source(path, member=name, limits=limits) for name in files]
 
 
@@ -299,10 +299,14 @@ def _checked(source: Source, chunks: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from chunks
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise BadInput(f"zip is damaged: {error}", location=source.name) from None
+        raise BadInput(f"the zip file is damaged: {error}", location=source.name) from None
     except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror or error}", location=source.name) from None
+        raise BadInput(f"the file cannot be read: {_why(error)}", location=source.name) from None
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _nobody(count: int) -> None:
-    """Nobody wants to know."""
+    """Ignores progress."""

@@ -1,4 +1,4 @@
-"""A tape is written beside its place and moved there whole: nothing half-written stays."""
+"""Write a tape beside its path and move it there when complete: no partial tape stays."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from onetape.data.rejects import FILE_NAME as REJECTS
 from onetape.model.errors import DiskFull, UsageError
 from onetape.tape.segments import foreign_to_tape, is_tape
 
-# Left by a journal's writer for its readers; a finished tape has neither.
+# Files of a journal's writer for its readers; a finished tape has neither.
 LIVE_FILES: Final = ("lock", "control", "bells")
 
 
 @contextmanager
 def staged(out: Path, *, force: bool = False, may_be_empty: bool = False) -> Iterator[Path]:
-    """A hidden directory beside `out` that takes its place when the block ends well.
+    """Yield a hidden directory beside `out` that replaces it when the block ends without an error.
 
-    may_be_empty: a folder without anything in it is as good as none. Raises UsageError where
-    `out` exists and force is not set, or where it is no tape.
+    may_be_empty: an empty folder counts as a free path. Raises UsageError where `out` exists and force is not set,
+    or where it is no tape.
     """
     if may_be_empty and out.is_dir() and not out.is_symlink() and not any(out.iterdir()):
         out.rmdir()
@@ -32,13 +32,19 @@ def staged(out: Path, *, force: bool = False, may_be_empty: bool = False) -> Ite
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"cannot make the folder: {error.strerror}", location=str(out.parent)) from None
+        raise UsageError(
+            f"the folder of the tape cannot be made: {(error.strerror or str(error)).lower()}",
+            location=str(out.parent),
+            todo="name another --out",
+        ) from None
     _sweep(out)
     partial = out.parent / f".{out.name}.partial-{os.getpid()}"
     try:
         partial.mkdir(mode=0o700)
     except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror}", location=str(out.parent)) from None
+        raise UsageError(
+            f"the folder cannot be written: {(error.strerror or str(error)).lower()}", location=str(out.parent)
+        ) from None
     try:
         yield partial
         for name in LIVE_FILES:
@@ -47,7 +53,7 @@ def staged(out: Path, *, force: bool = False, may_be_empty: bool = False) -> Ite
     except OSError as error:
         if error.errno in {28, 122}:
             raise DiskFull(f"no room: {error.strerror}", location=str(out)) from None
-        raise UsageError(f"cannot be written: {error}", location=str(out)) from None
+        raise UsageError(f"the tape cannot be written: {error}", location=str(out)) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -57,12 +63,12 @@ def refuse_existing(out: Path, *, force: bool) -> None:
     if not os.path.lexists(out):
         return
     if not force:
-        raise UsageError("exists already", location=str(out), todo="name another, or use --force")
+        raise UsageError("the tape exists already", location=str(out), todo="name another, or use --force")
     if out.is_symlink() or not is_tape(out):
-        raise UsageError("exists and is not a tape", location=str(out), todo="--force replaces tapes only")
+        raise UsageError("this exists and is not a tape", location=str(out), todo="--force replaces tapes only")
     if foreign := sorted(foreign_to_tape(out) - {REJECTS}):
         raise UsageError(
-            f"exists and is not a tape alone: it has {', '.join(foreign[:3])}",
+            f"this folder is not a tape alone: it also has {', '.join(foreign[:3])}",
             location=str(out),
             todo="--force replaces tapes only",
         )
@@ -84,7 +90,7 @@ def _move(partial: Path, out: Path, *, force: bool) -> None:
 
 
 def _sweep(out: Path) -> None:
-    """Remove what imports to the same place left when they were killed."""
+    """Remove partial tapes of killed imports to the same path."""
     pattern = re.compile(re.escape(f".{out.name}.") + r"(partial|replaced)-(\d+)\Z")
     for entry in out.parent.iterdir():
         match = pattern.match(entry.name)

@@ -1,4 +1,4 @@
-"""A table whose rows say which instrument they are of: the names in it, and what each becomes."""
+"""Read a table whose rows name their instruments: the names, and the symbol of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onetape.model.errors import BadInput, NotAvailable, UsageError
 from onetape.model.symbol import NAME_CHARS_MAX, is_venue, parse_symbol
 
 SYMBOLS_MAX: Final = 4096
-STEPS_MAX: Final = 4096  # different ones of a symbol; more are not counted
+STEPS_MAX: Final = 4096  # distinct steps of a symbol; more are not counted
 
 
 def symbol_rows(
@@ -27,8 +27,8 @@ def symbol_rows(
     with_steps: bool,
     only: frozenset[str] | None = None,
 ) -> dict[str, Counter[int]]:
-    """Returns the names in the rows of a source of lines, and of each the steps from time to time, where they are asked
-    for. Raises BadInput for more than SYMBOLS_MAX."""
+    """Returns the names in the rows of a source of lines, and of each, on request, the steps between times. Raises
+    BadInput for more than SYMBOLS_MAX."""
     place, time = layout.columns["symbol"], layout.columns["ts_event"]
     last: dict[str, int] = {}
     steps: dict[str, Counter[int]] = {}
@@ -39,7 +39,7 @@ def symbol_rows(
         if name not in steps:
             if len(steps) == SYMBOLS_MAX:
                 raise BadInput(
-                    f"has more than {SYMBOLS_MAX:,} symbols, such as {name[:40]!r}",
+                    f"the file has more than {SYMBOLS_MAX:,} symbols, such as {name[:40]!r}",
                     location=source.name,
                     todo="say which column is the symbol: --columns symbol=HEADER",
                 )
@@ -72,17 +72,17 @@ def _lines(source: TableSource) -> Iterator[bytes]:
             yield from whole
             carry = rest
         else:
-            carry = (carry + rest)[:LINE_BYTES_MAX]  # no longer line is read
+            carry = (carry + rest)[:LINE_BYTES_MAX]  # longer lines are not read
     if carry:
         yield carry
 
 
 def named(names: Iterable[str], naming: Naming, *, location: str) -> Naming:
-    """Returns each name as an instrument: itself with a venue, else under that of the naming's symbol, which the name
-    that means it keeps.
+    """Returns a symbol for each name: the name itself with a venue, else under the venue of the naming's symbol; the
+    name that means that symbol gets it.
 
-    Raises BadInput where that symbol was asked for and no name means it, UsageError where two
-    names would be one.
+    Raises BadInput where that symbol was requested and no name means it, UsageError where two names would get one
+    symbol.
     """
     names = sorted(names)
     wanted = naming.symbols[0]
@@ -99,7 +99,7 @@ def named(names: Iterable[str], naming: Naming, *, location: str) -> Naming:
         symbol = wanted if naming.is_chosen and _is_same(name, wanted) else symbol_of(name, venue)
         if symbol in pairs.values():
             raise UsageError(
-                f"two names in it become {symbol}, one of them {name!r}",
+                f"two names in the file become {symbol}, one of them {name!r}",
                 location=location,
                 todo=f"say which is which: --symbol {name}=venue:NAME,...",
             )
@@ -117,7 +117,7 @@ def _is_same(name: str, symbol: str) -> bool:
 
 
 def symbol_of(name: str, venue: str) -> str:
-    """`BTC/USDT` at `data` is data:BTC/USDT; `NASDAQ:AAPL` says its venue itself."""
+    """Returns a name's symbol: `BTC/USDT` at `data` is data:BTC/USDT; `NASDAQ:AAPL` has a venue itself."""
     name = name.strip()
     before, colon, rest = name.partition(":")
     choices = [f"{before.lower()}:{rest}"] if colon and is_venue(before.lower()) else []

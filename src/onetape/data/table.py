@@ -1,4 +1,4 @@
-"""Tables into a tape: rows of quotes, trades, bars, marks, funding, books, of one or more symbols.
+"""Import tables into a tape: rows of quotes, trades, bars, marks, funding, books, of one or more symbols.
 
 Two passes over the input: the first finds decimals, order and the bars' period, the second
 writes. Rows are put in order of time, whatever their order in the files.
@@ -18,6 +18,7 @@ from onetape.data.instruments import NOTHING, Numbers, find_instrument, fitted
 from onetape.data.layout import Layout, Planner, TableOptions, TableSource
 from onetape.data.naming import Naming, parse_naming
 from onetape.data.raw_names import RawNames
+from onetape.data.refused_row import refused_row
 from onetape.data.rejects import Reject, RejectFile
 from onetape.data.source import OnRead
 from onetape.data.symbol_column import named, symbol_rows
@@ -27,10 +28,10 @@ from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE, format_duration
 
 DRAIN_ROWS: Final = 1 << 16
-ZERO_IS_NO_TIME: Final = 10**17  # ns, 1973: among rows of such times or later ones a time of 0 is one that is not known
-STEPS_SURE: Final = 4  # from one bar of a symbol to the next, that say a period of its own
+ZERO_IS_NO_TIME: Final = 10**17  # ns, 1973: among rows of later times a time of 0 is unknown
+STEPS_SURE: Final = 4  # steps of one symbol's bars that establish a period of its own
 
-# Hears what each table was taken for, before any of it is written.
+# Called with the interpretation of each table, before any of it is written.
 OnUnderstood = Callable[[list[dict[str, object]]], None]
 
 
@@ -39,13 +40,13 @@ class _Plan:
     source: TableSource
     index: int
     layout: Layout
-    stream: int  # place in the naming, where the rows do not say it
+    stream: int  # index in the naming, where rows do not name it
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
     numbers: list[Numbers]  # by stream
-    streams: tuple[int, ...]  # those that have rows
+    streams: tuple[int, ...]  # with rows
     bars: BarFacts
     rows: int
     first: int
@@ -56,12 +57,12 @@ class _Facts:
 
 
 _NO_CLOCK: Final = BarClock()
-_REPEATED: Final = frozenset({"trades", "quotes", "liquidations", "orders"})  # kinds whose equal rows are kept
+_REPEATED: Final = frozenset({"trades", "quotes", "liquidations", "orders"})  # kinds that keep equal rows
 
 
 @dataclass(slots=True)
 class _WithTexts:
-    """Hands rejects on to the file, at the end those that came without the text of their row."""
+    """Passes rejects on to the file, at the end those without the text of their row."""
 
     file: RejectFile
     _bare: dict[tuple[int, int], bytes] = field(default_factory=dict)  # (source, line): reason
@@ -82,8 +83,8 @@ class _WithTexts:
 
 @dataclass(slots=True)
 class TableImporter:
-    """Imports tables. `venue_names`: the raw names are the venue's own, as the catalogue has them.
-    instruments: of the user, over those of the catalogue."""
+    """Imports tables. `venue_names`: the raw names are the venue's own, as in the catalogue. instruments: of the
+    user, over those of the catalogue."""
 
     sources: InitVar[Sequence[TableSource]]
     planner: InitVar[Planner]
@@ -108,12 +109,12 @@ class TableImporter:
 
     @property
     def source_names(self) -> list[str]:
-        """Names the sources, by the index that rejects carry."""
+        """Returns the sources' names, by the index in rejects."""
         return self._names
 
     @property
     def shapes(self) -> list[tuple[str, str, int]]:
-        """Returns what the sources' names said of them beside their content: part of a tape's identity."""
+        """Returns facts from the sources' names beside their content: part of a tape's identity."""
         return [(p.layout.kind, p.layout.raw, p.layout.period_ns) for p in self._plans]
 
     def run(self, sink_at: SinkFactory) -> Outcome:
@@ -158,7 +159,7 @@ class TableImporter:
         shown.add(table.take_rejects())
         self._show(shown, plans)
         if not sink.counts()[0]:
-            raise BadInput("no row could be read", location=rejects.first or self.source_names[0])
+            raise self._nothing_read(rejects.first)
         return Outcome(
             instruments,
             rejected=table.rejected,
@@ -188,7 +189,7 @@ class TableImporter:
                 parse_naming(None)
         if not plans:
             self._raws.check(sources[0].name)
-            raise BadInput("holds nothing of this kind", location=", ".join(s.name for s in sources[:5]))
+            raise BadInput("the files hold nothing of this kind", location=", ".join(s.name for s in sources[:5]))
         return plans
 
     def _measured(self) -> list[tuple[_Plan, _Facts]]:
@@ -196,11 +197,11 @@ class TableImporter:
         return [(plan, facts) for plan, facts in measured if facts is not None]
 
     def _named_by_rows(self) -> bool:
-        """Settle the instruments by the names in the rows; True where there are several, so that
-        each must be measured by itself."""
+        """Settle the instruments by the names in the rows; returns True where there are several, which must be
+        measured separately."""
         plans = [plan for plan in self._plans if "symbol" in plan.layout.columns]
         names = set(self._raws.seen)
-        if self._raws.others:  # of which only some are counted by name
+        if self._raws.others:  # only some are counted by name
             for plan in plans:
                 names |= symbol_rows(plan.source, plan.layout, self._zone, with_steps=False).keys()
         if not names or (len(names) == 1 and self.naming.is_chosen):
@@ -229,16 +230,16 @@ class TableImporter:
         ]
 
     def _measure(self, plan: _Plan) -> _Facts | None:
-        """None: a file without rows beside others, or without any of the symbols asked for."""
+        """Returns the measures; None: a file without rows beside others, or without any of the requested symbols."""
         streams = [(raw, i, 0, 0) for i, (raw, _) in enumerate(self.naming.pairs, 1)]
         probe = _core.TableImport(None, streams=streams)
         self._begin(probe, plan, measuring=True)
-        first = ""
+        first: Reject | None = None
         for chunk in plan.source.chunks(self.on_read):
             probe.feed(chunk)
-            first = first or _shown(probe.take_rejects())
+            first = first or next(iter(probe.take_rejects()), None)
         probe.end_source()
-        first = first or _shown(probe.take_rejects())
+        first = first or next(iter(probe.take_rejects()), None)
         unmapped = probe.unmapped
         self._raws.add_others(unmapped)
         numbers, seen = [], []
@@ -256,8 +257,18 @@ class TableImporter:
             if not unmapped:
                 self._ignored["file without rows"] += 1
             return None
-        raise BadInput(
-            f"no row could be read: {first}" if first else "has a header and no rows", location=plan.source.name
+        if first is None:
+            raise BadInput("the file has a header and no rows", location=plan.source.name)
+        raise self._nothing_read(first)
+
+    def _nothing_read(self, first: Reject | None) -> BadInput:
+        """Returns the error of a table whose rows were all refused: the reason of the first one."""
+        if first is None:
+            return BadInput("no row could be read", location=self.source_names[0])
+        plan = self._plans[first[0]]
+        todo = "remove the separators, or say --decimal comma" if b"decimal comma" in first[2] else ""
+        return BadInput(
+            f"no row could be read: {refused_row(first, plan.layout)}", location=plan.source.name, todo=todo
         )
 
     def _instruments(self, facts: list[_Facts]) -> list[Instrument]:
@@ -274,7 +285,7 @@ class TableImporter:
         return instruments
 
     def _clock(self, plan: _Plan, facts: _Facts) -> BarClock:
-        """When the source's bars end."""
+        """Returns when the source's bars end."""
         layout = plan.layout
         if layout.kind not in {"bars", "marks"} or not facts.bars.head:
             return BarClock(self._period(plan, facts))
@@ -289,7 +300,7 @@ class TableImporter:
             is_ascending=facts.ascending,
         )
         if not layout.has_period and (clock.months or not clock.by_zone):
-            return BarClock()  # its rows say when they end, and so how long they are
+            return BarClock()  # its rows have their ends, which give the length
         is_in_order = facts.ascending or facts.descending
         return clock if is_in_order and not is_by_symbol else replace(clock, starts=())
 
@@ -309,28 +320,36 @@ class TableImporter:
             return self._period_of_symbols(plan)
         if not (facts.ascending or facts.descending):
             raise UsageError(
-                "rows are in no order, so the bars' period cannot be told",
+                "the rows are not in order of time, so the period of the bars is not known",
                 location=plan.source.name,
-                todo="give --period",
+                todo="give --period, as --period 1m",
             )
         if not facts.steps:
-            raise UsageError("a single bar does not say its period", location=plan.source.name, todo="give --period")
+            raise UsageError(
+                "the file has one bar alone, so its period is not known",
+                location=plan.source.name,
+                todo="give --period, as --period 1m",
+            )
         return usual_step(facts.steps, facts.bars.shifts)
 
     def _period_of_symbols(self, plan: _Plan) -> int:
-        """Returns the one of all symbols, each by its own rows."""
+        """Returns the common period of all symbols, each from its own rows."""
         raws = frozenset(raw for raw, _ in self.naming.pairs)
         steps = symbol_rows(plan.source, plan.layout, self._zone, with_steps=True, only=raws)
         period = usual_step(sum(steps.values(), Counter[int]()))
         if not period:
-            raise UsageError("single bars do not say their period", location=plan.source.name, todo="give --period")
+            raise UsageError(
+                "the file has one bar of each symbol, so their period is not known",
+                location=plan.source.name,
+                todo="give --period, as --period 1m",
+            )
         for name, found in steps.items():
             own = usual_step(found)
-            # What is seldom traded has longer steps too, but hardly the same ones.
+            # Rarely traded symbols have longer steps too, but hardly equal ones.
             if period not in found and found[own] >= max(STEPS_SURE, found.total() / 2):
                 raise BadInput(
-                    f"its bars are of several periods: most {format_duration(period)}, "
-                    f"of {name[:40]} {format_duration(own)}",
+                    f"the file has bars of several periods: most of {format_duration(period)}, "
+                    f"those of {name[:40]} of {format_duration(own)}",
                     location=plan.source.name,
                     todo=f"give --period, or import them one after the other: --symbol {name[:40]}=venue:NAME",
                 )
@@ -365,7 +384,7 @@ class TableImporter:
         if layout.form == "hft":
             table.begin_hft(stream=plan.stream, source=plan.index, measuring=measuring)
             return
-        # The first pass takes the stamps of bars as they are, so that steps can be told.
+        # The first pass takes the stamps of bars unchanged, to find their steps.
         table.begin_source(
             kind=layout.kind,
             form=layout.form,
@@ -392,7 +411,7 @@ class TableImporter:
         )
 
     def _show(self, rejects: _WithTexts, plans: list[tuple[_Plan, _Facts]]) -> None:
-        """Read rows again that were refused when they had been put in order, for their text."""
+        """Read rows again, for their text, that were refused after sorting."""
         for plan, _ in plans:
             if not (lines := rejects.without_text(plan.index)):
                 continue
@@ -415,7 +434,7 @@ class TableImporter:
         return dict(ignored)
 
     def _check(self, status: str, table: _core.TableImport, sink: _core.TapeSink) -> bool:
-        """True while there is more. Raises what stopped it."""
+        """Returns True while there is more. Raises the error that stopped it."""
         if status in {"ok", "not_found"}:
             return status == "ok"
         sink.check()
@@ -424,20 +443,15 @@ class TableImporter:
 
 
 def _overlaps(plans: Sequence[tuple[_Plan, _Facts]]) -> list[str]:
-    """Files of one kind and instrument whose times overlap may repeat rows. Of bars and funding these are rejected."""
+    """Warn of files of one kind and instrument with overlapping times, which may repeat rows. Repeated bars and
+    funding are rejected."""
     last: dict[tuple[str, tuple[int, ...]], tuple[int, str]] = {}
     notes = []
     for plan, facts in sorted(plans, key=lambda each: min(each[1].first, each[1].last)):
         key = (plan.layout.kind, facts.streams)
-        if plan.layout.kind in _REPEATED and min(facts.first, facts.last) < last.get(key, (0, ""))[0]:
-            notes.append(f"{last[key][1]} and {plan.source.name} overlap in time: rows that both have are there twice")
-        last[key] = max(last.get(key, (0, "")), (max(facts.first, facts.last), plan.source.name))
+        before = last.get(key)
+        if plan.layout.kind in _REPEATED and before is not None and min(facts.first, facts.last) < before[0]:
+            notes.append(f"{before[1]} and {plan.source.name} overlap in time: rows that both have are there twice")
+        end = (max(facts.first, facts.last), plan.source.name)
+        last[key] = end if before is None else max(before, end)
     return notes
-
-
-def _shown(rejects: list[tuple[int, int, bytes, bytes]]) -> str:
-    if not rejects:
-        return ""
-    _, line, reason, text = rejects[0]
-    shown = ascii(text.decode("utf-8", "replace")[:80])
-    return f"line {line}: {reason.decode()}: {shown}"

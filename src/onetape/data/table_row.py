@@ -1,4 +1,4 @@
-"""A decoded frame as a row of a table: symbol for stream, decimals for units, one id for three."""
+"""Convert a decoded frame to a row of a table: symbol for stream, decimals for units, one id for three."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onetape.tape.journal import JournalReader, Record
 from onetape.tape.render import ID_PARTS, id_text
 from onetape.tape.schema import EventSchema
 
-# How a column is kept: an integer, words, an exact decimal, or a list of [price, size].
+# The form of a column: an integer, words, an exact decimal, or a list of [price, size].
 ColumnForm = Literal["integer", "text", "decimal", "levels"]
 
 _HEADER: Final = ("sequence", "time", "symbol", "flags")
@@ -46,7 +46,7 @@ class RowMaker:
         return header + [Column(name, _FORMS[kind]) for name, kind in self._fields(schema)]
 
     def row(self, record: Record) -> list[Any]:
-        """Values in the order of the columns; decimals as (units, decimals)."""
+        """Returns values in the order of the columns; decimals as (units, decimals)."""
         instrument = self._reader.instruments.get(record.stream, {})
         row: list[Any] = [record.sequence, record.time, str(instrument.get("symbol", "")), record.flags]
         kinds = self._kinds.get(record.type)
@@ -122,7 +122,7 @@ def _plain(value: object) -> object:
 
 
 def decimal_text(value: Units) -> str:
-    """Exact, with all decimals of the instrument: (618002, 1) is 61800.2."""
+    """Returns an exact number with all decimals of the instrument: (618002, 1) is 61800.2."""
     units, decimals = value
     if decimals == 0:
         return str(units)

@@ -1,4 +1,4 @@
-"""Tables on disk: csv and jsonl by the standard library, parquet where pyarrow is installed."""
+"""Write tables to disk: csv and jsonl by the standard library, parquet where pyarrow is installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DECIMAL_DIGITS: Final = 38
 
 
 class TableWriter(Protocol):
-    """Takes rows as RowMaker makes them."""
+    """Writes rows of a RowMaker."""
 
     count: int
 
@@ -130,7 +130,7 @@ class ParquetWriter:
         self._levels = 0
 
     def _decimals(self, values: Any) -> Any:
-        """decimal128 from units, without a Python Decimal for each."""
+        """Returns decimal128 from units, without a Python Decimal for each."""
         pa = self._pa
         scale = self.SCALE
         raw = b"".join(
@@ -167,6 +167,6 @@ def _levels_text(levels: list[tuple[Units, Units]]) -> list[list[str]]:
 
 
 def _narrowed(units: int, decimals: int, scale: int) -> int:
-    """Turnover at more than 18 decimals: cut to what the column keeps."""
+    """Cut turnover with more than 18 decimals to the column's."""
     power: int = 10 ** (decimals - scale)
     return units // power

@@ -1,9 +1,9 @@
-"""`tardis`: downloadable CSV files of tardis.dev, which name their columns.
+"""Read kind `tardis`: downloadable CSV files of tardis.dev, with column names.
 
-Layouts by its documentation, "Downloadable CSV files: data types", read 2026-11. Stamps are
+Layouts from its documentation, "Downloadable CSV files: data types", read 2026-11. Stamps are
 microseconds: `timestamp` is the exchange's, `local_timestamp` the receipt. Rows of
 incremental_book_L2 with one local_timestamp were one message; the first rows of a snapshot after
-changes begin the book anew.
+changes start the book anew.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ READ: Final = (
 
 
 def plan(source: TableSource, options: TableOptions) -> Planned:
-    """Raises BadInput for a header that is none of theirs."""
+    """Returns the layout of a source. Raises BadInput for an unknown header."""
     head = text_head(source)
     cells = split_header(head.first, ",")
     layout = layout_of(cells, source.name)
     if layout is None:
         raise BadInput(
-            f"is no CSV file of tardis that is read: the header is {', '.join(cells)[:200]!a}",
+            f"the file is no known CSV file of tardis: the header is {', '.join(cells)[:200]!a}",
             location=source.name,
-            todo=f"these are read: {READ}",
+            todo=f"onetape reads {READ}",
         )
     kind, columns, levels = layout
     note = ""
@@ -60,7 +60,7 @@ Found = tuple[RowKind, dict[str, int], list[tuple[int, int, int, int]]]
 
 
 def layout_of(cells: list[str], name: str) -> Found | None:
-    """Returns what a header says; None where it is not theirs. Liquidations are told by name alone."""
+    """Returns the layout of a header; None for an unknown one. Liquidations are recognized only by the file's name."""
     places = {cell: place for place, cell in enumerate(cells)}
     if any(column not in places for column in ("exchange", *_COMMON.values())):
         return None

@@ -1,4 +1,4 @@
-"""What tables were taken for, as lines for people."""
+"""Describe the interpretation of tables, as lines for people."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from onetape.model.time import format_duration, format_time
 
 SOURCES_SHOWN: Final = 10
 SYMBOLS_SHOWN: Final = 12
-_SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "`|`"}
 
 
 def understood_lines(tables: Sequence[Mapping[str, Any]]) -> list[str]:
-    """ImportResult.understood: a line on each table's rows, and one on its columns where it differs
-    from the one before."""
+    """Returns lines on ImportResult.understood: each table's rows, and its columns where they differ from the
+    previous table's."""
     lines: list[str] = []
     before = ""
     for table in tables[:SOURCES_SHOWN]:

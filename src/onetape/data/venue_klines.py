@@ -1,4 +1,4 @@
-"""Candles of the past of a venue itself, page by page, without a key."""
+"""Fetch past candles from a venue itself, page by page, without a key."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = ["VenueKlines"]
 
 @dataclass(slots=True)
 class VenueKlines:
-    """Answers as ccxt's exchanges do: `fetch_ohlcv`. Raises VenueUnavailable and VenueRateLimit where the client's
-    patience ends, UsageError for what the venue does not have."""
+    """Answers like ccxt's exchanges: `fetch_ohlcv`. Raises VenueUnavailable and VenueRateLimit when the client's
+    retries are exhausted, UsageError for data that the venue does not have."""
 
     client: Client
     symbol: Symbol
@@ -41,7 +41,7 @@ class VenueKlines:
         if (candles := found.get(self.symbol.kind is not Kind.SPOT)) is None:
             there = ", ".join(each.folder for name, each in VENUE_KINDS.items() if adapter_of(name).candles)
             raise UsageError(
-                f"no candles of {self.symbol.text} are asked for", location="--symbol", todo=f"use {there}"
+                f"this venue has no candles of {self.symbol.text}", location="--symbol", todo=f"use {there}"
             )
         return candles
 
@@ -50,7 +50,7 @@ class VenueKlines:
         return self._venue.note
 
     def page(self, period: str) -> int:
-        """Rows of a page at most. Raises UsageError."""
+        """Largest number of rows of a page. Raises UsageError."""
         minutes = parse_period(period) // (60_000 * MS)
         if minutes not in self._venue.minutes:
             there = ", ".join(period_word(each) for each in sorted(self._venue.minutes))
@@ -68,6 +68,6 @@ class VenueKlines:
         try:
             return venue.rows(json.loads(self.client.text(url), parse_float=str), step)
         except NotThereError:
-            raise VenueRejected("there are no candles of it", location=url) from None
+            raise VenueRejected(f"{self.id} has no candles of {self.symbol.text}", location=url) from None
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise BadInput(f"answered what are no candles: {type(error).__name__}", location=url) from None
+            raise BadInput(f"the answer holds no candles: {type(error).__name__}", location=url) from None

@@ -1,7 +1,7 @@
-"""Binance's public archive of history: which files hold a range, and fetching them.
+"""Find and fetch the files of a range in Binance's public archive of history.
 
 Layout: `data/<market>/<monthly|daily>/<type>/<RAW>/[<period>/]<RAW>-<type or period>-<date>.zip`,
-each with a `.CHECKSUM` beside it. A month's file is there some days after its end, a day's on the
+each with a `.CHECKSUM` beside it. A month's file is published some days after its end, a day's on the
 day after. Source: github.com/binance/binance-public-data, README, read 2026-11.
 """
 
@@ -30,7 +30,7 @@ DAYS_MAX: Final = 366 * 20
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Describes one type of file: in which markets, with a period or without, by months and by days."""
+    """One type of file: its markets, whether it has periods, whether by months and by days."""
 
     name: str
     markets: tuple[Kind, ...]
@@ -58,9 +58,9 @@ DATASETS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Names one file of the plan. `days` stand in for a month that is not there as a whole."""
+    """One file of the plan. `days` replace a monthly file that is not published."""
 
-    path: str  # below the base address
+    path: str  # path below the base address
     days: tuple[Part, ...] = ()
 
     @property
@@ -70,7 +70,7 @@ class Part:
 
 @dataclass(slots=True)
 class Downloaded:
-    """The files that were fetched, in order of time, and what is not published."""
+    """The fetched files, in order of time, and those not published."""
 
     files: list[Path] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -86,18 +86,20 @@ class Downloaded:
 
 
 def raw_name(symbol: Symbol) -> str:
-    """Returns the venue's name: the catalogue's, else by its rule of naming. Raises UsageError for a symbol of another
-    venue."""
+    """Returns the venue's name of a symbol: the catalogue's, else by its naming rule. Raises UsageError for a symbol
+    of another venue."""
     if symbol.venue != "binance" or not symbol.is_unified:
         raise UsageError(
-            f"{symbol.text} is not of binance", location="--symbol", todo="give such as binance:BTC/USDT:USDT"
+            f"{symbol.text} does not trade at binance",
+            location="--symbol",
+            todo="give a symbol such as binance:BTC/USDT:USDT",
         )
     listed = catalogue.find(symbol.text)
     if listed is not None and listed.raw_symbol:
         return listed.raw_symbol
     joined = symbol.base + symbol.quote
     if not joined.isalnum():
-        raise UsageError(f"no name of binance's follows from {symbol.text}", location="--symbol")
+        raise UsageError(f"binance has no name for {symbol.text}", location="--symbol")
     tail = symbol.name.rpartition("-")[2] if symbol.expiry is not None else ""
     if tail:
         return f"{joined}_{tail}"
@@ -105,9 +107,9 @@ def raw_name(symbol: Symbol) -> str:
 
 
 def plan(symbol: Symbol, dataset: Dataset, period: str, first: date, end: date) -> list[Part]:
-    """Files from `first` on and before `end`: whole months by month, the rest by day.
+    """Returns files from `first` on and before `end`: whole months by month, the rest by day.
 
-    A type that is there by month alone is taken by the months that the range touches.
+    A type published only by month is taken by the months that overlap the range.
     """
     stem = f"data/{_FOLDERS[symbol.kind]}"
     raw = raw_name(symbol)
@@ -133,7 +135,7 @@ def plan(symbol: Symbol, dataset: Dataset, period: str, first: date, end: date) 
 
 
 def _months(first: date, end: date) -> Iterator[tuple[date, date, bool]]:
-    """(from, until, is it the whole month) of each month that the range touches."""
+    """Yields (from, until, whether it is the whole month) of each month that overlaps the range."""
     at = first
     while at < end:
         begin = at.replace(day=1)
@@ -144,7 +146,7 @@ def _months(first: date, end: date) -> Iterator[tuple[date, date, bool]]:
 
 
 def check_request(symbol: str, type_: str, period: str | None) -> tuple[Symbol, Dataset, str]:
-    """Returns the parts of a request. Raises UsageError naming what is wrong with it."""
+    """Returns the parts of a request. Raises UsageError naming the wrong part."""
     try:
         parsed = parse_symbol(symbol)
     except BadInput as error:
@@ -154,20 +156,21 @@ def check_request(symbol: str, type_: str, period: str | None) -> tuple[Symbol, 
     if dataset is None:
         raise UsageError(f"no type is called {type_!r}", location="--type", todo=f"one of {', '.join(DATASETS)}")
     if parsed.kind not in dataset.markets:
-        raise UsageError(f"{type_} is there for futures only", location="--type")
+        raise UsageError(f"{type_} is published for futures alone", location="--type")
     if dataset.has_period:
         period = period or "1m"
         if period not in PERIODS:
-            raise UsageError(f"no period is {period!r}", location="--period", todo=f"one of {', '.join(PERIODS)}")
+            raise UsageError(
+                f"not a period of the archive: {period!r}", location="--period", todo=f"one of {', '.join(PERIODS)}"
+            )
     elif period:
-        raise UsageError(f"means nothing for {type_}", location="--period")
+        raise UsageError(f"{type_} has no period", location="--period", todo="leave it out")
     return parsed, dataset, period or ""
 
 
 def download(client: Client, parts: list[Part], folder: Path, *, base_url: str = BASE_URL) -> Downloaded:
-    """Fetch the files of a plan into `folder`, laid out as on the server. A month that is not
-    there is taken by its days. Raises what Client.checked_file does, BadInput where there is
-    nothing at all."""
+    """Fetch the files of a plan into `folder`, with the server's layout. A month that is not published is replaced
+    by its days. Raises as Client.checked_file, BadInput where there is nothing at all."""
     found = Downloaded()
     for number, part in enumerate(parts, 1):
         client.place = f"{number} of {len(parts)}, "
@@ -175,9 +178,9 @@ def download(client: Client, parts: list[Part], folder: Path, *, base_url: str =
     if not found.files:
         first = parts[0].path if parts else "an empty range"
         raise BadInput(
-            "nothing is published of that range",
+            "the archive has no file of this range",
             location=f"{base_url}/{first}",
-            todo="look at the symbol, the type and the dates",
+            todo="check the symbol, the type and the dates",
         )
     return found
 

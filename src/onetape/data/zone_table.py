@@ -1,4 +1,4 @@
-"""A time zone as the table of its changes, for the core's parser."""
+"""Build a table of a time zone's changes, for the core's parser."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from onetape.model.time import SECOND, zone
 
 FIRST_YEAR = 1900
 LAST_YEAR = 2200
-_STEP = timedelta(days=7)  # no zone has changed twice within a week and stayed
+_STEP = timedelta(days=7)  # no zone has changed permanently twice within a week
 
 
 @lru_cache(maxsize=16)
 def zone_table(name: str) -> tuple[tuple[int, int], ...]:
     """((wall ns, offset ns), ...): wall-clock times from `wall ns` on are `offset` ahead of UTC.
 
-    An ambiguous time belongs to the earlier entry. Empty for UTC. Raises UsageError for a name
-    that no zone has.
+    An ambiguous time belongs to the earlier entry. Empty for UTC. Raises UsageError for an unknown
+    zone.
     """
     place = zone(name)
     if place is UTC:
@@ -44,7 +44,7 @@ def _offset(moment: datetime, place: tzinfo) -> int:
 
 
 def _change(low: datetime, high: datetime, place: tzinfo) -> datetime:
-    """Returns the first second at which the offset is no longer that of `low`."""
+    """Returns the first second at which the offset differs from that of `low`."""
     before = _offset(low, place)
     while high - low > timedelta(seconds=1):
         middle = low + timedelta(seconds=int((high - low).total_seconds()) // 2)

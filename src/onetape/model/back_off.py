@@ -1,4 +1,4 @@
-"""How long to wait after a failure before the next try."""
+"""Compute how long to wait after a failure before the next try."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Final, TypeVar
 
 __all__ = ["back_off"]
 
-DOUBLINGS_MAX: Final = 62  # further ones are beyond every wait
+DOUBLINGS_MAX: Final = 62  # longer than any wait
 
 Time = TypeVar("Time", int, float)
 
 
 def back_off(first: Time, failures: int, most: Time) -> Time:
-    """Returns the wait after so many failures in a row, 1 or more: `first`, twice as long after each further one, at
-    most `most`. In the unit of `first` and `most`."""
+    """Returns the wait after this many failures in a row (1 or more): `first`, doubled for each further one, at most
+    `most`. In the unit of `first` and `most`."""
     wait: Time = first * 2 ** min(failures - 1, DOUBLINGS_MAX)
     return min(wait, most)

@@ -1,4 +1,4 @@
-"""Sizes of memory and files as text: `500MB`, `10GiB`."""
+"""Parse and format sizes of memory and files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def parse_bytes(text: str) -> int:
-    """Bytes of `500MB` (millions), `10GiB` (2**30), `4096`. Raises UsageError."""
+    """Returns the bytes of `500MB` (millions), `10GiB` (2**30), `4096`. Raises UsageError."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"{text!r} is no size", todo="write it like 500MB or 10GiB")
@@ -23,5 +23,5 @@ def parse_bytes(text: str) -> int:
 
 
 def format_bytes(count: int) -> str:
-    """For people, in millions: `1234 MB`."""
+    """Format bytes in millions: `1234 MB`."""
     return f"{count / 1e6:.0f} MB"

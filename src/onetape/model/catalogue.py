@@ -1,15 +1,15 @@
-"""The shipped catalogue: what is publicly known of common instruments, with source and date.
+"""Read the shipped catalogue: public facts of common instruments, with source and date.
 
 `catalogue.json` holds sets of rows, each set with its venue, source, date (`as_of`) and the fees of
 the venue's public base tier; tools/make_catalogue.py makes it. `margin.json` holds margin brackets
 the same way; a symbol's newest version has them, and its older ones too, marked as a default,
-because nothing older is known. `venues.json` holds what is known of a venue as a whole
+because nothing older is known. `venues.json` holds facts of a venue as a whole
 (venue_facts.py): a fee schedule that changes makes a new version of its instruments. All are read
-when first asked for. An instrument that several sets know has several versions, oldest first; a
+on first use. An instrument in several sets has several versions, oldest first; a
 version holds from its date, and the oldest also before it, because nothing older is known.
 
-A venue's rules of today are asked of the venue. These are for data that has no such answer beside
-it, and they say how old they are.
+Current rules are requested from the venue. The catalogue is for data without them, and states the age
+of its facts.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def find(symbol: str, at: int | None = None) -> Instrument | None:
 
 @lru_cache(maxsize=4096)
 def versions(symbol: str) -> tuple[Instrument, ...]:
-    """Lists all known versions, oldest first, numbered from 1; empty if unknown."""
+    """Returns all versions of a symbol, oldest first, numbered from 1; empty if unknown."""
     rows = _by_symbol().get(symbol, [])
     dated = sorted((_instrument(symbol, rows_of, row) for rows_of, row in rows), key=lambda i: i.valid_from)
     dated = _with_schedules(_with_liquidation_fees(dated), _aliases(rows))
@@ -121,7 +121,8 @@ def versions(symbol: str) -> tuple[Instrument, ...]:
 
 
 def _with_liquidation_fees(dated: list[Instrument]) -> list[Instrument]:
-    """Returns a version whose set does not say it keeps the one before, marked as a default."""
+    """Returns the version with liquidation fees: where its set has none, the previous version's, marked as a
+    default."""
     found: list[Instrument] = []
     for instrument in dated:
         if found and found[-1].liquidation_fee and not instrument.liquidation_fee:
@@ -139,8 +140,8 @@ def _aliases(rows: list[tuple[_Set, list[str]]]) -> tuple[str, ...]:
 
 
 def _with_schedules(dated: list[Instrument], names: tuple[str, ...]) -> list[Instrument]:
-    """Returns each version with the schedule of its time, and one more where that changes within it. The oldest
-    schedule holds before its time, too, marked as a default."""
+    """Returns each version with the fee schedule of its time, and one more where the schedule changes within it. The
+    oldest schedule also covers the time before it, marked as a default."""
     if not dated:
         return dated
     schedules = venue_facts.schedules(dated[0].venue, dated[0].kind, names)
@@ -184,8 +185,8 @@ def _with_brackets(instrument: Instrument, *, is_newest: bool) -> Instrument:
 
 
 def find_raw(venue: str, raw: str, *, kind: Kind | None = None, at: int | None = None) -> Instrument | None:
-    """Finds it by the venue's own name, any case; None if unknown. `kind` decides where the venue uses one
-    name twice (Binance's BTCUSDT); UsageError where it is needed and missing."""
+    """Find an instrument by the venue's own name, any case; None if unknown. `kind` is required where the venue uses
+    one name twice (Binance's BTCUSDT): UsageError without it."""
     names = _by_raw().get((venue, raw.upper()), [])
     fitting = [name for name in names if kind is None or parse_symbol(name).kind is kind]
     if len(fitting) > 1:
@@ -194,7 +195,7 @@ def find_raw(venue: str, raw: str, *, kind: Kind | None = None, at: int | None =
 
 
 def default_fees(venue: str, kind: Kind) -> tuple[Decimal, Decimal] | None:
-    """(maker, taker) of the venue's public base tier, None for an unknown venue or market."""
+    """Returns (maker, taker) of the venue's public base tier; None for an unknown venue or market."""
     if schedules := venue_facts.schedules(venue, kind):
         return schedules[-1].base
     for rows_of in reversed(_sets()):

@@ -1,6 +1,6 @@
-"""The configuration as values: what `onetape.toml` may say, with working defaults.
+"""Parse the configuration `onetape.toml` into values, with working defaults.
 
-Parsing is pure: the text and the environment are handed in, so a configuration can be checked
+Parsing is pure: text and environment are arguments, so a configuration can be checked
 anywhere. An unknown key or a wrong type is an error that names the line.
 """
 
@@ -13,16 +13,18 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import PurePath
 from string import Formatter
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from onetape.model.byte_size import parse_bytes
+from onetape.model.config_reasons import reason_of, syntax_reason
 from onetape.model.enums import Kind
 from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
 from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.margin import LEVERAGE_MAX
 from onetape.model.money import money_units
+from onetape.model.near import did_you_mean
 from onetape.model.portfolio_config import PortfolioConfig, check_portfolio
 from onetape.model.proxy import parse_proxy_url
 from onetape.model.sections import (
@@ -74,7 +76,7 @@ SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
 
 
 def parse_executions(text: str) -> tuple[int, int]:
-    """Reads "500 in 60s": how many, and within how many ns; "": 0 and 0. Raises UsageError."""
+    """Parse "500 in 60s" into a count and ns; "": 0 and 0. Raises UsageError."""
     if not text:
         return 0, 0
     count, _, span = text.partition(" in ")
@@ -110,14 +112,14 @@ SYMBOLS = "symbols"
 SECRET_KEYS = ("key", "secret", "password", "api_config_key")
 OPEN_SINKS = ("json://", "jsons://", "xml://", "form://", "syslog://", "dbus://")
 SECRET_FORMS = ("env:", "file:", "fd:")
-PROXIED: Final = ("venue", "websocket", "http", "rss")  # kinds of collectors
-_OTHER: Final = VenueKind("")  # of a kind that is not ours
+PROXIED: Final = ("venue", "websocket", "http", "rss")  # collectors by kind
+_OTHER: Final = VenueKind("")  # unknown kinds
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 
 class _Source:
-    """Tells where each value came from, for messages."""
+    """Finds where each value was written, for messages."""
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
@@ -140,11 +142,12 @@ class _Source:
 
 
 def parse_config(text: str, *, environ: Mapping[str, str] | None = None, name: str = "onetape.toml") -> Config:
-    """Check and build the configuration. Raises BadConfig naming the line or the variable."""
+    """Parse, check and build the configuration. Raises BadConfig naming the line or the variable."""
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadConfig(f"not TOML: {error}", location=name) from error
+        line, what, todo = syntax_reason(error, text)
+        raise BadConfig(what, location=f"{name}:{line}" if line else name, todo=todo) from error
     source = _Source(text, name)
     _apply_environment(values, environ or {}, source)
     built: dict[str, Any] = {}
@@ -158,7 +161,8 @@ def parse_config(text: str, *, environ: Mapping[str, str] | None = None, name: s
         elif section == SYMBOLS:
             built[section] = _common_names(value, source)
         else:
-            raise source.bad((section,), f"unknown section `{section}`", _section_names())
+            near = did_you_mean(section, (*NAMED, *SINGLE, SYMBOLS))
+            raise source.bad((section,), f"unknown section `{section}`", f"{near} {_section_names()}".strip())
     config = Config(**built, places=source.places())
     if PORTFOLIO in built:
         config = _with_portfolio(config, source)
@@ -167,11 +171,11 @@ def parse_config(text: str, *, environ: Mapping[str, str] | None = None, name: s
 
 
 def _with_portfolio(config: Config, source: _Source) -> Config:
-    """With its robot, whose strategy is the file itself."""
+    """Returns the configuration with the portfolio's robot, whose strategy is the file itself."""
     portfolio = config.portfolio
     check_portfolio(portfolio, source.bad)
     for path, variable in source.variables.items():
-        if path[0] == PORTFOLIO:  # a run keeps the file, and goes by it when it is repeated
+        if path[0] == PORTFOLIO:  # a run keeps the file and repeats from it
             raise source.bad(path, "a portfolio is what its file says", f"unset {variable}, change the file")
     if not portfolio.account and not portfolio.accounts:
         return config
@@ -182,8 +186,8 @@ def _with_portfolio(config: Config, source: _Source) -> Config:
 
 
 def with_robot(config: Config, name: str, section: Mapping[str, Any], *, location: str) -> Config:
-    """Returns the configuration with one more [robots.NAME]. Raises BadConfig as `parse_config`; location: who
-    says it."""
+    """Returns the configuration with one more [robots.NAME]. Raises BadConfig as `parse_config`; location: named in
+    the error."""
     source = _Source("", location)
     robot = _convert(dict(section), RobotConfig, ("robots", name), source)
     if not name or name in config.robots:
@@ -194,8 +198,8 @@ def with_robot(config: Config, name: str, section: Mapping[str, Any], *, locatio
 
 
 def with_section(config: Config, path: tuple[str, ...], other: Config) -> Config:
-    """Returns the configuration with one section, or one named one of it, as another one has it. Raises BadConfig as
-    `parse_config`."""
+    """Returns the configuration with one section, or one entry of it, replaced by another configuration's. Raises
+    BadConfig as `parse_config`."""
     section, name = path[0], ".".join(path)
     value = getattr(other, section)
     if len(path) == 2:
@@ -239,54 +243,13 @@ def _convert(value: object, kind: type[S], path: tuple[str, ...], source: _Sourc
     try:
         return from_builtins(value, kind)
     except msgspec.ValidationError as error:
-        what, _, at = str(error).partition(" - at `$")
-        inner = _path_of(at.rstrip("`"), value, kind)
-        for word in what.split("`")[1:2]:
-            if "unknown field" in what:
-                inner = (*inner, word)
-        fields = ", ".join(_section_at(kind, inner).__struct_fields__)
-        what = what.replace("Object contains unknown field", "unknown key")
-        what = what.replace("Object missing required field", "missing key")
-        raise source.bad((*path, *inner), what[:1].lower() + what[1:], f"keys are {fields}") from error
-
-
-def _path_of(place: str, value: object, kind: type[msgspec.Struct]) -> tuple[str, ...]:
-    """Returns the keys of a place in msgspec's words (`.strategies[...].share`), in which every key that the user has
-    chosen is `[...]`: it is the first one whose section is refused."""
-    found: tuple[str, ...] = ()
-    for name, index in re.findall(r"\.([^.\[]+)|\[([^\]]*)\]", place):
-        entries = value.items() if isinstance(value, dict) else ()
-        if index == "...":
-            name = next((key for key, each in entries if _is_refused(each, _section_at(kind, found))), "")
-        value = value.get(name) if isinstance(value, dict) else None
-        found = (*found, name) if name else found
-    return found
-
-
-def _is_refused(value: object, kind: type[msgspec.Struct]) -> bool:
-    if not isinstance(value, dict):
-        return False
-    try:
-        from_builtins(value, kind)
-    except msgspec.ValidationError:
-        return True
-    return False
-
-
-def _section_at(kind: type[msgspec.Struct], path: tuple[str, ...]) -> type[msgspec.Struct]:
-    """Returns the section that is so far within one of `kind`, or the last on the way to it."""
-    for name in path:
-        declared = next((each.type for each in msgspec.structs.fields(kind) if each.name == name), None)
-        options = get_args(declared) or (declared,)
-        inner = next((each for each in options if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
-        if inner is None:
-            break
-        kind = inner
-    return kind
+        inner, what, todo = reason_of(error, value, kind)
+        raise source.bad((*path, *inner), what, todo) from error
 
 
 def _apply_environment(values: dict[str, Any], environ: Mapping[str, str], source: _Source) -> None:
-    """ONETAPE_ROBOTS__MM__ON_ERROR=flatten sets robots.mm.on_error; names match in any case."""
+    """Apply environment variables: ONETAPE_ROBOTS__MM__ON_ERROR=flatten sets robots.mm.on_error; names match in any
+    case."""
     for variable in sorted(environ):
         if not variable.startswith(ENVIRONMENT_PREFIX) or "__" not in variable:
             continue
@@ -327,7 +290,7 @@ def _check_slots(path: tuple[str, ...], account: AccountConfig, source: _Source)
 
 
 def parse_quiet(text: str) -> tuple[int, int, str]:
-    """`22:00-07:00 ZONE`: minutes of the day from and until when, and the zone. Raises UsageError."""
+    """Parse `22:00-07:00 ZONE` into minutes of the day (from, until) and the zone. Raises UsageError."""
     hours, _, name = text.strip().partition(" ")
     found = [re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)", each, re.ASCII) for each in hours.split("-")]
     minutes = [int(each[1]) * 60 + int(each[2]) for each in found if each is not None]
@@ -350,7 +313,7 @@ def _check_notify(config: Config, source: _Source) -> None:
         path = ("notify", "routes", name) if name else ("notify",)
         for url in route.urls:
             if not url.startswith(("env:", "file:")) and (not url.startswith(OPEN_SINKS) or "@" in url):
-                # The address itself stays out of the message: it may hold a token.
+                # The address is not in the message: it may hold a token.
                 raise source.bad((*path, "urls"), "a secret in the open", "use env:NAME or file:/path")
         if name and not route.urls:
             raise source.bad((*path, "urls"), "no sink", 'urls = ["env:ALERTS"]')
@@ -420,7 +383,7 @@ def _check_hub(hub: HubConfig, source: _Source) -> None:
 
 
 def _check_common_names(config: Config, source: _Source) -> None:
-    """What a control plane is to trade, or a feed from outside to price, has somebody who brings it."""
+    """Check that every symbol to trade or to price has an account or feed that provides it."""
     there = {exchange_of(venue.kind) for venue in config.venues.values()}
     for collector in config.collectors.values():
         listed = [] if isinstance(collector.symbols, str) else collector.symbols
@@ -434,19 +397,19 @@ def _check_common_names(config: Config, source: _Source) -> None:
 
 
 def parse_share(text: str) -> Decimal:
-    """`5%` is 0.05. Raises UsageError for what is no share between 0 and 1."""
+    """Parse a share: `5%` is 0.05. Raises UsageError for text that is no share between 0 and 1."""
     number, sign, rest = text.strip().partition("%")
     try:
         share = Decimal(number) / 100
     except ArithmeticError:
         share = Decimal(0)
     if not sign or rest or not share.is_finite() or not 0 < share < 1:
-        raise UsageError(f"{text!r} is no share", todo='as "5%"')
+        raise UsageError(f"{text!r} is no share above 0% and below 100%", todo='write "5%"')
     return share
 
 
 def parse_amount(text: str) -> tuple[Decimal, str]:
-    """`100 USDT` is the amount and its currency. Raises UsageError."""
+    """Parse `100 USDT` into amount and currency. Raises UsageError."""
     number, _, currency = text.strip().partition(" ")
     try:
         amount = Decimal(number)
@@ -500,7 +463,7 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
             _check_text((*of, key), getattr(rule, key), parse_share, source)
     for name, each in guardian.accounts.items():
         for key in ("key", "secret"):
-            if not getattr(each, key).startswith(("env:", "file:")):  # read anew by each life
+            if not getattr(each, key).startswith(("env:", "file:")):  # read anew by each incarnation
                 path = ("guardian", "accounts", name, key)
                 raise source.bad(path, "no place of a secret", "use env:NAME or file:/path")
     if guardian.total_loss:
@@ -511,7 +474,7 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
 
 
 def _check_guarded_symbols(config: Config, source: _Source) -> None:
-    """What is other for a symbol is of one that an account of the configuration may hold."""
+    """Check that settings of single symbols name symbols that a configured account may hold."""
     there = {exchange_of(config.venues[each.venue].kind) for each in config.accounts.values()}
     for name in config.guardian.symbols if there else ():
         path = ("guardian", "symbols", name)
@@ -558,7 +521,7 @@ def _check_proxies(config: Config, source: _Source) -> None:
     for name, proxy in config.proxies.items():
         path = ("proxies", name)
         _check_text((*path, "url"), proxy.url or "none", parse_proxy_url, source)
-        if proxy.password and not proxy.password.startswith(("env:", "file:")):  # read by each process that needs it
+        if proxy.password and not proxy.password.startswith(("env:", "file:")):  # read by each process that uses it
             raise source.bad((*path, "password"), "a secret in the open", "use env:NAME or file:/path")
         if bool(proxy.user) != bool(proxy.password):
             raise source.bad(path, "one of `user` and `password` alone", "write both, or none")
@@ -573,13 +536,13 @@ def _check_proxies(config: Config, source: _Source) -> None:
             raise source.bad((section, name, "proxy"), f"no proxy `{wanted}`", "add it to [proxies]")
 
 
-# As a browser sends it.
+# In the form that a browser sends.
 _HOST_NAME: Final = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:[0-9]+)?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 )
 
 
-# Names of files are made of them.
+# Files are named after them.
 _FILE_NAME: Final = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,63}")
 
 
@@ -642,7 +605,8 @@ def _check_webhooks(config: Config, source: _Source) -> None:
 
 def _check_venue_collector(path: tuple[str, ...], collector: CollectorConfig, config: Config, source: _Source) -> None:
     if collector.venue not in config.venues:
-        raise source.bad((*path, "venue"), f"no venue `{collector.venue}`")
+        todo = did_you_mean(collector.venue, config.venues) or "add it to [venues]"
+        raise source.bad((*path, "venue"), f"no venue `{collector.venue}`", todo)
     for key in ("renew", "listings"):
         _check_text((*path, key), getattr(collector, key), parse_duration, source)
         if not getattr(collector, key):
@@ -664,7 +628,7 @@ def _check_secrets(path: tuple[str, ...], section: AccountConfig | S3Config, sou
     for key in SECRET_KEYS:
         value = getattr(section, key, "")
         if value and not value.startswith(SECRET_FORMS):
-            # The value itself stays out of the message: it may be the secret.
+            # The value is not in the message: it may be the secret.
             raise source.bad((*path, key), "a secret in the open", "use env:NAME, file:/path or fd:N")
 
 
@@ -672,9 +636,12 @@ def _check_accounts(config: Config, source: _Source) -> None:
     for name, account in config.accounts.items():
         path = ("accounts", name)
         if account.venue not in config.venues:
-            raise source.bad((*path, "venue"), f"no venue `{account.venue}`", "add it to [venues]")
+            todo = did_you_mean(account.venue, config.venues) or "add it to [venues]"
+            raise source.bad((*path, "venue"), f"no venue `{account.venue}`", todo)
         _check_secrets(path, account, source)
         _check_text((*path, "executions_max"), account.executions_max, lambda each: parse_executions(each)[0], source)
+        for key in ("dead_man", "check_every", "stale_after", "transfer_deadline"):
+            _check_text((*path, key), getattr(account, key), parse_duration, source)
         _check_limits(path, account, config.venues[account.venue].kind, source)
         _check_alerts((*path, "alerts"), account.alerts, config, source)
         _check_fee_asset((*path, "fee_asset"), account, config, source)
@@ -701,8 +668,7 @@ def _those(fits: Callable[[VenueKind], object]) -> str:
 
 
 def _check_limits(path: tuple[str, ...], account: AccountConfig, kind: str, source: _Source) -> None:
-    """Refuses limits that would hold for nothing: of another exchange's symbols, or a currency that is none; and what
-    is no limit at all."""
+    """Refuse limits without effect (another exchange's symbols, an unknown currency) and invalid limits."""
     least = 1 / LEVERAGE_MAX
     if not least <= account.leverage <= LEVERAGE_MAX:
         raise source.bad((*path, "leverage"), f"no leverage: {account.leverage}", f"{least} to {LEVERAGE_MAX}")
@@ -760,7 +726,7 @@ def _has_recorder(config: Config) -> bool:
 
 
 def _check_traded_on(path: tuple[str, ...], robot: RobotConfig, config: Config, source: _Source) -> None:
-    """A robot trades on one account, or on several at venues of different names."""
+    """Check that a robot trades on one account, or on several at venues of different names."""
     if bool(robot.account) == bool(robot.accounts):
         words = "both `account` and `accounts`" if robot.account else "missing key `account`"
         raise source.bad(path, words, 'write account = "NAME", or accounts = ["a", "b"]')
@@ -769,11 +735,13 @@ def _check_traded_on(path: tuple[str, ...], robot: RobotConfig, config: Config, 
     for name in robot.traded_on:
         account = config.accounts.get(name)
         if account is None:
-            raise source.bad((*path, key), f"no account `{name}`", "add it to [accounts]")
+            todo = did_you_mean(name, config.accounts) or "add it to [accounts]"
+            raise source.bad((*path, key), f"no account `{name}`", todo)
         if robot.subaccount != "main" and robot.subaccount not in account.subaccounts:
-            raise source.bad((*path, "subaccount"), f"account `{name}` has no sub-account `{robot.subaccount}`")
+            words = f"account `{name}` has no sub-account `{robot.subaccount}`"
+            raise source.bad((*path, "subaccount"), words, f"it has {', '.join(('main', *account.subaccounts))}")
         if account.venue not in config.venues:
-            continue  # said of the account
+            continue  # reported for the account
         exchange = exchange_of(config.venues[account.venue].kind)
         other = venues.setdefault(exchange, name)
         if other != name or robot.traded_on.count(name) > 1:
@@ -785,7 +753,7 @@ def _check_traded_on(path: tuple[str, ...], robot: RobotConfig, config: Config, 
 def _check_robots(config: Config, source: _Source) -> None:
     for name, robot in config.robots.items():
         path = ("robots", name)
-        if name.partition(":")[0] in ACTORS:  # its token would be theirs
+        if name.partition(":")[0] in ACTORS:  # their token would be the same
             raise source.bad(path, f"no robot is called `{name}`", "choose another name")
         for variant in robot.variants:
             if variant in ("", TWIN) or not variant.isprintable() or "/" in variant:

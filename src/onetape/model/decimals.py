@@ -1,7 +1,7 @@
-"""Exact decimals: the wide context all arithmetic runs in, and one way to write a number.
+"""Compute with exact decimals in one wide context, and format numbers in one way.
 
 The default context of Python keeps 28 digits and belongs to the thread; an amount of money has up
-to 39 (int128), so a sum in it may lose its end without a word. Everything here goes through EXACT,
+to 39 (int128), so a sum in it may lose digits silently. Everything here goes through EXACT,
 which raises instead of rounding.
 """
 
@@ -31,7 +31,7 @@ def to_ratio(value: object, *, what: str = "value") -> tuple[int, int]:
     """Numerator and denominator (> 0) of a float, Decimal, int, str or numpy scalar, exactly.
 
     Raises TypeError for anything else (bool included), ValueError for NaN, infinity, text that is
-    no number and magnitudes beyond 1e40; both name `what` and the value.
+    not a number and magnitudes beyond 1e40; both name `what` and the value.
     """
     if isinstance(value, float):  # numpy's float64 is one
         if not -_MAGNITUDE_MAX <= value <= _MAGNITUDE_MAX:
@@ -67,13 +67,13 @@ def _refuse_magnitude(value: float, what: str) -> NoReturn:
 
 
 def to_fraction(value: object, *, what: str = "value") -> Fraction:
-    """Returns the exact value; see to_ratio."""
+    """Returns the exact value as a fraction; errors as to_ratio."""
     return Fraction(*to_ratio(value, what=what))
 
 
 def to_decimal(value: Number, *, what: str = "value") -> Decimal:
-    """Returns an exact decimal in canonical form. A float counts as the shortest text that names it."""
-    to_fraction(value, what=what)  # refuses what is no number
+    """Returns an exact decimal in canonical form. A float counts as its shortest text."""
+    to_fraction(value, what=what)  # refuses non-numbers
     if isinstance(value, Decimal):
         return canonical(value)
     if isinstance(value, str):
@@ -112,13 +112,13 @@ def decimal_text(value: Decimal) -> str:
 
 
 def decimals_of(value: Decimal) -> int:
-    """Returns how many decimals it needs: 0.0025 -> 4, 0.50 -> 1, 5 -> 0, 100 -> 0."""
+    """Returns how many decimals the number needs: 0.0025 -> 4, 0.50 -> 1, 5 -> 0, 100 -> 0."""
     exponent = canonical(value).as_tuple().exponent
     return -exponent if isinstance(exponent, int) else 0
 
 
 def scaled(units: int, decimals: int) -> Decimal:
-    """units / 10**decimals, exactly and canonical."""
+    """Returns units / 10**decimals, exact and canonical."""
     if not units or decimals <= 0:
         return canonical(EXACT.scaleb(Decimal(units), -decimals))
     text = str(units)
@@ -127,8 +127,7 @@ def scaled(units: int, decimals: int) -> Decimal:
 
 
 def whole_number(value: object) -> int | None:
-    """Reads a whole number, 0 or more and less than 2**63, also as the command line has it, in digits; None: it is
-    none."""
+    """Parse a whole number from 0 to below 2**63, also from a command line's digits; None: it is not one."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= DIGITS_MAX:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -137,7 +136,7 @@ def whole_number(value: object) -> int | None:
 
 
 def to_units(value: Decimal, decimals: int, *, what: str = "value") -> int:
-    """value * 10**decimals where that is whole. Raises ValueError where it is not."""
+    """Returns value * 10**decimals as a whole number. Raises ValueError where it is not whole."""
     units = EXACT.scaleb(value, decimals)
     whole = int(units)
     if units != whole:

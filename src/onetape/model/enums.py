@@ -1,4 +1,4 @@
-"""The closed sets of words, as the contract writes them, with the ids the tape stores.
+"""Define the closed sets of words of the API, with the ids that the tape stores.
 
 A member is its word (`Side.BUY == "buy"`), and `.id` is the number in the fixed layouts of the
 core. A test compares both with the schemas the core itself publishes.
@@ -14,10 +14,10 @@ from typing import Any, Final, Never, Self
 class TapeWord(StrEnum):
     """A word with the number it has on tape."""
 
-    # Equal to its text, so with the hash of its text; Enum's own is a call of Python each time.
+    # Equal to its text, so it has the text's hash; Enum's own hash is a slow Python call.
     __hash__ = str.__hash__
 
-    # Each member's own, set below: a property costs five times as much.
+    # Set for each member below: a property costs five times as much.
     id: int  # the number in a fixed layout
 
     @classmethod
@@ -27,8 +27,7 @@ class TapeWord(StrEnum):
 
     @classmethod
     def by_id(cls) -> Mapping[int, Self]:
-        """Lists all words by their numbers, for who reads many; a number that has none is a ValueError
-        here, too."""
+        """Returns all words by number, for bulk reading; an unused number raises ValueError here, too."""
         found: Mapping[int, Self] = _MEMBERS[cls]
         return found
 
@@ -72,14 +71,14 @@ class EventType(TapeWord):
     LOG = "log"
     MEMORY = "memory"
     MBO = "mbo"  # market by order
-    ENTRY = "entry"  # of the ledger
-    SIGNAL = "signal"  # what a strategy sees in the market
-    TARGET = "target"  # the position that it wants for it
+    ENTRY = "entry"  # entry of the ledger
+    SIGNAL = "signal"  # a strategy's view of the market
+    TARGET = "target"  # the position that the strategy wants
     CYCLE = "cycle"  # a request key is free again
-    HISTORY = "history"  # a bar from before, as the venue tells it to who asks
-    OPEN_INTEREST = "open_interest"  # of all who hold a contract
-    FUNDING_RATE = "funding_rate"  # of the next payment, as the venue tells it
-    PLOT = "plot"  # a value of a series that a strategy draws
+    HISTORY = "history"  # an earlier bar, as the venue reports it on request
+    OPEN_INTEREST = "open_interest"  # open interest of a contract, of all holders
+    FUNDING_RATE = "funding_rate"  # rate of the next payment, as the venue reports it
+    PLOT = "plot"  # a value of a strategy's plotted series
 
 
 class Side(TapeWord):
@@ -89,8 +88,8 @@ class Side(TapeWord):
     BUY = "buy"
     SELL = "sell"
 
-    sign: int  # +1 for a buy, -1 for a sell, 0 where the venue does not say
-    opposite: Side  # the other side; of none it is none
+    sign: int  # +1 for a buy, -1 for a sell, 0 where unknown
+    opposite: Side  # the opposite side; of NONE it is NONE
 
 
 class OrderType(TapeWord):
@@ -122,8 +121,8 @@ TRIGGER_PRICES: Final = (TriggerBy.LAST, TriggerBy.MARK, TriggerBy.INDEX)
 
 
 class TriggerKind(TapeWord):
-    """Which way the price comes to a trigger: against the order's owner to a stop, in his favour
-    to a take-profit. NONE stands on orders without one, and on tapes older than kinds."""
+    """The direction in which the price reaches a trigger: against the order's owner for a stop, in the owner's favor
+    for a take-profit. NONE is for orders without a trigger, and for tapes older than kinds."""
 
     NONE = "none"
     STOP = "stop"
@@ -132,7 +131,7 @@ class TriggerKind(TapeWord):
 
     @property
     def word(self) -> str | None:
-        """Writes it as tables show it, None where there is none."""
+        """Returns the word shown in tables; None where there is none."""
         return None if self is TriggerKind.NONE else self.value
 
 
@@ -145,7 +144,7 @@ class PositionSide(TapeWord):
 
 
 class Liquidity(TapeWord):
-    """Whether a fill gave liquidity or took it."""
+    """Whether a fill provided or took liquidity."""
 
     NONE = "none"
     MAKER = "maker"
@@ -153,7 +152,7 @@ class Liquidity(TapeWord):
 
 
 class IdKind(TapeWord):
-    """What a venue's trade id is made of."""
+    """The form of a venue's trade id."""
 
     NONE = "none"
     INTEGER = "integer"
@@ -162,7 +161,7 @@ class IdKind(TapeWord):
 
 
 class RequestKind(TapeWord):
-    """What an order request asks for."""
+    """The action that an order request asks for."""
 
     PLACE = "place"
     CANCEL = "cancel"
@@ -170,7 +169,7 @@ class RequestKind(TapeWord):
 
 
 class OrderState(TapeWord):
-    """Where an order stands. The transitions are in onetape.orders.machine."""
+    """The state of an order. The transitions are in onetape.orders.machine."""
 
     INITIALIZED = "INITIALIZED"
     SUBMITTED = "SUBMITTED"
@@ -186,11 +185,11 @@ class OrderState(TapeWord):
     TRIGGERED = "TRIGGERED"
     UNKNOWN = "UNKNOWN"
 
-    is_final: bool  # no request can change it any more; a late fill may still be booked
+    is_final: bool  # no request can change the order any more; a late fill may still be booked
 
 
 class OrderNews(TapeWord):
-    """What the venue said about an order; fills are frames of their own."""
+    """A venue's report about an order; fills are frames of their own."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -200,15 +199,15 @@ class OrderNews(TapeWord):
     UPDATED = "updated"
     CANCEL_REJECTED = "cancel_rejected"
     UPDATE_REJECTED = "update_rejected"
-    DENIED = "denied"  # by our own gateway: it never left
-    LOST = "lost"  # sent, and nobody knows what came of it
-    FOUND = "found"  # asked for, and it works
-    ABSENT = "absent"  # proven not to be there
+    DENIED = "denied"  # by our own gateway: the order never left
+    LOST = "lost"  # sent, with an unknown outcome
+    FOUND = "found"  # queried, and it works
+    ABSENT = "absent"  # proven not to be at the venue
 
 
 class Kind(TapeWord):
-    """How an instrument's quantity becomes value: coins, coins settled in quote, or contracts of
-    quote settled in base."""
+    """How an instrument's quantity becomes value: spot coins, contracts settled in quote, or contracts of quote
+    settled in base."""
 
     SPOT = "spot"
     LINEAR = "linear"
@@ -216,23 +215,23 @@ class Kind(TapeWord):
 
 
 class AmendRule(StrEnum):
-    """What a venue makes of a change to an order that rests (core/exchange/amend_rule.hpp)."""
+    """A venue's treatment of an amended resting order (core/exchange/amend_rule.hpp)."""
 
-    DECREASE_KEEPS = "decrease_keeps"  # a smaller size keeps the place, all else loses it
+    DECREASE_KEEPS = "decrease_keeps"  # a smaller size keeps the queue position, any other change loses it
     REQUEUES = "requeues"  # every change loses it
-    DECREASE_ONLY = "decrease_only"  # a smaller size keeps it, all else is refused
-    NONE = "none"  # nothing can be changed
+    DECREASE_ONLY = "decrease_only"  # a smaller size keeps it, any other change is refused
+    NONE = "none"  # no amendments
 
 
 class MetTrigger(StrEnum):
-    """What a venue does with an order whose trigger is met when it arrives."""
+    """A venue's treatment of an order whose trigger is met on arrival."""
 
     FIRES = "fires"
     REFUSED = "refused"
 
 
 class Origin(StrEnum):
-    """Where the facts of an instrument come from."""
+    """The source of an instrument's facts."""
 
     CATALOGUE = "catalogue"
     INFERRED = "inferred"
@@ -244,8 +243,7 @@ FINAL_STATES = frozenset(
     {OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.DENIED, OrderState.EXPIRED}
 )
 
-# Sets whose word 0 means "not said" count from 0; the others from 1, so that zeroed memory is
-# never a valid word.
+# Sets with a word "unknown" count from 0; the others from 1, so that zeroed memory is never a valid word.
 _FROM_ZERO = (Side, TriggerBy, TriggerKind, PositionSide, Liquidity, IdKind, Kind)
 _FROM_ONE = (EventType, OrderType, TimeInForce, RequestKind, OrderState, OrderNews)
 _MEMBERS: dict[type[TapeWord], Any] = {

@@ -1,4 +1,4 @@
-"""All errors, one small tree. Each has a name and a number that scripts may hold on to.
+"""Define all errors in one small tree. Each has a stable name and number for scripts.
 
     OnetapeError
     +-- ControlError
@@ -69,32 +69,34 @@
     |   +-- ProcessDown              4606
     +-- InvariantViolation           4607  we are wrong
 
-Three kinds, three ways to meet them. An expected outcome (a refused order, a lost connection)
-travels as a value and becomes one of these only at an edge where somebody asked for an answer.
+There are three kinds. An expected outcome (a refused order, a lost connection)
+is passed as a value and becomes an error only at an edge where a caller waits for an answer.
 VenueProtocolError is caught where the venue's session ends, journaled, and followed by a
-reconnect. InvariantViolation is caught by nobody below the process: state that contradicts itself
+reconnect. InvariantViolation is never caught below the process: state that contradicts itself
 is worse than none, so the process stops and its journal is replayed. Code that means the first
 kind therefore names a class or a group, never the root.
 """
 
-# ruff: noqa: N818 - a class is called as its error is, and none of those ends in Error.
+# ruff: noqa: N818 - a class is named as its error, and none of those ends in Error.
 
 from __future__ import annotations
 
 import re
 from typing import ClassVar
 
+from onetape.model.near import did_you_mean
+
 
 class OnetapeError(Exception):
     """The root of our errors. `what` happened, `location` (file, line, order, field), what to do (`todo`). excerpt:
-    what a person is shown above it, lines with a mark under the place."""
+    lines shown to a person above it, with a mark under the location."""
 
     name: ClassVar[str] = ""
     code: ClassVar[int] = 0
     exit_code: ClassVar[int] = 1
 
     def __init_subclass__(cls, *, code: int | None = None, exit_code: int | None = None, name: str = "") -> None:
-        """Give a class with a number its name too: that of the class in capitals, unless it is given."""
+        """Derive a numbered class's error name from the class name in capitals, unless set."""
         if code is not None:
             cls.code = code
             cls.name = name or re.sub(r"\B(?=[A-Z])", "_", cls.__name__).upper()
@@ -110,7 +112,7 @@ class OnetapeError(Exception):
 
     @property
     def message(self) -> str:
-        """What, where and what to do, those that are known, on one line."""
+        """The known ones of what, location and todo, on one line."""
         parts = (part.strip() for part in (self.what, self.location, self.todo))
         return " ".join(", ".join(part for part in parts if part).split())
 
@@ -126,13 +128,19 @@ class OnetapeError(Exception):
 
 
 def problem_text(problem: BaseException) -> str:
-    """Returns the class of what was raised and what it says, once: no second `error NAME(number)` inside an error."""
-    said = problem.message if isinstance(problem, OnetapeError) else problem
+    """Returns the class of what was raised and what it says, once: no second `error NAME(number)` inside an error; of
+    Python's own, with the name that may have been meant."""
+    said = problem.message if isinstance(problem, OnetapeError) else str(problem)
+    if isinstance(problem, SyntaxError):
+        said = problem.msg  # its place is told beside it
+    elif isinstance(problem, AttributeError) and problem.name and problem.obj is not None:
+        near = did_you_mean(problem.name, [each for each in dir(type(problem.obj)) if not each.startswith("_")])
+        said = f"{said}, {near}" if near else said
     return f"{type(problem).__name__}: {said}"
 
 
 def rebuilt(kind: type[OnetapeError], what: str, location: str, todo: str) -> OnetapeError:
-    """Returns an error that another process met."""
+    """Returns an error that another process reported."""
     error = kind.__new__(kind)
     OnetapeError.__init__(error, what, location=location, todo=todo)
     return error
@@ -151,7 +159,7 @@ class DeltaDeviationExceeded(ControlError, code=1002):
 
 
 class HedgeFailed(ControlError, code=1003, exit_code=1):
-    """A hedge leg could not be done."""
+    """A hedge leg could not be executed."""
 
 
 class BlockedByRiskAlert(ControlError, code=1004):
@@ -175,11 +183,11 @@ class PermissionDenied(ControlError, code=3001):
 
 
 class RateLimited(ControlError, code=3002):
-    """The caller asks too often."""
+    """The caller exceeded its rate limit."""
 
 
 class OrderError(OnetapeError, exit_code=5):
-    """An order was refused, or what became of it is not known."""
+    """An order was refused, or its outcome is unknown."""
 
 
 class OrderInvalid(OrderError, code=4101):
@@ -195,11 +203,11 @@ class OrderWouldCross(OrderError, code=4103):
 
 
 class OrderUnknown(OrderError, code=4104):
-    """No such order there."""
+    """The venue has no such order."""
 
 
 class OrderOutcomeUnknown(OrderError, code=4105, exit_code=1):
-    """The order was sent, and no answer says what became of it."""
+    """The order was sent, and no answer reports its outcome."""
 
 
 class ReduceOnlyViolated(OrderError, code=4106):
@@ -215,7 +223,7 @@ class SelfTrade(OrderError, code=4108):
 
 
 class OrderWouldTrigger(OrderError, code=4109):
-    """Its trigger was met when it arrived, and the venue refuses that; or it fired at once."""
+    """The trigger was met on arrival, and the venue refuses that; or it fired at once."""
 
 
 class FundsError(OnetapeError, exit_code=5):
@@ -223,11 +231,11 @@ class FundsError(OnetapeError, exit_code=5):
 
 
 class InsufficientFunds(FundsError, code=4201):
-    """Not enough available for it."""
+    """Not enough available for the request."""
 
 
 class FundsLocked(FundsError, code=4202):
-    """The funds are there and bound to something else."""
+    """The funds exist but are locked for something else."""
 
 
 class InvalidAmount(FundsError, code=4203, exit_code=2):
@@ -247,7 +255,7 @@ class NotOwner(FundsError, code=4206):
 
 
 class RiskError(OnetapeError, exit_code=5):
-    """A risk rule refused it."""
+    """A risk rule refused the request."""
 
 
 class PositionLimit(RiskError, code=4301):
@@ -263,7 +271,7 @@ class LossHalt(RiskError, code=4303):
 
 
 class StaleData(RiskError, code=4304):
-    """The data it would be decided on is too old."""
+    """The data for the decision are too old."""
 
 
 class Killed(RiskError, code=4305):
@@ -283,24 +291,24 @@ class AccountMode(RiskError, code=4308):
 
 
 class HaltedAccount(RiskError, code=4309):
-    """The account may open nothing: it is halted, here or at its venue."""
+    """The account may open nothing: it is halted, by us or by its venue."""
 
 
 class NoGuardian(RiskError, code=4310):
-    """Nobody watches the account, and nothing is opened unwatched."""
+    """No guardian watches the account, and nothing is opened without one."""
 
 
 class NotProtected(RiskError, code=4311):
-    """The position has no stop that the venue is known to hold."""
+    """The position has no stop confirmed by the venue."""
 
 
 class TradingStopped(RiskError, code=4312):
-    """Nothing is sent until trading starts again: the robot's own hours, its operator's stop, or a
-    market that its venue holds up."""
+    """Nothing is sent until trading starts again: trading hours, the operator's stop, or a market halted by its
+    venue."""
 
 
 class VenueError(OnetapeError, exit_code=6):
-    """The venue refused, failed, or is not there."""
+    """The venue refused, failed, or is not reachable."""
 
 
 class VenueRejected(VenueError, code=4401, exit_code=5):
@@ -328,11 +336,11 @@ class SequenceGap(VenueError, code=4406, exit_code=1):
 
 
 class VenueClosed(VenueError, code=4407):
-    """The venue has ended its business."""
+    """The venue has ceased operation."""
 
 
 class VenueProtocolError(VenueError, code=4408, exit_code=1, name="VENUE_PROTOCOL"):
-    """The venue sent what its own documentation rules out. `evidence` is the text, shortened."""
+    """The venue violated its own documentation. `evidence` is the text, shortened."""
 
     EVIDENCE_CHARS_MAX: ClassVar[int] = 200
 
@@ -354,11 +362,11 @@ class DataError(OnetapeError, exit_code=3):
 
 
 class BadInput(DataError, code=4501):
-    """The data is not what its format says."""
+    """The data violate their format."""
 
 
 class UnknownFormat(DataError, code=4502):
-    """No reader knows this form of data."""
+    """No reader supports this format of data."""
 
 
 class UnknownSymbol(DataError, code=4503):
@@ -374,7 +382,7 @@ class JournalLocked(DataError, code=4505, exit_code=1):
 
 
 class SchemaMismatch(DataError, code=4506):
-    """The record's fields are not those this build expects."""
+    """The record's fields differ from those this build expects."""
 
 
 class DiskFull(DataError, code=4507, exit_code=1):
@@ -390,7 +398,7 @@ class RuntimeFailure(OnetapeError, exit_code=1):
 
 
 class NotAvailable(RuntimeFailure, code=4601):
-    """This build, platform or venue does not have it."""
+    """This build, platform or venue does not support it."""
 
 
 class BadConfig(RuntimeFailure, code=4602, exit_code=2):
@@ -406,15 +414,15 @@ class StrategyError(RuntimeFailure, code=4603):
 
 
 class Divergence(RuntimeFailure, code=4604, exit_code=4):
-    """A replay did not do what the recorded run did."""
+    """A replay differs from the recorded run."""
 
 
 class DuplicateCommand(RuntimeFailure, code=4605, exit_code=5):
-    """A command of that id has been carried out already."""
+    """A command with this id has been carried out already."""
 
 
 class ProcessDown(RuntimeFailure, code=4606, exit_code=6):
-    """The process it is for is not running."""
+    """The process concerned is not running."""
 
 
 class InvariantViolation(OnetapeError, code=4607):
@@ -439,13 +447,13 @@ BY_NAME: dict[str, type[OnetapeError]] = {kind.name: kind for kind in BY_CODE.va
 
 
 def code_name(code: int) -> str:
-    """Returns an error number's name; of one that has none, its digits."""
+    """Returns an error number's name, or its digits when it has none."""
     kind = BY_CODE.get(code)
     return kind.name if kind is not None else str(code)
 
 
 def refusals_by_name(counted: dict[str, dict[int, int]]) -> dict[str, dict[str, int]]:
-    """Counts of refused orders by state and error number, by name instead, the most first."""
+    """Returns counts of refused orders by state and error name, largest first."""
     return {
         state: {code_name(code): count for code, count in sorted(codes.items(), key=lambda each: (-each[1], each[0]))}
         for state, codes in counted.items()

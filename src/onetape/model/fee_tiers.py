@@ -1,4 +1,4 @@
-"""Fees by volume: a schedule of tiers, each from a volume of the last thirty days on.
+"""Compute fees by volume from a schedule of tiers, each valid from a volume of the last thirty days on.
 
 The volume is what the account traded, in the quote currency (of an inverse contract: contracts
 times multiplier), over all instruments of the same venue, market and quote currency that have a
@@ -22,7 +22,7 @@ TIERS_MAX: Final = 100
 
 
 class FeeTier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rates of a fee tier, of notional; a negative one is a rebate."""
+    """The rates of a fee tier, as shares of notional; a negative rate is a rebate."""
 
     volume_min: Decimal
     maker_fee: Decimal
@@ -30,7 +30,7 @@ class FeeTier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def checked(tiers: Sequence[FeeTier]) -> tuple[FeeTier, ...]:
-    """Returns the tiers, canonical. Raises BadInput where volumes do not rise or a rate is no rate."""
+    """Returns the tiers in canonical form. Raises BadInput where volumes do not rise or a rate is invalid."""
     if len(tiers) > TIERS_MAX:
         raise BadInput(f"{len(tiers)} fee tiers, at most {TIERS_MAX}")
     rows: list[FeeTier] = []
@@ -55,7 +55,7 @@ def checked(tiers: Sequence[FeeTier]) -> tuple[FeeTier, ...]:
 
 
 def core_rows(tiers: Sequence[FeeTier]) -> list[tuple[int, int, int]]:
-    """Writes them as the core takes them: money in 1e-18, rates in 1e-12."""
+    """Returns the tiers in the core's form: money in 1e-18, rates in 1e-12."""
     return [(money_units(t.volume_min), rate_units(t.maker_fee), rate_units(t.taker_fee)) for t in tiers]
 
 

@@ -1,4 +1,4 @@
-"""What is known of a perpetual's funding."""
+"""Hold a perpetual's funding rates."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["FundingRates"]
 
 
 class FundingRates(NamedTuple):
-    """The funding of a perpetual as known now. A rate is what longs pay shorts, of the notional value."""
+    """The funding of a perpetual as last reported. A rate is paid by longs to shorts, as a share of notional."""
 
     rate: float | None
-    """Of the next payment as the venue tells it, else of the last one [share]. None: neither is known."""
+    """Rate of the next payment as the venue reports it, else of the last one [share]. None: neither is known."""
     predicted: float | None
-    """Of the payment after the next one [share]. None: the venue predicts none."""
+    """Rate of the payment after the next one [share]. None: the venue predicts none."""
     interval: int | None
-    """From the payment before the last one to the last one [ns]. None: no payment has been seen, or it does not say."""
+    """From the payment before the last one to the last one [ns]. None: no payment has been seen, or it has no time."""
     next_ts: int | None
     """When `rate` is paid [ns UTC]. None: not known."""

@@ -1,4 +1,4 @@
-"""Where a system keeps its files: journals, state tables, runs."""
+"""Locate a system's files: journals, state tables, runs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = [
     "variants_file",
 ]
 
-BYTES_MAX: Final = 200  # of 255: kind, `-` and `.sock` come with it
+BYTES_MAX: Final = 200  # of 255: kind, `-` and `.sock` are added
 StrPath = str | os.PathLike[str]
 
 
 def config_beside(option: StrPath | None = None) -> Path | None:
-    """Returns the configuration file: the one that was named, else ./onetape.toml if there is one."""
+    """Returns the configuration file: the named one, else ./onetape.toml if it exists."""
     if option is not None:
         return Path(option)
     found = Path("onetape.toml")
@@ -36,8 +36,8 @@ def config_beside(option: StrPath | None = None) -> Path | None:
 
 
 def home_of(option: StrPath | None = None, *, config: StrPath | None = None) -> Path:
-    """Returns the home that was named, else $ONETAPE_HOME, else .onetape beside the configuration, else in the current
-    folder. Absolute; it need not be there yet."""
+    """Returns the home: the named one, else $ONETAPE_HOME, else .onetape beside the configuration, else in the
+    current folder. Absolute; it may not exist yet."""
     if option is not None:
         return Path(option).absolute()
     if named := os.environ.get("ONETAPE_HOME"):
@@ -47,8 +47,8 @@ def home_of(option: StrPath | None = None, *, config: StrPath | None = None) -> 
 
 
 def file_name(name: bytes) -> str:
-    """Returns the name of a file for any name: two never share one, and none leaves its folder. Letters, digits, `_`,
-    `-` and `.` stand for themselves, every other byte (and a leading point) as %XX."""
+    """Returns a file name for any name: names never collide, and none leaves its folder. Letters, digits, `_`, `-`
+    and `.` are kept, every other byte (and a leading point) becomes %XX."""
     plain = quote(name, safe="").replace("~", "%7E")
     return f"%2E{plain[1:]}" if plain.startswith(".") else plain
 
@@ -62,7 +62,7 @@ def encoded(name: str) -> str:
 
 
 def decoded(text: str) -> str | None:
-    """None: it was too long to be written, or is none of these names."""
+    """Returns the name of a file name; None: it was too long to be written, or is none of these names."""
     try:
         name = unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogatepass")
     except UnicodeError:
@@ -71,7 +71,7 @@ def decoded(text: str) -> str | None:
 
 
 def state_of(home: StrPath) -> Path:
-    """Where the state tables of its processes are."""
+    """Returns the folder of the processes' state tables."""
     return Path(home) / "state"
 
 
@@ -80,13 +80,13 @@ def gateway_journal(home: Path, account: str) -> Path:
 
 
 def supervisor_journal(home: Path) -> Path:
-    """Where it is written what becomes of its processes, and its alerts."""
+    """Returns the journal of the supervisor: process events and alerts."""
     return home / "journal" / "supervisor"
 
 
 def user_cache(environ: Mapping[str, str]) -> Path | None:
-    """$XDG_CACHE_HOME/onetape, else ~/.cache/onetape; None where the user has no home. It is the
-    machine's and the user's, not a project's."""
+    """Returns $XDG_CACHE_HOME/onetape, else ~/.cache/onetape; None where the user has no home. It belongs to machine
+    and user, not to a project."""
     base = environ.get("XDG_CACHE_HOME", "")
     if not Path(base).is_absolute():  # the XDG specification: relative ones are ignored
         try:
@@ -101,5 +101,5 @@ def guardian_journal(home: Path) -> Path:
 
 
 def variants_file(home: Path, robot: str) -> Path:
-    """Returns the file that says where the runs are: {"live": run, "variants": {name: {"run": .., "params": ..}}}."""
+    """Returns the file with the locations of the runs: {"live": run, "variants": {name: {"run": .., "params": ..}}}."""
     return home / "run" / f"variants-{robot}.json"

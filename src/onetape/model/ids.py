@@ -1,22 +1,22 @@
-"""Names that carry who and when: client order ids, robot tags, run names.
+"""Build and parse client order ids and robot tags, which carry robot and time.
 
 A client order id is
 
     T <tag> X <epoch> X <ordinal> [X <again>] <check>         Tmm1X3lq0v2X1ca
 
 with the robot's tag (lower case letters and digits), the epoch of the robot's incarnation and the
-order's ordinal in base 36, and one check character. It says whose order it is without any table, so
-that an order found at a venue after a power loss is attributed. What is left of an order may go to
-the venue again as a new one: `again` counts how often. Letters and digits only, because some venues
+order's ordinal in base 36, and one check character. It identifies the order's robot without any table, so
+that an order found at a venue after a power loss is attributed. The rest of an order may be sent
+again as a new one: `again` counts how often. Letters and digits only, because some venues
 (OKX) take nothing else; the capitals separate the parts, the check keeps the ids of others out.
 
 The epoch and the ordinal are the two halves of the order id, 62 bits:
 
-    epoch, 30 bits | 1 by hand | 1 past a dead gateway | ordinal, 30 bits
+    epoch, 30 bits | 1 by operator | 1 past a dead gateway | ordinal, 30 bits
 
-An epoch is the second since 2020 in which an incarnation began, and of an order by hand both halves
+An epoch is the second since 2020 in which an incarnation began, and of an operator's order both halves
 are the time at which it got its id. So ids do not repeat over homes, lost journals and restored
-backups, all of which forget counters. Epochs below `EPOCH_DRAWN` are of
+backups, all of which lose counters. Epochs below `EPOCH_DRAWN` are of
 tapes before November 2026, when they counted the incarnations in a journal.
 """
 
@@ -66,25 +66,25 @@ def epoch_of(now: int) -> int:
 
 
 def next_by_hand(last: int, now: int, *, is_past_gateway: bool = False) -> int:
-    """Returns the id of an order that no robot asks for, after the last one. now: ns UTC; is_past_gateway: a guardian
-    places it while no gateway runs."""
+    """Returns the id of an order that no robot requests, after the last one. now: ns UTC; is_past_gateway: a
+    guardian places it while no gateway runs."""
     fraction = now % SECOND * _PAST_GATEWAY // SECOND
     marks = _BY_HAND | _PAST_GATEWAY * is_past_gateway
     follows = last + 1
-    if not follows % _PAST_GATEWAY:  # a second has no more of them: its next ones are of the one after it
+    if not follows % _PAST_GATEWAY:  # a second has room for no more: continue with the next second
         follows = (last >> EPOCH_BITS) + 1 << EPOCH_BITS | marks
     return max(follows, epoch_of(now) << EPOCH_BITS | marks | fraction)
 
 
 def is_past_gateway(order_id: int) -> bool:
-    """Tells whether a guardian has placed an order while no gateway ran."""
+    """Returns True when a guardian placed the order while no gateway ran."""
     is_counted = order_id >> EPOCH_BITS < EPOCH_DRAWN
     return is_by_hand(order_id) and bool(order_id & (_BY_HAND if is_counted else _PAST_GATEWAY))
 
 
 def client_id(tag: str, *, epoch: int, ordinal: int, attempt: int = 0) -> str:
-    """Returns the id of a robot's order, of whatever length: a venue may take fewer letters (Kraken spot: 18). Raises
-    BadInput for a tag or a number that cannot be in one."""
+    """Returns the id of a robot's order, of any length: a venue may take fewer letters (Kraken spot: 18). Raises
+    BadInput for a tag or a number that does not fit."""
     return _core.client_id(tag, epoch, ordinal, attempt)
 
 
@@ -93,25 +93,25 @@ is_by_hand = _core.is_by_hand
 
 
 def parse_client_id(text: str) -> ClientId | None:
-    """Returns what an id says; None for one that is not ours, which is an ordinary thing at a venue."""
+    """Returns the parts of a client order id; None for an id that is not ours, which is normal at a venue."""
     found = _core.parse_client_id(text)
     return None if found is None else ClientId(*found)
 
 
 def checked(stem: str) -> str:
-    """Returns an id whose check character is missing."""
+    """Returns the id with its check character added."""
     return stem + _core.check_of(stem)
 
 
 def tag_of(text: str) -> str:
-    """Returns the tag of a client id of ours, by its form alone: what `parse_client_id` would refuse is not noticed."""
+    """Returns the tag of an own client order id, by its form alone, without `parse_client_id`'s checks."""
     return text.partition("X")[0].removeprefix("T")
 
 
 @lru_cache(maxsize=256)
 def robot_tag(name: str) -> str:
-    """Returns the tag of a robot's name: the name itself where it can be one, else its beginning and a checksum of all
-    of it, so that `market-maker-1` and `market-maker-2` differ."""
+    """Returns the tag of a robot's name: the name itself where it is valid, else its beginning and a checksum of the
+    whole name, so that `market-maker-1` and `market-maker-2` differ."""
     if _TAG.match(name):
         return name
     plain = re.sub(r"[^a-z0-9]", "", name.lower())

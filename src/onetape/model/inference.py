@@ -1,13 +1,13 @@
-"""An instrument for data that comes without one: from the catalogue, else from its decimals.
+"""Find an instrument for data that has none: from the catalogue, else from its decimals.
 
 The rule: tick and lot are 10**-n, n the most decimals that any price (any size) of the stream is
 written with, zeros at the end not counted: 60000.10 has one. Zeros are not counted because venues
-pad to a width that is not their tick (Binance writes 8 decimals for every spot price). The tick
-found so is never coarser than the real one by more than chance: a stream that happens to hold only
+pad to a width that is not their tick (Binance writes 8 decimals for every spot price). The
+inferred tick is coarser than the real one only by chance: a stream that happens to hold only
 round prices looks coarser (of bars alone the importer bounds it), and a tick of 0.5 looks like 0.1.
 Floats count with the 15 digits that a double is sure of, so 0.1 + 0.2 has one decimal.
 
-What was found so is named in `inferred`, what nobody said in `defaulted`.
+Inferred fields are named in `inferred`, defaults in `defaulted`.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument
 
 
 def fit(instrument: Instrument, *, price_decimals: int, size_decimals: int) -> Instrument:
-    """Returns the instrument with room for data of so many decimals: itself where they fit.
+    """Returns the instrument with room for data of this many decimals: itself where they fit.
 
-    Finer prices than its tick mean that the tick was another one then: it is inferred. Finer sizes
+    Finer prices than its tick mean that the tick differed then: it is inferred. Finer sizes
     only widen `size_decimals`: sums and averages have them too, and orders that rest from before a
     change of lot; a coarser lot is the safe one for our own orders.
     """
@@ -83,7 +83,7 @@ def fit(instrument: Instrument, *, price_decimals: int, size_decimals: int) -> I
 
 
 def assumptions(instrument: Instrument) -> list[str]:
-    """Writes one line for each fact of it that was inferred or defaulted, for reports."""
+    """Returns one line for each fact of the instrument that was inferred or defaulted, for reports."""
     lines = [
         f"{instrument.symbol}: {name} {_shown(instrument, name)}, inferred from the data"
         for name in instrument.inferred
@@ -101,7 +101,7 @@ def _shown(instrument: Instrument, name: str) -> str:
 
 
 def _words(value: object) -> str:
-    """Returns a fact as people write it: numbers in full, of a table each row as `name value`."""
+    """Returns a fact as text: numbers in full, table rows as `name value`."""
     if isinstance(value, Decimal):
         return decimal_text(value)
     if isinstance(value, (tuple, list)):

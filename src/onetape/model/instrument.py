@@ -1,4 +1,4 @@
-"""One version of one instrument: what its numbers mean, and what its venue accepts.
+"""Define one version of one instrument: the meaning of its numbers, and the rules of its venue.
 
 An Instrument is a value: a changed tick, lot, multiplier or fee is another version of it, and every
 frame names the version it was written under. On tape it is the cold record of an `instrument`
@@ -34,19 +34,19 @@ _ONE: Final = Decimal(1)
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """Facts of one version. Decimals are canonical (no trailing zeros); 0 means "no limit" or
+    """The facts of one version. Decimals are canonical (no trailing zeros); 0 means "no limit" or
     "not known" wherever a limit or rate stands. Raises BadInput where facts contradict."""
 
     symbol: str
-    """As strategies write it: `binance:BTC/USDT:USDT`."""
+    """Its symbol: `binance:BTC/USDT:USDT`."""
     venue: str
     """The exchange, as in the symbol."""
     base: str
-    """What is traded."""
+    """The currency traded."""
     quote: str
     """The currency of its prices."""
     settle: str
-    """The currency that profit is paid in."""
+    """The currency of its profit."""
     kind: Kind
     """spot, linear or inverse."""
     price_decimals: int
@@ -60,7 +60,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     raw_symbol: str = ""
     """As the venue writes it, "": not known."""
     perpetual: bool = False
-    """It has no expiry, and pays funding."""
+    """True: it has no expiry, and pays funding."""
     expiry: int | None = None
     """When it ends [ns UTC]. None: spot, or perpetual."""
     multiplier: Decimal = _ONE
@@ -82,39 +82,39 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     band_down: Decimal = _ZERO
     """How far below it, 0: no limit."""
     maker_fee: Decimal = _ZERO
-    """Of the value of a fill that rested, below 0: a rebate."""
+    """Share of the value of a resting fill, below 0: a rebate."""
     taker_fee: Decimal = _ZERO
-    """Of the value of a fill that took."""
+    """Share of the value of a taking fill."""
     maintenance_rate: Decimal = _ZERO
-    """Of the value of a position, with brackets that of the first."""
+    """Share of the value of a position; with brackets that of the first."""
     brackets: tuple[MarginBracket, ...] = ()
-    """Margin by the value of a position, empty: the one rate for all."""
+    """Margin by the value of a position, empty: one rate for all."""
     fee_tiers: tuple[FeeTier, ...] = ()
     """Fees by volume, empty: the two fees above."""
     liquidation_fee: Decimal = _ZERO
-    """Of the value of what the venue closes by force."""
+    """Share of the value that the venue liquidates."""
     leverage: int = 0
-    """The account's for this instrument, 0: the run's."""
+    """Leverage of the account for this instrument, 0: the run's."""
     funding_interval: int = 0
     """How often funding is paid, 0: never, or not known [ns]."""
     amend: AmendRule = AmendRule.DECREASE_KEEPS
-    """What a change does to the place of an order that rests."""
+    """Effect of a change on the queue position of a resting order."""
     amend_triggers: bool = True
-    """Orders whose trigger waits can be changed, too."""
+    """True: orders with a waiting trigger can be changed, too."""
     met_triggers: MetTrigger = MetTrigger.FIRES
-    """What becomes of an order whose trigger is met as it arrives."""
+    """Outcome of an order whose trigger is met on arrival."""
     trigger_by: tuple[TriggerBy, ...] = TRIGGER_PRICES
     """The prices that triggers may watch."""
     version: int = 1
-    """Of these facts, from 1 within a symbol."""
+    """Number of this version, from 1 within a symbol."""
     valid_from: int = 0
     """Since when they hold, 0: always [ns UTC]."""
     origin: Origin = Origin.USER
-    """Who said so."""
+    """The source of the facts."""
     inferred: tuple[str, ...] = ()
-    """Fields that were read off the data."""
+    """Fields inferred from the data."""
     defaulted: tuple[str, ...] = ()
-    """Fields that nobody knew: a venue's or the system's default."""
+    """Fields without a source: a venue's or the system's default."""
 
     def __post_init__(self) -> None:
         for field in _DECIMAL_FIELDS:
@@ -186,18 +186,18 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return rounding.size_to_int(size, lot=self.lot, decimals=self.size_decimals)
 
     def lots(self, size: Number | Fraction) -> int:
-        """Returns whole lots, signed, towards zero. Raises TypeError and ValueError for what is no number."""
+        """Returns whole lots, signed, rounded towards zero. Raises TypeError and ValueError for values that are not
+        numbers."""
         return rounding.to_steps(size, self.lot, rounding.Rounding.TOWARD_ZERO, what="quantity")
 
     @property
     def lot_int(self) -> int:
-        """One lot in size units."""
+        """Returns one lot in size units."""
         return int(self.lot.scaleb(self.size_decimals))
 
     @cached_property
     def market_steps(self) -> tuple[int, int, int]:
-        """Returns lot, least and greatest quantity of what becomes a market order, in size units; 0: there is no
-        greatest."""
+        """Returns lot, smallest and largest quantity of market orders, in size units; 0: no largest."""
 
         def units(value: Decimal) -> int:
             return int(value.scaleb(self.size_decimals))
@@ -208,11 +208,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return step, least, min(tops, default=0) // step * step
 
     def price(self, price_int: int) -> Decimal:
-        """Returns the exact price of an int64."""
+        """Returns the exact price of an int64 price."""
         return scaled(price_int, self.price_decimals)
 
     def size(self, size_int: int) -> Decimal:
-        """Returns the exact quantity of an int64."""
+        """Returns the exact quantity of an int64 quantity."""
         return scaled(size_int, self.size_decimals)
 
     def price_text(self, price_int: int) -> str:
@@ -225,12 +225,12 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def core(self) -> _core.InstrumentSpec:
-        """Returns the same numbers as the core has them: values, fees, and the rules that orders keep."""
+        """Returns the core's form of the instrument: values, fees, and the rules for orders."""
         return _core.InstrumentSpec(**self.spec())
 
     @cached_property
     def fee_units(self) -> tuple[int, int]:
-        """Returns the maker's and the taker's fee of a whole, in money units; a rebate below zero."""
+        """Returns maker and taker fee, in money units per whole; a rebate is negative."""
         return money.money_units(self.maker_fee), money.money_units(self.taker_fee)
 
     @cached_property
@@ -238,13 +238,13 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return _core.MarginTable(core_rows(self.brackets), rate_units(self.maintenance_rate))
 
     def notional_units(self, price_int: int, size_int: int) -> int:
-        """Value in money units (1e-18) of the settle currency, signed as the size. Raises
-        OverflowError beyond 128 bits."""
+        """Returns the value in money units (1e-18) of the settle currency, signed as the size. Raises OverflowError
+        beyond 128 bits."""
         return self.core.notional(price_int, size_int)
 
     def cost_units(self, side: str, halves: int, size_int: int) -> int:
-        """Returns what a size costs at a price in halves of a unit, in money units of the settle currency: more is
-        worse for a buy, less for a sell, so the difference of two prices is what one is worse than the other."""
+        """Returns the cost of a size at a price in half units, in money units of the settle currency: more is worse
+        for a buy, less for a sell, so the difference of two prices' costs is the disadvantage of one."""
         worth: int = self.core.notional_doubled(halves, size_int)
         return worth if (side == "buy") != (self.kind is Kind.INVERSE) else -worth
 
@@ -254,17 +254,17 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return over * 10**money.MONEY_DECIMALS, under * int(10 ** (self.price_decimals + self.size_decimals))
 
     def turnover_units(self, product: int) -> int:
-        """Value in money units of a sum of prices times sizes, both int64: such sums outgrow the
-        core's integers. Spot and linear only."""
+        """Returns the value in money units of a sum of prices times sizes, both int64: such sums exceed the core's
+        integers. Spot and linear only."""
         over, under = self._product_value
         return money.divide_half_even(product * over, under)
 
     def maintenance_units(self, value: int) -> int:
-        """Returns what a position of a value has to keep, both in money units: its bracket's rate of it, less the
-        bracket's amount."""
+        """Returns the maintenance margin of a position's value, both in money units: the bracket's rate of the
+        value, less the bracket's amount."""
         return self._margins.maintenance(value)
 
-    # Shapes for others
+    # Forms for other modules
 
     @property
     def name(self) -> str:
@@ -273,7 +273,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def volume_group(self) -> tuple[str, bool, str]:
-        """Returns what shares one volume for the fee tiers: venue, spot or not, quote currency."""
+        """Returns the key of instruments that share one volume for fee tiers: venue, spot or not, quote currency."""
         return self.venue, self.kind is Kind.SPOT, self.quote
 
     def spec(self) -> dict[str, int]:
@@ -288,8 +288,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             return to_units(value, self.size_decimals)
 
         def cut(value: Decimal) -> int:
-            # Venues publish daily averages as limits, finer than the lot; a limit must not grow.
-            # One beyond 64 bits limits nothing that has as many.
+            # Venues publish daily averages as limits, finer than the lot; a limit must not grow. A limit beyond 64 bits
+            # limits nothing.
             return min(int(EXACT.scaleb(value, self.size_decimals)), rounding.INT64_MAX)
 
         multiplier_decimals = decimals_of(self.multiplier)
@@ -316,7 +316,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         }
 
     def terms(self) -> dict[str, object]:
-        """Returns the keyword arguments of the core's InstrumentTerms: tables, as whole numbers."""
+        """Returns the keyword arguments of the core's InstrumentTerms: tables of whole numbers."""
         return {
             "brackets": core_rows(self.brackets),
             "leverage": self.leverage,
@@ -335,8 +335,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @classmethod
     def from_msgpack(cls, payload: bytes) -> Instrument:
-        """Back from a frame. Keys this build does not know are passed over; missing ones take
-        their default. Raises BadInput where required ones are missing or facts contradict."""
+        """Parse a frame's payload. Unknown keys are ignored; missing ones take their default. Raises BadInput where
+        required ones are missing or facts contradict."""
         try:
             return _DECODER.decode(payload)
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
@@ -352,11 +352,11 @@ _DECODER: Final = msgspec.msgpack.Decoder(Instrument)
 
 
 def from_symbol(symbol: str, **facts: object) -> Instrument:
-    """Returns an Instrument whose venue, currencies, kind and expiry are those its symbol says.
+    """Returns an Instrument with the venue, currencies, kind and expiry of its symbol.
 
     `facts` are the other fields, numbers in any exact form; `price_decimals` and `size_decimals`
-    are the fewest that hold tick, lot and least quantities unless given. Currencies and kind may
-    be given too, where the symbol is a free name. Raises BadInput naming the fact that is missing,
+    are the fewest that hold tick, lot and smallest quantities unless set. Currencies and kind may
+    be set too, where the symbol is a free name. Raises BadInput naming the fact that is missing,
     wrong or contradicts.
     """
     parsed = parse_symbol(symbol)
@@ -389,7 +389,7 @@ def from_symbol(symbol: str, **facts: object) -> Instrument:
 def _padded(units: int, decimals: int) -> str:
     if not decimals:
         return str(units)
-    text = str(units).zfill(decimals + 1 + (units < 0))  # it knows of the sign
+    text = str(units).zfill(decimals + 1 + (units < 0))  # it checks the sign
     return f"{text[:-decimals]}.{text[-decimals:]}"
 
 

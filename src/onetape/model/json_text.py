@@ -1,4 +1,4 @@
-"""JSON of others, of a bounded depth: what a venue, a feed or a client sends is read here."""
+"""Read foreign JSON with bounded depth: messages of venues, feeds and clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 __all__ = ["DEPTH_MAX", "check_depth", "read_json"]
 
-# The deepest message of the venues that we know has nine levels.
+# The deepest known message of a venue has nine levels.
 DEPTH_MAX: Final = 64
 _BRACKETS: Final = b"[]{}"
 _OTHERS: Final = bytes(set(range(256)) - set(_BRACKETS))
@@ -20,8 +20,8 @@ _any: Final = msgspec.json.Decoder().decode
 
 
 def read_json(body: bytes | str, decode: Callable[[bytes], Any] = _any) -> Any:
-    """Returns the value, or what `decode` makes of it. Raises msgspec.DecodeError, a ValueError, also for what is
-    nested deeper than DEPTH_MAX: what walks through the value must not run out of stack."""
+    """Returns the value, or the result of `decode`. Raises msgspec.DecodeError, a ValueError, also for values nested
+    deeper than DEPTH_MAX: code that walks through the value must not run out of stack."""
     if isinstance(body, str):
         body = body.encode()
     check_depth(body)
@@ -29,22 +29,22 @@ def read_json(body: bytes | str, decode: Callable[[bytes], Any] = _any) -> Any:
 
 
 def check_depth(body: bytes) -> None:
-    """Raises msgspec.DecodeError."""
+    """Raises msgspec.DecodeError when the text is nested too deep."""
     if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _is_deep(body):
         raise msgspec.DecodeError(f"JSON is nested deeper than {DEPTH_MAX} levels")
 
 
 def _is_deep(body: bytes) -> bool:
-    # Brackets inside of texts are no levels.
+    # Brackets inside texts are no levels.
     return _has_left(body) and _has_left(_STRING.sub(b'""', body))
 
 
 def _has_left(body: bytes) -> bool:
-    """Takes the innermost pairs away, a level at a time: a wide message is gone after a few."""
+    """Removes the innermost pairs, one level at a time: a wide message is empty after a few passes."""
     left = body.translate(None, _OTHERS)
     for _ in range(DEPTH_MAX):
         before = len(left)
         left = _PAIR.sub(b"", left)
-        if len(left) == before:  # nothing is left, or it is no JSON
+        if len(left) == before:  # nothing is left, or it is not JSON
             break
     return bool(left)

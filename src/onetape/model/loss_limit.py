@@ -1,4 +1,4 @@
-"""How much may be lost in which time, as the configuration writes it: "4h 150 USDT", "day 500 USDT"."""
+"""Parse a loss limit with its time window: "4h 150 USDT", "day 500 USDT"."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from onetape.model.time import DAY, parse_duration
 __all__ = ["LossLimit", "parse_loss_limit"]
 
 _DAY: Final = "day"
-WINDOW_MAX: Final = 31 * DAY  # what a gateway's tape is read back for at a start
+WINDOW_MAX: Final = 31 * DAY  # how far back a gateway reads its tape at a start
 
 
 class LossLimit(NamedTuple):
-    """A loss of `most` or more within the window ends new risk.
+    """A limit of losses: `most` or more within the window ends new risk.
 
-    text: as it was written.
-    window: ns, which slides; 0: the UTC day, whose halt stays until it is lifted.
+    text: as written.
+    window: ns, sliding; 0: the UTC day, whose halt stays until it is lifted.
     most: units of 1e-18 of the currency, greater than 0.
     """
 
@@ -29,7 +29,7 @@ class LossLimit(NamedTuple):
 
 
 def parse_loss_limit(text: str) -> LossLimit:
-    """Reads "4h 150 USDT" or "day 500 USDT". Raises UsageError."""
+    """Parse "4h 150 USDT" or "day 500 USDT". Raises UsageError."""
     span, _, rest = text.strip().partition(" ")
     todo = 'as "4h 150 USDT" or "day 500 USDT"'
     try:

@@ -1,13 +1,13 @@
-"""Margin by notional: the brackets in which a venue raises its rates and lowers its leverage.
+"""Compute margin by notional: a venue raises its rates and lowers its leverage by bracket.
 
-A bracket holds for values above the one before it, up to and including its `notional_max`, in the
+A bracket covers values above the one before it, up to and including its `notional_max`, in the
 instrument's settle currency. Within it
 
     maintenance(value) = value * maintenance_rate - maintenance_amount
 
-The amount is what makes the sum continuous at the edges: with floor f and the rate before it r0,
-amount = amount0 + f * (rate - r0). A venue that takes a position's highest rate for all of it has
-amounts of 0; they are then given.
+The amount makes the margin continuous at the edges: with floor f and the rate before it r0,
+amount = amount0 + f * (rate - r0). A venue that applies a position's highest rate to all of it has
+amounts of 0, which must then be set.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LEVERAGE_MAX: Final = 1000
 
 
 class MarginBracket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Holds one row. maintenance_amount: None where it follows from the rows before it."""
+    """One margin bracket. maintenance_amount: None: computed from the rows before it."""
 
     notional_max: Decimal
     maintenance_rate: Decimal
@@ -36,7 +36,7 @@ class MarginBracket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def completed(brackets: Sequence[MarginBracket]) -> tuple[MarginBracket, ...]:
-    """Returns the rows with every amount filled in. Raises BadInput for a table that goes backward."""
+    """Returns the brackets with every amount filled in. Raises BadInput for a table that does not rise."""
     if len(brackets) > BRACKETS_MAX:
         raise BadInput(f"{len(brackets)} margin brackets, at most {BRACKETS_MAX}")
     rows: list[MarginBracket] = []
@@ -75,7 +75,7 @@ def completed(brackets: Sequence[MarginBracket]) -> tuple[MarginBracket, ...]:
 
 
 def core_rows(brackets: Sequence[MarginBracket]) -> list[tuple[int, int, int, int]]:
-    """Writes them as the core's table takes them: money in 1e-18, rates in 1e-12."""
+    """Returns the brackets in the form of the core's table: money in 1e-18, rates in 1e-12."""
     return [
         (
             money_units(row.notional_max),
@@ -88,7 +88,7 @@ def core_rows(brackets: Sequence[MarginBracket]) -> list[tuple[int, int, int, in
 
 
 def notional_limit(brackets: Sequence[MarginBracket], leverage: int) -> Decimal | None:
-    """Returns the greatest value that may be opened at a leverage; None: no limit, 0: nothing may."""
+    """Returns the largest value that may be opened at a leverage; None: no limit, 0: nothing may be opened."""
     if not brackets:
         return None
     allowed = [row.notional_max for row in brackets if (row.leverage_max or leverage) >= leverage]

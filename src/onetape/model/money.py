@@ -1,8 +1,8 @@
-"""Money: exact amounts at 18 decimals, the same numbers as the core's int128.
+"""Compute with money: exact amounts at 18 decimals, the same numbers as the core's int128.
 
 Sums are exact. The one rounding is that of a division (an inverse contract's value, a rate with
 more decimals than fit), half to even, at 1e-18 of the currency. `units` below are whole numbers of
-1e-18; a Decimal amount is what people and the ledger see.
+1e-18; people and the ledger see Decimal amounts.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ _UNIT: Final = 10**MONEY_DECIMALS
 
 _AMOUNT = re.compile(r"\s*(?P<value>\S+?)\s*(?P<currency>[A-Za-z][A-Za-z0-9._-]{0,19})\s*\Z", re.ASCII)
 _GROUPED = re.compile(r"(?<![\w.])[0-9]{1,3}(,[0-9]{3})+(?![0-9])", re.ASCII)
+_CENTS = re.compile(r"(|USD[A-Z]?|BUSD|FDUSD|USDT0|EUR|GBP|CHF|RUB|DAI)\Z")  # "": currency unknown
 _VALUE = re.compile(r"[+-]?[0-9.eE+-]*[0-9.]\Z", re.ASCII)
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:
-    """numerator / denominator, half to even. denominator > 0. Twin of the core's function."""
+    """Returns numerator / denominator, rounded half to even. denominator > 0. Same as the core's function."""
     if denominator <= 0:
         raise ValueError(f"denominator must be positive: {denominator}")
     quotient, rest = divmod(numerator, denominator)
@@ -47,13 +48,26 @@ def money_units(value: Number, *, what: str = "amount") -> int:
     return units
 
 
+def amount_text(value: object, currency: str = "") -> str:
+    """Returns an amount for people: two decimals, of coins up to eight. A smaller amount keeps its first two digits,
+    and zero has no sign. Programs get the exact text."""
+    number, places = Decimal(str(value)), 2 if _CENTS.match(currency) else 8
+    shown = round(number, places)
+    if number and not shown:
+        shown = round(number, min(8, 1 - number.adjusted()))
+    if not shown:
+        return "0.00" if places == 2 else "0"
+    text = f"{shown:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text and (places == 8 or abs(shown) < Decimal("0.01")) else text
+
+
 def money(units: int) -> Decimal:
     """Returns the exact decimal of units of 1e-18."""
     return scaled(units, MONEY_DECIMALS)
 
 
 def money_text(units: int) -> str:
-    """Units of 1e-18 as exact decimal text."""
+    """Returns units of 1e-18 as exact decimal text."""
     if not units:
         return "0"
     whole, rest = divmod(abs(units), _UNIT)
@@ -62,19 +76,19 @@ def money_text(units: int) -> str:
 
 
 def text_units(text: str) -> int:
-    """Units of 1e-18 of what `money_text` has written, without a sign other than -."""
+    """Returns units of 1e-18 from text of `money_text`, without a sign other than -."""
     whole, _, rest = text.partition(".")
     return int(whole + rest.ljust(MONEY_DECIMALS, "0"))
 
 
 def split_units(units: int) -> tuple[int, int]:
-    """(low, high) int64 halves of an int128, as fixed layouts store it."""
+    """Returns the (low, high) int64 halves of an int128, as fixed layouts store it."""
     low = units & (_HALF - 1)
     return low - _HALF if low >= _HALF // 2 else low, units >> 64
 
 
 def join_units(low: int, high: int) -> int:
-    """Returns the int128 of its two int64 halves."""
+    """Returns the int128 from its two int64 halves."""
     return (high << 64) | (low & (_HALF - 1))
 
 
@@ -98,7 +112,7 @@ class Amount(msgspec.Struct, frozen=True):
 
 
 def parse_amount(text: str) -> Amount:
-    """`"100000 USDT"`, `"0.5BTC"`. Raises InvalidAmount for a negative, too fine or other text."""
+    """Parse `"100000 USDT"` or `"0.5BTC"`. Raises InvalidAmount for a negative, too fine or other text."""
     match = _AMOUNT.match(text)
     if match is None or not _VALUE.match(match["value"]):
         raise InvalidAmount(f"not an amount: {text!r}", todo="write it as '100000 USDT'")
@@ -115,7 +129,7 @@ def parse_amount(text: str) -> Amount:
 
 
 def refuse_grouped(text: str) -> None:
-    """Raise InvalidAmount for `100,000 USDT`: a comma parts amounts."""
+    """Raise InvalidAmount for `100,000 USDT`: a comma separates amounts."""
     if grouped := _GROUPED.search(text):
         raise InvalidAmount(
             f"{text.strip()!r} has a comma inside a number, and commas part amounts",
@@ -124,7 +138,7 @@ def refuse_grouped(text: str) -> None:
 
 
 def parse_cash(text: str) -> dict[str, Decimal]:
-    """Starting money: amounts separated by commas, each currency once."""
+    """Parse starting money: amounts separated by commas, each currency once."""
     refuse_grouped(text)
     cash: dict[str, Decimal] = {}
     for part in text.split(","):

@@ -1,4 +1,4 @@
-"""Which known word somebody may have meant."""
+"""Suggest the known word that a user may have meant."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ __all__ = ["did_you_mean"]
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """`did you mean backtest?`, "" where none is near."""
+    """Returns `did you mean backtest?`, "" where no word is near."""
     found = get_close_matches(word, list(words), n=1)
     return f"did you mean {found[0]}?" if found else ""

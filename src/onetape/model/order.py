@@ -1,7 +1,7 @@
-"""An order as a value: what is requested of a venue.
+"""Define an order as a value: the request to a venue.
 
-Exact: prices and quantities are int64 at the instrument's decimals, as on tape. What a strategy
-sees is the engine's view of these.
+Exact: prices and quantities are int64 at the instrument's decimals, as on tape. A strategy
+sees the engine's view of these.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from onetape.model.request_key import RequestKey
 TAG_BYTES_MAX: Final = 32
 POST_ONLY: Final = 1  # order_post_only, order_reduce_only of the core
 REDUCE_ONLY: Final = 2
-OWN_REDUCING: Final = 8  # order_own_reducing; 4 is a request that was denied
+OWN_REDUCING: Final = 8  # order_own_reducing; 4 marks a denied request
 TRIGGER_KIND_SHIFT: Final = 6  # trigger_kind_shift: of the two highest bits
-# Named once: a member looked up at its class costs as much as a call.
+# Bound once: a lookup on the class costs as much as a call.
 _NO_SIDE: Final = Side.NONE
 _MARKET: Final = OrderType.MARKET
 _GTD: Final = TimeInForce.GTD
@@ -29,10 +29,8 @@ _NO_KIND: Final = TriggerKind.NONE
 
 
 class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Describes one order to place. price_int 0 is a market order's; trigger_int 0: no trigger.
-
-    own_reducing: a gateway's mark on a reduce-only order that it sends as a plain one, because only
-    its sub-account's position, and not the account's, is there to be reduced."""
+    """One order to place. price_int: 0 for a market order; trigger_int 0: no trigger. own_reducing: a gateway's mark
+    on a reduce-only order sent as a plain one, because it reduces its sub-account's position and not the account's."""
 
     symbol: str
     side: Side
@@ -49,7 +47,7 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
     reduce_only: bool = False
     own_reducing: bool = False
     tag: str = ""
-    once: RequestKey | None = None  # first request wins
+    once: RequestKey | None = None  # request key: only the first request wins
 
     @property
     def flags(self) -> int:
@@ -63,14 +61,14 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_stop(self) -> bool:
-        """Says of an order with a trigger: a stop, not a take-profit. Raises InvariantViolation where it
-        does not say: whoever sends it must not guess."""
+        """True for a trigger order that is a stop, false for a take-profit. Raises InvariantViolation when the order
+        has no kind: its sender must not guess."""
         if self.trigger_kind is _NO_KIND:
             raise InvariantViolation("a trigger without its kind cannot be sent", location=self.symbol)
         return self.trigger_kind is TriggerKind.STOP
 
     def broken_rule(self) -> str:
-        """Returns the first rule of its own fields that it breaks, "" where none; a value, because a refused order is
+        """Returns the first field rule that the order violates, "" where none; a value, because a refused order is
         an expected outcome."""
         if self.side is _NO_SIDE:
             return "an order buys or sells"

@@ -1,4 +1,4 @@
-"""The section [portfolio] of a configuration: strategies, what they trade, and how their wishes become positions."""
+"""Define the section [portfolio] of a configuration: strategies, symbols, and how their targets become positions."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ SCHEMES: Final = ("equal", "inverse_volatility", "risk_parity", "mean_variance",
 
 
 class MemberConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[portfolio.strategies.NAME]: one strategy class, once for each symbol, period and set of parameters."""
+    """[portfolio.strategies.NAME]: one strategy class, instantiated for each symbol, period and set of parameters."""
 
-    strategy: str  # file.py:Class, beside this file or below
+    strategy: str  # file.py:Class, relative to this file's folder
     symbols: list[str]
-    periods: list[str] = []  # of the bars that it may subscribe to; its parameter `period` takes each
-    params: dict[str, Any] = {}  # a list where the parameter is none: each of its values
-    share: float = 0  # of the equity, where there are weights; 0: as the others that say none
-    lots: dict[str, float] | float = 1.0  # without weights: the quantity that a target of 1 is
+    periods: list[str] = []  # bars that it may subscribe to; its parameter `period` takes each
+    params: dict[str, Any] = {}  # a list for a parameter that is no list: each of its values
+    share: float = 0  # of the equity, where there are weights; 0: an equal part of the rest
+    lots: dict[str, float] | float = 1.0  # without weights: the quantity of a target of 1
     algo: str = "touch"
     options: dict[str, Any] = {}  # of the algorithm
 
 
 class PortfolioConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[portfolio]: the account, weights and bounds of a portfolio."""
+    """[portfolio]: the account, weights and limits of a portfolio."""
 
     account: str = ""  # of the robot `portfolio` that `up` starts; "", and no `accounts`: none
-    accounts: list[str] = []  # in place of `account`: on each what its venue lists
+    accounts: list[str] = []  # instead of `account`: each trades the symbols that its venue lists
     subaccount: str = "main"
     on_error: Literal["halt", "flatten", "continue"] = "halt"
-    # One of SCHEMES, or a weight for each symbol.
+    # One of SCHEMES, or a weight by symbol.
     weights: dict[str, float] | str = ""  # "": targets are multiples of `lots`
-    returns: str = "1h"  # bars whose returns weights are made of
-    window: int = 60  # of them
-    rebalance: str = "1d"  # how often weights and sizes are made anew, at UTC multiples
-    volatility_change: float = 0  # 0.5: also when a symbol's volatility is half as much away; 0: then alone
-    volatility: float = 0  # 0.2: all weights are scaled so that a year is so volatile; 0: they add up to 1
-    leverage_max: float = 1.0  # how far that may scale them
-    symbol_max: float = 0  # shares of the equity: of one symbol; 0: any
-    gross_max: float = 0  # of all without their signs
-    net_max: float = 0  # of their sum
-    turnover_max: float = 0  # of what is traded at once to grow
-    band: float = 0  # an exposure so near to the wanted one stays
+    returns: str = "1h"  # period of the bars whose returns define the weights
+    window: int = 60  # number of these bars
+    rebalance: str = "1d"  # how often weights and sizes are recomputed, at UTC multiples
+    volatility_change: float = 0  # 0.5: recompute also when a symbol's volatility has changed by half; 0: only by time
+    volatility: float = 0  # 0.2: scale all weights to this annual volatility; 0: they add up to 1
+    leverage_max: float = 1.0  # upper limit of that scaling
+    symbol_max: float = 0  # shares of the equity: of one symbol; 0: no limit
+    gross_max: float = 0  # sum of absolute weights
+    net_max: float = 0  # absolute sum of weights
+    turnover_max: float = 0  # increase traded at once
+    band: float = 0  # an exposure this near to its target stays
     strategies: dict[str, MemberConfig] = {}
 
     @property
     def symbols(self) -> list[str]:
-        """Returns all that are traded, in the order of the file."""
+        """All symbols traded, in the order of the file."""
         return list(dict.fromkeys(symbol for each in self.strategies.values() for symbol in each.symbols))
 
     def robot(self, file: str) -> dict[str, Any]:
-        """Returns the section of the robot that trades it, whose strategy is the file."""
+        """The section of the robot that trades the portfolio, whose strategy is the file."""
         return {
             "strategy": file,
             "account": self.account,
@@ -73,7 +73,7 @@ Bad = Callable[[tuple[str, ...], str, str], BadConfig]
 
 
 def check_portfolio(config: PortfolioConfig, bad: Bad) -> None:
-    """Raises BadConfig with both sides of what does not fit."""
+    """Raises BadConfig with both sides of a contradiction."""
     for path, what, todo in _violations(config):
         raise bad(("portfolio", *path), what, todo)
 

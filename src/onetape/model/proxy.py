@@ -1,4 +1,4 @@
-"""An HTTP proxy, as a process is started with it."""
+"""Define an HTTP proxy, as passed to a process at its start."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["Proxy", "parse_proxy_url"]
 
 
 class Proxy(msgspec.Struct, frozen=True, kw_only=True):
-    """Says where it is, and as whom it is asked. Its text shows no secret."""
+    """Address and user of a proxy. Its text shows no secret."""
 
-    name: str  # of [proxies]
+    name: str  # name in [proxies]
     host: str
     port: int
     user: str = ""
@@ -26,21 +26,21 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Returns what it wants to see with each CONNECT."""
+        """Headers that the proxy expects with each CONNECT."""
         if not self.user:
             return {}
         return {"Proxy-Authorization": "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode()}
 
     @property
     def url(self) -> str:
-        """Returns its address with user and password inside: a secret."""
+        """Its address including user and password: a secret."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         user = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@" if self.user else ""
         return f"http://{user}{host}:{self.port}"
 
 
 def parse_proxy_url(url: str) -> tuple[str, int]:
-    """Reads `http://HOST:PORT`: host and port. Raises UsageError, which shows nothing of what may be a password."""
+    """Parse `http://HOST:PORT` into host and port. Raises UsageError, without text that may be a password."""
     if "@" in url:
         raise UsageError("a secret in the open", todo='url = "http://HOST:PORT", user = "...", password = "env:NAME"')
     try:

@@ -1,4 +1,4 @@
-"""A name for an opportunity, so that whoever sees it first has the only order for it."""
+"""Define a key for an opportunity: only the first request under it becomes an order."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from onetape.model.time import DAY, parse_duration
 __all__ = ["BY_HAND_EXPIRES", "KEY_BYTES_MAX", "RequestKey", "key_by_hand", "request_key"]
 
 KEY_BYTES_MAX: Final = 64
-EXPIRES: Final = DAY  # of a key whose cycle nobody ends
-BY_HAND_EXPIRES: Final = 30 * DAY  # of a command's: far beyond what a sender waits for its answer
+EXPIRES: Final = DAY  # of a key whose cycle is never ended
+BY_HAND_EXPIRES: Final = 30 * DAY  # of a command's key: far longer than a sender waits for an answer
 
 
 class RequestKey(msgspec.Struct, frozen=True):
-    """Names an opportunity, for which only the first request has an order. key: 1 to 64 bytes of text. within: whose
-    requests it is for, those of all robots of the account or those of the robot's sub-account. expires: so long after
-    its order was taken the key is free again, unless its cycle was ended before; ns, or a duration as "15m"."""
+    """The key of an opportunity, for which only the first request becomes an order. key: 1 to 64 bytes of text.
+    within: whose requests compete: those of all robots of the account, or of the robot's sub-account. expires: time
+    after its order was taken at which the key is free again, unless its cycle was ended before; ns, or a duration as
+    "15m"."""
 
     key: str
     within: Literal["account", "subaccount"] = "account"
@@ -31,7 +32,7 @@ class RequestKey(msgspec.Struct, frozen=True):
 
     @property
     def broken_rule(self) -> str:
-        """Which rule it breaks, "" where none."""
+        """Returns the rule that the key violates, "" where none."""
         if not 0 < len(self.key.encode()) <= KEY_BYTES_MAX:
             return f"a request key has 1 to {KEY_BYTES_MAX} bytes: {self.key!r}"
         if self.within not in ("account", "subaccount"):
@@ -39,12 +40,12 @@ class RequestKey(msgspec.Struct, frozen=True):
         return "" if self.expires > 0 else f"a request key expires later: {self.expires} ns"
 
     def as_record(self) -> dict[str, Any]:
-        """Writes it as an order request carries it on the tape."""
+        """Returns the key in the form of an order request on the tape."""
         return {"once": self.key, "within": self.within, "expires": self.expires}
 
 
 def request_key(key: str | RequestKey) -> RequestKey:
-    """Makes one from a strategy's word. Raises TypeError, ValueError: a wrong key is a wrong program."""
+    """Make a key from a strategy's argument. Raises TypeError, ValueError: a wrong key is a programming error."""
     made = RequestKey(key) if isinstance(key, str) else key
     if not isinstance(made, RequestKey):
         raise TypeError(f"once is a text or a RequestKey, not {type(key).__name__}")
@@ -54,6 +55,6 @@ def request_key(key: str | RequestKey) -> RequestKey:
 
 
 def key_by_hand(id_: str, part: str = "", expires: int = BY_HAND_EXPIRES) -> RequestKey:
-    """Makes the key of a command by hand of any words, whatever letters they have. expires: ns."""
+    """Make the key of an operator's command from any text. expires: ns."""
     words = msgspec.json.encode([id_, part])
     return RequestKey(f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=expires)

@@ -1,11 +1,11 @@
-"""From a person's number to whole steps: the one rounding rule, exactly.
+"""Round numbers to whole steps by one exact rule.
 
 A number that lies within 1e-9 (relative) of a step is that step: 0.3 - 0.1 in floats is 0.2.
 Otherwise a price goes to the tick in the passive direction (a buy down, a sell up) and a quantity
 down to the lot. All directions are those of the number line, also below zero, never "toward zero
 by truncation": a buy at -0.007 with tick 0.01 is -0.01.
 
-This is the slow and exact statement of the rule; the compiled `snap` is tested against it.
+This is the slow and exact definition of the rule; the compiled `snap` is tested against it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INT64_MAX = 2**63 - 1
 
 
 class Rounding(StrEnum):
-    """Says where a number between two steps goes."""
+    """The direction of rounding for a number between two steps."""
 
     DOWN = "down"
     UP = "up"
@@ -31,7 +31,8 @@ class Rounding(StrEnum):
 
 
 def to_steps(value: Number | Fraction, step: Decimal | Fraction, rounding: Rounding, *, what: str = "value") -> int:
-    """Returns how many steps: snapped where the number means one, else in the named direction."""
+    """Returns the number of steps: snapped where the number equals one within tolerance, else in the given
+    direction."""
     numerator, denominator = _ratio_to(value, step, what)
     nearest, is_step = _nearest(numerator, denominator)
     if is_step:
@@ -49,7 +50,7 @@ def to_steps(value: Number | Fraction, step: Decimal | Fraction, rounding: Round
 
 
 def _ratio_to(value: object, step: Decimal | Fraction, what: str) -> tuple[int, int]:
-    """value / step as a ratio of whole numbers."""
+    """Returns value / step as a ratio of whole numbers."""
     size_numerator, size_denominator = step.as_integer_ratio()
     if size_numerator <= 0:
         raise ValueError(f"step must be positive: {step}")
@@ -58,7 +59,7 @@ def _ratio_to(value: object, step: Decimal | Fraction, what: str) -> tuple[int, 
 
 
 def _nearest(numerator: int, denominator: int) -> tuple[int, bool]:
-    """Returns the nearest whole number, a tie to the even one, and whether the ratio means it."""
+    """Returns the nearest whole number, a tie to the even one, and whether the ratio equals it within tolerance."""
     nearest, rest = divmod(numerator, denominator)
     if 2 * rest > denominator or (2 * rest == denominator and nearest % 2):
         nearest += 1
@@ -67,16 +68,16 @@ def _nearest(numerator: int, denominator: int) -> tuple[int, bool]:
 
 
 def passive(side: Side) -> Rounding:
-    """Returns the direction that never pays more: a buy's price down, a sell's price up."""
+    """Returns the direction that never pays more: down for a buy's price, up for a sell's."""
     if side is Side.NONE:
         raise ValueError("a price is rounded for a side, not for none")
     return Rounding.DOWN if side is Side.BUY else Rounding.UP
 
 
 def price_to_int(value: Number, *, tick: Decimal, decimals: int, side: Side, rounding: Rounding | None = None) -> int:
-    """Returns a price as int64 at `decimals`, on the tick; passive for `side` unless told otherwise.
+    """Returns a price as int64 at `decimals`, on the tick; passive for `side` by default.
 
-    Negative prices are prices. Raises TypeError or ValueError naming the value.
+    Negative prices are valid. Raises TypeError or ValueError naming the value.
     """
     direction = passive(side) if rounding is None else rounding
     units = to_steps(value, tick, direction, what="price") * to_units(tick, decimals, what="tick")

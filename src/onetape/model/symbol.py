@@ -1,11 +1,11 @@
-"""Names of instruments: `venue:UNIFIED`, unified as ccxt writes it, or any `venue:NAME`.
+"""Parse names of instruments: `venue:UNIFIED`, unified as ccxt writes it, or any `venue:NAME`.
 
     kraken:BTC/USD                  spot
     binance:BTC/USDT:USDT           perpetual, linear (settles in the quote)
     bitmex:BTC/USD:BTC              perpetual, inverse (settles in the base)
     okx:BTC/USD:BTC-241227          dated: expires 2024-12-27, at 08:00 UTC unless a catalogue says
-    csv:MYDATA                      a name of one's own; currency XXX until somebody says more
-    binance@b:BTC/USDT:USDT         what `binance` names so, on the account `b` of a run that has others there
+    csv:MYDATA                      a free name; currency XXX unless set
+    binance@b:BTC/USDT:USDT         binance's instrument on account `b` of a run with others there
 
 Names are case sensitive. A venue is lower case.
 """
@@ -29,8 +29,8 @@ NAME_CHARS_MAX: Final = 64
 _EXPIRY_HOUR: Final = "08:00:00"
 
 _VENUE = re.compile(r"[a-z][a-z0-9_-]{0,31}(@[A-Za-z0-9_-]{1,32})?\Z")
-# Listings have had non-ASCII names since 2025; what separates parts and what a shell or a file
-# system would trip over is all that is refused.
+# Listings have had non-ASCII names since 2025; only separators of parts and characters special to a shell or a file
+# system are refused.
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f\\'\"`<>|*?]+\Z")
 _UNIFIED = re.compile(
     r"(?P<base>[^/:]+)/(?P<quote>[^/:]+?)"
@@ -38,19 +38,19 @@ _UNIFIED = re.compile(
 )
 
 
-_EXCHANGES: Final = {"binanceusdm": "binance"}  # where ccxt's name is another
+_EXCHANGES: Final = {"binanceusdm": "binance"}  # exchanges whose ccxt name differs
 
 
 def exchange_of(kind: str) -> str:
-    """Returns the exchange of a kind, which its symbols begin with: `binance` of `binance-usdm` and of
-    `ccxt:binanceusdm`, `kraken` of `ccxt:kraken`."""
+    """Returns the exchange name in the symbols of a kind: `binance` for `binance-usdm` and `ccxt:binanceusdm`,
+    `kraken` for `ccxt:kraken`."""
     name = kind.removeprefix("ccxt:").partition("-")[0]
     return _EXCHANGES.get(name, name)
 
 
 @lru_cache(maxsize=4096)
 def at_exchange(text: str) -> str:
-    """Returns a symbol or a venue as the exchange has it, without the account that it is traded on."""
+    """Returns the exchange's form of a symbol or venue, without the account."""
     venue, colon, name = text.partition(":")
     return f"{venue.partition('@')[0]}{colon}{name}"
 
@@ -70,16 +70,15 @@ class Symbol(msgspec.Struct, frozen=True):
 
     @property
     def is_perpetual(self) -> bool:
-        """A contract without expiry."""
+        """True for a contract without expiry."""
         return self.kind is not Kind.SPOT and self.expiry is None
 
 
 @lru_cache(maxsize=4096)
 def parse_symbol(text: str) -> Symbol:
-    """Returns the parts of a name. Raises BadInput naming the rule it breaks, NotAvailable for options.
+    """Returns the parts of a name. Raises BadInput naming the violated rule, NotAvailable for options.
 
-    A free name is a linear perpetual in XXX: it can be sold short, and its profit is the price
-    difference.
+    A free name is a linear perpetual in XXX: it can be sold short, and its profit is the price difference.
     """
     venue, colon, name = text.partition(":")
     if not colon or not _VENUE.match(venue):
@@ -122,7 +121,7 @@ def parse_symbol(text: str) -> Symbol:
 
 
 def is_unified(text: str) -> bool:
-    """Tells whether a text is a unified symbol, `venue:BASE/QUOTE` and more."""
+    """Returns True for a unified symbol: `venue:BASE/QUOTE` and more."""
     try:
         return parse_symbol(text).is_unified
     except (BadInput, NotAvailable):
@@ -130,7 +129,7 @@ def is_unified(text: str) -> bool:
 
 
 def is_venue(text: str) -> bool:
-    """A name that a venue may have."""
+    """Returns True for a valid venue name."""
     return _VENUE.match(text) is not None
 
 
@@ -142,8 +141,8 @@ def _expiry(yymmdd: str, text: str) -> int:
 
 
 def file_stem(symbol: str) -> str:
-    """Returns the symbol as a file name: no separators, different symbols differ, undone by nothing but reading it:
-    `binance:BTC/USDT:USDT` -> `binance@BTC_USDT@USDT`."""
+    """Returns the symbol as a file name without separators; different symbols differ: `binance:BTC/USDT:USDT` ->
+    `binance@BTC_USDT@USDT`."""
     return "".join(_FILE_SIGNS.get(c) or percent_encode(c, safe="") for c in symbol)
 
 

@@ -1,6 +1,6 @@
-"""Time is int64 nanoseconds UTC. Text and other units are read here, at the edges, and only here.
+"""Parse and format time, which is int64 nanoseconds UTC. Text and other units are parsed only here, at the edges.
 
-Nothing in this module asks what time it is.
+Nothing in this module reads a clock.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ WEEK: Final = 7 * DAY
 TIME_MIN: Final = -(2**63)
 TIME_MAX: Final = 2**63 - 1  # 2262-04-11T23:47:16.854775807Z
 
-# The unit of a bare number, by magnitude. Each bound is the same moment in its own unit and the
-# next (1e11 ms is 1973-03-03, 1e11 s is the year 5138), so every time from then to 2262 is read
-# right in all four units.
+# The unit of a bare number, by magnitude. Each bound is the same moment in its own unit and the next (1e11 ms is
+# 1973-03-03, 1e11 s is the year 5138), so every time from 1973 to 2262 is read correctly in all four units.
 SECONDS_BELOW: Final = 10**11
 MILLISECONDS_BELOW: Final = 10**14
 MICROSECONDS_BELOW: Final = 10**17
@@ -47,8 +46,8 @@ _TEXT = re.compile(
     \s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?\Z""",
     re.ASCII | re.VERBOSE | re.IGNORECASE,
 )
-# Digits alone that are a calendar date, not a number: YYYYMMDD, YYYYMMDDHHMMSS(mmm). As numbers
-# they would be 1970 and the 27th century.
+# Digits that are a calendar date, not a number: YYYYMMDD, YYYYMMDDHHMMSS(mmm). As numbers they would be 1970 and the
+# 27th century.
 _DATE_DIGITS = re.compile(
     r"(?:19|2[01])\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
     r"(?:(?:[01]\d|2[0-3])[0-5]\d[0-5]\d(?:\d{3})?)?\Z",
@@ -73,9 +72,9 @@ def zone(name: str) -> tzinfo:
 
 
 def parse_time(value: object, *, tz: tzinfo = UTC) -> int:
-    """ns UTC of a number (s, ms, us or ns by magnitude), ISO text, `YYYYMMDD HHMMSSmmm` or a date.
+    """Returns ns UTC of a number (s, ms, us or ns by magnitude), ISO text, `YYYYMMDD HHMMSSmmm` or a date.
 
-    `tz` is the zone of text that names none; numbers are UTC always. An hour that occurs twice
+    `tz` is the zone of text that names none; numbers are always UTC. An hour that occurs twice
     when clocks go back is the first of the two. Raises BadInput for anything else, for a local
     hour that was skipped, and outside 1677-09-21 .. 2262-04-11.
     """
@@ -191,12 +190,12 @@ def _checked(ns: int, shown: object) -> int:
 
 
 def to_datetime(ns: int) -> datetime:
-    """UTC datetime, cut (not rounded) to its microseconds."""
+    """Returns a UTC datetime, cut (not rounded) to microseconds."""
     return _EPOCH + timedelta(microseconds=ns // US)
 
 
 def format_time(ns: int) -> str:
-    """ISO text with Z and 0, 3, 6 or 9 decimals, as few as hold it. parse_time reads it back."""
+    """Returns ISO text with Z and 0, 3, 6 or 9 decimals, as few as needed. parse_time reads it back."""
     seconds, rest = divmod(ns, SECOND)
     text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
     if not rest:
@@ -208,7 +207,7 @@ def format_time(ns: int) -> str:
 
 
 def parse_duration(text: str) -> int:
-    """ns of `10ms`, `1.5s`, `250us`, `2h`. Raises UsageError. The unit is never left out."""
+    """Returns ns of `10ms`, `1.5s`, `250us`, `2h`. Raises UsageError. The unit is required."""
     match = _DURATION.match(text.strip())
     if match is None:
         raise UsageError(f"not a duration: {text!r}", todo="write a number and ns us ms s m h d w")
@@ -219,7 +218,7 @@ def parse_duration(text: str) -> int:
 
 
 def parse_period(text: str) -> int:
-    """ns of a bar's period: a whole number and ms, s, m, h, d or w, at most 52 weeks.
+    """Returns ns of a bar's period: a whole number and ms, s, m, h, d or w, at most 52 weeks.
 
     Months have no fixed length: `1M` is refused, and so is every upper case letter, because m and
     M would differ by 43 200. Raises UsageError.
@@ -242,7 +241,7 @@ def format_duration(ns: int) -> str:
 
 
 def rough_duration(ns: int) -> str:
-    """For people, by its two largest units, rounded down: 16395621342781 -> `4h 33m`."""
+    """Returns a duration for people, by its two largest units, rounded down: 16395621342781 -> `4h 33m`."""
     parts = []
     for unit, size in _UNITS.items():
         count, ns = divmod(ns, size)
@@ -280,11 +279,10 @@ __all__ = [
 
 
 def clock_offset(venue_time: int, step: int, sent: int, received: int) -> int:
-    """Returns how far the venue's clock is ahead of ours, ns: the least that fits its answer.
+    """Returns how far the venue's clock is ahead of ours, ns: the smallest offset that fits its answer.
 
-    venue_time: its time, cut to `step`; it was read somewhere between `sent` and `received` of ours. The
-    least, and not the middle: a venue that tells whole seconds would else move our time by half of
-    one, another way each time we ask.
+    venue_time: its time, cut to `step`; it was read between our times `sent` and `received`. The smallest, not the
+    middle: a venue with whole seconds would otherwise shift our time by half a second, differently at each request.
     """
     least, most = venue_time - received, venue_time + step - sent
     return min(max(0, least), most)

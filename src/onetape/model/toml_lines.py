@@ -1,7 +1,7 @@
-"""On which line of a TOML text a key stands, so that an error about a value can say so.
+"""Find the line of a key in a TOML text, so that an error about a value can name it.
 
 `tomllib` gives values without positions. A text that it has accepted is cut into its statements
-here: one ends at the first line up to which it is TOML by itself. What is in it says tomllib.
+here: one ends at the first line up to which it is TOML by itself. tomllib parses its content.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Path = tuple[str, ...]
-_ENDS = ("]", "}", '"""', "'''")  # one of them ends what goes over several lines
+_ENDS = ("]", "}", '"""', "'''")  # a line containing one of them ends a multi-line statement
 
 
 def key_lines(text: str) -> dict[Path, int]:
-    """Path of every table and key -> its first line, counted from 1. Of an array of tables the
-    number of each stands in the path, from 0: ("fault", "1", "action")."""
+    """Returns the path of every table and key -> its first line, counted from 1. For an array of tables the path
+    contains each one's number, from 0: ("fault", "1", "action")."""
     found: dict[Path, int] = {}
     counts: dict[Path, int] = {}
     table: Path = ()

@@ -1,7 +1,7 @@
-"""Data as values of types, from any thread.
+"""Convert data to typed values, from any thread.
 
-msgspec finds out what a record is made of when it is first used, and two threads that do so at once read what the other
-one has half done: the process dies of it (0.22.0; a test shows it). Here a type is prepared by one thread at a time.
+msgspec analyses a type on its first use, and two threads that do so at once read each other's unfinished result: the
+process crashes (0.22.0; a test shows it). Here a type is prepared by one thread at a time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def from_json(data: bytes | bytearray | memoryview | str, kind: type[T]) -> T: .
 @overload
 def from_json(data: bytes | bytearray | memoryview | str, kind: Any) -> Any: ...
 def from_json(data: bytes | bytearray | memoryview | str, kind: Any) -> Any:
-    """Raises what `msgspec.json.decode` raises: msgspec.DecodeError."""
+    """Parse JSON. Raises msgspec.DecodeError."""
     decode = _json.get(kind) or _prepared(_json, msgspec.json.Decoder, kind)
     return decode(data)
 
@@ -38,7 +38,7 @@ def from_msgpack(data: bytes | bytearray | memoryview, kind: type[T]) -> T: ...
 @overload
 def from_msgpack(data: bytes | bytearray | memoryview, kind: Any) -> Any: ...
 def from_msgpack(data: bytes | bytearray | memoryview, kind: Any) -> Any:
-    """Raises what `msgspec.msgpack.decode` raises: msgspec.DecodeError."""
+    """Parse MessagePack. Raises msgspec.DecodeError."""
     decode = _msgpack.get(kind) or _prepared(_msgpack, msgspec.msgpack.Decoder, kind)
     return decode(data)
 
@@ -48,7 +48,7 @@ def from_builtins(value: object, kind: type[T], *, strict: bool = ...) -> T: ...
 @overload
 def from_builtins(value: object, kind: Any, *, strict: bool = ...) -> Any: ...
 def from_builtins(value: object, kind: Any, *, strict: bool = True) -> Any:
-    """Raises what `msgspec.convert` raises: msgspec.ValidationError."""
+    """Convert plain values. Raises msgspec.ValidationError."""
     if kind not in _msgpack:
         _prepared(_msgpack, msgspec.msgpack.Decoder, kind)
     return msgspec.convert(value, kind, strict=strict)

@@ -1,5 +1,6 @@
-"""What a configuration may name and this release does not have: one table, which `up` and `doctor`
-read. Whoever builds one of them takes its row away."""
+"""List what a configuration may name and this release does not have: one table for `up` and `doctor`.
+
+Remove a row when its feature is built."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ SECTIONS: Final = {"cluster": "more machines than one"}
 
 
 def unbuilt(config: Config) -> Iterator[NotAvailable]:
-    """Each section that is written and would do nothing, with its line. One that is switched off
-    by `enabled = false` does what it says."""
+    """Returns each configured section without effect, with its line. A section switched off by `enabled = false` is
+    not listed."""
     for section, what in SECTIONS.items():
         if config.has(section) and getattr(getattr(config, section), "enabled", True):
             yield _missing(what, section, config.location(section), f"take [{section}] out")

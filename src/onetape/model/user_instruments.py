@@ -1,11 +1,11 @@
-"""Instruments a user gives (`--instruments FILE`): TOML, one table each.
+"""Parse a user's instruments (`--instruments FILE`): TOML, one table each.
 
     [[instrument]]
     symbol = "binance:BTC/USDT:USDT"
     tick = "0.10"
     taker_fee = "0.0004"
 
-Rules of the venue may stand beside them (user_rules.py). Keys are the fields of Instrument;
+The file may also have rules of the venue (user_rules.py). Keys are the fields of Instrument;
 numbers may be text, which keeps them exact, or plain. Tables
 (margin brackets, fee tiers) are lists of tables:
 
@@ -16,8 +16,8 @@ numbers may be text, which keeps them exact, or plain. Tables
     fee_tiers = [{ volume_min = 5000000, maker_fee = "0.00012", taker_fee = "0.00042" }]
 
 A maintenance_rate without brackets replaces the catalogue's brackets, a maker_fee or taker_fee
-without fee_tiers its schedule. What a table leaves out is taken from the catalogue's newest version
-where it knows the symbol; otherwise tick and lot are required, and the rest has its default.
+without fee_tiers its schedule. Missing fields are taken from the catalogue's newest version
+of the symbol; without one tick and lot are required, and the rest has its default.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _DERIVED = {"origin", "inferred", "defaulted"}
 
 
 def parse_instruments(text: str, *, location: str = "") -> dict[str, Instrument]:
-    """Symbol -> Instrument of a file's text. Raises BadConfig naming the table and the key."""
+    """Returns symbol -> Instrument of a file's text. Raises BadConfig naming the table and the key."""
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:

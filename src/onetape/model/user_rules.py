@@ -1,9 +1,9 @@
-"""Rules of the venue that a user gives beside instruments, in the same file (`--instruments FILE`):
+"""Parse a user's rules of the venue, in the file of the instruments (`--instruments FILE`):
 
 [loans]                   # with --borrow: when spot loans are called in
 call = "1.3"              # assets over debts: a warning at this level or below it; 0: never
 liquidation = "1.1"       # at this level or below it the venue trades until nothing is owed
-fee = "0.02"              # share of what it then trades
+fee = "0.02"              # share of the traded value
 
 [[adl]]                   # a stress: the venue takes over a position of yours
 symbol = "binance:BTC/USDT:USDT"
@@ -34,14 +34,14 @@ _LEVEL_MAX: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class LoanLevels:
-    """The levels of loans, as assets over debts; `fee` as a share of what is traded. call 0: never called in."""
+    """The levels of loans, as assets over debts; `fee` as a share of the traded value. call 0: never called in."""
 
     call: Decimal
     liquidation: Decimal
     fee: Decimal = Decimal(0)
 
     def as_table(self) -> dict[str, str]:
-        """For run.toml."""
+        """Returns the table for run.toml."""
         return {name: decimal_text(getattr(self, name)) for name in ("call", "liquidation", "fee")}
 
 
@@ -60,7 +60,7 @@ class Adl:
     share: Decimal = Decimal(1)
 
     def as_table(self) -> dict[str, str]:
-        """For run.toml, as in the file."""
+        """Returns the table for run.toml, as in the file."""
         table = {
             "symbol": self.symbol,
             "time": format_time(self.time),
@@ -72,21 +72,21 @@ class Adl:
 
 @dataclass(frozen=True, slots=True)
 class UserRules:
-    """Holds what a file says beside its instruments; None where it says nothing."""
+    """The rules in a file beside its instruments; None: not in the file."""
 
     loans: LoanLevels | None = None
     adl: tuple[Adl, ...] = ()
 
 
 def default_loans(venues: list[str]) -> LoanLevels:
-    """Takes those of the first venue that they are known of, else those of the catalogue's first one."""
+    """Returns the loan levels of the first venue for which they are known, else of the catalogue's first one."""
     names = [fact for venue in venues if (fact := venue_facts.loan_fact(venue)) is not None]
     fact = names[0] if names else venue_facts.loan_facts()[0]
     return LoanLevels(fact.call, fact.liquidation, fact.fee)
 
 
 def parse_rules(text: str, *, location: str = "") -> UserRules:
-    """Raises BadConfig naming the table and the key."""
+    """Parse the rules of a file's text. Raises BadConfig naming the table and the key."""
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
@@ -95,7 +95,7 @@ def parse_rules(text: str, *, location: str = "") -> UserRules:
 
 
 def rules_of(document: Mapping[str, Any], *, location: str = "") -> UserRules:
-    """Returns the same of a table that was read already."""
+    """Parse the rules of a table that was read already."""
     loans = document.get("loans")
     rows = document.get("adl", [])
     if not isinstance(rows, list):

@@ -1,6 +1,6 @@
-"""What is publicly known of a venue as a whole, beside its instruments: how it treats changes of
-orders and triggers that are met on arrival, its fees by volume, when it calls loans in. Each fact
-with its source and date.
+"""Read public facts of a venue as a whole, beside its instruments: how it treats amendments
+and triggers that are met on arrival, its fees by volume, when it calls loans in. Each fact
+has its source and date.
 
 `venues.json` holds them; tools/make_venues.py makes it. A venue or a number without a dated source
 is not in it: then the rule is the common one, and the fees stay at the base tier.
@@ -24,7 +24,7 @@ _BEGINNING: Final = -(2**63)
 
 
 class AmendFact(msgspec.Struct, frozen=True):
-    """What a venue makes of a change to an order that rests."""
+    """A venue's treatment of an amended resting order."""
 
     venue: str
     markets: tuple[Kind, ...]
@@ -35,8 +35,7 @@ class AmendFact(msgspec.Struct, frozen=True):
 
 
 class TriggerFact(msgspec.Struct, frozen=True):
-    """What a venue does with an order whose trigger is met when it arrives; `by`: the prices that
-    its triggers may watch."""
+    """A venue's treatment of an order whose trigger is met on arrival; `by`: the prices that its triggers may watch."""
 
     venue: str
     markets: tuple[Kind, ...]
@@ -47,8 +46,8 @@ class TriggerFact(msgspec.Struct, frozen=True):
 
 
 class LoanFact(msgspec.Struct, frozen=True):
-    """The levels of a venue's loans, as assets over debts: below `call` the venue warns, at `liquidation` or below it
-    sells. `fee` is a share of what it sells or buys."""
+    """The levels of a venue's loans, as assets over debts: below `call` the venue warns, at `liquidation` or below
+    it sells. `fee` is a share of the value that it sells or buys."""
 
     venue: str
     call: Decimal
@@ -59,8 +58,8 @@ class LoanFact(msgspec.Struct, frozen=True):
 
 
 class FeeSchedule(msgspec.Struct, frozen=True):
-    """Fees by the volume of thirty days, from the base tier (volume 0) up. `needs`: what the venue
-    asks beside volume. `names`: only instruments that the venue calls so; empty: all others."""
+    """Fees by the volume of thirty days, from the base tier (volume 0) up. `needs`: requirements beside volume.
+    `names`: only instruments with these venue names; empty: all others."""
 
     venue: str
     markets: tuple[Kind, ...]
@@ -74,7 +73,7 @@ class FeeSchedule(msgspec.Struct, frozen=True):
 
     @property
     def since(self) -> int:
-        """ns UTC; the beginning of time where nothing older is known."""
+        """Start of validity, ns UTC; the beginning of time where nothing older is known."""
         return parse_time(self.valid_from) if self.valid_from else _BEGINNING
 
     @property
@@ -83,7 +82,7 @@ class FeeSchedule(msgspec.Struct, frozen=True):
         return self.tiers[0][1], self.tiers[0][2]
 
     def tiers_in(self, quote: str) -> tuple[FeeTier, ...]:
-        """Returns the tiers above the base one, none where volume in `quote` says nothing of them."""
+        """Returns the tiers above the base one; none where a volume in `quote` does not define them."""
         if quote not in self.quotes:
             return ()
         return checked([FeeTier(volume_min=v, maker_fee=m, taker_fee=t) for v, m, t in self.tiers[1:]])
@@ -102,28 +101,28 @@ def _file() -> _File:
 
 
 def amend_fact(venue: str, kind: Kind) -> AmendFact | None:
-    """Returns how the venue treats changes of orders in that market; None: not known."""
+    """Returns how the venue treats amendments in that market; None: unknown."""
     return next((f for f in _file().amend if f.venue == venue and kind in f.markets), None)
 
 
 def trigger_fact(venue: str, kind: Kind) -> TriggerFact | None:
-    """Returns what the venue does with a trigger that is met on arrival; None: not known."""
+    """Returns what the venue does with a trigger that is met on arrival; None: unknown."""
     return next((f for f in _file().triggers if f.venue == venue and kind in f.markets), None)
 
 
 def loan_fact(venue: str) -> LoanFact | None:
-    """When the venue calls spot loans in; None: not known."""
+    """Returns when the venue calls spot loans in; None: unknown."""
     return next((f for f in _file().loans if f.venue == venue), None)
 
 
 def loan_facts() -> tuple[LoanFact, ...]:
-    """Lists all of them."""
+    """Returns the loan facts of all venues."""
     return _file().loans
 
 
 def schedules(venue: str, kind: Kind, names: tuple[str, ...] = ()) -> list[FeeSchedule]:
-    """Returns the fee schedules of an instrument that the venue calls by `names`, oldest first. One for its name
-    replaces the common one of the same time."""
+    """Returns the fee schedules of an instrument with the venue's name in `names`, oldest first. A schedule for its
+    name replaces the common one of the same time."""
     dated: dict[int, FeeSchedule] = {}
     for each in _file().fees:
         if each.venue != venue or kind not in each.markets:
@@ -134,7 +133,7 @@ def schedules(venue: str, kind: Kind, names: tuple[str, ...] = ()) -> list[FeeSc
 
 
 def fee_source(venue: str, kind: Kind, fees: tuple[Decimal, Decimal], tiers: tuple[FeeTier, ...]) -> FeeSchedule | None:
-    """Returns the shipped schedule with exactly these fees; None where they come from elsewhere."""
+    """Returns the shipped schedule with exactly these fees; None: they come from elsewhere."""
     for each in _file().fees:
         if each.venue == venue and kind in each.markets and each.base == fees:
             found = [(t.volume_min, t.maker_fee, t.taker_fee) for t in tiers]

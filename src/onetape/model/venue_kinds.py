@@ -1,8 +1,8 @@
-"""The registry of venues that are traded on natively: of each kind what its configuration may say, and its folder.
+"""Register the venues with native support: the configuration keys of each kind, and its folder.
 
-A venue is added by a row here, by its instruments in the catalogue, and by two folders that have all else:
-`venues/<folder>` (how it is traded on; `adapter.py` says what it has) and, where it is simulated, `exchange/<folder>`
-(`facts.py` says what it lists).
+A venue is added by a row here, by its instruments in the catalogue, and by two folders: `venues/<folder>` for
+trading (`adapter.py` lists its capabilities) and, where it is simulated, `exchange/<folder>` (`facts.py` lists its
+instruments).
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ __all__ = ["VENUE_KINDS", "VenueKind"]
 
 
 class VenueKind(NamedTuple):
-    """hedges: its accounts may hold both sides of a symbol; withdraws_to: what an address of [accounts.X.withdraw]
-    needs beside itself; takes_config_key: an account may have an `api_config_key`; sells_fee_asset: we buy what pays
-    fees on a market beside it, where money is real; is_checked: its clock, keys and market are looked at before
-    anything trades there, and its market alone can be followed; closed: when it has ended, "": it has not."""
+    """A kind of venue. hedges: its accounts may hold both sides of a symbol; withdraws_to: extra fields required for
+    an address of [accounts.X.withdraw]; takes_config_key: an account may have an `api_config_key`; sells_fee_asset:
+    the fee asset is bought on a market beside it, where money is real; is_checked: its clock, keys and market are
+    checked before anything trades there, and its market can be followed without an account; closed: when it ceased
+    operation, "": it has not."""
 
     folder: str
     hedges: bool = False

@@ -1,1 +1,1 @@
-"""What is looked at before anything trades: venue, key, configuration, strategies."""
+"""Checks before any trading: venue, key, configuration, strategies."""

@@ -1,4 +1,4 @@
-"""Small questions to the configuration that several processes ask. Light to import."""
+"""Small queries of the configuration, shared by several processes. Light to import."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ __all__ = ["SecretKey", "clean_environ", "is_simulated", "proxy_of", "secret_key
 
 
 def is_simulated(venue: VenueConfig) -> bool:
-    """We start it: the exchange is a process of ours."""
+    """Tells whether the exchange is a simulated one that we start."""
     return venue.mode == "sim" and not venue.rest
 
 
 @contextmanager
 def shut_in(config: Config) -> Iterator[dict[str, str]]:
-    """The environment as it was. Until the block ends this process has none of the configuration's
-    secrets in its own, and from here on nobody looks into it: a strategy's code runs here."""
+    """Yields the environment as it was. Until the block ends this process has none of the configuration's secrets in
+    its own environment, and from here on other processes cannot read its memory, because a strategy's code runs here.
+    """
     environ, mask = dict(os.environ), os.umask(0o077)
     confine()
     secrets = environ.keys() - clean_environ(config).keys()
@@ -39,13 +40,13 @@ def shut_in(config: Config) -> Iterator[dict[str, str]]:
 
 
 def clean_environ(config: Config) -> dict[str, str]:
-    """For processes of ours that need no secret of the configuration."""
+    """Returns an environment for our processes that need no configured secret."""
     return without_secrets(os.environ, secret_places(config))
 
 
 class SecretKey(NamedTuple):
-    """A key of the configuration that may have a secret, and the places that it says, "" where it is not set.
-    is_list: it takes several."""
+    """A configuration key that may have a secret, and its configured places, "" if not set. is_list: it takes
+    several."""
 
     path: tuple[str, ...]
     places: list[str]
@@ -53,7 +54,7 @@ class SecretKey(NamedTuple):
 
 
 def secret_places(config: Config) -> list[str]:
-    """Lists where secrets of the configuration are, as it says it."""
+    """Lists the configured places of secrets."""
     return [place for key in secret_keys(config) for place in key.places]
 
 
@@ -79,7 +80,7 @@ def secret_keys(config: Config) -> Iterator[SecretKey]:
 
 
 def proxy_of(config: Config, name: str, environ: Mapping[str, str], folder: Path) -> Proxy | None:
-    """Makes what a process needs of a proxy; None for "". Raises BadConfig, PermissionDenied."""
+    """Makes a process's options of a proxy; None for "". Raises BadConfig, PermissionDenied."""
     if not name:
         return None
     made = config.proxies[name]

@@ -1,4 +1,4 @@
-"""What a check found, one line each: `onetape doctor` prints them."""
+"""Results of checks, one line each: `onetape doctor` prints them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ERROR: Final = "error"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """state: ok, warning, error. error, code: of an error, its name and number; exit_code: what a
-    command that met it would end with, 0: nothing of its own."""
+    """The result of a check. state: ok, warning, error. error, code: of an error, its name and number; exit_code: of a
+    command that met it, 0: none of its own."""
 
     state: str
     subject: str

@@ -1,4 +1,4 @@
-"""How fast the journals of processes that run grow, and how long there is room for that."""
+"""The growth of running processes' journals, and how long the disk has room for it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["check_growth"]
 
 LOOK_BACK: Final = 120 * SECOND
 HEADER_BYTES: Final = 32  # of a frame, which begins at a multiple of eight
-FEW: Final = 10 * SECOND  # of a shorter time nothing follows for a day
+FEW: Final = 10 * SECOND  # a shorter time gives no estimate for a day
 DAYS_MIN: Final = 3.0
 GB: Final = 10**9
 
 
 def check_growth(home: Path) -> Iterator[Finding]:
-    """A finding for each, by what it wrote of late, and one for all where the disk is full soon."""
+    """Yields a finding for each journal, by its recent growth, and one for all if the disk is full soon."""
     a_day = 0.0
     for path in sorted((home / "journal").glob("*")):
         found = _bytes_a_day(path) if is_tape(path) else 0.0
@@ -37,7 +37,7 @@ def check_growth(home: Path) -> Iterator[Finding]:
 
 
 def _bytes_a_day(path: Path) -> float:
-    """0: nobody writes it, or not for long enough."""
+    """Returns the bytes per day, 0: nobody writes it, or not for long enough."""
     now = time.time_ns()
     with JournalReader(path) as reader:
         if not reader.writer_alive:

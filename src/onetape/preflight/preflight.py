@@ -1,8 +1,8 @@
-"""Before anything trades: is this the exchange, is it our time, is this key what it should be?
+"""Checks of venue, clock and key before any trading.
 
-A few questions over plain HTTP, the public ones first, so that a wrong address never sees a signed
-request; of the signed ones the first that is refused is the last, because venues lock out who asks
-again and again with a key that is wrong. What is wrong is one error, one line.
+A few queries over plain HTTP, the public ones first, so that a wrong address never sees a signed request; the first
+refused signed one is the last, because venues lock out callers that repeat requests with a wrong key. Each fault is one
+error, one line.
 """
 
 from __future__ import annotations
@@ -53,19 +53,19 @@ CHECKED: Final = tuple(name for name, each in VENUE_KINDS.items() if each.is_che
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A venue to be asked."""
+    """A venue to be checked."""
 
     kind: str
     mode: str
     addresses: Addresses
-    live_account: str = ""  # whose the key has to be; "": anybody's
-    proxy: Proxy | None = None  # by which it is reached
+    live_account: str = ""  # the expected account of the key; "": any
+    proxy: Proxy | None = None  # for the connections to it
 
 
 @dataclass(slots=True)
 class Passed:
-    """What was found on the way; `offset` in ns, the venue's clock less ours. `raw` is the list of
-    instruments as it came."""
+    """The results on the way; `offset` in ns, the venue's clock less ours. `raw` is the list of instruments as
+    received."""
 
     offset: int = 0
     instruments: list[Instrument] = field(default_factory=list)
@@ -75,8 +75,8 @@ class Passed:
 
 
 def check_open(name: str, venue: VenueConfig) -> None:
-    """Raises NotAvailable for a kind that nobody can trade on, VenueClosed for one that is no more, but for its
-    simulated exchange."""
+    """Raises NotAvailable for a kind that cannot be traded on, VenueClosed for a venue that no longer exists, except
+    its simulated exchange."""
     ws_address(venue.kind, venue.rest)
     native = VENUE_KINDS.get(venue.kind)
     if native is not None and native.closed and venue.mode != "sim":
@@ -84,14 +84,14 @@ def check_open(name: str, venue: VenueConfig) -> None:
 
 
 def target_of(name: str, venue: VenueConfig) -> Target:
-    """Where a venue of the configuration is, to trade there. Raises VenueClosed, BadConfig, NotAvailable."""
+    """Returns the addresses of a configured venue, for trading. Raises VenueClosed, BadConfig, NotAvailable."""
     check_open(name, venue)
     _check_named(name, venue)
     return market_of(name, venue)
 
 
 def market_of(name: str, venue: VenueConfig) -> Target:
-    """Returns the same for who only listens. Raises as well."""
+    """Returns the addresses of a configured venue, for market data. Raises the same errors."""
     check_open(name, venue)
     _check_hosts(name, venue)
     local = ws_address(venue.kind, venue.rest)
@@ -100,7 +100,7 @@ def market_of(name: str, venue: VenueConfig) -> Target:
         wallet = venue.rest_wallet or venue.rest
         return Target(venue.kind, venue.mode, Addresses(venue.rest, ws, ws, "", wallet))
     if venue.mode != "sim" and venue.kind.startswith(CCXT):
-        return Target(venue.kind, venue.mode, Addresses("", "", ""))  # ccxt knows where it is
+        return Target(venue.kind, venue.mode, Addresses("", "", ""))  # ccxt has the addresses
     hosts = adapter_of(venue.kind).addresses.get(venue.mode)
     if hosts is None:
         raise BadConfig(
@@ -117,22 +117,22 @@ def market_of(name: str, venue: VenueConfig) -> Target:
 
 
 def _check_hosts(name: str, venue: VenueConfig) -> None:
-    """Raises BadConfig: a key goes to its venue and to nobody else."""
+    """Raises BadConfig for a foreign host, because a key goes only to its venue."""
     own = adapter_of(venue.kind).hosts(venue.mode)
     for key in ("rest", "ws", "rest_wallet"):
         address = getattr(venue, key)
         if address and (wrong := unfit_address(venue.kind, venue.mode, address, own)) is not None:
-            shown = "" if "@" in address else f" = {address!r}"  # what is before it may be secret
+            shown = "" if "@" in address else f" = {address!r}"  # the part before it may be secret
             raise BadConfig(wrong[0], location=f"[venues.{name}] {key}{shown}", todo=wrong[1])
 
 
 def _check_named(name: str, venue: VenueConfig) -> None:
-    """Raises BadConfig: nobody trades with real money by a slip of one word."""
+    """Raises BadConfig unless the account is named for real money, so that a typo in one word cannot trade it."""
     if venue.mode == "live" and not venue.live_account:
         raise BadConfig(
-            "live trading needs the account's id typed in the configuration",
+            "live trading needs the id of the account in the configuration",
             location=f"[venues.{name}]",
-            todo='live_account = "..."',
+            todo='write live_account = "..."',
         )
 
 
@@ -143,7 +143,7 @@ def keys_of(name: str, account: AccountConfig, environ: Mapping[str, str], folde
 
 
 def secret_of(name: str, account: AccountConfig, what: str, environ: Mapping[str, str], folder: Path) -> str:
-    """what: key, secret or api_config_key. Raises BadConfig, PermissionDenied."""
+    """Returns a secret. what: key, secret or api_config_key. Raises BadConfig, PermissionDenied."""
     place = getattr(account, what)
     if not place:
         raise BadConfig(
@@ -155,8 +155,8 @@ def secret_of(name: str, account: AccountConfig, what: str, environ: Mapping[str
 
 
 def preflight(target: Target, account: str, key: str, secret: str, symbols: Sequence[str], wanted: Wanted) -> Passed:
-    """Raises the first thing that is wrong: VenueUnavailable, ProxyFailed, UnknownSymbol, ClockSkew,
-    BadSignature, PermissionDenied, AccountMode, and what else the venue refuses."""
+    """Checks a venue and an account. Raises the first fault: VenueUnavailable, ProxyFailed, UnknownSymbol, ClockSkew,
+    BadSignature, PermissionDenied, AccountMode, and the venue's other refusals."""
     venue = open_trading_venue(target.kind, key, secret, target.addresses)
     hide = Redactor(key, secret)
     access = VenueAccess(target.addresses.rest, hide, proxy=target.proxy)
@@ -170,8 +170,8 @@ def preflight(target: Target, account: str, key: str, secret: str, symbols: Sequ
 
 
 def look(target: Target, symbols: Sequence[str] = ()) -> Passed:
-    """Checks only what needs no key. Raises as preflight does."""
-    # A secret that is none, and base64 where a venue wants that.
+    """Checks what needs no key. Raises as `preflight`."""
+    # A dummy secret, in base64 because some venues require that.
     venue = open_trading_venue(target.kind, "", "", target.addresses)
     access = VenueAccess(target.addresses.rest, proxy=target.proxy)
     try:
@@ -182,7 +182,7 @@ def look(target: Target, symbols: Sequence[str] = ()) -> Passed:
 
 def _public(access: VenueAccess, venue: TradingVenue, target: Target, symbols: Sequence[str]) -> Passed:
     location = target.addresses.rest
-    access.ask(venue.time())  # the connection is not part of what is measured next
+    access.ask(venue.time())  # opens the connection, which is not part of the next measurement
     call = venue.time()
     sent = time.time_ns()
     status, headers, body = access.ask(call)
@@ -196,12 +196,13 @@ def _public(access: VenueAccess, venue: TradingVenue, target: Target, symbols: S
     passed = Passed(offset=clock_offset(int(answer.value), venue.clock_step, sent, received))
     status, _, passed.raw = access.ask(venue.instruments())
     try:
-        # Without symbols nothing depends on the list: what is odd in it is drift, and said so.
+        # Without symbols nothing depends on the list: anomalies in it are drift, and reported as such.
         if symbols:
             passed.instruments = venue.instruments_of(passed.raw, frozenset(symbols))
     except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
         raise VenueUnavailable(
-            f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} {error}", location=location
+            f"the venue's list of instruments cannot be read: HTTP {status}, {type(error).__name__} {error}",
+            location=location,
         ) from None
     if missing := set(symbols) - {i.symbol for i in passed.instruments}:
         raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", location=location)
@@ -239,8 +240,9 @@ def _account(
 def _ids(
     access: VenueAccess, venue: TradingVenue, target: Target, now: int, passed: Passed, hide: Redactor
 ) -> list[str]:
-    """Returns what the venue calls the account. Kraken says it with the key's rights; Binance has two names: the user's
-    number on the wallet side, and the alias of the futures account. Where wallets sign, it is the one signed for."""
+    """Returns the venue's names of the account. Kraken returns it with the key's rights; Binance has two names: the
+    user's number at the wallet service, and the alias of the futures account. If wallets sign, it is the account signed
+    for."""
     protocol = venue.protocol
     if not isinstance(protocol, BinanceUsdmProtocol):
         return [passed.mode.account] if passed.mode is not None and passed.mode.account else []
@@ -252,7 +254,7 @@ def _ids(
 
 
 def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int, hide: Redactor) -> KeyRights | None:
-    """None where nobody tells: what is not known is not held against a key."""
+    """Returns the key's rights, None if not reported, which does not count against the key."""
     protocol = venue.protocol
     if not isinstance(protocol, BinanceUsdmProtocol):
         return None
@@ -264,7 +266,7 @@ def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int, 
 
 
 def _of_wallet(access: VenueAccess, target: Target, call: Call, hide: Redactor) -> Any:
-    """Returns what the wallet side answers, None: nothing that can be used."""
+    """Returns the wallet service's answer, None without a usable one."""
     wallet = access.rest if call.target.startswith("/fapi/") else target.addresses.wallet
     if not wallet:
         return None

@@ -1,4 +1,4 @@
-"""The limits that an account has to have, or to be expressly without, before it trades real money."""
+"""The limits that a live account must have, or explicitly not have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onetape.model.sections import Config
 
 __all__ = ["check_rails", "missing_rails"]
 
-# The key of an account, the line that sets it, and the line that is expressly without it.
+# The key of an account, the line that sets it, and the line that explicitly disables it.
 ACCOUNT_RAILS: Final = (
     ("symbols", 'symbols = ["{symbol}"]', "symbols = []"),
     ("position_max", 'position_max = {{ "{symbol}" = 0.01 }}', "position_max = {{}}"),
@@ -26,8 +26,8 @@ SYSTEM_RAILS: Final = (
 
 
 def missing_rails(config: Config, name: str) -> Iterator[BadConfig]:
-    """Each limit of an account that is neither set nor expressly without, with the line to write; of one whose
-    venue's mode is `live`. What is written as nothing (0, "", {}, []) is expressly without."""
+    """Yields an error for each limit that a live account neither sets nor explicitly disables, with the line to write.
+    An empty value (0, "", {}, []) disables it explicitly."""
     account = config.accounts[name]
     if config.venues[account.venue].mode != "live":
         return
@@ -41,7 +41,7 @@ def missing_rails(config: Config, name: str) -> Iterator[BadConfig]:
                 todo=f"write {section} {line.format(**words)}, or {without.format(**words)} for none",
             )
     for path, line, without in SYSTEM_RAILS:
-        # A section that is written turns the guardian on.
+        # An existing section turns the guardian on.
         if not config.has(*path) and not (path[-1] == "enabled" and config.has(path[0])):
             yield BadConfig(
                 f"a live account has no `{'.'.join(path)}`",
@@ -51,7 +51,7 @@ def missing_rails(config: Config, name: str) -> Iterator[BadConfig]:
 
 
 def check_rails(config: Config, name: str) -> None:
-    """Raises BadConfig that names every line to write."""
+    """Raises BadConfig that names all lines to write."""
     missing = list(missing_rails(config, name))
     if missing:
         lines = "; ".join(each.todo for each in missing)
@@ -60,6 +60,6 @@ def check_rails(config: Config, name: str) -> None:
 
 
 def _symbol(config: Config, name: str) -> str:
-    """One that robots of the account name."""
+    """Returns a symbol in the parameters of the account's robots."""
     named = (symbol for robot in config.robots.values() if name in robot.traded_on for symbol in robot.symbols)
     return next(named, "binance:BTC/USDT:USDT")

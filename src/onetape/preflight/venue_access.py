@@ -1,6 +1,6 @@
-"""One venue asked over plain HTTP, a request at a time: what is checked before anything trades.
+"""Plain HTTP requests to one venue, one at a time, for checks before trading.
 
-A gateway has connections of its own; this one is for who asks a few questions and goes.
+A gateway has connections of its own; this one is for a few queries.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from onetape.security.redaction import Redactor
 __all__ = ["Got", "VenueAccess"]
 
 TIMEOUT_S: Final = 5.0
-BODY_MAX: Final = 64 << 20  # an exchangeInfo of today is 2 MiB
+BODY_MAX: Final = 64 << 20  # an exchangeInfo today has 2 MiB
 
 Got = tuple[int, dict[str, str], bytes]  # status, headers in lower case, body
 
 
 class VenueAccess:
-    """A kept connection to one address. hide: what its answers must not repeat; proxy: by which it goes. Raises
-    BadConfig for what is no address."""
+    """A persistent connection to one address. hide: removes secrets from its answers; proxy: for the connection. Raises
+    BadConfig for an invalid address."""
 
     def __init__(
         self, rest: str, hide: Redactor | None = None, *, timeout: float = TIMEOUT_S, proxy: Proxy | None = None
@@ -41,7 +41,7 @@ class VenueAccess:
             parts, port = urlsplit(""), None
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
             raise BadConfig(
-                "not the address of an exchange",
+                f"not the address of an exchange: {rest!r}",
                 location=f"rest = {rest!r}",
                 todo='write "https://host" or "http://127.0.0.1:port"',
             )
@@ -57,7 +57,8 @@ class VenueAccess:
         self._connection.close()
 
     def ask(self, call: Call) -> Got:
-        """Raises VenueUnavailable, which says why nobody answers, ProxyFailed where its proxy does not."""
+        """Sends a request and returns the answer. Raises VenueUnavailable with the reason, ProxyFailed if its proxy
+        fails."""
         target = self._prefix + call.target
         self.connect()
         try:
@@ -69,19 +70,19 @@ class VenueAccess:
             raise VenueUnavailable(_why(error), location=self.rest) from None
         if len(body) > BODY_MAX:
             self._connection.close()
-            raise VenueUnavailable("an answer without end", location=self.rest)
+            raise VenueUnavailable("the answer of the exchange does not end", location=self.rest)
         headers = {name.lower(): value for name, value in reply.getheaders()}
         if 300 <= reply.status < 400:
             raise VenueUnavailable(f"no exchange answers: HTTP {reply.status} sends elsewhere", location=self.rest)
         return reply.status, headers, self._hide.hidden(body, *signatures(call))
 
     def connect(self) -> None:
-        """Makes the tunnel, where it goes through a proxy and there is none. Raises as `ask`."""
+        """Makes the tunnel, if it uses a proxy and has none yet. Raises as `ask`."""
         if (proxy := self._proxy) is None or self._connection.sock is not None:
             return
         try:
             self._connection.connect()
-        except ssl.SSLError as error:  # the tunnel is there
+        except ssl.SSLError as error:  # the tunnel was made
             self._connection.close()
             raise VenueUnavailable(_why(error), location=self.rest) from None
         except (OSError, http.client.HTTPException) as error:
@@ -89,7 +90,7 @@ class VenueAccess:
             status = re.match(r"Tunnel connection failed: (\d{3})", str(error))
             words = f"HTTP {status[1]} for {urlsplit(self.rest).netloc}" if status else _why(error)
             raise ProxyFailed(
-                f"proxy {proxy.name}: {words}", location=f"proxies.{proxy.name}", todo="see whether it runs"
+                f"proxy {proxy.name}: {words}", location=f"proxies.{proxy.name}", todo="check that it runs"
             ) from None
 
 

@@ -1,8 +1,7 @@
-"""What `onetape doctor` says of the configured venues and accounts.
+"""The checks of `onetape doctor` on configured venues and accounts.
 
-A venue is asked what anybody may ask; an account's key is tried as a live run would try it, and no
-order is sent. Where a gateway runs, its account is left alone: two programs on one key disturb each
-other at some venues, and the gateway knows more.
+A venue gets public queries; an account's key is tried like in a live run, without any order. The account of a running
+gateway is left alone: two programs with one key disturb each other at some venues, and the gateway knows more.
 """
 
 from __future__ import annotations
@@ -37,15 +36,15 @@ from onetape.preflight.preflight import (
     target_of,
 )
 from onetape.preflight.venue_access import VenueAccess
-from onetape.venues.fact_tables import facts_of
+from onetape.venues.fact_tables import facts_of, has_facts
 from onetape.venues.key_check import Wanted
 from onetape.venues.open import open_trading_venue
 
 __all__ = ["check_account", "check_venue", "examine"]
 
-SAMPLE_S: Final = 5.0  # a mark comes each second, a trade of a large market several times
-SHOWN_MAX: Final = 20  # drifts by name
-SOON: Final = 7 * 86_400 * SECOND  # before a key ends
+SAMPLE_S: Final = 5.0  # a mark comes each second, a trade of a busy market several times
+SHOWN_MAX: Final = 20  # drifts shown by name
+SOON: Final = 7 * 86_400 * SECOND  # before a key expires
 
 
 def examine(
@@ -57,12 +56,11 @@ def examine(
     sample_s: float = SAMPLE_S,
     doing: Callable[[str], None] = lambda words: None,
 ) -> Iterator[Finding]:
-    """Every venue and its accounts; only: a venue's name; sample_s: how long its market is listened
-    to at most, 0: not at all; doing: hears which is asked. Raises BadConfig for a name that is not
-    there."""
+    """Checks every venue and its accounts; only: a venue's name; sample_s: longest time of listening to its market, 0:
+    not at all; doing: called with a description before each. Raises BadConfig for an unknown name."""
     if only and only not in config.venues:
         there = ", ".join(config.venues) or "none"
-        raise BadConfig(f"no venue {only!r}", location="--venue", todo=f"there is: {there}")
+        raise BadConfig(f"no venue {only!r}", location="--venue", todo=f"choose from {there}")
     for name in config.proxies if not only else ():
         yield from _proxy(config, name, folder)
     for name, venue in config.venues.items():
@@ -76,7 +74,7 @@ def _with_accounts(
     config: Config, name: str, venue: VenueConfig, folder: Path, home: Path, sample_s: float
 ) -> Iterator[Finding]:
     users = _users(config)
-    way = next((each.proxy for each in users if each.venue == name), "")  # of the first of who goes there
+    way = next((each.proxy for each in users if each.venue == name), "")  # of its first user
     try:
         proxy = proxy_of(config, way, os.environ, folder)
     except OnetapeError as error:
@@ -95,12 +93,13 @@ def _users(config: Config) -> list[AccountConfig | CollectorConfig]:
 
 
 def _proxy(config: Config, name: str, folder: Path) -> Iterator[Finding]:
-    """Tells whether a proxy lets its users through to their venues; what these answer is said of the venues."""
+    """Checks whether a proxy lets its users through to their venues; the venues' answers are reported with the
+    venues."""
     subject = f"proxy {name}"
     users = _users(config)
     its = [each for each in users if each.proxy == name]
     if not its:
-        yield Finding(WARNING, subject, "nobody goes through it", f'proxy = "{name}" of an account or a collector')
+        yield Finding(WARNING, subject, "no account or collector uses it", f'write proxy = "{name}" in one')
     try:
         proxy = proxy_of(config, name, os.environ, folder)
         venues = {v: config.venues[v] for v in (each.venue for each in its) if v and not is_own(config.venues[v])}
@@ -118,14 +117,14 @@ def _proxy(config: Config, name: str, folder: Path) -> Iterator[Finding]:
 
 
 def is_own(venue: VenueConfig) -> bool:
-    """A simulated exchange that begins and ends with each run: there is nothing to reach."""
+    """Tells whether it is a simulated exchange that begins and ends with each run, which cannot be queried."""
     return venue.mode == "sim" and not venue.rest
 
 
 def check_venue(
     config: Config, name: str, venue: VenueConfig, sample_s: float = SAMPLE_S, *, proxy: Proxy | None = None
 ) -> Iterator[Finding]:
-    """config: of its [symbols] those of this venue are looked for."""
+    """Checks a venue. config: its [symbols] of this venue are looked up."""
     subject = f"venue {name}"
     if is_own(venue):
         try:
@@ -133,12 +132,12 @@ def check_venue(
         except OnetapeError as error:
             yield Finding.of(subject, error)
             return
-        yield Finding(OK, subject, f"{venue.kind}, simulated, kept in the home by `up`{_dated(venue.kind)}")
+        yield Finding(OK, subject, f"{venue.kind}, simulated, started by `up`{_dated(venue.kind)}")
         return
     try:
         target = replace(target_of(name, venue), proxy=proxy)
         if venue.kind not in CHECKED:
-            yield Finding(WARNING, subject, f"{venue.kind} is not looked at")
+            yield Finding(WARNING, subject, f"{venue.kind} is not checked")
             return
         passed = look(target)
     except OnetapeError as error:
@@ -146,32 +145,37 @@ def check_venue(
         return
     yield Finding(OK, subject, f"{target.addresses.rest} answers, {_clock(passed)}")
     yield from _listed(subject, target, passed, config)
-    yield from _drift(subject, target, passed, sample_s)
+    if has_facts(target.kind):
+        yield from _drift(subject, target, passed, sample_s)
+    else:
+        yield Finding(
+            WARNING, subject, f"whether {target.kind} has changed is not checked: its messages are not described"
+        )
 
 
 def _listed(at: str, target: Target, passed: Passed, config: Config) -> Iterator[Finding]:
-    """What the names of [symbols] mean at a venue, and those that it does not have: a fault where nothing else of the
-    list, and no other venue of the exchange, may have them."""
+    """Reports the meaning of the names in [symbols] at a venue, and missing ones: an error if nothing else of the list
+    exists there, and no other venue of the exchange may have it."""
     venue, exchange = open_trading_venue(target.kind, "", "", target.addresses), exchange_of(target.kind)
     is_one_of_many = sum(exchange_of(each.kind) == exchange for each in config.venues.values()) > 1
     for name, listed in config.symbols.items():
         own = [each for each in listed if each.startswith(f"{exchange}:")]
         try:
             found = venue.instruments_of(passed.raw, frozenset(own)) if own else []
-        except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError):  # its drift says why
+        except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError):  # its drift has the reason
             continue
         there = {each.symbol: each.raw_symbol for each in found}
         if lacking := [each for each in own if each not in there]:
             words = f"{', '.join(lacking)} does not trade at {at}"
-            todo = "" if there or is_one_of_many else f"mend [symbols] {name}, or leave it out"
+            todo = "" if there or is_one_of_many else f"correct [symbols] {name}, or leave it out"
             yield Finding(ERROR if todo else WARNING, f"symbol {name}", words, todo)
         if means := next((each for each in own if each in there), ""):
             yield Finding(OK, f"symbol {name}", f"{means} at {at}, which calls it {there[means]}")
 
 
 def _drift(subject: str, target: Target, passed: Passed, sample_s: float) -> Iterator[Finding]:
-    """What the adapter believes of the venue, and whether it is so."""
-    from onetape.preflight.venue_drift import venue_drift  # which needs a loop and sockets
+    """Compares the venue's messages with the adapter's facts."""
+    from onetape.preflight.venue_drift import venue_drift  # imports an event loop and sockets
 
     try:
         report = venue_drift(target, passed, sample_s=sample_s)
@@ -194,7 +198,7 @@ def _drift(subject: str, target: Target, passed: Passed, sample_s: float) -> Ite
 
 
 def check_account(config: Config, name: str, folder: Path, home: Path, *, is_there: bool = True) -> Iterator[Finding]:
-    """is_there: the venue answers; else only what is here is looked at."""
+    """Checks an account. is_there: the venue answers; else only the local part is checked."""
     subject, account = f"account {name}", config.accounts[name]
     venue = config.venues[account.venue]
     places = [each for each in (account.key, account.secret) if each]
@@ -202,7 +206,7 @@ def check_account(config: Config, name: str, folder: Path, home: Path, *, is_the
         yield Finding(OK, subject, "keys of the simulated exchange")
         return
     if any(each.startswith("fd:") for each in places):
-        yield Finding(OK, subject, "a descriptor can be read once, and not by us")
+        yield Finding(OK, subject, "the secret is in a descriptor, which can be read once: not checked")
         return
     keys = {}
     for what in ("key", "secret"):
@@ -238,12 +242,12 @@ def check_account(config: Config, name: str, folder: Path, home: Path, *, is_the
 
 
 def _unfit_keys(name: str, venue: VenueConfig, subject: str, keys: dict[str, str]) -> Iterator[Finding]:
-    """What can be said of keys without the venue: that they are none, or those of a main wallet."""
-    if venue.kind.startswith(CCXT):  # they are the bridge's to read
+    """Reports faults of keys that show without the venue: malformed ones, or those of a main wallet."""
+    if venue.kind.startswith(CCXT):  # only the bridge can read them
         return
     try:
         addresses = target_of(name, venue).addresses
-    except OnetapeError:  # said of the venue
+    except OnetapeError:  # reported with the venue
         return
     try:
         open_trading_venue(venue.kind, keys["key"], keys["secret"], addresses)
@@ -252,7 +256,7 @@ def _unfit_keys(name: str, venue: VenueConfig, subject: str, keys: dict[str, str
 
 
 def _running(home: Path, name: str) -> Finding | None:
-    """Returns what a gateway that runs says of itself; None where none runs."""
+    """Returns a running gateway's own status; None if none runs."""
     from onetape.clients.gateway import GatewayClient
 
     try:
@@ -275,7 +279,7 @@ def _running(home: Path, name: str) -> Finding | None:
 
 
 def _symbols(config: Config, account: str) -> list[str]:
-    """Returns what the robots of an account say in the configuration that they trade."""
+    """Returns the configured symbols of the robots of an account."""
     found: dict[str, None] = {}
     for robot in config.robots.values():
         if account not in robot.traded_on:
@@ -285,7 +289,7 @@ def _symbols(config: Config, account: str) -> list[str]:
 
 
 def _dated(kind: str) -> str:
-    return f"; facts of {facts_of(kind).read}" if kind in CHECKED else ""
+    return f"; facts of {facts_of(kind).read}" if has_facts(kind) else ""
 
 
 def _clock(passed: Passed) -> str:

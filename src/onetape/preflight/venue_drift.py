@@ -1,6 +1,6 @@
-"""Asks a venue what its adapter believes of it: time, instruments, refusals, some of its market.
+"""Compares a venue with its adapter's facts: time, instruments, refusals, some of its market.
 
-Nothing of it needs a key and nothing of it is an order. What is compared is in `venues/drift.py`.
+No request needs a key, and none is an order. The comparison is in `venues/drift.py`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["DriftReport", "venue_drift"]
 
 @dataclass(slots=True)
 class DriftReport:
-    """What was compared, and what came of it."""
+    """The number of comparisons, and their results."""
 
     facts: Facts
     answers: int = 0
@@ -40,14 +40,13 @@ class DriftReport:
 
     @property
     def broken(self) -> list[Drift]:
-        """Returns what the adapter cannot do without."""
+        """Returns the missing fields that the adapter needs."""
         return [each for each in self.found if each.what is What.MISSING]
 
 
 def venue_drift(target: Target, passed: Passed, symbols: Sequence[str] = (), *, sample_s: float) -> DriftReport:
-    """passed: of a venue that answered. symbols: whose market is listened to, by default the
-    facts'. Raises NotAvailable for a kind without facts, VenueUnavailable when it no longer
-    answers."""
+    """Runs all comparisons. passed: of a venue that answered. symbols: whose market is listened to, by default the
+    facts'. Raises NotAvailable for a kind without facts, VenueUnavailable when it no longer answers."""
     facts = facts_of(target.kind)
     report, drifts = DriftReport(facts), Drifts(facts)
     access = VenueAccess(target.addresses.rest, proxy=target.proxy)
@@ -84,8 +83,8 @@ def _answers(access: VenueAccess, target: Target, passed: Passed, report: DriftR
 async def _listen(
     target: Target, passed: Passed, symbols: list[str], report: DriftReport, drifts: Drifts, sample_s: float
 ) -> None:
-    """Listens until each message of the sample has come, or the time is over. An acknowledged subscription
-    is no proof: what counts is the first message of each kind."""
+    """Listens until each message of the sample has come, or the time is over. An acknowledged subscription proves
+    nothing: only the first message of each kind does."""
     venue = open_trading_venue(target.kind, "", "", target.addresses)
     try:
         instruments = venue.instruments_of(passed.raw, frozenset(symbols))

@@ -1,4 +1,4 @@
-"""What the protocols of accounts have in common: whose names are whose, and messages of the account's stream."""
+"""Shared parts of the account protocols: known instruments, and messages of the account's stream."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["AccountProtocol", "ChannelStream"]
 
 
 class AccountProtocol:
-    """A base of `OrderProtocol`s. A venue reads its messages in `reports_in`; what it does otherwise it overrides."""
+    """A base of `OrderProtocol`s. A venue reads its messages in `reports_in`, and overrides what differs."""
 
     def __init__(self) -> None:
         self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
         self._by_raw: dict[str, Instrument] = {}
         self.unlisted: set[str] = set()
-        self.unknown: dict[str, int] = {}  # messages that have no meaning here, by name
+        self.unknown: dict[str, int] = {}  # count of messages without a meaning here, by name
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None:
         self._by_symbol = {i.symbol: i for i in instruments}
@@ -35,14 +35,14 @@ class AccountProtocol:
         self.unlisted.clear()
 
     def listed(self, rows: Sequence[Any], *, amount: str = "", name: str = "symbol") -> list[Any]:
-        """Returns the rows of instruments that are known, and notes the others. amount: key of what is held, 0 is
-        nothing; "": rows of orders."""
+        """Returns the rows of known instruments, and notes the others. amount: key of the quantity, 0 means no
+        position; "": rows of orders."""
         others = [row for row in rows if row[name] not in self._by_raw]
         self.unlisted |= {str(row[name]) for row in others if not amount or Decimal(row.get(amount) or 0)}
         return [row for row in rows if row[name] in self._by_raw] if others else list(rows)
 
     def of_other_symbol(self, raw: object) -> list[VenueReport]:
-        """Reports that something came of an instrument that is not known."""
+        """Reports a message about an unknown instrument."""
         self.unlisted.add(str(raw))
         return [StreamReport("other symbol", str(raw))]
 
@@ -50,7 +50,7 @@ class AccountProtocol:
         raise NotImplementedError
 
     def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
-        """Makes the call that places an order of ours. A venue with a template for usual ones overrides it."""
+        """Makes the call that places an order of ours. A venue with a template for usual orders overrides it."""
         return self.place(order.name, spec_sent(order), now, reference=reference)._replace(number=number)
 
     def query(self, key: OrderKey, now: int) -> Call:
@@ -60,36 +60,35 @@ class AccountProtocol:
         return self.query(OrderKey(symbol, "", venue_id=venue_id), now)
 
     def note_move(self, reference: str) -> None:
-        """Nothing to keep: there is one list of them, and its rows name themselves."""
+        """Does nothing: there is one list of balance changes, whose rows have ids."""
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
-        """Of contracts: a fill moves no coins."""
+        """Returns nothing, because a fill of a contract moves no coins."""
         return []
 
     def parsed(self, message: bytes) -> Any:
         return read_json(message)
 
     def reports_of(self, message: bytes) -> list[VenueReport]:
-        """Raises nothing: what cannot be read is a StreamReport `malformed`, what has no meaning here is counted
-        by name."""
+        """Reads a message of the account's stream. Raises nothing: an unreadable one becomes a StreamReport
+        `malformed`, one without a meaning here is counted by name."""
         try:
             return self.reports_in(self.parsed(message))
         except MALFORMED as error:
             return malformed(error)
 
     def reports_in(self, value: Any) -> list[VenueReport]:
-        """Returns the same of a message that has been parsed. Raises what a malformed one raises."""
+        """Reads a parsed message of the account's stream. Raises the errors of a malformed one."""
         raise NotImplementedError
 
     def meaningless(self, name: object) -> list[VenueReport]:
-        """Counts a message by its name, and reports that it came."""
+        """Counts a message without a meaning by its name, and reports it."""
         self.unknown[str(name)] = self.unknown.get(str(name), 0) + 1
         return [StreamReport("unknown", str(name))]
 
 
 class ChannelStream:
-    """A base of `AccountStream`s that are live once all that they wait for has come. waits_for: by names of the
-    venue's own."""
+    """A base of `AccountStream`s that are live once all confirmations have arrived. waits_for: by the venue's names."""
 
     ping = b""
 
@@ -112,5 +111,5 @@ class ChannelStream:
             return malformed(error)
 
     def confirms(self, value: Any) -> bool:
-        """Takes in what a message says of the connection, and tells whether it says nothing else."""
+        """Handles a confirmation in a message; returns whether the message has nothing else."""
         raise NotImplementedError

@@ -1,4 +1,5 @@
-"""What a venue's folder says of it (`<folder>/adapter.py`), before anything else of the folder is read."""
+"""The description of a venue in its folder (`<folder>/adapter.py`), which is read before any other module of the
+folder."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from importlib import import_module
 from urllib.parse import urlsplit
 
 from onetape.model.errors import NotAvailable
+from onetape.model.near import did_you_mean
 from onetape.model.venue_kinds import VENUE_KINDS
 from onetape.venues.candles import Candles
 from onetape.venues.contract import Addresses, TradingVenue
@@ -18,13 +20,13 @@ __all__ = ["Adapter", "adapter_of"]
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Describes one kind of venue. open: makes it of a key, a secret and addresses; ws_path: of its WebSocket where
-    only a host is known.
+    """One kind of venue. open: makes its `TradingVenue` from a key, a secret and addresses; ws_path: of its WebSocket
+    if only a host is known.
 
-    addresses: by mode, `live` or `demo`; further_hosts: others by which a configuration may name it. outside_wallet:
-    the wallet that withdrawals leave and deposits come to, "" the one that is traded from, None: nothing is withdrawn
-    there, or not by us. errors: its table of errors, where what it says is compared with it; candles: how it is asked
-    for those of the past, by whether the symbol is no spot."""
+    addresses: by mode, `live` or `demo`; further_hosts: other hosts that a configuration may name. outside_wallet: the
+    wallet of withdrawals and deposits, "" the trading wallet, None: no withdrawals, or not by us. errors: its table of
+    errors, for the comparison with the venue's; candles: requests of past candles, by whether the symbol is a contract.
+    """
 
     open: Callable[..., TradingVenue]
     addresses: Mapping[str, Addresses] = field(default_factory=dict)
@@ -41,14 +43,16 @@ class Adapter:
 
 
 def adapter_of(name: str) -> Adapter:
-    """Raises NotAvailable for a kind that cannot be traded on."""
+    """Returns the adapter of a kind of venue. Raises NotAvailable for a kind that cannot be traded on."""
     native, _, exchange = name.partition(":")
     if native == "ccxt" and exchange:
         found: Adapter = import_module("onetape.venues.ccxt.adapter").adapter_of(exchange)
     elif name in VENUE_KINDS:
         found = import_module(f"onetape.venues.{VENUE_KINDS[name].folder}.adapter").ADAPTER
     else:
+        near = did_you_mean(name, VENUE_KINDS)
         raise NotAvailable(
-            f"trading live on {name}", todo=f"kind is one of {', '.join(sorted(VENUE_KINDS))}, or ccxt:NAME"
+            f"{name!r} is no kind of venue",
+            todo=f"{near} kind is one of {', '.join(sorted(VENUE_KINDS))}, or ccxt:NAME".strip(),
         )
     return found

@@ -1,4 +1,4 @@
-"""How a venue is asked for candles of the past without a key: what its folder's `candles.py` says."""
+"""Requests of past candles without a key, as a folder's `candles.py` describes them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ CandleRow = list[Any]  # ms of its opening, open, high, low, close, volume: numb
 
 
 class Candles(NamedTuple):
-    """How pages of candles are fetched. minutes: of the lengths there are; limit: rows of a page; pause_s: between two
-    pages. target: of a page, by the venue's name of the symbol, minutes, ms of the first bar, rows; rows: of an answer,
-    by ms of a period, raises ValueError, LookupError, TypeError and VenueRejected; note: where it has less than was
-    asked for."""
+    """The requests of pages of candles. minutes: the available periods; limit: rows of a page; pause_s: between two
+    pages. target: returns the address of a page, by the venue's name of the symbol, minutes, ms of the first bar, rows;
+    rows: reads an answer, by ms of a period, raises ValueError, LookupError, TypeError and VenueRejected; note: why it
+    has less than requested."""
 
     host: str
     minutes: frozenset[int]
@@ -26,6 +26,6 @@ class Candles(NamedTuple):
 
 
 def period_word(minutes: int) -> str:
-    """Returns a length as venues write it: 1m, 4h, 1d, 1w."""
+    """Returns a period as venues write it: 1m, 4h, 1d, 1w."""
     size, unit = next((n, u) for n, u in ((10080, "w"), (1440, "d"), (60, "h"), (1, "m")) if minutes % n == 0)
     return f"{minutes // size}{unit}"

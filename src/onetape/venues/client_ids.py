@@ -1,8 +1,8 @@
 """Our client order ids at venues that take a UUID, or few letters.
 
-Of a UUID 122 bits are free (RFC 9562); our ids have 38 letters, so 23 of them fit. Of a longer id the first letter,
+Of a UUID 122 bits are free (RFC 9562); our ids use 38 letters, so 23 of them fit. Of a longer id the first letter,
 which is always the same, and the last, which follows from the others, are left out, and the highest bit is set, which
-no shorter one reaches. One that is no id of ours stays as it is.
+no shorter id reaches. A foreign id stays unchanged.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from onetape.model.ids import checked, parse_client_id
 
 __all__ = ["UUID_CHARS", "client_id_of", "short_id", "uuid_of"]
 
-UUID_CHARS: Final = 25  # that fit in a UUID
+UUID_CHARS: Final = 25  # letters that fit in a UUID
 _WHOLE: Final = 23
-_SHORT: Final = 18  # letters of Kraken's ids that are no UUIDs
+_SHORT: Final = 18  # length of Kraken's ids that are no UUIDs
 _LONG: Final = 1 << 121
-_LETTERS: Final = "\0TX0123456789abcdefghijklmnopqrstuvwxyz"  # the first is none: ids differ in length
+_LETTERS: Final = "\0TX0123456789abcdefghijklmnopqrstuvwxyz"  # the first stands for none, because ids differ in length
 _INNER: Final = "X0123456789abcdefghijklmnopqrstuvwxyz"  # of a longer id, whose second letter is never an X
 _VALUES: Final = {letters: {letter: at for at, letter in enumerate(letters)} for letters in (_LETTERS, _INNER)}
 _LOW: Final = (1 << 62) - 1
@@ -27,7 +27,7 @@ _MARKS: Final = 4 << 76 | 2 << 62  # version and variant
 
 
 def uuid_of(client_id: str) -> str:
-    """Raises ValueError for an id of other letters, or of more than there is room for."""
+    """Encodes an id as a UUID. Raises ValueError for other letters, or too many."""
     is_long = len(client_id) > _WHOLE
     if len(client_id) > UUID_CHARS:
         raise ValueError(f"{client_id} has more than {UUID_CHARS} letters")
@@ -39,18 +39,18 @@ def uuid_of(client_id: str) -> str:
         raise ValueError(f"{client_id} has other letters than T, X, a to z and 0 to 9") from None
     number |= _LONG * is_long
     high, middle, low = number >> 74, number >> 62 & _MIDDLE, number & _LOW
-    text = f"{high << 80 | middle << 64 | low | _MARKS:032x}"  # as UUID writes it, in a third of the time
+    text = f"{high << 80 | middle << 64 | low | _MARKS:032x}"  # like UUID's text, in a third of the time
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def short_id(client_id: str) -> str:
-    """Returns how an id is written where a UUID is taken, or free text of 18 letters."""
+    """Returns an id in the notation of a venue that takes UUIDs, or free text of 18 letters."""
     is_ours = client_id.startswith("T") and client_id.isalnum()
     return uuid_of(client_id) if is_ours and len(client_id) > _SHORT else client_id
 
 
 def client_id_of(text: str) -> str:
-    """Returns our id; what was not written by us stays as it is."""
+    """Returns our id; a foreign id stays unchanged."""
     try:
         raw = UUID(text).int
     except ValueError:

@@ -1,4 +1,4 @@
-"""Columns of messages as text: `name`, or `name:of` where the same is called otherwise elsewhere."""
+"""Columns of messages as text: `name`, or `name:of` if the column has another name elsewhere."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["columns", "named_rows"]
 
 
 def columns(text: str) -> dict[str, str]:
-    """Returns what each column is called elsewhere, by its name."""
+    """Returns the other name of each column, by its name."""
     return {name: of or name for name, _, of in (each.partition(":") for each in text.split())}
 
 
 def named_rows(rows: Any, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Yields rows, of which there may be one alone, with their columns as they are called elsewhere."""
+    """Yields rows, or a single row, with their columns renamed."""
     found: Iterable[Mapping[str, Any]] = rows if isinstance(rows, list) else [rows]
     for row in found:
         yield {names.get(name, name): value for name, value in row.items()}

@@ -1,6 +1,6 @@
-"""What a venue is to a gateway beside its orders: clock, instruments, connections.
+"""The interface of a venue to a gateway beside its orders: clock, instruments, connections.
 
-One `TradingVenue` for each kind of venue; the gateway's shell asks it and never which kind it is.
+There is one `TradingVenue` for each kind of venue; the gateway's shell uses it and never asks which kind it is.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ __all__ = ["AccountStream", "Addresses", "MarkPrices", "TradingVenue", "VenueDef
 
 
 class Addresses(NamedTuple):
-    """The addresses of a venue. ws_private: of the account's stream; ws_entry: where orders are sent, "" for where it
-    usually is beside the others; wallet: where money is moved between wallets and the rights of a key are told, ""
-    where that can be done nowhere."""
+    """The addresses of a venue. ws_private: of the account's stream; ws_entry: of orders, "" for its usual place beside
+    the others; wallet: of the service for transfers and key rights, "" if there is none."""
 
     rest: str
     ws: str
@@ -36,7 +35,7 @@ class Addresses(NamedTuple):
 
 
 class MarkPrices(NamedTuple):
-    """Asks for mark prices. read: an answer's body and the earliest time (ns UTC) of which they serve, to prices by
+    """The request of mark prices. read: maps an answer's body and the earliest accepted time (ns UTC) to prices by
     symbol; raises LookupError, TypeError or ValueError."""
 
     call: Call
@@ -44,21 +43,21 @@ class MarkPrices(NamedTuple):
 
 
 class AccountStream(VenueStream, Protocol):
-    """One connection on which an account's news come; each connection has its own."""
+    """One connection with an account's reports; each connection has its own object."""
 
     @property
     def is_live(self) -> bool:
-        """Tells whether what happens from now on is reported."""
+        """Tells whether all later events are reported."""
         ...
 
     def reports_of(self, message: bytes) -> list[VenueReport]: ...
 
 
 class VenueDefaults:
-    """A base of `TradingVenue`s, for whom says nothing else: it counts no orders, its account's stream has no key, and
-    no WebSocket takes orders."""
+    """A base of `TradingVenue`s with defaults: it counts no orders, its account's stream has no key, and no WebSocket
+    takes orders."""
 
-    protocol: Any  # each names its own
+    protocol: Any  # each venue has its own
     in_order = False
     budget: tuple[BudgetRule, ...] = ()
     wallet_budget: tuple[BudgetRule, ...] = ()
@@ -85,56 +84,55 @@ class VenueDefaults:
 
 
 class TradingVenue(Protocol):
-    """One account at one venue. now: ns UTC, the venue's time as we know it."""
+    """One account at one venue. now: ns UTC, our estimate of the venue's time."""
 
     @property
     def protocol(self) -> OrderProtocol: ...
 
     @property
     def in_order(self) -> bool:
-        """Requests have to arrive in the order in which they were made."""
+        """Tells whether requests must arrive in the order in which they were made."""
         ...
 
     @property
     def clock_step(self) -> int:
-        """ns, of the venue's clock as it is told."""
+        """Returns the resolution of the venue's reported clock, ns."""
         ...
 
     @property
     def budget(self) -> tuple[BudgetRule, ...]:
-        """Returns what it counts for an address. What it counts for an account or a pair is its to judge: a refusal of
-        that kind is answered, and sent again or given up."""
+        """Returns the limits per address. Limits per account or pair are left to the venue: its refusal is answered,
+        and the request sent again or given up."""
         ...
 
     @property
     def wallet_budget(self) -> tuple[BudgetRule, ...]:
-        """Returns the same at the address of its wallets, where that is another one."""
+        """Returns the limits per address at the address of its wallets, if that is another one."""
         ...
 
     @property
     def connects(self) -> BudgetRule | None:
-        """Returns how often an address may try to connect to its streams; None: it says nothing of that."""
+        """Returns the limit on connection attempts of an address; None: not documented."""
         ...
 
     @property
     def order_rules(self) -> tuple[BudgetRule, ...]:
-        """Returns how many orders it takes from an account, once `instruments_of` has read it."""
+        """Returns the limits on an account's orders, once `instruments_of` has read them."""
         ...
 
     @property
     def order_limit_code(self) -> str:
-        """Its code for an account that has sent too many orders, "" where it has none."""
+        """Returns the venue's error code for too many orders of an account, "" without."""
         ...
 
     @property
     def keep_key_s(self) -> float:
-        """Returns how often the key of the account's stream is kept alive, 0: it need not be."""
+        """Returns the interval at which the key of the account's stream is kept alive, 0: it need not be."""
         ...
 
     @property
     def probe_s(self) -> float:
-        """Returns how often its cheapest query asks what the account's stream should have told, while that says
-        nothing; 0: never."""
+        """Returns the interval of its cheapest query, which checks a silent account stream; 0: never."""
         ...
 
     def time(self) -> Call: ...
@@ -142,36 +140,36 @@ class TradingVenue(Protocol):
     def instruments(self) -> Call: ...
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        """Returns those that are wanted and trade now. Raises KeyError, TypeError, ValueError."""
+        """Returns the wanted instruments that trade now. Raises KeyError, TypeError, ValueError."""
         ...
 
     @property
     def symbols_max(self) -> int:
-        """Instruments that one connection for market data carries."""
+        """Returns how many instruments one connection for market data carries."""
         ...
 
     def market(self, instruments: Sequence[Instrument], numbers: Sequence[int] = ()) -> Market:
-        """numbers: of their streams on the tape, where they do not count from 1."""
+        """Returns a reader of the market. numbers: of the instruments' streams on the tape, if they do not count from
+        1."""
         ...
 
     @property
     def polls(self) -> MarketPolls | None:
-        """Returns how its market is read by requests; None: not by us."""
+        """Returns the reading of its market by requests; None: not supported."""
         ...
 
     def depth(self, instrument: Instrument, stream: int) -> DepthStream | None:
-        """Returns a connection for its depth, made anew for each; stream: its number on the tape. None: this venue has
-        none for us."""
+        """Returns a new connection for an instrument's depth; stream: its number on the tape. None: not supported."""
         ...
 
     @property
     def past(self) -> PastBars | None:
-        """Returns how its bars from before are asked for; None: not by us."""
+        """Returns the requests of its past bars; None: not supported."""
         ...
 
     @property
     def marks(self) -> MarkPrices | None:
-        """Returns how mark prices are asked for where the venue's positions do not say them; None: they do."""
+        """Returns the request of mark prices, if the venue's positions do not have them; None: they do."""
         ...
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call: ...
@@ -180,11 +178,11 @@ class TradingVenue(Protocol):
 
     @property
     def entry_url(self) -> str:
-        """Of the WebSocket that takes orders."""
+        """Returns the address of the WebSocket that takes orders."""
         ...
 
     def entry_key(self, now: int) -> Call | None:
-        """Returns what has to be asked for before each connection for orders, if anything."""
+        """Returns the request that is needed before each connection for orders, if any."""
         ...
 
     def entry_dialect(self, key: str) -> EntryDialect: ...

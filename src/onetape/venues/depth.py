@@ -1,8 +1,8 @@
-"""Depth of one instrument from a live connection: frames for the tape, and the book they make.
+"""Depth of one instrument from a live connection: frames for the tape, and the resulting book.
 
-The frames are those of an import of the same messages: the venue's changes as they came, snapshots,
-and where the chain broke. The book is kept beside them, by the core's own rules, so that one who
-begins to read in the middle can be given a snapshot of the same moment.
+The frames equal those of an import of the same messages: the venue's changes as received, snapshots, and breaks of the
+chain. The book is kept beside them, by the core's own rules, so that a reader that begins in the middle can get a
+snapshot of the same moment.
 """
 
 from __future__ import annotations
@@ -23,63 +23,64 @@ Level = tuple[int, int]  # price and size in units of the instrument; size 0: th
 
 _BOOK: Final = type_id("book")
 _HEAD: Final = fields("book")
-LEVELS_MAX: Final = 5_000  # of one side in a snapshot of our own
+LEVELS_MAX: Final = 5_000  # per side of our own snapshots
 
 
 class VenueStream(Protocol):
-    """One connection to a venue: what is sent on it, and whether it can be relied on."""
+    """One connection to a venue: messages to send on it, and its state."""
 
     @property
     def url(self) -> str: ...
 
     @property
     def hello(self) -> tuple[bytes, ...]:
-        """Returns what is sent first."""
+        """Returns the first messages to send."""
         ...
 
     @property
     def ping(self) -> bytes:
-        """Returns what the venue wants to hear repeatedly, if anything."""
+        """Returns the venue's periodic message, if any."""
         ...
 
     @property
     def broken(self) -> str:
-        """Returns why a new connection is needed, "" while it is not."""
+        """Returns why a new connection is needed, "" if it is not."""
         ...
 
 
 class DepthStream(VenueStream, Protocol):
-    """One connection for the depth of one instrument. times: ns UTC. Frames are appended to the
-    writer, which raises what the journal raises."""
+    """One connection for the depth of one instrument. times: ns UTC. Frames are appended to the writer, which raises
+    the journal's errors."""
 
     @property
     def book(self) -> Book: ...
 
     def take(self, message: bytes, received: int, writer: _core.JournalWriter) -> None:
-        """Append the frames of one message; one that is malformed breaks the chain."""
+        """Appends the frames of one message; a malformed one breaks the chain."""
         ...
 
     def question(self, now: int) -> Call | None:
-        """Returns a snapshot to be requested now, where the venue does not send it by itself."""
+        """Returns the request of a snapshot that is due, if the venue does not send it by itself."""
         ...
 
     def answered(self, status: int, body: bytes, received: int, writer: _core.JournalWriter) -> None:
-        """Append what came of the last question; status 0: nothing."""
+        """Appends the frames of the answer to the last request; status 0: no answer."""
         ...
 
     def lost(self, received: int, writer: _core.JournalWriter) -> None:
-        """Append that what comes next does not follow."""
+        """Appends a break of the chain."""
         ...
 
     def snapshot(self, received: int, writer: _core.JournalWriter) -> None:
-        """Append the book as it is, where there is one."""
+        """Appends the current book, if there is one."""
         ...
 
 
 class TableDepth:
-    """Depth that the core reads by the venue's message table: what all such streams share.
+    """Depth that the core reads by the venue's message table: the shared part of such streams.
 
-    stream: its number on the tape."""
+    stream: its number on the tape.
+    """
 
     ping = b""
 
@@ -90,7 +91,7 @@ class TableDepth:
         self.book = self._reader.book
 
     def read(self, message: bytes, received: int, writer: _core.JournalWriter) -> None:
-        """Append the frames of one message; one that is malformed breaks the chain."""
+        """Appends the frames of one message; a malformed one breaks the chain."""
         rejected = self._reader.rejected
         self._reader.take(message, received, writer)
         if self._reader.rejected != rejected:
@@ -105,11 +106,11 @@ class TableDepth:
         writer.append(_BOOK, head, FLAG_GAP | FLAG_UNSYNCED, self._stream, received)
 
     def question(self, now: int) -> Call | None:
-        """None: the snapshot comes by itself."""
+        """Returns None: the snapshot comes by itself."""
         return None
 
     def answered(self, status: int, body: bytes, received: int, writer: _core.JournalWriter) -> None:
-        """Nothing was requested."""
+        """Does nothing: no request was made."""
 
     def snapshot(self, received: int, writer: _core.JournalWriter) -> None:
         book = self.book

@@ -1,8 +1,8 @@
-"""Has a venue changed? What an adapter believes of it, dated, against what the venue says. No I/O.
+"""Detection of changes of a venue: compares its messages with the adapter's dated facts. No I/O.
 
-The beliefs stand in `facts/KIND.toml`: the fields that the adapter reads and those that it knows
-of, words of open lists, kinds of messages, answers to requests that are bad on purpose. Whatever is
-not there is counted by name; a field that is read and missing is the only thing that is wrong.
+The facts are in `facts/KIND.toml`: the fields that the adapter reads and those that it knows of, words of open lists,
+kinds of messages, answers to deliberately bad requests. Anything else is counted by name; only a missing field that is
+read is an error.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from onetape.venues.error_tables import ErrorRow
 
 __all__ = ["BadRequest", "Drift", "Drifts", "Facts", "Shape", "What", "refusal_drift"]
 
-NAMES_MAX: Final = 200  # of drifts; what comes after is counted together
+NAMES_MAX: Final = 200  # of drifts; later ones are counted together
 VALUE_CHARS: Final = 40
 
 
 class Kinds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Objects in a list that are told apart by a field."""
+    """Objects in a list whose kind is the value of a field."""
 
     key: str
     kinds: dict[str, Shape] = {}
 
 
 class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One object. each: what is below a field, one object or a list; all: of an object whose keys
-    are names, what is below each of them."""
+    """The fields of one object. each: shapes of a field's value, one object or a list; all: of an object whose keys are
+    names, the shape of each value."""
 
     needs: list[str] = []
     knows: list[str] = []
@@ -42,7 +42,7 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A GET that needs no key and is refused. text "": the code is the text."""
+    """A GET without a key that the venue refuses. text "": the code is the text."""
 
     name: str
     target: str
@@ -52,7 +52,7 @@ class BadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is believed of one kind of venue. read: the date, YYYY-MM-DD."""
+    """The facts about one kind of venue. read: the date, YYYY-MM-DD."""
 
     kind: str
     read: str
@@ -60,7 +60,7 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message_key: str
     error_style: str  # code: {"code", "msg"}; texts: {"error": [...]}
     sample_symbol: str
-    sample: list[str]  # the messages that a market in use tells
+    sample: list[str]  # the messages that an active market sends
     endpoints: list[str]
     answers: dict[str, Shape]
     messages: dict[str, Shape]
@@ -94,16 +94,16 @@ class Drift(NamedTuple):
 
 
 class Drifts:
-    """Counts by name. `take` and its like give the names that are new."""
+    """Counts drifts by name. `message` and the other comparisons return the new ones."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.counts: dict[tuple[What, str], int] = {}
-        self.noted_times = 0  # of all that was noted
+        self.noted_times = 0  # total count
         self._new: list[Drift] = []
 
     def rows(self) -> list[Drift]:
-        """Returns what weighs most first."""
+        """Returns all drifts, the most severe kinds first."""
         order = list(What)
         found = [Drift(what, name, count) for (what, name), count in self.counts.items()]
         return sorted(found, key=lambda each: (order.index(each.what), each.name))
@@ -118,24 +118,24 @@ class Drifts:
         self.counts[key] = self.counts.get(key, 0) + 1
 
     def noted(self, what: What, name: str) -> list[Drift]:
-        """Something that was compared elsewhere."""
+        """Notes a drift that was detected elsewhere."""
         self.note(what, name[: 2 * VALUE_CHARS])
         return self._taken()
 
     def answer(self, name: str, value: Any) -> list[Drift]:
-        """Compares an answer of a name that the facts have. Raises KeyError for another."""
+        """Compares an answer of a name in the facts. Raises KeyError for another."""
         self._compare(self.facts.answers[name], name, value)
         return self._taken()
 
     def name_of(self, value: Any) -> str:
-        """Returns what a message is called."""
+        """Returns the name of a message's kind."""
         if not isinstance(value, dict):
             return type(value).__name__
         name = value.get(self.facts.message_key) or value.get("method") or "without a name"
         return str(name)[:VALUE_CHARS]
 
     def message(self, value: Any) -> list[Drift]:
-        """Compares a message of a stream, parsed."""
+        """Compares a parsed message of a stream."""
         if isinstance(value, dict) and "stream" in value and "data" in value:
             value = value["data"]
         name = self.name_of(value)
@@ -149,7 +149,7 @@ class Drifts:
     def refusal(
         self, request: BadRequest, status: int, body: bytes, listed: Mapping[int | str, ErrorRow]
     ) -> list[Drift]:
-        """Compares what came of a request that is bad on purpose."""
+        """Compares the answer to a deliberately bad request."""
         for drift in refusal_drift(self.facts, request, status, body, listed):
             self.note(*drift)
         return self._taken()
@@ -201,7 +201,7 @@ class Drifts:
 def refusal_drift(
     facts: Facts, request: BadRequest, status: int, body: bytes, listed: Mapping[int | str, ErrorRow]
 ) -> list[tuple[What, str]]:
-    """known: the venue's table of errors."""
+    """Returns the drifts in a refusal. listed: the venue's table of errors."""
     try:
         value = read_json(body)
         if facts.error_style == "code":

@@ -1,4 +1,4 @@
-"""A venue's requests as rows: what for, where, and what one costs."""
+"""A venue's requests as rows: purpose, path, and costs."""
 
 from __future__ import annotations
 

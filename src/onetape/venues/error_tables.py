@@ -1,4 +1,4 @@
-"""What a venue's answers and messages come to: rows of its table of errors, and what makes no sense."""
+"""Outcomes of a venue's answers: rows of its table of errors, and unreadable answers and messages."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["ErrorRow", "Outcome", "error_table", "malformed", "retry_after", "ro
 
 
 class ErrorRow(NamedTuple):
-    """One error of a venue: its code, what a request that met it came to, our number for it, and
-    the venue's text ({} where values stand)."""
+    """One error of a venue: its code, the outcome of the request, our number for it, and the venue's text ({} for
+    values)."""
 
     code: int | str
     outcome: Outcome
@@ -24,9 +24,9 @@ class ErrorRow(NamedTuple):
 
 
 def error_table(text: str) -> dict[int | str, ErrorRow]:
-    """Reads lines of `outcome OUR_NAME: error | error`, and indented ones that go on: an error is a number and its
-    text, or how a text begins; ` *` behind it marks what the venue's own documents have not. Raises ValueError or
-    KeyError for lines that are none."""
+    """Reads lines of `outcome OUR_NAME: error | error`, with indented continuation lines: an error is a number and its
+    text, or the beginning of a text; ` *` after it marks one that is not in the venue's own documents. Raises
+    ValueError or KeyError for malformed lines."""
     found: dict[int | str, ErrorRow] = {}
     for line in text.strip().replace("\n    ", " | ").splitlines():
         head, _, errors = line.partition(": ")
@@ -47,18 +47,18 @@ def row_of(table: Mapping[int | str, ErrorRow], code: int | str) -> ErrorRow:
 
 
 def unreadable(error: Exception, status: int) -> Answer:
-    """Returns an answer that makes no sense: what its request came to is not known."""
+    """Returns the answer for an unreadable one: its request's outcome is unknown."""
     code = OrderOutcomeUnknown.code if status >= 500 else VenueRejected.code
     text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
     return Answer(Outcome.AMBIGUOUS, (), code, str(status), text)
 
 
 def retry_after(headers: Mapping[str, str]) -> int:
-    """Returns how long an answer asks to be waited, ns; 0: it does not say."""
+    """Returns the wait that an answer requests, ns; 0: none."""
     text = headers.get("retry-after", "")
     return int(text) * SECOND if text.isdigit() else 0
 
 
 def malformed(error: Exception) -> list[VenueReport]:
-    """Returns a message of the account's stream that makes no sense."""
+    """Returns the report of an unreadable message of the account's stream."""
     return [StreamReport("malformed", f"{type(error).__name__}: {error}"[:200])]

@@ -1,4 +1,4 @@
-"""The facts that travel with the adapters, read once."""
+"""The facts and error tables that are shipped with the adapters, read once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from onetape.model.errors import NotAvailable
@@ -14,22 +15,29 @@ from onetape.venues.adapter import adapter_of
 from onetape.venues.drift import Facts
 from onetape.venues.error_tables import ErrorRow
 
-__all__ = ["errors_of", "facts_of"]
+__all__ = ["errors_of", "facts_of", "has_facts"]
+
+
+def has_facts(kind: str) -> bool:
+    """Tells whether a kind of venue is described, so that what it sends can be compared."""
+    return "/" not in kind and _file(kind).is_file()
+
+
+def _file(kind: str) -> Traversable:
+    return files("onetape.venues").joinpath("facts", f"{kind}.toml")
 
 
 @lru_cache(maxsize=8)
 def facts_of(kind: str) -> Facts:
-    """Raises NotAvailable for a kind of venue that has none."""
-    file = files("onetape.venues").joinpath("facts", f"{kind}.toml")
-    if "/" in kind or not file.is_file():
+    """Returns the facts of a kind of venue. Raises NotAvailable if it has none."""
+    if not has_facts(kind):
         raise NotAvailable(f"facts about {kind}", todo="docs/roadmap.md says when")
     return from_builtins(_table(kind), Facts)
 
 
 def _table(kind: str) -> dict[str, Any]:
-    """Returns a file's table; of a family's venue (`like`) what it says is laid over the other's, and "" takes away."""
-    text = files("onetape.venues").joinpath("facts", f"{kind}.toml").read_text(encoding="utf-8")
-    own = tomllib.loads(text)
+    """Returns a file's table; a venue of a family (`like`) overrides the other's table, and "" removes an entry."""
+    own = tomllib.loads(_file(kind).read_text(encoding="utf-8"))
     like = own.pop("like", "")
     return _laid_over(_table(like), own) if like else own
 

@@ -1,7 +1,7 @@
-"""Which hosts a venue of the configuration may be at, by kind and mode. No I/O.
+"""The allowed hosts of a configured venue, by kind and mode. No I/O.
 
-A key goes to its venue and to nobody else, and play money never meets the real one: `sim` is this
-machine, `demo` and `live` are the venue's own hosts, by TLS.
+A key goes only to its venue, and play money never meets the real exchange: `sim` is this machine, `demo` and `live` are
+the venue's own hosts, by TLS.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["is_loopback", "unfit_address"]
 
 
 def is_loopback(host: str) -> bool:
-    """This machine, by name or by number."""
+    """Tells whether a host is this machine, by name or by number."""
     if host == "localhost":
         return True
     try:
@@ -24,8 +24,8 @@ def is_loopback(host: str) -> bool:
 
 
 def unfit_address(kind: str, mode: str, address: str, own: Collection[str]) -> tuple[str, str] | None:
-    """Returns what is wrong with an address that the configuration gives, and what to do; None: nothing. own: hosts of
-    the kind of venue in that mode."""
+    """Returns what is wrong with a configured address, and what to do; None: nothing. own: hosts of the kind of venue
+    in that mode."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port

@@ -1,8 +1,8 @@
-"""One HTTP/1.1 response after another, read from bytes as they come. No I/O.
+"""HTTP/1.1 responses of a connection, read from bytes as they come. No I/O.
 
-Strict, because an answer that is read wrongly is an order that is believed wrongly: what leaves
-room for two readings of where a response ends is refused (both lengths, two lengths, a folded
-header, a length that is no plain number, neither a length nor chunks). Source: RFC 9112.
+Strict, because a misread answer would be a wrong state of an order: anything that leaves the end of a response
+ambiguous is refused (both lengths, two lengths, a folded header, a length that is no plain number, neither a length nor
+chunks). Source: RFC 9112.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 
 
 class Response(NamedTuple):
-    """An HTTP response. Header names in lower case; of several of one name the last, but for lengths."""
+    """An HTTP response. Header names in lower case; of repeated headers the last, except lengths."""
 
     status: int
     headers: dict[str, str]
@@ -29,19 +29,19 @@ class Response(NamedTuple):
 
     @property
     def keeps(self) -> bool:
-        """The connection stays open after it."""
+        """Tells whether the connection stays open after it."""
         return self.headers.get("connection", "").lower() != "close"
 
 
 class ResponseReader:
-    """Reads the responses of one connection. A reader that has raised is of no more use."""
+    """Reads the responses of one connection. A reader that has raised must not be used again."""
 
     def __init__(self, venue: str = "") -> None:
         self._venue = venue
         self._buffer = bytearray()
         self._status = 0
-        self._headers: dict[str, str] | None = None  # None: its head is not complete
-        self._length = 0  # of the body, or of what is left of it in this chunk
+        self._headers: dict[str, str] | None = None  # None: its head is incomplete
+        self._length = 0  # of the body, or of the rest of it in this chunk
         self._chunked = False
         self._in_chunk = False
         self._in_trailer = False
@@ -49,7 +49,7 @@ class ResponseReader:
 
     @property
     def is_between(self) -> bool:
-        """No response has begun that has not ended."""
+        """Tells whether no response is incomplete."""
         return not self._buffer and self._headers is None
 
     def feed(self, data: bytes) -> list[Response]:
@@ -70,7 +70,7 @@ class ResponseReader:
     # --- head -------------------------------------------------------------------------------------
 
     def _read_head(self) -> bool:
-        """Tells whether a head is complete; those of 1xx announce nothing and are passed over."""
+        """Tells whether a head is complete; heads of 1xx are skipped."""
         while True:
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0 and len(self._buffer) <= HEAD_MAX:
@@ -156,7 +156,7 @@ class ResponseReader:
             if self._in_trailer:
                 if not line:
                     return True
-                continue  # a trailer says nothing about the answer
+                continue  # trailers are ignored
             size = line.partition(b";")[0].rstrip(b" \t")
             if not size or len(size) > 8 or not _HEX.issuperset(size):
                 raise self._wrong("a chunk begins with its size", line)

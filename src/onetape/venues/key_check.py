@@ -1,9 +1,8 @@
-"""What is wrong with a key, in one line, from what its venue answered. No I/O.
+"""The fault of a key, in one line, from the venue's answers. No I/O.
 
-A venue says less than a user wants to know: Binance has one code for a key that is wrong, that is
-bound to other addresses, and that lacks the right. What can be told apart is, the rest is named
-together. Sources: "Error Codes" and "Get API Key Permission" of Binance's documentation,
-docs.kraken.com "API errors" and "Get API Key Info", read 2026-11.
+A venue says less than a user wants to know: Binance has one code for a wrong key, a key bound to other addresses, and a
+missing right. Causes that can be distinguished are, the others are named together. Sources: "Error Codes" and "Get API
+Key Permission" of Binance's documentation, docs.kraken.com "API errors" and "Get API Key Info", read 2026-11.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from onetape.orders.reports import AccountModeReport
 
 __all__ = ["CLOCK_OFF_MAX_S", "KeyRights", "Wanted", "binance_ids", "clock_wrong", "other_account", "refused", "unfit"]
 
-# Signing with the venue's time would hide more than this, and the user's bars, deadlines and
-# records would be off by it all the same.
+# Signing with the venue's time would hide a larger error, and the user's bars, deadlines and records would be wrong by
+# it all the same.
 CLOCK_OFF_MAX_S: Final = 5.0
 _TEXT_MAX: Final = 160
 
@@ -36,7 +35,7 @@ _OTHER_WORLD: Final = "keys of demo and live are not the same ones"
 
 
 class KeyRights(NamedTuple):
-    """What a key itself may do, apart from its account; None: the venue does not say."""
+    """A key's own rights, apart from its account's; None: not reported."""
 
     read: bool | None = None
     trade: bool | None = None
@@ -47,7 +46,7 @@ class KeyRights(NamedTuple):
 
     @classmethod
     def of_binance(cls, value: Mapping[str, Any]) -> KeyRights:
-        """From the wallet side's apiRestrictions. Raises TypeError for what is none."""
+        """Reads the wallet service's apiRestrictions. Raises TypeError for malformed ones."""
 
         def right(name: str) -> bool | None:
             found = value.get(name)
@@ -65,8 +64,8 @@ class KeyRights(NamedTuple):
 
     @classmethod
     def of_agents(cls, rows: Sequence[Mapping[str, Any]], signer: str) -> KeyRights | None:
-        """From Aster's list of the agents of a wallet. None: the one that signs is not among them. Raises LookupError,
-        TypeError, ValueError, AttributeError for what is none."""
+        """Reads Aster's list of the agents of a wallet. None: the signing one is not among them. Raises LookupError,
+        TypeError, ValueError, AttributeError for a malformed list."""
         found = next((row for row in rows if row["agentAddress"].lower() == signer.lower()), None)
         if found is None:
             return None
@@ -79,14 +78,14 @@ class KeyRights(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What the configuration says of an account."""
+    """The account as configured."""
 
     hedge: bool = False
     allow_withdraw: bool = False
 
 
 def clock_wrong(offset_ns: int, location: str) -> ClockSkew | None:
-    """offset_ns: how far the venue's clock is ahead of ours."""
+    """Returns the error of a clock that is too far off. offset_ns: the venue's clock less ours."""
     seconds = offset_ns / 1e9
     if abs(seconds) <= CLOCK_OFF_MAX_S:
         return None
@@ -99,8 +98,8 @@ def clock_wrong(offset_ns: int, location: str) -> ClockSkew | None:
 
 
 def refused(answer: Answer, location: str, rights: KeyRights | None = None) -> OnetapeError:
-    """Returns the error of the first signed request that failed. rights: what the key may do, where the venue said it
-    elsewhere although it refused here."""
+    """Returns the error of the first signed request that failed. rights: the key's, if the venue reported them at
+    another address although it refused here."""
     code, text = answer.venue_code, answer.text[:_TEXT_MAX]
     kind, _, rest = text.partition(":")
     if code == "-2014" or text.startswith("EAPI:Invalid key"):
@@ -152,8 +151,8 @@ def _not_allowed(text: str, location: str, rights: KeyRights | None) -> OnetapeE
 
 
 def binance_ids(balances: Any, wallet: Any) -> list[str]:
-    """Both names that Binance has for an account, from its futures balances (`accountAlias`) and
-    from the account of its wallet side (`uid`, the number that its pages show)."""
+    """Returns both names of an account at Binance, from its futures balances (`accountAlias`) and from the account of
+    its wallet service (`uid`, the number on its pages)."""
     found = [wallet.get("uid")] if isinstance(wallet, dict) else []
     if isinstance(balances, list):
         found += [each.get("accountAlias") for each in balances[:1] if isinstance(each, dict)]
@@ -161,7 +160,7 @@ def binance_ids(balances: Any, wallet: Any) -> list[str]:
 
 
 def other_account(typed: str, ids: Sequence[str], location: str) -> OnetapeError | None:
-    """None: the account that was typed is the one that the key is of."""
+    """Returns the error of a key of another account than the configured one. None: it matches."""
     if not ids:
         return VenueUnavailable("the venue does not say whose key this is", location=location)
     if _plain(typed) in map(_plain, ids):
@@ -178,9 +177,9 @@ def _plain(name: str) -> str:
 
 
 def unfit(mode: AccountModeReport, rights: KeyRights | None, wanted: Wanted, location: str) -> OnetapeError | None:
-    """Returns what of a key that works, or of its account, keeps us from trading; None: nothing.
+    """Returns why a valid key, or its account, cannot be used for trading; None: it can.
 
-    Where the venue tells a key's rights, the account's own right to withdraw is not the key's.
+    If the venue reports a key's rights, the account's own right to withdraw is not the key's.
     """
     withdraw = mode.can_withdraw if rights is None else rights.withdraw
     if not mode.can_trade or (rights is not None and rights.trade is False):

@@ -1,4 +1,4 @@
-"""A market as a gateway follows it: connections, and a reader of what comes over them."""
+"""A market as a gateway follows it: connections, and a reader of their messages."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ NO_TOP = Top(0, 0, 0, 0)
 
 
 class MarketStream(NamedTuple):
-    """Is a connection for market data: where, and what is said first. most_s: seconds between two
-    messages at most, as the venue promises; 0: it does not. ping: what a venue wants to hear again and again.
-    confirmed_by: what is in each message that confirms a subscription, of which there are `confirmations`."""
+    """A connection for market data: its address, and its first messages. most_s: longest interval in seconds between
+    two messages, as the venue promises; 0: no promise. ping: a periodic message that the venue wants. confirmed_by:
+    part of each message that confirms a subscription, of which there are `confirmations`."""
 
     url: str
     hello: tuple[bytes, ...] = ()
@@ -42,46 +42,48 @@ class Market(Protocol):
 
     @property
     def bars(self) -> int:
-        """Returns the period of the venue's own bars among them, ns; 0: there are none."""
+        """Returns the period of the venue's own bars in its messages, ns; 0: there are none."""
         ...
 
     @property
     def rejected(self) -> int:
-        """Messages that were not as their kind should be."""
+        """Returns the counts of malformed messages."""
         ...
 
     @property
     def unmapped(self) -> dict[str, int]:
-        """Messages of symbols that nobody subscribed to, by the venue's names: none is kept."""
+        """Returns the count of messages about symbols that were not subscribed, by the venue's names; they are
+        dropped."""
         ...
 
     def streams(self) -> Sequence[MarketStream]: ...
 
     def take(self, message: bytes, received: int, writer: _core.JournalWriter) -> int:
-        """Append the frames of a message received at (ns UTC). Gives the stream whose two-sided
-        quote it moved last, 0 for none. Raises what the journal raises."""
+        """Appends the frames of a message received at that time (ns UTC). Returns the stream whose two-sided quote it
+        changed last, 0 for none. Raises the journal's errors."""
         ...
 
     def top(self, stream: int) -> Top:
-        """Its newest quote, zeros where none has come since `forget`."""
+        """Returns a stream's newest quote, zeros if none came since `forget`."""
         ...
 
     def middle(self, stream: int) -> int:
-        """(bid + ask) // 2 of the same."""
+        """Returns (bid + ask) // 2 of a stream's newest quote."""
         ...
 
     def next_funding(self, stream: int) -> tuple[int, int] | None:
-        """Returns rate (1e-12) and time (ns UTC, 0: not given) of its next payment; None: nobody has said."""
+        """Returns rate (1e-12) and time (ns UTC, 0: unknown) of its next funding payment; None: not reported."""
         ...
 
     def forget(self) -> None: ...
 
 
 class LiveMarket:
-    """Implements `Market`: one that the core reads by the venue's message table.
+    """Implements `Market` with the core's reader and the venue's message table.
 
-    instruments: with the names that they have in its messages. numbers: of their streams on the
-    tape, where they do not count from 1. bars: as `Market.bars`."""
+    instruments: with their names in its messages. numbers: of their streams on the tape, if they do not count from 1.
+    bars: as `Market.bars`.
+    """
 
     def __init__(
         self,

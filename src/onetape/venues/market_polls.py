@@ -1,7 +1,6 @@
-"""How a venue's market is read by requests: which there are, what each costs, what answers say.
+"""Reading a venue's market by requests: their kinds, costs, and answers.
 
-Pure: calls come out, bodies of answers go in. What an answer says is read by the table of messages
-`table`, as what comes over a stream is.
+Pure: calls come out, bodies of answers go in. The table of messages `table` reads the answers, as it does for a stream.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ OPEN_INTEREST: Final = "open interest"
 
 
 class PollKind(NamedTuple):
-    """One kind of poll. weight: of one request, in the address's budget. share: of all weight that is spent on polls.
-    by_symbol: a request for each instrument, else one has them all."""
+    """One kind of poll. weight: of one request, in the address's budget. share: of the total weight of polls.
+    by_symbol: True: a request for each instrument, else one for all."""
 
     name: str
     weight: int
@@ -33,36 +32,36 @@ class PollKind(NamedTuple):
 
 
 class MarketPolls(Protocol):
-    """Raises ValueError, LookupError or TypeError for an answer that is malformed."""
+    """The polls of a venue. Raises ValueError, LookupError or TypeError for a malformed answer."""
 
     @property
     def rule(self) -> BudgetRule:
-        """Returns what an address may ask of the venue's public data."""
+        """Returns the limit on an address's public requests."""
         ...
 
     @property
     def kinds(self) -> Sequence[PollKind]:
-        """Of polls; their shares come to 1."""
+        """Returns the kinds of polls; the sum of their shares is 1."""
         ...
 
     def reader(self, instruments: Sequence[Instrument], numbers: Sequence[int]) -> _core.LiveMessages:
-        """Of answers about these, by the numbers of their streams on the tape."""
+        """Returns a reader of answers about these instruments, by the numbers of their streams on the tape."""
         ...
 
     def call(self, kind: str, instrument: Instrument | None = None, after: tuple[int, int] = (0, 0)) -> Call:
-        """instrument: of a kind `by_symbol`. after: number and time (ns) of the last trade that is
-        known; with a time alone what has traded since; without both only the newest is asked for."""
+        """Makes a poll. instrument: for a kind `by_symbol`. after: number and time (ns) of the last known trade; with a
+        time alone requests trades since then; without both only the newest."""
         ...
 
     def message(self, kind: str, body: bytes) -> bytes:
-        """Returns an answer's body as the table of messages has it."""
+        """Converts an answer's body to the form of the table of messages."""
         ...
 
     @property
     def turnover(self) -> Call:
-        """Asks what was traded in 24 hours."""
+        """Returns the request of the turnovers of 24 hours."""
         ...
 
     def turnovers(self, body: bytes) -> Mapping[str, float]:
-        """By `Instrument.raw_symbol`, in the quote currency."""
+        """Reads the turnovers, by `Instrument.raw_symbol`, in the quote currency."""
         ...

@@ -1,4 +1,4 @@
-"""Decimal text of venues as whole units, exactly, also out of their JSON; and what a fill moves of them."""
+"""Exact conversion of venues' decimal text to units, also out of their JSON; and the balance changes of a fill."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["check_shown", "exact_json", "money_of", "spot_moves", "trade_number"
 
 
 def exact_json(message: bytes | str) -> Any:
-    """Reads JSON, every number as the plain decimal text that it was sent as. Raises ValueError."""
+    """Reads JSON, with every number as the plain decimal text as sent. Raises ValueError."""
     return read_json(message, _loads)
 
 
@@ -39,10 +39,10 @@ def _refuse(text: str) -> Any:
 
 
 def units_of(text: str, decimals: int) -> int:
-    """`60000.10` at one decimal is 600001. Raises ValueError for what is no plain decimal number
-    or has more decimals than there are."""
+    """Converts decimal text to units: `60000.10` at one decimal is 600001. Raises ValueError for text that is no plain
+    decimal number or has too many decimals."""
     units = plain_units(text, decimals)
-    if units is not None:  # as venues write them, nearly always
+    if units is not None:  # nearly all values
         return units
     sign = 1
     if text[:1] in ("-", "+"):
@@ -57,13 +57,13 @@ def units_of(text: str, decimals: int) -> int:
 
 
 def money_of(text: str) -> int:
-    """Money in 1e-18; what lies beyond is no venue's."""
+    """Converts text to money in 1e-18; smaller digits do not occur at venues."""
     return units_of(text, MONEY_DECIMALS)
 
 
 def check_shown(amount: int, step: int, currency: str) -> None:
-    """Raises InvalidAmount where a history that is written in steps would show another amount than
-    was moved: it would not be known again, and be moved twice. Both in 1e-18."""
+    """Raises InvalidAmount if a history that is written in steps would show another amount than was moved, because it
+    would not be recognized, and be moved twice. Both in 1e-18."""
     if rest := amount % step:
         text = money_text(amount)
         raise InvalidAmount(
@@ -74,7 +74,7 @@ def check_shown(amount: int, step: int, currency: str) -> None:
 def spot_moves(
     fill: FillReport, base: str, quote: str, price_decimals: int, size_decimals: int
 ) -> list[tuple[str, int]]:
-    """Changes of balances by a fill, each (currency, 1e-18)."""
+    """Returns the balance changes of a fill, each (currency, 1e-18)."""
     sign = fill.side.sign
     cost = fill.price * fill.size * 10**MONEY_DECIMALS // 10 ** (price_decimals + size_decimals)
     moves = {quote: -sign * cost, base: sign * fill.size * 10 ** (MONEY_DECIMALS - size_decimals)}
@@ -84,7 +84,7 @@ def spot_moves(
 
 
 def trade_number(text: str) -> int:
-    """Returns a trade's number; of an id that is none, 62 bits of its hash, from HASHED_TRADES on."""
+    """Returns a trade's number; for an id that is no number, 62 bits of its hash, from HASHED_TRADES on."""
     if text.isascii() and text.isdigit() and int(text) < HASHED_TRADES:
         return int(text)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 2 | HASHED_TRADES

@@ -1,4 +1,4 @@
-"""Opens a venue that can be traded on, of any kind, and says where it is."""
+"""Opens a tradable venue of any kind, and returns its addresses."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["open_trading_venue", "ws_address"]
 def open_trading_venue(
     kind: str, key: str, secret: str, addresses: Addresses, api_config_key: str = ""
 ) -> TradingVenue:
-    """api_config_key: of a venue that has such. Raises NotAvailable for a kind that cannot be traded on, BadConfig for
-    keys that are none."""
+    """Opens a venue. api_config_key: of a venue that has one. Raises NotAvailable for a kind that cannot be traded on,
+    BadConfig for invalid keys."""
     return adapter_of(kind).open(key, secret, addresses, *([api_config_key] if api_config_key else []))
 
 
 def ws_address(kind: str, rest: str) -> str:
-    """Where the WebSocket is, beside a REST address on the same host. Raises NotAvailable."""
+    """Returns the WebSocket address beside a REST address on the same host. Raises NotAvailable."""
     return rest.rstrip("/").replace("http", "ws", 1) + adapter_of(kind).ws_path

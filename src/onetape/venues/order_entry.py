@@ -1,9 +1,8 @@
-"""Order entry over a kept-open WebSocket: what an `OrderLine` can carry. No I/O.
+"""Order entry over a persistent WebSocket: the sessions of an `OrderLine`. No I/O.
 
-A line has one session for each connection. A session numbers what it sends, holds every request
-until its answer is here, and gives each request exactly one answer: the venue's; or AMBIGUOUS, when
-the connection ends or nothing comes. What an answer means is read by the venue's protocol, by the
-same tables as over REST.
+A line has one session for each connection. A session numbers its requests, keeps each until its answer arrives, and
+returns exactly one answer for each: the venue's; or AMBIGUOUS, when the connection ends or nothing comes. The venue's
+protocol reads the answers, by the same tables as over REST.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from onetape.orders.outcome import Answer, Outcome
 
 __all__ = ["Answered", "EntryDialect", "EntrySession", "Reply"]
 
-LATE: Final = 4 * SECOND  # an answer is not waited for any longer, as over REST
-PENDING_MAX: Final = 1000  # more at once: the line takes nothing, and REST does
-FORGOTTEN_MAX: Final = 1000  # numbers of requests that were given up, for answers that come late
+LATE: Final = 4 * SECOND  # longest wait for an answer, as over REST
+PENDING_MAX: Final = 1000  # unanswered requests; beyond it the line accepts nothing, and REST is used
+FORGOTTEN_MAX: Final = 1000  # numbers of abandoned requests, for late answers
 
 
 class Reply(NamedTuple):
@@ -41,28 +40,28 @@ class Answered(NamedTuple):
 
 
 class EntryDialect(Protocol):
-    """Speaks a venue's order entry on one connection. now: ns UTC, the venue's time as we know it."""
+    """Encodes and decodes a venue's order entry on one connection. now: ns UTC, our estimate of the venue's time."""
 
-    limits: dict[str, tuple[int, int]]  # (used, limit) by name, as the venue told it last
-    headers: dict[str, str]  # what it told last of the account's orders, as REST's headers do
-    ping: bytes  # what the venue wants to hear again and again, if anything
+    limits: dict[str, tuple[int, int]]  # (used, limit) by name, as last reported
+    headers: dict[str, str]  # the account's order counts as last reported, in the form of REST's headers
+    ping: bytes  # the venue's periodic message, if any
 
     @property
     def handshake(self) -> Mapping[str, str]:
-        """Returns the headers that the connection is opened with."""
+        """Returns the headers of the connection's opening request."""
         ...
 
     def hello(self, number: int, now: int) -> bytes | None:
-        """Returns what has to be confirmed before orders may be sent, if anything."""
+        """Returns the message that must be confirmed before orders may be sent, if any."""
         ...
 
     def message(self, call: Call, number: int, now: int) -> bytes | None:
-        """Returns a request that has terms; None: the venue takes it by REST alone."""
+        """Returns the message of a request with terms; None: the venue takes it by REST only."""
         ...
 
     def read(self, message: bytes, now: int) -> Reply | str:
-        """Returns an answer, or the name of what else was said, "" for what is known and means nothing. Raises
-        ValueError, KeyError, TypeError or AttributeError for what is malformed."""
+        """Returns an answer, or the name of another message, "" for a known one without meaning. Raises ValueError,
+        KeyError, TypeError or AttributeError for a malformed one."""
         ...
 
     def answer(self, call: Call, reply: Reply, now: int) -> Answer: ...
@@ -74,20 +73,20 @@ class EntrySession:
 
     dialect: EntryDialect
     is_ready: bool = False
-    broken: str = ""  # why it is of no use, "" while it is
+    broken: str = ""  # why it cannot be used, "" if it can
     unknown: dict[str, int] = field(default_factory=dict)  # messages without a meaning, by name
     _number: int = 0
     _hello: int = 0
-    _pending: dict[int, tuple[Call, int]] = field(default_factory=dict)  # and when it was sent
+    _pending: dict[int, tuple[Call, int]] = field(default_factory=dict)  # with the time of sending
     _abandoned: dict[int, None] = field(default_factory=dict)
 
     @property
     def pending(self) -> int:
-        """Returns how many requests have no answer yet."""
+        """Returns the number of unanswered requests."""
         return len(self._pending)
 
     def opened(self, now: int) -> list[bytes]:
-        """Returns what is said first."""
+        """Returns the first messages to send."""
         hello = self.dialect.hello(self._number + 1, now)
         if hello is None:
             self.is_ready = True
@@ -97,7 +96,7 @@ class EntrySession:
         return [hello]
 
     def send(self, call: Call, now: int) -> bytes | None:
-        """Returns the message of a request, whose answer is waited for from here on; None: it has to go by REST."""
+        """Returns the message of a request, whose answer is awaited from now on; None: it must use REST."""
         if not self.is_ready or self.broken or call.terms is None or len(self._pending) >= PENDING_MAX:
             return None
         number = self._number + 1
@@ -108,11 +107,11 @@ class EntrySession:
         return message
 
     def take(self, message: bytes, now: int) -> list[Answered]:
-        """Reads a message. Raises nothing: what is malformed breaks the session."""
+        """Reads a message. Raises nothing: a malformed one breaks the session."""
         try:
             read = self.dialect.read(message, now)
         except MALFORMED as error:
-            # Whose answer it was cannot be known any more, so all are asked for.
+            # It may have been any request's answer, so all are queried.
             self.broken = f"a message that makes no sense: {type(error).__name__}"
             return []
         if isinstance(read, str):
@@ -139,11 +138,11 @@ class EntrySession:
         return [Answered(call, answer)]
 
     def late(self, now: int) -> list[Answered]:
-        """Requests whose answer is not waited for any longer."""
+        """Returns requests whose answers are overdue, as ambiguous."""
         found = []
         for number, (call, sent) in list(self._pending.items()):
             if now - sent < LATE:
-                break  # they are in the order in which they were sent
+                break  # they are in the order of sending
             del self._pending[number]
             self._abandoned[number] = None
             if len(self._abandoned) > FORGOTTEN_MAX:
@@ -152,7 +151,7 @@ class EntrySession:
         return found
 
     def closed(self) -> list[Answered]:
-        """The connection is gone: of what is unanswered nobody knows whether it was carried out."""
+        """Ends the session: unanswered requests are ambiguous."""
         self.is_ready = False
         self.broken = self.broken or "the connection was closed"
         lost = [Answered(call, _unknown("the connection was lost")) for call, _ in self._pending.values()]

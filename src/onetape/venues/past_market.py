@@ -1,10 +1,9 @@
-"""Bars from before, as a venue tells them to who asks: its questions, and what answers make.
+"""Past bars from a venue: requests, and bars made of the answers.
 
-Completed bars are the venue's own where it has bars of the period, or of one that divides it; of
-shorter periods they are made of its trades. Of the period that runs the venue's shorter bars give
-what is complete, and its trades the rest, up to a trade whose number says where the stream goes on:
-nothing is missing between the two, and nothing is there twice. Where its trades have no numbers nobody
-can say that: then the bar that runs lacks the part of its last minute that was before.
+Completed bars are the venue's own if it has bars of the period, or of one that divides it; shorter periods are made of
+its trades. The running period uses the venue's complete shorter bars, and for the rest its trades, up to a trade whose
+number shows where the stream continues: nothing is missing between the two, and nothing is double. If its trades have
+no numbers that is not possible: then the running bar lacks the earlier part of its last minute.
 
 Pure: calls come out, bodies of answers go in.
 """
@@ -35,15 +34,15 @@ __all__ = [
     "bars_between",
 ]
 
-BARS_MAX: Final = 20_000  # of one subscription
-PAGES_MAX: Final = 20  # of trades, for one subscription
+BARS_MAX: Final = 20_000  # per subscription
+PAGES_MAX: Final = 20  # of trades, per subscription
 NO_OLDER: Final = "the venue has no older ones"
 UNNUMBERED: Final = "its trades have no numbers: of the minute that runs there is what is traded from now on"
 TOO_MANY: Final = "its trades are too many to be asked for"
 LOOK_BACK: Final = 3600 * SECOND
-_HISTORY: Final = fields("history")  # a bar's but for the last trade, which is 0 there
+_HISTORY: Final = fields("history")  # a bar's fields and the last trade, which is 0 for a bar
 EMPTY_FLAG: Final = 16  # nothing was traded in it
-_STEPS: Final = (3600 * SECOND, 60 * SECOND)  # of which the period that runs is made
+_STEPS: Final = (3600 * SECOND, 60 * SECOND)  # bars of which the running period is composed
 
 
 class PastBar(NamedTuple):
@@ -55,23 +54,23 @@ class PastBar(NamedTuple):
     low: int
     close: int
     volume: int
-    turnover: int = 0  # 0: not known
-    trades: int = -1  # -1: not known
+    turnover: int = 0  # 0: unknown
+    trades: int = -1  # -1: unknown
 
     @property
     def is_empty(self) -> bool:
         return self.volume == 0
 
     def frame(self, period: int, last_trade: int = 0) -> tuple[bytes, int]:
-        """Payload and flags of its frame, of type `bar` or `history`. period: ns. last_trade: of a history frame.
-        Raises struct.error for what is beyond 64 bits."""
+        """Returns payload and flags of its frame, of type `bar` or `history`. period: ns. last_trade: of a history
+        frame. Raises struct.error for values beyond 64 bits."""
         own = (self.ts_open, self.ts_open + period, period, self.open, self.high, self.low, self.close, self.volume)
         payload = _HISTORY.pack(*own, *split_units(self.turnover), self.trades, last_trade)
         return payload, EMPTY_FLAG * self.is_empty
 
 
 class PastTrade(NamedTuple):
-    """A trade of the past. number: the venue's, one more than the trade's before it. time: ns UTC."""
+    """A past trade. number: the venue's, consecutive. time: ns UTC."""
 
     number: int
     time: int
@@ -80,44 +79,44 @@ class PastTrade(NamedTuple):
 
 
 class PastBars(Protocol):
-    """Asks a venue for bars of the past, without a key. What it answers raises ValueError, LookupError or TypeError
-    where it is malformed, VenueUnavailable for a refusal."""
+    """Requests past bars of a venue, without a key. Reading answers raises ValueError, LookupError or TypeError for
+    malformed ones, VenueUnavailable for a refusal."""
 
     @property
     def intervals(self) -> tuple[int, ...]:
-        """Of its own bars, ns, none longer than a day: they begin with the day."""
+        """Returns the periods of its own bars, ns, at most a day; a day's bars begin at its start."""
         ...
 
     def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
-        """Asks for those that open in [begin, end), the oldest first, or as many of them as it gives at a time."""
+        """Requests bars that open in [begin, end), the oldest first, or as many of them as one answer has."""
         ...
 
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
-        """Maybe with others, before and after those that were asked for."""
+        """Reads an answer, which may have other bars before and after those requested."""
         ...
 
 
 @runtime_checkable
 class PastMarket(PastBars, Protocol):
-    """Asks for trades as well, which are numbered as those of its stream."""
+    """Requests trades as well, which are numbered like those of its stream."""
 
     def trades(self, instrument: Instrument, since: int, cursor: str = "") -> Call:
-        """Asks for the oldest since a time, or those after a page's cursor."""
+        """Requests the oldest trades since a time, or those after a page's cursor."""
         ...
 
     def trades_of(self, instrument: Instrument, body: bytes) -> tuple[list[PastTrade], str]:
-        """Returns the oldest first, and the cursor of what follows, "": nothing does yet."""
+        """Returns the trades, oldest first, and the next cursor, "": there are no later ones yet."""
         ...
 
     def last_trade(self, instrument: Instrument) -> Call:
-        """Answered as `trades`."""
+        """Requests the last trade. Answered like `trades`."""
         ...
 
 
 class Past(NamedTuple):
-    """Bars of the past. completed: without a hole, up to the period that runs. running: what it holds so far; None: not
-    known, and then there are no others. last_trade: the number of the last trade in them, 0: not known. lacks: why
-    there is less than was asked for, "": there is not."""
+    """Past bars. completed: without gaps, up to the running period. running: its bar so far; None: unknown, and then
+    there are no others. last_trade: the number of the last trade in them, 0: unknown. lacks: why there are fewer than
+    requested, "": there are not."""
 
     completed: list[PastBar]
     running: PastBar | None
@@ -130,8 +129,8 @@ Kept = Callable[[int], Iterable[PastBar]]
 
 
 class _Traded(NamedTuple):
-    """The trades of a period. last: the number of the last trade by then, price: its price, each 0 where it is not
-    known. is_all: none in between is missing."""
+    """The trades of a period. last: the number of the last trade up to its end, price: its price, each 0 if unknown.
+    is_all: none in between is missing."""
 
     trades: list[PastTrade]
     last: int
@@ -142,8 +141,8 @@ class _Traded(NamedTuple):
 def bars_before(
     past: PastBars, instrument: Instrument, period: int, count: int, now: int, kept: Kept = lambda _: ()
 ) -> Asking:
-    """`count` bars that were complete at `now`, and the one that ran. period: ns. kept: the venue's bars of a period
-    that are known already: it is asked for the others."""
+    """Returns `count` bars that were complete at `now`, and the running one. period: ns. kept: returns the venue's
+    cached bars of a period: only others are requested."""
     count = min(count, BARS_MAX)
     opened = _core.bar_open_time(now, period)
     unit = max((each for each in past.intervals if period % each == 0), default=0)
@@ -177,13 +176,13 @@ def bars_before(
 
 def _of_trades(past: PastMarket, instrument: Instrument, period: int, count: int, now: int) -> Asking:
     opened = _core.bar_open_time(now, period)
-    # One period more: what the first trade of an answer lies in may lack others before it.
+    # One period more, because the period of an answer's first trade may lack others before it.
     begin, lacks = opened - (count + 1) * period, ""
     traded = yield from _trades(past, instrument, begin, now)
     if traded.is_all and not any(each.time < begin + period for each in traded.trades):
-        # Quiet: at which price the periods before the first trade stood, an earlier one says.
+        # Quiet: an earlier trade gives the price of the periods before the first one.
         traded = yield from _trades(past, instrument, begin - LOOK_BACK, now)
-    if not traded.is_all:  # so many pages reach about so far back
+    if not traded.is_all:  # estimate from this how far back the allowed pages reach
         covered = traded.trades[-1].time - begin
         begin, lacks = max(begin, now - covered // 2), TOO_MANY
         traded = yield from _trades(past, instrument, begin, now)
@@ -201,8 +200,8 @@ def _of_trades(past: PastMarket, instrument: Instrument, period: int, count: int
 def bars_between(
     past: PastBars, instrument: Instrument, interval: int, begin: int, end: int, kept: Iterable[PastBar] = ()
 ) -> Generator[Call, bytes, list[PastBar]]:
-    """Those that open in [begin, end), as the venue has them. It is asked from the first to the last that is not
-    among those that are kept."""
+    """Returns the venue's bars that open in [begin, end). Requests the range from the first to the last that is not
+    among the kept ones."""
     found = {row.ts_open: row for row in kept if begin <= row.ts_open < end}
     while begin in found:
         begin += interval
@@ -219,7 +218,7 @@ def bars_between(
 
 
 def _trades(past: PastMarket, instrument: Instrument, begin: int, now: int) -> Generator[Call, bytes, _Traded]:
-    """Those in [begin, now]."""
+    """Returns the trades in [begin, now]."""
     found: list[PastTrade] = []
     cursor = ""
     for _ in range(PAGES_MAX):
@@ -242,12 +241,12 @@ def _trades(past: PastMarket, instrument: Instrument, begin: int, now: int) -> G
 
 
 def _alone(trades: Iterable[PastTrade]) -> list[PastBar]:
-    """Returns each as a bar that has nothing else in it."""
+    """Returns each trade as a bar."""
     return [PastBar(time, price, price, price, price, size, price * size, 1) for _, time, price, size in trades]
 
 
 def _joined(rows: Iterable[PastBar], period: int) -> list[PastBar]:
-    """Returns what opens in one period as one bar, in the order in which it comes."""
+    """Merges the rows of each period into one bar, in order."""
     found: dict[int, PastBar] = {}
     for row in rows:
         at = _core.bar_open_time(row.ts_open, period)
@@ -256,7 +255,7 @@ def _joined(rows: Iterable[PastBar], period: int) -> list[PastBar]:
 
 
 def _and(bar: PastBar, later: PastBar) -> PastBar:
-    """Both as one. Where nothing was traded the prices are not of trades."""
+    """Merges two bars. The prices of an empty bar are not those of trades."""
     if later.is_empty:
         return bar
     if bar.is_empty:
@@ -275,8 +274,7 @@ def _and(bar: PastBar, later: PastBar) -> PastBar:
 
 
 def _whole(rows: Iterable[PastBar], period: int, end: int) -> list[PastBar]:
-    """Bars without a hole up to `end`: a period that the venue passes over is one without a
-    trade."""
+    """Returns bars without gaps up to `end`: a period that the venue leaves out becomes one without a trade."""
     found: list[PastBar] = []
     for bar, after in pairwise([*_joined(rows, period), PastBar(end, 0, 0, 0, 0, 0)]):
         found.append(bar)
@@ -288,5 +286,5 @@ def _whole(rows: Iterable[PastBar], period: int, end: int) -> list[PastBar]:
 
 
 def _quiet(opened: int, price: int) -> PastBar:
-    """Of a period without a trade, after one at this price."""
+    """Returns the bar of a period without a trade, at the last price."""
     return PastBar(opened, price, price, price, price, 0, 0, 0)

@@ -1,7 +1,7 @@
-"""How a venue's market messages are written down as data, for the core's one reader of them.
+"""A venue's market messages described as data, for the core's single reader.
 
-The core knows kinds of events and the roles values play in them; which key carries which role in
-which message is said once per venue, in these words, for live connections and for captures alike.
+The core knows kinds of events and the roles of their values; each venue describes once which key has which role in
+which message, for live connections and for captures alike.
 """
 
 from __future__ import annotations
@@ -42,21 +42,18 @@ def top(bid: str, bid_size: str, ask: str, ask_size: str) -> dict[str, str]:
 class Message:
     """One kind of message.
 
-    `event` is the value of the protocol's discriminator ("" where it has none: then `required`
-    tells it apart, as it does among several of one event). `roles` gives the path of each role's
-    value, "k.o" for o inside k, "b.2" for the third of a list b. A message with `channels` is this
-    one only on those channels. Where the value at `only[0]` is there and is not `only[1]`, the
-    message is passed over.
+    `event` is the value of the protocol's discriminator ("" without one: then `required` identifies it, as it does
+    among several of one event). `roles` gives the path of each role's value, "k.o" for o inside k, "b.2" for the third
+    of a list b. A message with `channels` matches only on those channels. If the value at `only[0]` exists and is not
+    `only[1]`, the message is skipped.
 
-    A message whose role `action` has the value `whole` (any, where there is no such role) replaces
-    what is known of a book; of a quote it does so too, and others then say only what changed. A
-    checked book has snapshots and changes on one stream. With a role `side` a message or a row is
-    one level of it; with an `id` levels are known by that, and `action` or the key of the row's
-    list is `insert`, `update` or `delete`. It is held to what roles there are: `last_id` counts on
-    by one, or goes on from `previous_id`; `sequence` grows; `checksum` is the protocol's.
+    A message whose role `action` has the value `whole` (any, without such a role) replaces a book; a quote, too, and
+    the other messages then have only changes. A checked book has snapshots and changes on one stream. With a role
+    `side` a message or a row is one level of it; with an `id` levels are identified by it, and `action` or the key of
+    the row's list is `insert`, `update` or `delete`. The present roles are checked: `last_id` increases by one, or
+    continues from `previous_id`; `sequence` grows; `checksum` is the protocol's.
 
-    Of quotes and trades under several names, and books of several channels, one is read: the
-    others repeat it.
+    Of quotes and trades under several names, and books of several channels, one is read: the others repeat it.
     """
 
     kind: MessageKind
@@ -71,24 +68,21 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """All market messages of a venue, and how they are wrapped.
+    """All market messages of a venue, and their wrapping.
 
-    The value at `event_path` names the event, up to a `separator`; what follows is the rest of its
-    channel: a depth, and last a symbol where messages have none. The value at `channel_path` names
-    symbol and channel ("btcusdt@depth"), what stands under a key of `wrappers` is read as the
-    message itself. A message with a value at `answer_path` is none of the events, and is named by
-    it. Earlier messages win.
+    The value at `event_path` names the event, up to a `separator`; the rest belongs to its channel: a depth, and last a
+    symbol if messages have none. The value at `channel_path` names symbol and channel ("btcusdt@depth"), the value
+    under a key of `wrappers` is read as the message itself. A message with a value at `answer_path` is none of the
+    events, and is named by it. Earlier messages win.
 
-    Each row of a list under the first of `rows` is an event of its own; others are lists inside an
-    object of that key ("data", "data.update"). A message may itself be a list where there are
-    `texts`: an object in it is read as the message, a list as the rows, and its texts as the values
-    of these keys. Levels of depth are [price, size], or objects with the keys `level`; a book
-    without a time of its own has the newest that stands third in its levels. `checksum` is over the
-    ten best asks and bids as digits, or over 25 of both in turns, as written
+    Each row of a list under the first of `rows` is an event of its own; others are lists inside an object of that key
+    ("data", "data.update"). A message may itself be a list if there are `texts`: an object in it is read as the
+    message, a list as the rows, and its texts as the values of these keys. Levels of depth are [price, size], or
+    objects with the keys `level`; a book without a time of its own has the newest time in third place of its levels.
+    `checksum` is over the ten best asks and bids as digits, or over 25 of both, alternating, as written
     (core/text/checked_book.hpp).
 
-    `depth_answer` is how the address of a depth snapshot ends, and the parameter of it that names
-    the symbol.
+    `depth_answer` is the end of the address of a depth snapshot, and its parameter that names the symbol.
     """
 
     event_path: str
@@ -104,11 +98,11 @@ class Protocol:
     depth_answer: tuple[str, str] = ("", "")
 
     def is_depth_answer(self, path: str) -> bool:
-        """Is this the path of an address that answers with a depth snapshot?"""
+        """Tells whether this is the path of an address that answers with a depth snapshot."""
         return bool(self.depth_answer[0]) and path.endswith(self.depth_answer[0])
 
     def as_core(self) -> TableRow:
-        """Returns the table as plain values, as the core takes it."""
+        """Returns the table as plain values, for the core."""
         messages: list[MessageRow] = [
             (m.kind, m.name or m.event, m.event, list(m.channels), dict(m.roles), list(m.required), m.only, m.whole)
             for m in self.messages
@@ -126,8 +120,8 @@ class Protocol:
         keeps_book: bool = False,
         polled: bool = False,
     ) -> _core.LiveMessages:
-        """Returns a reader of live messages. instruments: with the venue's names. numbers: of their streams, from 1 on
-        without any. keeps_book: of the one stream. polled: answers, which say again what earlier ones have said."""
+        """Returns a reader of live messages. instruments: with the venue's names. numbers: of their streams, by default
+        from 1 on. keeps_book: of the one stream. polled: of answers, which repeat earlier ones."""
         rows = list(instruments)
         streams = [
             (raw, number, i.price_decimals, i.size_decimals, False)

@@ -1,4 +1,4 @@
-"""Whose messages a recording holds: by the address it was connected to."""
+"""Identifies the market of a recording by the address of its connection."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from onetape.venues.protocol_table import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One market of a venue as recordings know it.
+    """One market of a venue in recordings.
 
-    `protocol` is module:attribute of a message table; the module has `unified(raw)` for names that
-    no catalogue knows. `kind` decides where the venue uses a
-    name twice, None where it does not. `path` is how addresses of this one begin after the host,
-    where a host speaks several dialects.
+    `protocol` is module:attribute of a message table; the module has `unified(raw)` for names that are in no catalogue.
+    `kind` decides if the venue uses a name twice, None otherwise. `path` is the beginning of its addresses after the
+    host, if a host has several dialects.
     """
 
     venue: str
@@ -27,13 +26,13 @@ class Market:
     path: str = ""
 
     def load(self) -> Protocol:
-        """Returns the table, imported when it is first needed."""
+        """Returns the table, imported on first use."""
         module, _, attribute = self.protocol.partition(":")
         found: Protocol = getattr(import_module(module), attribute)
         return found
 
     def unified(self, raw: str) -> str:
-        """Returns the unified name by the venue's rule of naming, "" where that does not say."""
+        """Returns the unified name by the venue's rule of naming, "" if that is ambiguous."""
         module = import_module(self.protocol.partition(":")[0])
         found: str = module.unified(raw, self.kind) if self.kind else module.unified(raw)
         return found
@@ -59,7 +58,7 @@ HOSTS: Final = tuple(dict.fromkeys(host for market in MARKETS for host in market
 
 
 def market_of(url: str) -> Market | None:
-    """By the host and path of a `wss://` or `https://` address; None for one we do not know."""
+    """Returns the market of a `wss://` or `https://` address by host and path; None if unknown."""
     host, _, path = url.partition("://")[2].partition("?")[0].partition("/")
     host = host.partition(":")[0].lower()
     found = [m for m in MARKETS if host in m.hosts and f"/{path}".startswith(m.path)]

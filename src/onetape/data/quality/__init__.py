@@ -1,1 +1,1 @@
-"""Data quality: what is wrong with the market on a tape whose bytes are well."""
+"""Check data quality: errors in the market data of a tape whose bytes are valid."""

@@ -1,8 +1,8 @@
-"""How conflated the depth of a tape is: what happened between two messages is not on it.
+"""Measure how conflated the depth of a tape is: changes between two messages are not on it.
 
 Venues send depth at once, or every 100 or 250 ms. While trades happen, the time between two
-messages says how blind one is between them; how the prints stand to the messages says how far the
-two can be brought together.
+messages shows how much remains unseen; how prints match messages shows how far the
+two can be combined.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from typing import Final
 from onetape import _core
 from onetape.tape.journal import JournalReader
 
-FRAMES_MAX: Final = 500_000  # of depth and trades that are looked at
+FRAMES_MAX: Final = 500_000  # depth and trades that are checked
 
 
 @dataclass(frozen=True, slots=True)
 class Conflation:
-    """Measures the conflation of one instrument. Counts are of messages and prints; `explaining`:
-    prints whose level was
-    displayed before them and is smaller in the next message; `late`: of the `stamped` prints those
-    that came after a message that has them."""
+    """The conflation of one instrument. Counts are of messages and prints; `explaining`: prints whose level was
+    displayed before them and is smaller in the next message; `late`: of the `stamped` prints those that came after a
+    message that includes them."""
 
     interval_ns: int  # median between messages with a print in between
     messages: int
@@ -40,7 +39,7 @@ class Conflation:
         return self.late / self.stamped if self.stamped else 0.0
 
     def as_json(self) -> dict[str, int | float]:
-        """For run.toml and `journal verify --market`."""
+        """Returns the values for run.toml and `journal verify --market`."""
         return {
             "interval_median_ns": self.interval_ns,
             "messages": self.messages,
@@ -51,7 +50,7 @@ class Conflation:
 
 
 def conflation_of(path: Path, frames_max: int = FRAMES_MAX) -> dict[int, Conflation]:
-    """Measures it by stream of the tape, those with depth and prints between its messages."""
+    """Measure by stream of the tape, for those with depth and prints between its messages."""
     with JournalReader(path) as reader:
         rows = _core.depth_conflation(reader.core, frames_max)
     return {

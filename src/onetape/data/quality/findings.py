@@ -1,4 +1,4 @@
-"""What a check found: a count, and the worst or first of it."""
+"""Record the findings of a check: a count, and the first or worst examples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ EXAMPLES_MAX: Final = 10
 
 @dataclass(slots=True)
 class Check:
-    """Counts what one rule finds in one series. Examples are the first, or the largest where they have a size."""
+    """The count and examples of one rule in one series. Examples are the first, or the largest where they have a
+    size."""
 
     count: int = 0
     examples: list[dict[str, Any]] = field(default_factory=list)
@@ -19,21 +20,21 @@ class Check:
 
     @property
     def wants(self) -> int:
-        """Returns how many more first examples are wanted."""
+        """Returns how many more first examples are needed."""
         return EXAMPLES_MAX - len(self.examples)
 
     @property
     def least(self) -> float:
-        """A sized example must be larger than this to be kept."""
+        """Returns the size that an example must exceed to be kept."""
         return self._sized[0][0] if len(self._sized) >= EXAMPLES_MAX else float("-inf")
 
     def first(self, example: dict[str, Any]) -> None:
-        """Keep it, if it is among the first."""
+        """Keep an example if it is among the first."""
         if self.wants > 0:
             self.examples.append(example)
 
     def largest(self, size: float, sequence: int, example: dict[str, Any]) -> None:
-        """Keep it, if it is among the largest; of equals the earlier."""
+        """Keep an example if it is among the largest; of equals the earlier."""
         heapq.heappush(self._sized, (size, -sequence, example))
         if len(self._sized) > EXAMPLES_MAX:
             heapq.heappop(self._sized)
@@ -60,11 +61,11 @@ class Findings:
         return sum(check.count for check in self.checks.values())
 
     def counts(self) -> dict[str, int]:
-        """Lists all checks that were made, with what each found."""
+        """Returns all checks that were made, with their counts."""
         return {name: check.count for name, check in self.checks.items()}
 
     def examples(self) -> dict[str, list[dict[str, Any]]]:
-        """Lists examples of the checks that found something."""
+        """Returns examples of the checks with findings."""
         return {name: check.shown() for name, check in self.checks.items() if check.count}
 
 

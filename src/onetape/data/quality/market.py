@@ -1,4 +1,4 @@
-"""What is wrong with the market on a tape: `onetape journal verify --market`.
+"""Check the market data on a tape: `onetape journal verify --market`.
 
 A pass over the tape for each type of event, in pieces, so that memory does not grow with the tape;
 then one replay of its books.
@@ -24,7 +24,7 @@ from onetape.data.quality.replay import replay
 from onetape.data.quality.series import SERIES, Books, Quotes, Series, Steps
 from onetape.tape.journal import JournalReader
 
-# Small enough for the cache: each check walks over the same rows.
+# Small enough for the cache: each check passes over the same rows.
 _ROWS: Final = 1 << 14
 # Fields of examples that are in units of the tape.
 PRICES: Final = frozenset(
@@ -36,19 +36,19 @@ Progress = Callable[[float, float | None], None]
 
 @dataclass(slots=True)
 class MarketReport:
-    """Reports by symbol and type. `changes` are instruments that became others on the way."""
+    """Findings by symbol and type. `changes` are instruments that changed on the way."""
 
     by_symbol: dict[str, dict[str, dict[str, Any]]]
     changes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def findings(self) -> int:
-        """Counts all of them."""
+        """Total number of findings."""
         found = sum(kind["findings"] for types in self.by_symbol.values() for kind in types.values())
         return int(found)
 
     def as_json(self) -> dict[str, Any]:
-        """{symbol: {type: {...}}}; an instrument's changes stand beside its types."""
+        """Returns {symbol: {type: {...}}}; an instrument's changes are beside its types."""
         shown: dict[str, Any] = {symbol: dict(types) for symbol, types in self.by_symbol.items()}
         for symbol, changes in self.changes.items():
             shown.setdefault(symbol, {})["instrument"] = {"count": len(changes), "findings": 0, "changes": changes}
@@ -56,7 +56,7 @@ class MarketReport:
 
 
 class _Instruments:
-    """Tells which instrument a stream was, from which frame on."""
+    """Maps a stream to its instrument, by frame."""
 
     def __init__(self, path: Path) -> None:
         self.versions: dict[int, list[tuple[int, int, dict[str, Any]]]] = {}
@@ -89,7 +89,7 @@ class _Instruments:
         return found
 
     def pieces(self, stream: int, rows: NDArray[np.void]) -> Iterator[tuple[NDArray[np.void], dict[str, Any]]]:
-        """The rows of a stream, cut where its instrument changed."""
+        """Yields the rows of a stream, cut where its instrument changed."""
         dated = self.versions.get(stream) or [(0, 0, {})]
         if len(dated) == 1:
             yield rows, dated[0][2]
@@ -103,7 +103,7 @@ class _Instruments:
 def verify_market(
     path: str | os.PathLike[str], *, rules: Rules | None = None, progress: Progress | None = None
 ) -> MarketReport:
-    """Check the market on a tape whose bytes are well. Raises what JournalReader does."""
+    """Check the market on a tape whose bytes are valid. Raises as JournalReader."""
     path = Path(path)
     rules = rules or Rules()
     instruments = _Instruments(path)
@@ -148,7 +148,7 @@ def verify_market(
 
 
 def _as_decimals(example: dict[str, Any], instrument: dict[str, Any]) -> None:
-    """Prices and sizes of an example as the decimals that they are, in place."""
+    """Convert prices and sizes of an example to decimals, in place."""
     for name in example.keys() & (PRICES | SIZES):
         decimals = instrument.get("price_decimals" if name in PRICES else "size_decimals")
         if isinstance(decimals, int):
@@ -156,7 +156,7 @@ def _as_decimals(example: dict[str, Any], instrument: dict[str, Any]) -> None:
 
 
 def _types(path: Path) -> set[str]:
-    """Types of which there are frames, with a layout to read them by."""
+    """Returns the types with frames and a layout to read them."""
     with JournalReader(path) as reader:
         schemas = reader.schemas
         counts, *_ = _core.inventory(reader.core)
@@ -197,13 +197,13 @@ def _steps(data: dict[str, Any]) -> Steps:
 
 
 def _units(step: object, decimals: object) -> int:
-    """Returns a step in units of the tape, 0 where it is not known or no whole number of them."""
+    """Returns a step in units of the tape, 0 where it is unknown or no whole number of them."""
     if not isinstance(step, str) or not isinstance(decimals, int):
         return 0
     try:
         units = Decimal(step).scaleb(decimals)
         return int(units) if units == int(units) else 0
-    except (ArithmeticError, ValueError):  # a tape of somebody else's making
+    except (ArithmeticError, ValueError):  # a tape made by others
         return 0
 
 

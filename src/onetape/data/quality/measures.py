@@ -1,5 +1,4 @@
-"""Measures of a series that arrives piece by piece, in constant memory: silences, outliers,
-numbers that should count on."""
+"""Measure a series that arrives piece by piece, in constant memory: silences, outliers, gaps in numbering."""
 
 from __future__ import annotations
 
@@ -13,26 +12,26 @@ from onetape.data.quality.findings import EXAMPLES_MAX, Check
 
 Ints = NDArray[np.int64]
 
-BLOCK: Final = 256  # events that a median is taken of
-BLOCK_LEAST: Final = 16  # fewer say nothing
-WINDOW: Final = 1 << 16  # ids that a repeated one is looked for among
-_BINS: Final = 8 * 64  # of an octave each 8: a median within 9 %
+BLOCK: Final = 256  # events per median
+BLOCK_LEAST: Final = 16  # fewer are not judged
+WINDOW: Final = 1 << 16  # ids among which a repetition is searched
+_BINS: Final = 8 * 64  # 8 per octave: a median within 9 %
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Says what counts as a finding."""
+    """Thresholds of findings."""
 
     silence_factor: float = 100.0  # times the median distance between events
     silence_ns_min: int = 10_000_000_000  # and never less than this
-    silence_steps_min: int = 30  # fewer distances have no median to speak of
+    silence_steps_min: int = 30  # fewer distances have no meaningful median
     spike_factor: float = 20.0  # times the median absolute deviation of BLOCK events
     spike_part: float = 0.005  # and at least this part of their median
     funding_tolerance_ns: int = 60_000_000_000
 
 
 class Silences:
-    """Measures the distances between events; those far beyond their median are told at the end."""
+    """Measures the distances between events; those far beyond their median are reported at the end."""
 
     def __init__(self) -> None:
         self._bins = np.zeros(_BINS, dtype=np.int64)
@@ -59,7 +58,7 @@ class Silences:
 
     @property
     def median_ns(self) -> int:
-        """Of the distances, within 9 %; 0 without any."""
+        """Returns the median of the distances, within 9 %; 0 without any."""
         total = int(self._bins.sum())
         if not total:
             return 0
@@ -67,7 +66,7 @@ class Silences:
         return round(2 ** ((place + 0.5) / 8)) - 1
 
     def tell(self, check: Check, rules: Rules) -> None:
-        """The longest of those beyond the bound. They count as far as they are kept: ten."""
+        """Returns the longest of those beyond the limit, as far as they are kept: ten."""
         if int(self._bins.sum()) < rules.silence_steps_min:
             return
         bound = max(self.median_ns * rules.silence_factor, float(rules.silence_ns_min))
@@ -79,7 +78,7 @@ class Silences:
 
 
 def _largest(values: Ints, least: float) -> list[int]:
-    """Places of the ten largest beyond `least`, in order."""
+    """Returns indices of the ten largest beyond `least`, in order."""
     places = np.flatnonzero(values > least)
     if len(places) > EXAMPLES_MAX:
         of = values[places]
@@ -88,10 +87,10 @@ def _largest(values: Ints, least: float) -> list[int]:
 
 
 class Spikes:
-    """Finds prices far from those around them, in deviations of their block.
+    """Finds prices far from their neighbors, in deviations of their block.
 
     A block is 256 events. Its median and the median absolute deviation from it (at least a tick)
-    say what is near. A price is a spike where it is farther than `spike_factor` deviations and
+    define what is near. A price is a spike where it is farther than `spike_factor` deviations and
     `spike_part` of the median.
     """
 
@@ -102,7 +101,7 @@ class Spikes:
         self._prices: Ints = np.empty(0, np.int64)
         self._times: Ints = np.empty(0, np.int64)
         self._sequences: NDArray[np.uint64] = np.empty(0, np.uint64)
-        self._judged = 0  # of the block that is kept: those before were told already
+        self._judged = 0  # of the kept block: those before were reported already
 
     def add(self, prices: Ints, times: Ints, sequences: NDArray[np.uint64]) -> None:
         self._prices = np.concatenate((self._prices, prices))
@@ -111,7 +110,7 @@ class Spikes:
         whole = len(self._prices) // BLOCK * BLOCK
         if whole:
             self._judge(slice(0, whole), self._judged)
-            # The last block stays: what comes may be too little to be judged by itself.
+            # The last block stays: the rest may be too short to be judged alone.
             keep = slice(whole - BLOCK, None)
             self._prices = self._prices[keep].copy()
             self._times = self._times[keep].copy()
@@ -119,7 +118,7 @@ class Spikes:
             self._judged = BLOCK
 
     def end(self) -> None:
-        """What is left, judged together with what was before it."""
+        """Judge the rest, together with the block before it."""
         begin = max(len(self._prices) - BLOCK, 0)
         if len(self._prices) - begin >= BLOCK_LEAST and len(self._prices) > self._judged:
             self._judge(slice(begin, None), max(self._judged - begin, 0), one=True)
@@ -127,7 +126,7 @@ class Spikes:
     def _judge(self, part: slice, judged: int, *, one: bool = False) -> None:
         prices = self._prices[part].astype(np.float64)
         rows = prices.reshape(1 if one else -1, -1 if one else BLOCK)
-        # Most blocks span less than what could be a spike: no median is needed to see that.
+        # Most blocks span less than a spike needs: no median is computed then.
         low, high = rows.min(axis=1), rows.max(axis=1)
         nearest = np.minimum(np.abs(low), np.abs(high))
         wide = np.flatnonzero(high - low > self._rules.spike_part * nearest)
@@ -163,7 +162,7 @@ class Ids:
     """Checks trade ids: finds repeated ones, and where numbers do not count on by one.
 
     A repeated id is looked for among the 65,536 before it. Numbers of a venue that counts for all
-    its instruments together jump all the time: gaps are told where nine in ten steps are 1.
+    its instruments together jump all the time: gaps are reported where nine in ten steps are 1.
     """
 
     def __init__(self, duplicates: Check, gaps: Check) -> None:
@@ -178,7 +177,7 @@ class Ids:
         self._kept = Check()
 
     def add(self, rows: NDArray[np.void]) -> None:
-        """Rows of trades of one series."""
+        """Process rows of trades of one series."""
         kinds = np.ascontiguousarray(rows["id_kind"])
         with_id = rows if kinds.all() else rows[kinds != 0]
         if not len(with_id):
@@ -196,7 +195,7 @@ class Ids:
         steps = np.diff(ids, prepend=begin)
         if self._top is None:
             steps[0] = 1
-        # In the usual order nothing can be repeated.
+        # In the usual order there is no repetition.
         if (steps > 0).all():
             self._recent = ids[-WINDOW:] if len(ids) >= WINDOW else self._joined(ids)
         else:
@@ -247,7 +246,7 @@ class Ids:
             self._duplicates.first({"sequence": int(row["sequence"]), "ts": int(row["time"]), "id": _id_text(row)})
 
     def end(self) -> None:
-        """Tell the gaps, if the numbers are such that a gap means something."""
+        """Report the gaps, if numbering makes them meaningful."""
         if self._ones * 10 < self._steps * 9:
             return
         self._gaps.count += self._found
@@ -256,7 +255,7 @@ class Ids:
 
     @property
     def missing(self) -> int:
-        """Ids that are not there, where they count on by one."""
+        """Returns the number of missing ids, for ids that count by one."""
         return self._missing if self._ones * 10 >= self._steps * 9 else 0
 
 

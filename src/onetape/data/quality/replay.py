@@ -1,4 +1,4 @@
-"""Books replayed from a tape: are they crossed, and do the venue's quotes agree with them?"""
+"""Replay the books of a tape: find crossed books, and quotes that disagree with them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onetape.data.quality.series import Books, Quotes
 from onetape.tape.journal import Frame, JournalReader, type_id
 from onetape.tape.payloads import fields
 
-KEPT: Final = 4096  # tops and quotes that wait for the other of the same number
+KEPT: Final = 4096  # tops and quotes waiting for the other of the same number
 _QUOTE = fields("quote", "bid", "ask", "bid_size", "ask_size", "update_id")
 _Top = tuple[int, int, int, int]
 
@@ -26,7 +26,7 @@ class Replay:
         self._waiting: dict[int, tuple[Frame, _Top]] = {}
 
     def depth(self, frame: Frame) -> None:
-        """Takes one depth message, whatever it does to the book."""
+        """Process one depth message, with any effect on the book."""
         outcome, crossed, _ = self._book.apply_payload(frame.payload, frame.flags)
         if frame.flags & FLAG_UNSYNCED or outcome not in ("applied", "snapshot"):
             return
@@ -55,7 +55,7 @@ class Replay:
             self._compare(*waiting, top)
 
     def quote(self, frame: Frame) -> None:
-        """Takes one quote: against the book of the same number, now or when that comes."""
+        """Process one quote: compared with the book of the same number, now or when that comes."""
         bid, ask, bid_size, ask_size, number = _QUOTE.unpack_from(frame.payload)
         if not number:
             return
@@ -89,8 +89,8 @@ def _keep(held: dict[int, Any], number: int, value: Any) -> None:
 
 
 def replay(reader: JournalReader, books: dict[int, Books], quotes: dict[int, Quotes]) -> None:
-    """Replay all books of the tape, `reader` standing at its beginning. quotes: of the streams
-    whose quotes carry numbers."""
+    """Replay all books of the tape from the beginning, where `reader` is. quotes: of streams whose quotes carry
+    numbers."""
     replays = {stream: Replay(found, quotes.get(stream)) for stream, found in books.items()}
     types: Iterable[str] = ("book", "quote") if quotes else ("book",)
     depth = type_id("book")

@@ -1,4 +1,4 @@
-"""One type of event of one instrument: its checks, fed with rows in the order of the tape."""
+"""Check one type of event of one instrument, fed with rows in the order of the tape."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _CLEAR: Final = 5  # MboAction of core/journal/events.hpp
 
 
 class Steps(NamedTuple):
-    """The steps of an instrument, in units of the tape: the smallest steps of price and size, 0 where they are not
-    known, and the time between settlements of funding."""
+    """The steps of an instrument, in units of the tape: the smallest steps of price and size, 0 where unknown, and
+    the time between settlements of funding."""
 
     tick: int
     lot: int
@@ -25,8 +25,7 @@ class Steps(NamedTuple):
 
 
 class Series:
-    """Checks the events of one type. It has what all types share: counts, times, silences. Types add their own
-    checks."""
+    """Checks the events of one type. The base class has what all types share: counts, times, silences."""
 
     own: tuple[str, ...] = ()
     event_time = "ts_event"
@@ -45,7 +44,7 @@ class Series:
         self._event_last = 0
 
     def add(self, rows: Rows) -> None:
-        """The next rows, at least one."""
+        """Process the next rows, at least one."""
         times, sequences = rows["time"], rows["sequence"]
         if not self.count:
             self.first = int(times[0])
@@ -86,15 +85,15 @@ class Series:
             self.mark(name, values % step != 0, rows, field)
 
     def check(self, rows: Rows) -> None:
-        """The type's own checks."""
+        """Run the type's own checks."""
 
     def end(self) -> None:
-        """The end of the tape: tell what only the whole shows."""
+        """Finish at the end of the tape: report what only the whole shows."""
         if self.has_silences:
             self._silences.tell(self.found["silences"], self.rules)
 
     def more(self) -> dict[str, Any]:
-        """Facts beside the checks."""
+        """Returns facts beside the checks."""
         return {}
 
     def result(self) -> dict[str, Any]:
@@ -111,7 +110,7 @@ class Series:
 
 
 class Quotes(Series):
-    """Checks quotes. A side that is empty has neither price nor size: that is no finding."""
+    """Checks quotes. An empty side has neither price nor size, which is no finding."""
 
     own = (
         *("crossed", "locked", "price_not_positive", "size_not_positive", "off_tick", "off_lot"),
@@ -132,7 +131,7 @@ class Quotes(Series):
         self.mark("locked", both & (bid == ask), rows, "bid", "ask")
         wrong = (has_bid & (bid <= 0)) | (has_ask & (ask <= 0))
         self.mark("price_not_positive", wrong, rows, "bid", "ask")
-        # Sources without sizes have none at all; one of two is what is wrong.
+        # Sources without sizes have none at all; only one of the two is an error.
         sized = (bid_size != 0) | (ask_size != 0)
         wrong = (bid_size < 0) | (ask_size < 0)
         wrong |= sized & ((has_bid & (bid_size == 0)) | (has_ask & (ask_size == 0)))
@@ -196,7 +195,7 @@ class Bars(Series):
         self.missing = 0
 
     def _backwards(self, name: str, values: NDArray[Any], before: int, rows: Rows) -> None:
-        # Bars of several periods close together, the shorter first: their opens go back and forth.
+        # Bars of several periods close together, the shorter first: their opens alternate.
         if name != "event_time_backwards" or len(self._last) <= 1:
             super()._backwards(name, values, before, rows)
 
@@ -269,7 +268,7 @@ class Marks(Series):
 
 
 class Fundings(Series):
-    """Checks funding: settlements stand at multiples of their interval, one after the other."""
+    """Checks funding: settlements are at multiples of their interval, consecutively."""
 
     own = ("off_schedule", "missing", "duplicates")
     has_silences = False
@@ -295,7 +294,7 @@ class Fundings(Series):
 
 class Liquidations(Series):
     own = ("price_not_positive", "size_not_positive")
-    has_silences = False  # they come when they come
+    has_silences = False  # without regular times
 
     def check(self, rows: Rows) -> None:
         self.mark("price_not_positive", rows["price"] <= 0, rows, "price")
@@ -304,17 +303,17 @@ class Liquidations(Series):
 
 class OpenInterests(Series):
     own = ("size_negative",)
-    has_silences = False  # as often as somebody asks
+    has_silences = False  # as often as requested
 
     def check(self, rows: Rows) -> None:
         self.mark("size_negative", rows["size"] < 0, rows, "size")
 
 
 class Books(Series):
-    """Checks depth: what its flags say, and whether its numbers count on where no flag speaks.
+    """Checks depth: its flags, and its numbering where no flag is set.
 
-    Depth before the first snapshot stands on nothing, as at the beginning of any recording: it is
-    counted in `unsynced_at_start`, and is no finding.
+    Depth before the first snapshot has no base, as at the beginning of any recording: it is counted in
+    `unsynced_at_start`, and is no finding.
     """
 
     own = ("sequence_gaps", "unsynced", "numbering", "crossed", "locked")
@@ -346,7 +345,7 @@ class Books(Series):
             self._numbering(rows)
 
     def _spans(self, rows: Rows, unsynced: NDArray[Any]) -> None:
-        """Runs of unsynced frames, also across pieces."""
+        """Count runs of unsynced frames, also across pieces."""
         self.found["unsynced"].count += int(np.count_nonzero(unsynced))
         edges = np.flatnonzero(np.diff(unsynced)) + 1
         for begin, end in zip([0, *edges], [*edges, len(rows)], strict=True):
@@ -365,8 +364,7 @@ class Books(Series):
             self.found["unsynced"].largest(float(span["frames"]), span["sequence"], span)
 
     def _numbering(self, rows: Rows) -> None:
-        """Changes that no flag speaks of, and whose numbers nevertheless do not count on: frames
-        that a tape lost after it was recorded."""
+        """Find changes without a flag whose numbers have a gap: frames that a tape lost after it was recorded."""
         flags = rows["flags"]
         rows = rows[(flags & FLAG_UNSYNCED == 0) & (rows["last_id"] != 0)]
         if not len(rows):
@@ -396,10 +394,10 @@ class Books(Series):
 
 
 class Orders(Series):
-    """Checks market by order: what the messages before do not bear out, and what book comes of them.
+    """Checks market by order: messages that contradict earlier ones, and the resulting book.
 
-    A recording that begins in the middle knows nothing of the orders that were there before it:
-    what it says about them before its first clear is in `unknown_at_start`, and is no finding.
+    A recording that begins in the middle does not have the earlier orders: messages about them before its first
+    clear are in `unknown_at_start`, and are no finding.
     """
 
     own = (
@@ -449,7 +447,7 @@ class Orders(Series):
         after = self._book.counts
         for count, name in self._checks.items():
             self.found[name].count += after[count] - before[count]
-        # What is refused for its size has a check of its own.
+        # A size refused has a check of its own.
         self.found["refused"].count -= int(np.count_nonzero(rows["size"] < 0))
         for at, count in examples:
             row = rows[at]

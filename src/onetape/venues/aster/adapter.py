@@ -1,4 +1,4 @@
-"""What there is of Aster."""
+"""The adapter of Aster."""
 
 from __future__ import annotations
 

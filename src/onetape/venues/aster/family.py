@@ -1,7 +1,7 @@
-"""Aster: what is unlike Binance USD-M.
+"""Aster's differences from Binance USD-M.
 
-Source: asterdex/api-docs V3(Recommended), of 2026-06: requests are signed by a wallet with a nonce,
-conditional orders are orders of the book, streams have no categories, an amendment names no side.
+Source: asterdex/api-docs V3(Recommended), of 2026-06: requests are signed by a wallet with a nonce, conditional orders
+are orders of the book, streams have no categories, an amendment names no side.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["ASTER", "TESTNET_ASTER"]
 
 
 def _modes(value: Any) -> AccountModeReport:
-    """The account does not name its position mode: in hedge mode no row has both sides in one."""
+    """Reads the position mode, which the account does not name: in hedge mode no row combines both sides."""
     return AccountModeReport(
         hedge=not any(row["positionSide"] == "BOTH" for row in value["positions"]),
         multi_assets=bool(value.get("multiAssetsMargin")),
@@ -39,7 +39,7 @@ _WALLETS: Final = WalletSide(
     {"spot": (Endpoint(Purpose.WALLETS, "GET", "/api/v3/account", 5), {})},
     Endpoint(Purpose.MODES, "GET", "/fapi/v3/agent", 1),
     KeyRights.of_agents,
-    (BudgetRule(60_000_000_000, 1_200, "x-mbx-used-weight-1m"),),  # the lower one of two that are documented
+    (BudgetRule(60_000_000_000, 1_200, "x-mbx-used-weight-1m"),),  # the lower of two documented limits
     weights=(5, 30),
 )
 ASTER: Final = Family(
@@ -51,7 +51,7 @@ ASTER: Final = Family(
     modes="/fapi/v3/accountWithJoinMargin",
     traits=Traits(
         conditionals=False,
-        triggers_max=TriggerBounds(symbol=10),  # as its listings say
+        triggers_max=TriggerBounds(symbol=10),  # from its listings
         forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"),
     ),
     signer=WalletSigner,
@@ -65,7 +65,7 @@ ASTER: Final = Family(
     has_open_interest=False,
     pages_income=False,
     ways=("", "", ""),
-    # As typed-aster 0.7.0 (2026-10) has them from the venue.
+    # As in typed-aster 0.7.0 (2026-10), which has them from the venue.
     said={"signature check failed": -1022, "no agent found": -2015},
 )
 TESTNET_ASTER: Final = replace(ASTER, signer=partial(WalletSigner, chain=TESTNET))

@@ -1,9 +1,8 @@
-"""How requests to Aster are signed: EIP-712 typed data of one string, by the key of an agent's wallet.
+"""Signatures of requests to Aster: EIP-712 typed data of one string, by the key of an agent's wallet.
 
-The typed data is `Message(string msg)` in the domain AsterSignTransaction; msg is the text of the
-parameters exactly as it is sent, nonce, user and signer among them, and the signature goes last.
-Source: asterdex/api-docs V3(Recommended), "Authentication", of 2026-06. The signature itself is
-secp256k1 by libsecp256k1, the hash keccak-256 (not SHA3-256).
+The typed data is `Message(string msg)` in the domain AsterSignTransaction; msg is the text of the parameters exactly as
+sent, including nonce, user and signer; the signature goes last. Source: asterdex/api-docs V3(Recommended),
+"Authentication", of 2026-06. The signature itself is secp256k1 by libsecp256k1, the hash keccak-256 (not SHA3-256).
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def _curve() -> type[PrivateKey]:
 
 @lru_cache(maxsize=8)
 def _head(chain: int) -> bytes:
-    """Returns what all that is signed on a chain begins with."""
+    """Returns the prefix of all signed data of a chain."""
     kind = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
     parts = (kind, b"AsterSignTransaction", b"1")
     return b"\x19\x01" + _keccak(b"".join(map(_keccak, parts)) + chain.to_bytes(32, "big") + bytes(32))
@@ -65,7 +64,7 @@ def _head(chain: int) -> bytes:
 
 @lru_cache(maxsize=64)
 def _kind(name: str, fields: tuple[str, ...]) -> bytes:
-    """fields: type and name of each."""
+    """Returns the type hash. fields: type and name of each."""
     return _keccak(f"{name}({','.join(fields)})".encode())
 
 
@@ -75,7 +74,7 @@ def digest_of(message: bytes, chain: int) -> bytes:
 
 
 def owner_digest(name: str, values: Mapping[str, str | int | bool], chain: int) -> bytes:
-    """Returns the same of what a main wallet says itself, its fields in the order of `values`."""
+    """Returns the 32 bytes that a main wallet signs, with its fields in the order of `values`."""
     fields, words = [], []
     for field, value in values.items():
         kind = "string" if isinstance(value, str) else "bool" if isinstance(value, bool) else "uint256"
@@ -90,7 +89,7 @@ def address_of(public: bytes) -> str:
 
 
 def checked(address: str) -> str:
-    """Returns an address with the letters of EIP-55."""
+    """Returns an address with EIP-55 letter case."""
     low = address[2:].lower()
     check = _keccak(low.encode()).hex()
     return "0x" + "".join(c.upper() if int(n, 16) >= 8 else c for c, n in zip(low, check, strict=False))
@@ -101,7 +100,7 @@ def is_address(text: str) -> bool:
 
 
 def signer_address(digest: bytes, signature: str) -> str:
-    """Whose wallet signed, "" where the signature is none."""
+    """Returns the address of the wallet that signed, "" for an invalid signature."""
     _curve()
     from coincurve import PublicKey
 
@@ -116,8 +115,8 @@ def signer_address(digest: bytes, signature: str) -> str:
 
 
 class WalletSigner:
-    """Signs for a user with the wallet of an agent. user: the account's address; secret: the
-    agent's private key, 32 bytes in hexadecimal. Both "": for what needs no signature. Raises BadConfig."""
+    """Signs for a user with the wallet of an agent. user: the account's address; secret: the agent's private key, 32
+    bytes in hexadecimal. Both "": for requests without a signature. Raises BadConfig."""
 
     opens_session = False
 
@@ -141,7 +140,7 @@ class WalletSigner:
         self.who = f"user={user}&signer={self.signer}"
 
     def sign(self, payload: bytes) -> str:
-        """r, s and v of a text, as 0x and 130 hexadecimal digits."""
+        """Returns r, s and v of a text, as 0x and 130 hexadecimal digits."""
         return self.signed(digest_of(payload, self.chain))
 
     def signed(self, digest: bytes) -> str:
@@ -149,14 +148,14 @@ class WalletSigner:
         return f"0x{raw[:64].hex()}{raw[64] + 27:02x}"
 
     def signed_query(self, params: Mapping[str, str], tail: str) -> str:
-        """`a=1&b=2&<tail>&user=..&signer=..&signature=0x..`."""
+        """Returns `a=1&b=2&<tail>&user=..&signer=..&signature=0x..`."""
         text = query_text(params)
         query = f"{text}&{tail}&{self.who}" if text else f"{tail}&{self.who}"
         return f"{query}&signature={self.sign(query.encode())}"
 
 
 def refuse_main_key(user: str, signer: Signer) -> None:
-    """Raises BadConfig where the account's own wallet signs: its key can move all that it owns."""
+    """Raises BadConfig if the account's own wallet signs, because its key can move all that it owns."""
     if isinstance(signer, WalletSigner) and user and signer.signer == checked(user):
         raise BadConfig(
             "the secret is the key of the main wallet",

@@ -1,10 +1,11 @@
-"""Aster: money between the wallet of futures ("" here, which is traded from) and the spot wallet.
+"""Aster: transfers between the futures wallet ("" here, the trading wallet) and the spot wallet.
 
-A transfer takes an id of ours (`clientTranId`), once in seven days, and the history does not show it: it only keeps
-one from being made twice. One whose answer is lost is found by type, amount and time; its nonce refuses a late request.
+A transfer takes an id of ours (`clientTranId`), once in seven days, which the history does not show: it only prevents a
+duplicate. A transfer whose answer is lost is found by type, amount and time; the nonce makes the venue refuse a late
+request.
 
-Source: "Perp-spot transfer" and "transactionHistory" of asterdex/api-docs V3(Recommended), spot, of 2026-06. That a
-transfer's `tranId` is that of the history is our reading; so is that money on its way is not in the history yet.
+Source: "Perp-spot transfer" and "transactionHistory" of asterdex/api-docs V3(Recommended), spot, of 2026-06. We assume
+that a transfer's `tranId` is that of the history, and that the history does not show money in transit.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = ["history_terms", "transfer_reports", "transfer_terms"]
 
 TRANSFER_PATH: Final = "/api/v3/asset/wallet/transfer"
 HISTORY_PATH: Final = "/api/v3/transactionHistory"
-PAGE: Final = 1000  # and no further pages
+PAGE: Final = 1000  # there are no further pages
 _KINDS: Final = {("", "spot"): "FUTURE_SPOT", ("spot", ""): "SPOT_FUTURE"}
 _TYPES: Final = {("", "spot"): "TRANSFER_FUTURE_TO_SPOT", ("spot", ""): "TRANSFER_SPOT_TO_FUTURE"}
 _WALLETS: Final = {word: wallets for wallets, word in _TYPES.items()}
@@ -33,7 +34,8 @@ _Terms = tuple[str, dict[str, str]]  # path and terms
 
 
 def transfer_terms(route: TransferRoute, currency: str, amount: int, name: str) -> _Terms | None:
-    """None: there is no such route. amount: 1e-18. Raises InvalidAmount for what the history would not show in full."""
+    """Returns path and terms of a transfer. None: there is no such route. amount: 1e-18. Raises InvalidAmount for an
+    amount that the history would round."""
     kind = None if route.to else _KINDS.get(route[:2])
     if kind is None:
         return None
@@ -48,7 +50,7 @@ def history_terms(route: TransferRoute, since: int, cursor: str, name: str) -> _
 
 
 def transfer_reports(rows: list[Mapping[str, Any]], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
-    """Raises LookupError, TypeError, ValueError."""
+    """Reads the history. Raises LookupError, TypeError, ValueError."""
     if len(rows) >= PAGE:
         raise ValueError(f"{len(rows)} transfers, perhaps more")
     done = TransferState.DONE

@@ -1,4 +1,4 @@
-"""What there is of Binance USD-M. Sources: "General Info" of its documentation (USD-M, Spot, Demo Trading), read
+"""The adapter of Binance USD-M. Sources: "General Info" of its documentation (USD-M, Spot, Demo Trading), read
 2026-11."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ADAPTER: Final = Adapter(
             "wss://ws-fapi.binance.com/ws-fapi/v1",
             "https://api.binance.com",
         ),
-        # The demo system has no wallets beside the one that is traded from (as of 2026-11).
+        # The demo system has only the trading wallet (as of 2026-11).
         "demo": Addresses(
             "https://demo-fapi.binance.com",
             "wss://fstream.binancefuture.com",

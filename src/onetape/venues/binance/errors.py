@@ -1,8 +1,8 @@
 """Error codes of Binance USD-M futures: outcome, our number, text.
 
-Sources: "Error Codes" and "General Info" of the USD-M documentation and its change log, read
-2026-11; -4120 since 2025-12-09; -4059, -4046 and -4171 say that a setting is as asked for; the
-texts as venues' answers quote them. What is known from third parties only is marked *.
+Sources: "Error Codes" and "General Info" of the USD-M documentation and its change log, read 2026-11; -4120 since
+2025-12-09; -4059, -4046 and -4171 mean that a setting is already as requested; the texts as in the venue's answers.
+Facts from third parties only are marked *.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from onetape.venues.error_tables import ErrorRow, Outcome, error_table
 
 __all__ = ["ERRORS", "TEXT_503", "is_error", "text_of"]
 
-# -2011: the cancel did nothing; what became of the order is not said. -2013: seconds after a submit, and for
-# conditional orders, it proves nothing. -4026, -5000, -5002 and -5013 are the wallet side's. Aster's own are -4225 (a
-# nonce is refused that was used, too: perhaps by this very request), -5050 (by its name: the text is not known), -5060
-# and -5076 (as ccxt reads them), and of its transfers -4114 and -4115 (one by this id was carried out in the last seven
-# days, and the history says so).
+# -2011: the cancel did nothing; the order's state is not reported. -2013: seconds after a submit, and for conditional
+# orders, it proves nothing. -4026, -5000, -5002 and -5013 are the wallet service's. Aster's own are -4225 (the nonce
+# was used, perhaps by this very request), -5050 (by its name: the text is unknown), -5060 and -5076 (as ccxt reads
+# them), and of its transfers -4114 and -4115 (one with this id was carried out in the last seven days, and the history
+# shows it).
 ERRORS: Final[dict[int | str, ErrorRow]] = error_table("""
 ambiguous ORDER_OUTCOME_UNKNOWN: -1000 An unknown error occurred while processing the request.
     -1001 Internal error; unable to process your request. Please try again.
@@ -118,7 +118,7 @@ settled ORDER_INVALID: -5027 No need to modify the order.
 safe ORDER_INVALID: -5043 There are pending modifications, try again later.
 """)
 
-# The three bodies of HTTP 503, and what they mean for the request.
+# The three bodies of HTTP 503, and their outcomes.
 TEXT_503: Final = {
     "Unknown error, please check your request or try again later.": Outcome.AMBIGUOUS,
     "Service Unavailable.": Outcome.SAFE,
@@ -127,11 +127,11 @@ TEXT_503: Final = {
 
 
 def text_of(code: int, *values: object) -> str:
-    """Returns the venue's text of a code, with values in its places."""
+    """Returns the venue's text of a code, with values filled in."""
     return str(ERRORS[code].text).format(*values)
 
 
 def is_error(value: dict[str, Any]) -> bool:
-    """An answer of this body says what went wrong, whatever its status."""
+    """Tells whether an answer with this body is an error, whatever its status."""
     code = value.get("code")
     return isinstance(code, int) and code < 0

@@ -1,6 +1,6 @@
-"""What differs between the venues that speak as Binance USD-M does: paths, signatures, words.
+"""The differences between venues with Binance USD-M's protocol: paths, signatures, words.
 
-`signed` is the root of what an account asks; what anybody may ask is under /fapi/v1 at all of them.
+`signed` is the root of an account's paths; public paths are under /fapi/v1 at all of them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _Terms = tuple[str, dict[str, str]]  # path and terms
 
 
 class WalletSide(NamedTuple):
-    """Describes what is beside trading: wallets, the money that moves between them, the rights of a key. weights: of a
-    transfer and of a look at their history. wallets: by name, the query of its balances. read_rights: of the answer to
-    `rights`, for the wallet that signs ("": none)."""
+    """The wallet service of a venue: wallets, transfers between them, rights of a key. weights: of a transfer and of a
+    query of their history. wallets: by name, the query of its balances. read_rights: reads the answer to `rights`, for
+    the wallet that signs ("": none)."""
 
     transfer: Callable[[TransferRoute, str, int, str], _Terms | None]
     history: Callable[[TransferRoute, int, str, str], _Terms | None]
@@ -39,11 +39,10 @@ class WalletSide(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Describes one venue of the family. venue: as its symbols begin. has_algo: conditional orders live in a service of
-    their own, with ids of their own. has_nonces: requests carry a nonce in place of a time. ways: what the paths of its
-    streams begin with: top of the book, market, account.
-    pages_income: that history has pages; else one goes on from the time of the last row. said: codes of refusals that
-    the venue says in words, in small letters, under the code of what is not known."""
+    """One venue of the family. venue: prefix of its symbols. has_algo: conditional orders are in a separate service,
+    with ids of their own. has_nonces: requests carry a nonce instead of a time. ways: prefixes of its streams' paths:
+    top of the book, market, account. pages_income: the income history has pages; else it continues from the time of the
+    last row. said: refusals that the venue reports by text, in lower case, under the code of an unknown error."""
 
     name: str
     venue: str
@@ -67,7 +66,7 @@ class Family:
 
 
 class Endpoints:
-    """Lists the requests of an account. Conditional orders are the second of each two."""
+    """The requests of an account. In each pair the second is for conditional orders."""
 
     def __init__(self, family: Family) -> None:
         def of(purpose: Purpose, method: str, name: str, weight: int, orders: int = 0) -> Endpoint:
@@ -117,7 +116,7 @@ _BINANCE_WALLETS: Final = WalletSide(
     },
     Endpoint(Purpose.MODES, "GET", "/sapi/v1/account/apiRestrictions", 1),
     lambda value, _signer: KeyRights.of_binance(value),
-    # Of what goes to /sapi, counted apart: "Limits" of the wallet documentation, read 2026-11.
+    # Limits of /sapi requests, counted separately: "Limits" of the wallet documentation, read 2026-11.
     (BudgetRule(60_000_000_000, 12_000, "x-sapi-used-ip-weight-1m"),),
 )
 BINANCE: Final = Family(
@@ -127,7 +126,7 @@ BINANCE: Final = Family(
     positions="/fapi/v3/positionRisk",
     balances="/fapi/v3/balance",
     modes="/fapi/v1/accountConfig",
-    # Liquidation, deleveraging, and settlement of what is delisted: "Order Update", read 2026-11.
+    # Liquidation, deleveraging, and settlement of delisted contracts: "Order Update", read 2026-11.
     traits=Traits(
         triggers_max=TriggerBounds(account=200), forced=("autoclose-", "adl_autoclose", "settlement_autoclose-")
     ),

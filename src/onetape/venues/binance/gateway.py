@@ -25,7 +25,7 @@ __all__ = ["BinanceUsdmVenue"]
 
 
 class _AccountStream:
-    """An `AccountStream` that tells from the first moment."""
+    """An `AccountStream` that reports from the first moment."""
 
     hello: tuple[bytes, ...] = ()
     is_live = True
@@ -41,17 +41,17 @@ class _AccountStream:
 
 
 class BinanceUsdmVenue(VenueDefaults):
-    """Implements `TradingVenue`, for Binance or another one of its family."""
+    """Implements `TradingVenue`, for Binance or another venue of its family."""
 
     protocol: BinanceUsdmProtocol
     clock_step: Final = 1_000_000
     budget = (WEIGHTS,)
-    # 300 attempts to connect in five minutes for an address (WebSocket limits, read 2026-11).
+    # 300 connection attempts in five minutes per address (WebSocket limits, read 2026-11).
     connects: Final = BudgetRule(300_000_000_000, 300, "")
-    keep_key_s = 60.0  # each half hour would do: an early one finds a key that is gone
+    keep_key_s = 60.0  # half an hour would do: more often detects a lost key early
     probe_s: Final = 2.0  # weight 5 of 2400 a minute
     order_limit_code = "-1015"
-    symbols_max: Final = 100  # of 1024 streams, two for each: a longer address is refused by proxies
+    symbols_max: Final = 100  # of 1024 streams, two for each: proxies refuse a longer address
 
     def __init__(self, key: str, secret: str, addresses: Addresses, family: Family = BINANCE) -> None:
         self.protocol = BinanceUsdmProtocol(key, secret, family)

@@ -1,7 +1,7 @@
-"""Binance USD-M: from exchangeInfo to instruments.
+"""Binance USD-M: instruments from exchangeInfo.
 
-Source: "Exchange Information" of the USD-M documentation, as of 2026-11. Brackets and fees are of
-the account and asked for apart; until they are, the catalogue's stand in, marked as defaults.
+Source: "Exchange Information" of the USD-M documentation, as of 2026-11. Brackets and fees depend on the account and
+are queried separately; until then, the catalogue's are used, marked as defaults.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _DATED: Final = frozenset({"CURRENT_MONTH", "NEXT_MONTH", "CURRENT_QUARTER", "NE
 
 
 def instruments_of(value: dict[str, Any], wanted: frozenset[str], venue: str = "binance") -> list[Instrument]:
-    """Returns the perpetual and dated contracts of an exchangeInfo whose symbols are in `wanted` (all, if it is empty)
-    and that trade now. Raises KeyError, ValueError for rows that are not as they should be."""
+    """Returns the trading perpetual and dated contracts of an exchangeInfo whose symbols are in `wanted` (all, if it is
+    empty). Raises KeyError, ValueError for malformed rows."""
     found = []
     for row in value["symbols"]:
         is_dated = row["contractType"] in _DATED
@@ -44,9 +44,8 @@ def instruments_of(value: dict[str, Any], wanted: frozenset[str], venue: str = "
 
 
 def order_rules_of(value: dict[str, Any]) -> tuple[BudgetRule, ...]:
-    """Returns how many orders an account may send: ORDERS of an exchangeInfo's rateLimits (300 in 10 s and 1200 a
-    minute, read 2026-11). A span without a known length is left to the venue. Raises KeyError, ValueError for rows that
-    are not as they should be."""
+    """Returns an account's limits on orders: ORDERS of an exchangeInfo's rateLimits (300 in 10 s and 1200 a minute,
+    read 2026-11). A window of unknown length is left to the venue. Raises KeyError, ValueError for malformed rows."""
     return tuple(
         BudgetRule(
             int(row["intervalNum"]) * _SPANS[row["interval"]],

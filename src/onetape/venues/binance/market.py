@@ -1,13 +1,11 @@
-"""Binance's market messages: which stream kinds exist and which key carries what; and the
-connections of a live USD-M market.
+"""Binance's market messages: its kinds of streams and the keys in them; and the connections of a live USD-M market.
 
-One table serves spot, USD-M and COIN-M: their messages differ by keys that are there or not
-(`pu` and `T` only in futures). Source: Binance API documentation, "Web Socket Streams" of the
-three products, read 2026-11. Times are milliseconds, or microseconds where a client asked for
-them; prices and quantities are decimal strings.
+One table serves spot, USD-M and COIN-M: their messages differ by the presence of keys (`pu` and `T` only in futures).
+Source: Binance API documentation, "Web Socket Streams" of the three products, read 2026-11. Times are milliseconds, or
+microseconds if a client requested these; prices and quantities are decimal strings.
 
-Of USD-M, public data (top of the book) and market data (trades, marks) come on two connections
-since 2026-04-23. Depth has connections of its own: depth.py.
+Of USD-M, public data (top of the book) and market data (trades, marks) have two connections since 2026-04-23. Depth has
+connections of its own: depth.py.
 """
 
 from __future__ import annotations
@@ -21,10 +19,10 @@ from onetape.model.time import MINUTE
 from onetape.venues.live_market import LiveMarket, MarketStream
 from onetape.venues.protocol_table import Message, Protocol, top
 
-# Channels that carry the best levels whole, under the names of the change messages.
+# Channels with all the best levels, under the names of the change messages.
 PARTIAL_DEPTH: Final = ("depth5", "depth10", "depth20")
 
-# What spot and linear instruments are quoted in; of two that fit, the longer comes first.
+# Quote currencies of spot and linear instruments; of two that match, the longer comes first.
 QUOTES: Final = (
     "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDP", "BIDR", "BKRW", "IDRT", "USDS",
     "BTC", "ETH", "BNB", "EUR", "GBP", "AUD", "BRL", "TRY", "RUB", "UAH",
@@ -57,7 +55,7 @@ MARKET: Final = Protocol(
             event="trade",
             roles={**_TIMES, "id": "t", "price": "p", "size": "q", "sell": "m"},
             required=("symbol", "price", "size", "sell"),
-            only=("X", "MARKET"),  # futures: not the insurance fund's and ADL's
+            only=("X", "MARKET"),  # futures: without trades of the insurance fund and ADL
         ),
         Message(
             kind="trade",
@@ -136,9 +134,9 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str, kind: Kind) -> str:
-    """Returns the unified name of an instrument that no catalogue knows, "" where its name does not say.
+    """Returns the unified name of an instrument that is in no catalogue, "" if its raw name is ambiguous.
 
-    Names have no separator, so the quote is the longest known currency at the end.
+    Raw names have no separator, so the quote is the longest known currency at the end.
     """
     name, _, rest = raw.partition("_")
     quotes = ("USD",) if kind is Kind.INVERSE else QUOTES
@@ -159,8 +157,8 @@ def live_market(
     numbers: Sequence[int] = (),
     ways: Sequence[str] = ("/public", "/market"),
 ) -> LiveMarket:
-    """One connection for each category, whose paths begin with `ways`. Marks come each second, bars of a minute when
-    they have ended."""
+    """Returns one connection for each category, whose paths begin with `ways`. Marks come each second, one-minute bars
+    when they have ended."""
     low = [i.raw_symbol.lower() for i in instruments]
     public = "/".join(f"{raw}@bookTicker" for raw in low)
     market = "/".join(f"{raw}@aggTrade/{raw}@markPrice@1s/{raw}@kline_1m" for raw in low)

@@ -1,13 +1,12 @@
-"""Binance USD-M: money that came or went otherwise than by fills, reported twice and counted once.
+"""Binance USD-M: balance changes other than fills, reported twice and counted once.
 
-The account's stream reports it with a reason and without an id; the income history has an id
-(`tranId`, unique within a type) and its own words for the reasons. So both are brought together by
-what they share: kind, currency, amount, and symbol where both say it, within `WINDOW`; of several
-the nearest in time, each once. The first report names the move, and its reference says which
-report it was, so that a gateway that begins anew finds it on its tape.
+The account's stream reports a change with a reason and without an id; the income history has an id (`tranId`, unique
+within a type) and its own words for the reasons. Both are matched by kind, currency, amount, and symbol if both have
+it, within `WINDOW`; the nearest in time wins, each matches once. The first report names the change, and its reference
+contains which report it was, so that a restarted gateway finds it on its tape.
 
-Sources: "Balance and Position Update" and "Get Income History" of the USD-M documentation, read
-2026-11. The history has three months, and seven days where no start is given.
+Sources: "Balance and Position Update" and "Get Income History" of the USD-M documentation, read 2026-11. The history
+has three months, and seven days if no start is requested.
 """
 
 from __future__ import annotations
@@ -23,16 +22,15 @@ from onetape.venues.numbers import money_of
 
 __all__ = ["WINDOW_MS", "SeenMoves", "income_terms", "kind_of", "next_income"]
 
-# The stream reports funding once an account has been settled, which takes a while after the full
-# hour that the history says.
+# The stream reports funding once an account has been settled, some time after the full hour that the history has.
 WINDOW_MS: Final = 60_000
 INCOME_PAGE: Final = 1000
 INCOME_KEPT: Final = 90 * 86_400 * SECOND
-INCOME_USUAL: Final = 7 * 86_400 * SECOND  # where nobody says since when
+INCOME_USUAL: Final = 7 * 86_400 * SECOND  # default reach of the history
 KEPT: Final = 10_000
 
 _NO_MOVE: Final = frozenset({"ORDER", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE"})
-# Income that fills bring: each fill reports these itself.
+# Income of fills: each fill reports it itself.
 _OF_FILLS: Final = frozenset({"REALIZED_PNL", "COMMISSION", "DELIVERED_SETTELMENT"})
 
 _KINDS: Final = {
@@ -44,7 +42,7 @@ _KINDS: Final = {
     "ADMIN_WITHDRAW": MoveKind.TRANSFER,
     "ASSET_TRANSFER": MoveKind.TRANSFER,
     "ADJUSTMENT": MoveKind.TRANSFER,
-    # the history's types, and what both call alike
+    # the history's types, and those with the same word in both
     "TRANSFER": MoveKind.TRANSFER,
     "INTERNAL_TRANSFER": MoveKind.TRANSFER,
     "CROSS_COLLATERAL_TRANSFER": MoveKind.TRANSFER,
@@ -63,25 +61,25 @@ _KINDS: Final = {
 
 
 def kind_of(word: str) -> MoveKind:
-    """Of a reason of the stream or a type of the history; both grow new ones."""
+    """Returns the kind of a reason of the stream or a type of the history; both may get new ones."""
     return _KINDS.get(word, MoveKind.OTHER)
 
 
 _WORDS: Final = frozenset(kind.value for kind in MoveKind)
-_Sum = tuple[MoveKind, str, int]  # with the currency and the amount
+_Sum = tuple[MoveKind, str, int]  # with currency and amount
 
 
 def income_terms(now: int, since: int, cursor: str, *, pages: bool = True) -> dict[str, str]:
-    """Of a page of the history, oldest first. cursor: start:page, or the start alone where there are no pages."""
+    """Returns the terms for a page of the history, oldest first. cursor: start:page, or the start alone without
+    pages."""
     start, _, page = cursor.partition(":")
     start = start or str(max(since, now - (INCOME_KEPT if since else INCOME_USUAL)) // MS)
     return {"startTime": start, "limit": str(INCOME_PAGE)} | ({"page": page or "1"} if pages else {})
 
 
 def next_income(rows: Sequence[Mapping[str, Any]], sent: Mapping[str, str]) -> str:
-    """Returns the cursor of what follows a page, "" where nothing does. Without pages the next query
-    begins with the last row's millisecond: rows that come twice have the same id. A millisecond that fills a page by
-    itself is passed."""
+    """Returns the cursor after a page, "" at the end. Without pages the next query begins with the last row's
+    millisecond: repeated rows have the same id. A millisecond that fills a whole page is skipped."""
     if len(rows) < INCOME_PAGE:
         return ""
     if "page" in sent:
@@ -92,24 +90,24 @@ def next_income(rows: Sequence[Mapping[str, Any]], sent: Mapping[str, str]) -> s
 
 @dataclass(slots=True)
 class _Seen:
-    """One reported move. time_ms: of its first report."""
+    """One reported balance change. time_ms: of its first report."""
 
     reference: str
     symbol: str
     time_ms: int
     stream_ms: int = 0  # of the event, 0: the stream has not reported it
-    tran: str = ""  # its id in the history, "": that has not shown it yet
+    tran: str = ""  # its id in the history, "": not shown there yet
 
 
 class SeenMoves:
-    """Remembers the moves of one account that were reported lately."""
+    """Remembers the recently reported balance changes of one account."""
 
     def __init__(self) -> None:
         self._by_sum: dict[_Sum, list[_Seen]] = {}
         self._order: deque[tuple[_Sum, _Seen]] = deque()
 
     def reference_of(self, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int) -> str:
-        """Returns the reference of a move that the stream reports; the same event is the same move."""
+        """Returns the reference of a change that the stream reports; a repeated event gets the same one."""
         key = (kind, currency, amount)
         for each in self._by_sum.get(key, ()):
             if each.stream_ms == time_ms and (each.symbol == symbol or not symbol):
@@ -135,7 +133,7 @@ class SeenMoves:
         return found.reference
 
     def of_event(self, body: Mapping[str, Any], time_ms: int, symbol_of: Callable[[str], str]) -> list[MoveReport]:
-        """Of an ACCOUNT_UPDATE; `bc` is what neither profit nor commission explains. Raises
+        """Returns the balance changes of an ACCOUNT_UPDATE; `bc` is the part beside profit and commission. Raises
         LookupError, TypeError, ValueError."""
         if body.get("m", "ORDER") in _NO_MOVE:
             return []
@@ -150,7 +148,7 @@ class SeenMoves:
         return found
 
     def of_history(self, rows: Iterable[Mapping[str, Any]], symbol_of: Callable[[str], str]) -> list[MoveReport]:
-        """Without what fills bring. Raises LookupError, TypeError, ValueError."""
+        """Returns the rows of the history without those of fills. Raises LookupError, TypeError, ValueError."""
         found = []
         for row in rows:
             if row["incomeType"] in _OF_FILLS:
@@ -163,7 +161,7 @@ class SeenMoves:
         return found
 
     def note(self, reference: str) -> None:
-        """One that a tape has; what is no reference of ours is passed over."""
+        """Notes a change that is on a tape; a foreign reference is ignored."""
         parts = reference.split(" ")
         if len(parts) != 6 or parts[1] not in _WORDS or not parts[5].isdecimal():
             return

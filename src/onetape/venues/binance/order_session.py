@@ -1,9 +1,9 @@
 """Orders of Binance USD-M by its WebSocket API.
 
-With an Ed25519 key the session is opened once (`session.logon`) and a request carries no signature;
-with HMAC each request is signed over its parameters sorted by name. Whole numbers are JSON numbers,
-decimals are text. Source: "WebSocket API General Info" and "Trade" of the USD-M documentation, as
-of 2026-11. Open orders, cancel-all and the dead man's switch are not there: they go by REST.
+With an Ed25519 key the session is opened once (`session.logon`) and requests carry no signature; with HMAC each request
+is signed over its parameters sorted by name. Whole numbers are JSON numbers, decimals are text. Source: "WebSocket API
+General Info" and "Trade" of the USD-M documentation, as of 2026-11. Open orders, cancel-all and the dead man's switch
+exist by REST only.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class BinanceOrderSession:
         return self._encoded(number, method, params)
 
     def _stamp(self, now: int) -> dict[str, Any]:
-        """Returns what is signed with the parameters of a request."""
+        """Returns the parameters that are added to a request and signed with it."""
         return {"apiKey": self._protocol.key, "recvWindow": RECV_WINDOW_MS, "timestamp": now // MS}
 
     @staticmethod
@@ -82,14 +82,14 @@ class BinanceOrderSession:
         number = value.get("id")
         if number is None:
             if "error" in value:
-                # Of a request that the venue could not read: which one is not said.
+                # The error of an unreadable request, which does not name it.
                 raise ValueError("an error without a request")
             return str(value.get("method") or value.get("event") or "no id")
         status = int(value["status"])
         for row in value.get("rateLimits") or ():
             span = f"{row['intervalNum']}{_SPANS.get(row['interval'], row['interval'])}"
             self.limits[f"{row['rateLimitType']} {span}"] = (int(row["count"]), int(row["limit"]))
-            if row["rateLimitType"] == "ORDERS":  # one pool with REST; weight has one of its own
+            if row["rateLimitType"] == "ORDERS":  # shared with REST; weight has its own count
                 self.headers[f"{ORDER_COUNT}{span.lower()}"] = str(row["count"])
         if status == 200:
             return Reply(int(number), True, value["result"], status)

@@ -1,7 +1,7 @@
-"""Binance USD-M: its bars and trades from before.
+"""Binance USD-M: past bars and trades.
 
-Source: "Kline/Candlestick Data" and "Compressed/Aggregate Trades List" of the USD-M documentation,
-read 2026-11. Trades are numbered as those of the stream: one more each.
+Source: "Kline/Candlestick Data" and "Compressed/Aggregate Trades List" of the USD-M documentation, read 2026-11. Trades
+are numbered like the stream's: consecutively.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WORDS: Final = {
 }
 BARS_MAX: Final = 1500
 TRADES_MAX: Final = 1000
-# What a request weighs by how many bars it may give.
+# The weight of a request by the number of bars in the answer.
 _WEIGHTS: Final = ((100, 1), (500, 2), (1001, 5), (BARS_MAX + 1, 10))
 
 
@@ -59,7 +59,7 @@ class BinanceUsdmPast:
 
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
         price, size = instrument.price_decimals, instrument.size_decimals
-        # Of inverse contracts the turnover is told in coins.
+        # Inverse contracts report the turnover in coins.
         is_exact = instrument.kind is not Kind.INVERSE
         found = []
         for time, *prices, volume, _, turnover, trades in (row[:9] for row in read_json(body, self._rows.decode)):

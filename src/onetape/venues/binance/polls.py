@@ -1,9 +1,9 @@
 """Binance USD-M: its market by requests.
 
-Source: "Symbol Order Book Ticker", "Mark Price", "Compressed/Aggregate Trades List", "Open Interest" and "24hr
-Ticker Price Change Statistics" of the USD-M documentation with their weights, read 2026-11. Trades
-are the aggregated ones, whose numbers are those of the stream. An answer is a list of rows, in any
-order; one about a symbol that does not name it is read by a reader of that symbol.
+Source: "Symbol Order Book Ticker", "Mark Price", "Compressed/Aggregate Trades List", "Open Interest" and "24hr Ticker
+Price Change Statistics" of the USD-M documentation with their weights, read 2026-11. Trades are the aggregated ones,
+numbered like the stream's. An answer is a list of rows, in any order; an answer without a symbol is read by that
+symbol's reader.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from onetape.venues.protocol_table import Message, Protocol
 
 __all__ = ["WEIGHTS", "BinanceUsdmPolls"]
 
-# REQUEST_WEIGHT of exchangeInfo: 2400 a minute for an address, read 2026-11.
+# REQUEST_WEIGHT of exchangeInfo: 2400 a minute per address, read 2026-11.
 WEIGHTS: Final = BudgetRule(60_000_000_000, 2400, "x-mbx-used-weight-1m")
 TRADES_MAX: Final = 1000
 

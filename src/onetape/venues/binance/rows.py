@@ -1,9 +1,8 @@
-"""Binance USD-M: rows of REST answers as what they tell, in units. Each is of an instrument that is
-known; by_raw: those, by the venue's name.
+"""Binance USD-M: reports from rows of REST answers, in units. All rows are of known instruments; by_raw: these, by the
+venue's name.
 
-Source of balances: "Futures Account Balance V3" of the USD-M documentation, read 2026-11.
-`availableBalance` is never below zero there, so that it tells what margin takes only while it is
-above.
+Source of balances: "Futures Account Balance V3" of the USD-M documentation, read 2026-11. `availableBalance` is never
+below zero there, so it shows the margin in use only while it is above.
 """
 
 from __future__ import annotations
@@ -106,7 +105,7 @@ def position_row(row: Row, by_raw: ByRaw, queried_at: int) -> PositionReport:
 
 
 def _price(row: Row, name: str) -> Decimal | None:
-    """None: there is none. The venue writes 0 for that. Raises ValueError for what is no price."""
+    """Reads a price. None: there is none, which the venue writes as 0. Raises ValueError for an invalid one."""
     text = row.get(name)
     if not text:
         return None
@@ -117,9 +116,9 @@ def _price(row: Row, name: str) -> Decimal | None:
 def balance_reports(
     rows: Iterable[Mapping[str, Any]], queried_at: int, earliest: int, latest: int
 ) -> Iterator[BalanceReport]:
-    """queried_at: when; the list may have been read off at any moment from earliest to latest.
+    """Reads a list of balances. queried_at: when; the list may have been read at any moment from earliest to latest.
 
-    `updateTime` is when the currency changed last, not how fresh the list is.
+    `updateTime` is the currency's last change, not the time of the list.
     """
     for row in rows:
         total = money_of(row["balance"])
@@ -127,8 +126,8 @@ def balance_reports(
 
 
 def wallet_reports(value: Any, wallet: str) -> Iterator[WalletReport]:
-    """Of the spot wallet's account, or of the list of the funding wallet. What is frozen or being withdrawn is there
-    still, and not available."""
+    """Reads the spot wallet's account, or the list of the funding wallet. Frozen and withdrawing amounts count to the
+    total, but are not available."""
     for row in value if isinstance(value, list) else value["balances"]:
         amounts = [money_of(row[name]) for name in ("free", "locked", "freeze", "withdrawing") if name in row]
         if any(amounts):

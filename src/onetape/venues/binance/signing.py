@@ -1,10 +1,9 @@
-"""How requests to Binance are signed: HMAC-SHA256 or Ed25519, over exactly the bytes that are sent.
+"""Signatures of requests to Binance: HMAC-SHA256 or Ed25519, over exactly the bytes that are sent.
 
-REST signs the query string and the form body, one after the other, as sent. The WebSocket API signs
-the parameters sorted by name. The signature of an Ed25519 key is base64 and is percent-encoded in a
-query. Source: Binance documentation, "General Info" of USD-M futures and "WebSocket API General
-Info", read 2026-11. That futures' REST takes Ed25519 is what the venue's own SDK does; the page on
-it names HMAC and RSA only.
+REST signs the query string and the form body, concatenated, as sent. The WebSocket API signs the parameters sorted by
+name. The signature of an Ed25519 key is base64 and is percent-encoded in a query. Source: Binance documentation,
+"General Info" of USD-M futures and "WebSocket API General Info", read 2026-11. That futures' REST takes Ed25519 is from
+the venue's own SDK; its documentation names HMAC and RSA only.
 """
 
 from __future__ import annotations
@@ -29,20 +28,20 @@ PEM: Final = "-----BEGIN "
 class Signer(Protocol):
     """Signs with a key that it never shows."""
 
-    opens_session: bool  # a WebSocket session can be opened with it, and needs no more signatures
+    opens_session: bool  # it can open a WebSocket session, which needs no more signatures
 
     def sign(self, payload: bytes) -> str:
-        """As a parameter's value, not percent-encoded."""
+        """Returns the signature as a parameter's value, not percent-encoded."""
         ...
 
     def signed_query(self, params: Mapping[str, str], tail: str) -> str:
-        """`a=1&b=2&<tail>&signature=...`: parameters percent-encoded where they need it, a tail
-        that does not."""
+        """Returns `a=1&b=2&<tail>&signature=...`: parameters percent-encoded if needed, a tail that does not
+        need it."""
         ...
 
 
 class HmacSigner:
-    """Signs with HMAC. The core joins and signs: in Python to make a query takes longer than to sign it."""
+    """Signs with HMAC. The core builds and signs the query: building it in Python takes longer than signing."""
 
     opens_session = False
 
@@ -70,11 +69,11 @@ class Ed25519Signer:
 
 
 def signer_of(secret: str) -> Signer:
-    """Returns a secret that begins like a PEM file is a private Ed25519 key, another one is HMAC's. Raises BadConfig
-    for a PEM of something else."""
+    """Returns the signer of a secret: a PEM is a private Ed25519 key, anything else HMAC's. Raises BadConfig for
+    another PEM."""
     if not secret.lstrip().startswith(PEM):
         return HmacSigner(secret)
-    secret = secret.replace("\\n", "\n")  # as it comes out of many an environment variable
+    secret = secret.replace("\\n", "\n")  # as many environment variables have it
     # Imported only where such a key is used: it costs 30 ms of every start.
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -83,7 +82,7 @@ def signer_of(secret: str) -> Signer:
     try:
         key = load_pem_private_key(secret.strip().encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        # What the library says may quote the key.
+        # The library's message may quote the key.
         raise BadConfig(
             "the PEM text is no private key that can be read",
             location="secret",
@@ -99,7 +98,7 @@ def signer_of(secret: str) -> Signer:
 
 
 def socket_payload(params: Mapping[str, object]) -> bytes:
-    """Returns what a request of the WebSocket API signs."""
+    """Returns the text that a request of the WebSocket API signs."""
     parts = [f"{name}={params[name]}" for name in sorted(params) if name != "signature"]
     return "&".join(parts).encode()
 

@@ -1,7 +1,7 @@
-"""Buying an asset at Binance's spot market, for the account that trades USD-M futures: what is sent, what answers say.
+"""Purchases of an asset at Binance's spot market, for an account that trades USD-M futures: requests and answers.
 
 Source: "Exchange information", "Symbol order book ticker", "New order", "Query order" and "Account trade list" of the
-spot REST documentation, read 2026-11. Which fee was taken is in the trades alone.
+spot REST documentation, read 2026-11. Only the trades show the fee.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _WORKS: Final = ("NEW", "PARTIALLY_FILLED", "PENDING_NEW", "PENDING_CANCEL")
 
 
 def order_terms(name: str, symbol: str, qty: Decimal, price: Decimal) -> dict[str, str]:
-    """Returns a limit order to buy that takes what is there and leaves nothing."""
+    """Returns a limit order to buy that takes at once and never rests."""
     fixed = {"side": "BUY", "type": "LIMIT", "timeInForce": "IOC", "newOrderRespType": "ACK"}
     own = {"quantity": decimal_text(qty), "price": decimal_text(price), "newClientOrderId": name}
     return {"symbol": symbol, **fixed, **own}
 
 
 def read(value: Any, asset: str) -> tuple[ConversionTerms | ConversionReport, ...]:
-    """Reads any of these answers. Raises KeyError, TypeError, ValueError for what is none."""
+    """Reads any of these answers. Raises KeyError, TypeError, ValueError for a malformed one."""
     if isinstance(value, list):
         return tuple(
             ConversionReport(
@@ -48,7 +48,7 @@ def read(value: Any, asset: str) -> tuple[ConversionTerms | ConversionReport, ..
         filters = {each["filterType"]: each for each in row["filters"]}
         tick, lot = filters["PRICE_FILTER"]["tickSize"], filters["LOT_SIZE"]["stepSize"]
         return (ConversionTerms(tick=Decimal(tick), lot=Decimal(lot)),)
-    if "status" not in value:  # taken, and no more is said of it
+    if "status" not in value:  # accepted, without further details
         return ()
     bought, spent = money_of(value["executedQty"]), money_of(value["cummulativeQuoteQty"])
     return (ConversionReport(str(value["orderId"]), bought, spent, is_over=value["status"] not in _WORKS),)

@@ -1,8 +1,8 @@
-"""Binance USD-M: requests of an account, and what the answers and the user stream say.
+"""Binance USD-M: an account's requests, its answers and the user stream.
 
-Sources: REST "Trade" and "Account" endpoints, "Algo Service", "User Data Streams" of the USD-M
-documentation and its change log, as of 2026-11. Orders with a trigger live in the Algo Service and
-have a second life as the order that they send; both carry our client id.
+Sources: REST "Trade" and "Account" endpoints, "Algo Service", "User Data Streams" of the USD-M documentation and its
+change log, as of 2026-11. Orders with a trigger are in the Algo Service, and send a second order when they fire; both
+carry our client id.
 """
 
 from __future__ import annotations
@@ -60,20 +60,20 @@ __all__ = ["BinanceUsdmProtocol"]
 
 RECV_WINDOW_MS: Final = 5000
 FILLS_PAGE: Final = 1000
-FILLS_REACH: Final = 89 * DAY  # how far back fills can be asked for, with a day to spare
-NONCE_REACH_US: Final = 9_000_000  # from the venue's time, of the ten seconds that it takes
-CLOCK_STEP: Final = MS  # the venue tells its time in these: so much may ours be off
-# Named once: a member looked up at its class costs as much as a call.
+FILLS_REACH: Final = 89 * DAY  # how far back fills can be queried, with a day to spare
+NONCE_REACH_US: Final = 9_000_000  # the venue accepts ten seconds from its time
+CLOCK_STEP: Final = MS  # the resolution of the venue's clock, so the error of ours
+# Bound once: a lookup of a member at its class costs as much as a call.
 _LIMIT: Final = OrderType.LIMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
 _BOTH: Final = PositionSide.BOTH
 _GTD: Final = TimeInForce.GTD
 UNKNOWN: Final = -1000  # "An unknown error occurred while processing the request."
-# Codes that settle a cancel or amendment by saying that the order is not there.
+# Codes that answer a cancel or amendment with the order's absence.
 _NOT_THERE: Final = frozenset({-2011, -2013})
 
 
-# A usual order's parameters, in the order in which `place` has them.
+# A usual order's parameters, in the order of `place`.
 _USUAL: Final = PlaceTemplate(
     [
         ("symbol", "symbol", {}),
@@ -90,8 +90,8 @@ _USUAL: Final = PlaceTemplate(
 
 
 class BinanceUsdmProtocol(AccountProtocol):
-    """Implements `OrderProtocol`. secret: of HMAC, or a private Ed25519 key as PEM, or what the family signs with.
-    Raises BadConfig for one that is none."""
+    """Implements `OrderProtocol`. secret: of HMAC, or a private Ed25519 key as PEM, or the family's kind of key. Raises
+    BadConfig for an invalid one."""
 
     client_id_chars = 36
 
@@ -195,7 +195,8 @@ class BinanceUsdmProtocol(AccountProtocol):
         return self._signed(self._endpoints.symbol_conditionals, params, now, symbol=symbol)
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
-        """Seven days at most are told. cursor: the id of the next fill, or `from` and when the next days begin, ms."""
+        """Requests fills, of at most seven days. cursor: the id of the next fill, or `from` and the begin of the next
+        days, ms."""
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "limit": str(FILLS_PAGE)}
         if cursor and not cursor.startswith("from"):
             params["fromId"] = cursor
@@ -212,7 +213,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         )
 
     def note_move(self, reference: str) -> None:
-        """A move that our tape has."""
+        """Notes a balance change that our tape has."""
         self._moves.note(reference)
 
     def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
@@ -229,7 +230,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         weight = side.weights[1]
         return self._signed(Endpoint(Purpose.TRANSFERS, "GET", terms[0], weight), terms[1], now) if terms else None
 
-    # --- conversions: an OrderProtocol that is a Converter ----------------------------------------
+    # --- conversions, see `Converter` -------------------------------------------------------------
 
     conversion_wallet = "spot"
 
@@ -265,11 +266,11 @@ class BinanceUsdmProtocol(AccountProtocol):
         return self._signed(self._endpoints.modes, {}, now)
 
     def key_rights(self, now: int) -> Call:
-        """Asks what the key may do."""
+        """Requests the key's rights."""
         return self._signed(self.family.wallet_side.rights, {}, now)
 
     def wallets(self, now: int) -> dict[str, Call]:
-        """Asks the wallet side; the spot wallet's answer has the user's number, too."""
+        """Requests the wallets' balances; the spot wallet's answer also has the user's number."""
         wallets = self.family.wallet_side.wallets
         return {name: self._signed(path, terms, now, symbol=name) for name, (path, terms) in wallets.items()}
 
@@ -281,17 +282,17 @@ class BinanceUsdmProtocol(AccountProtocol):
         return SHOWN
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
-        """Working orders only, as far as is known: what it does to conditional orders is documented
-        nowhere (as of 2026-11), so a resting stop must not be relied on to survive or to go."""
+        """Arms the dead man's switch for working orders: its effect on conditional orders is undocumented (as of
+        2026-11), so nothing may rely on a resting stop to survive it, nor to be cancelled by it."""
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "countdownTime": str(after // MS)}
         return self._signed(self._endpoints.dead_man, params, now, symbol=symbol)
 
     def time(self) -> Call:
-        """Asks for the venue's clock; needs no key."""
+        """Requests the venue's clock; needs no key."""
         return Call(Purpose.TIME, "GET", "/fapi/v1/time", b"", {}, 1)
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
-        """Opens the account's stream, or says that it is still wanted (each half hour)."""
+        """Opens the account's stream, or prolongs it (each half hour)."""
         endpoint = self._endpoints.keep_key if keep else self._endpoints.stream_key
         if self.family.signs_listen_key:
             return self._signed(endpoint, {}, now)
@@ -324,7 +325,7 @@ class BinanceUsdmProtocol(AccountProtocol):
 
     @staticmethod
     def next_nonce(last: int, now: int) -> int:
-        """One that has not been used, though the clock stepped back; further than the venue takes it was wrong."""
+        """Returns an unused nonce, also if the clock stepped back, unless that exceeds the venue's window."""
         return last + 1 if now <= last < now + NONCE_REACH_US else now
 
     def _take_nonce(self, now: int) -> int:
@@ -332,7 +333,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         return self._nonce
 
     def _sent_at(self, call: Call) -> int:
-        """When a signed request was made, ns, as far as it says so: a nonce may be ahead of the clock."""
+        """Returns when a signed request was made, ns, as far as it shows it: a nonce may be ahead of the clock."""
         return call.made // US * US if self.family.has_nonces else int(sent_terms(call.target)["timestamp"]) * MS
 
     # --- answers ----------------------------------------------------------------------------------
@@ -347,7 +348,7 @@ class BinanceUsdmProtocol(AccountProtocol):
     def answer_of(
         self, call: Call, status: int, headers: Mapping[str, str], value: Any, body: bytes, now: int
     ) -> Answer:
-        """Returns the same of a body that has been parsed; an order line's answers have the same parts."""
+        """Reads a parsed body; an order line's answers have the same parts."""
         if status >= 400 or (isinstance(value, dict) and is_error(value)):
             return self._failed(call, status, headers, value, body)
         try:
@@ -367,7 +368,7 @@ class BinanceUsdmProtocol(AccountProtocol):
             outcome = next((o for t, o in TEXT_503.items() if t in text), Outcome.AMBIGUOUS)
             return Answer(outcome, (), OrderOutcomeUnknown.code, str(code or status), text, retry)
         if status == 404 and code is None and call.purpose is Purpose.TRANSFER:
-            # No such path: who answers is not where wallets are, and nobody has looked at it.
+            # No such path: the server is not the wallet service, and the request was not handled.
             return Answer(Outcome.DEFINITIVE, (), NotAvailable.code, "404", "no wallets are there")
         if status >= 500 or status == 408 or not isinstance(code, int):
             ambiguous = Outcome.AMBIGUOUS
@@ -408,7 +409,7 @@ class BinanceUsdmProtocol(AccountProtocol):
                     more = str(fills[-1].trade_id + 1)
                 return Answer(Outcome.DONE, fills, cursor=more)
             case Purpose.POSITIONS:
-                # It was read off after the request left: that much is known, and what the stream said since is newer.
+                # Read after the request left; the stream's later reports are newer.
                 queried_at = self._sent_at(call)
                 held = self.listed(value, amount="positionAmt")
                 return Answer(Outcome.DONE, tuple(position_row(r, self._by_raw, queried_at) for r in held))
@@ -494,7 +495,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         news = NEWS.get(kind)
         if status == "EXPIRED_IN_MATCH":
             news = OrderNews.CANCELED
-        waits = o["o"] in CONDITIONAL_TYPES  # an order of the book: there is no service of theirs
+        waits = o["o"] in CONDITIONAL_TYPES  # an order of the book, without a separate service
         if kind == "NEW" and not waits and not self.family.has_algo and o.get("ot") in CONDITIONAL_TYPES:
             state, news = OrderState.TRIGGERED, OrderNews.TRIGGERED
         found.append(
@@ -541,14 +542,14 @@ class BinanceUsdmProtocol(AccountProtocol):
             return self.of_other_symbol(o["s"])
         state = ALGO_STATES.get(o["X"], OrderState.UNKNOWN)
         if o["X"] in ("TRIGGERING", "FINISHED"):
-            return []  # on the way, and told of the order that it sent
+            return []  # in transit; reported with the order that it sent
         return [
             OrderStatusReport(
                 symbol=i.symbol,
                 client_id=o["caid"],
                 venue_id=str(o.get("ai") or o["aid"]),
                 state=state,
-                # Of T and E the documentation says both things: the earlier one happened first.
+                # The documentation contradicts itself about T and E: the earlier one is used.
                 time=min(int(value["T"]), int(value["E"])) * MS,
                 news=STATE_NEWS.get(state),
                 side=SIDES[o["S"]],

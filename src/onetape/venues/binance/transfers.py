@@ -1,26 +1,24 @@
-"""Binance: money between the wallet of USD-M futures ("" here, which is traded from) and the spot
-wallet, between accounts, and from the spot wallet to an address outside; and what comes from there.
+"""Binance: transfers between the USD-M futures wallet ("" here, the trading wallet) and the spot wallet, between
+accounts, from the spot wallet to an external address; and deposits.
 
-The universal transfer takes no id of ours and gives its own (`tranId`). So one whose answer is lost
-is found again by type, amount and time; a request that is late is refused by its `recvWindow`, so
-what the history does not show a minute later has not been carried out.
+The universal transfer takes no id of ours and returns its own (`tranId`). So one whose answer is lost is found by type,
+amount and time; a late request is refused by its `recvWindow`, so a transfer that the history does not show a minute
+later has not been carried out.
 
-A master account also sends to its sub-accounts, which are named by their email, with an id of ours
-(`clientTranId`); a transfer has the spot wallet at one of its ends.
+A master account also sends to its sub-accounts, which are named by their email, with an id of ours (`clientTranId`);
+one end of such a transfer is the spot wallet.
 
-A sub-account gives to its master by its own key, from spot wallet to spot wallet, without an id of
-ours: the number in the answer (`txnId`) is taken for the history's `tranId`.
+A sub-account sends to its master with its own key, from spot wallet to spot wallet, without an id of ours: the number
+in the answer (`txnId`) is assumed to be the history's `tranId`.
 
-A withdrawal takes an id of ours (`withdrawOrderId`), by which the history is asked. That a second
-one by the same id would be refused is not documented, so it is never relied on; a request that is
-late is refused by its `recvWindow`. What is asked for has the fee in it; the history's `amount` is
-what is sent on, without `transactionFee` (our reading: the documentation does not say).
+A withdrawal takes an id of ours (`withdrawOrderId`), by which the history is queried. That a duplicate id would be
+refused is not documented, so it is never relied on; a late request is refused by its `recvWindow`. The requested amount
+includes the fee; we assume that the history's `amount` is the amount sent, without `transactionFee` (not documented).
 
-Sources: "User Universal Transfer" of the wallet and "Universal Transfer (For Master Account)",
-"Transfer to Master (For Sub-account)" of the sub-account documentation with their histories,
-"Withdraw", "Withdraw History" and "Deposit History" of the wallet's, read 2026-11; all are at the
-wallet side's address, where /sapi paths go. The history of withdrawals costs a tenth of what may be
-asked for in a second.
+Sources: "User Universal Transfer" of the wallet and "Universal Transfer (For Master Account)", "Transfer to Master (For
+Sub-account)" of the sub-account documentation with their histories, "Withdraw", "Withdraw History" and "Deposit
+History" of the wallet's, read 2026-11; all are at the wallet service's address, with /sapi paths. The history of
+withdrawals costs a tenth of the request budget of a second.
 """
 
 from __future__ import annotations
@@ -55,16 +53,16 @@ RETURN_PATH: Final = "/sapi/v1/sub-account/transfer/subToMaster"
 RETURNED_PATH: Final = "/sapi/v1/sub-account/transfer/subUserHistory"
 PAGE: Final = 100
 TRANSFER_PAGE: Final = 500
-RETURNED_MAX: Final = 500  # and no further pages
+RETURNED_MAX: Final = 500  # there are no further pages
 WITHDRAW_PATH: Final = "/sapi/v1/capital/withdraw/apply"
 WITHDRAWN_PATH: Final = "/sapi/v1/capital/withdraw/history"
 DEPOSITS_PATH: Final = "/sapi/v1/capital/deposit/hisrec"
 WITHDRAWN_PAGE: Final = 1000
-SPAN_MS: Final = 6 * 86_400_000  # asked by id a history has less than seven days
+SPAN_MS: Final = 6 * 86_400_000  # a history queried by id covers less than seven days
 KEPT_MS: Final = 89 * 86_400_000
 _SPOT: Final = "0"  # walletType
 _NAME: Final = re.compile(r"[A-Za-z0-9_\-]{1,32}\Z")
-_OUT: Final = "2"  # of a transfer's type, as a sub-account sees it
+_OUT: Final = "2"  # of a transfer's type, for the sub-account
 _TYPES: Final = {("", "spot"): "UMFUTURE_MAIN", ("spot", ""): "MAIN_UMFUTURE"}
 _WALLETS: Final = {word: wallets for wallets, word in _TYPES.items()}
 _ACCOUNT_TYPES: Final = {"": "USDT_FUTURE", "spot": "SPOT"}
@@ -82,15 +80,15 @@ _WITHDRAWN: Final = {
     5: TransferState.FAILED,
     6: TransferState.DONE,
 }
-# 6: credited, and may not be withdrawn again yet.
+# 6: credited, and not yet available for withdrawal.
 _DEPOSITED: Final = {1: TransferState.DONE, 6: TransferState.DONE, 2: TransferState.FAILED, 7: TransferState.FAILED}
 
 _Terms = tuple[str, dict[str, str]]  # path and terms
 
 
 def transfer_terms(route: TransferRoute, currency: str, amount: int, name: str) -> _Terms | None:
-    """None: there is no such route. amount: 1e-18. name: goes along to another account.
-    Raises InvalidAmount for what the histories would not show in full."""
+    """Returns path and terms of a transfer. None: there is no such route. amount: 1e-18. name: sent along to another
+    account. Raises InvalidAmount for an amount that the histories would round."""
     if isinstance(route.to, Destination):
         if route.source != "spot":
             return None
@@ -127,7 +125,7 @@ def _types(route: TransferRoute) -> tuple[str, str] | None:
 
 
 def history_terms(route: TransferRoute, since: int, cursor: str, name: str) -> _Terms | None:
-    """Newest first. cursor: start:page."""
+    """Returns path and terms of the history, newest first. cursor: start:page."""
     if isinstance(route.to, Destination):
         return WITHDRAWN_PATH, withdrawn_terms(since, name)
     start, _, page = cursor.partition(":")
@@ -153,15 +151,14 @@ def history_terms(route: TransferRoute, since: int, cursor: str, name: str) -> _
 
 
 def transfer_reports(value: Any, sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
-    """Of an answer's rows, and the cursor of what follows. Raises LookupError, TypeError,
-    ValueError."""
+    """Returns the rows of an answer, and the next cursor. Raises LookupError, TypeError, ValueError."""
     if "withdrawOrderId" in sent:
         return withdrawal_reports(value), ""
     if "current" not in sent and "page" not in sent:
         return _returned(value), ""
     if "toEmail" in sent:
         return _to_sub_accounts(value, sent)
-    rows = value.get("rows") or ()  # without any there is no such field
+    rows = value.get("rows") or ()  # an empty answer has no such field
     found = [_report(row, _WALLETS[row["type"]], row["amount"], row["timestamp"]) for row in rows]
     more = f"{sent['startTime']}:{int(sent['current']) + 1}" if len(rows) >= PAGE else ""
     return found, more
@@ -170,7 +167,7 @@ def transfer_reports(value: Any, sent: Mapping[str, str]) -> tuple[list[Transfer
 def _report(
     row: Mapping[str, Any], wallets: tuple[str, str], amount: str, time: int | str, name: str = ""
 ) -> TransferReport:
-    """time: ms."""
+    """Makes a report of a row. time: ms."""
     state = _STATES.get(row["status"], TransferState.UNDERWAY)
     return TransferReport(str(row["tranId"]), *wallets, row["asset"], money_of(amount), int(time) * MS, state, name)
 
@@ -191,7 +188,7 @@ def _to_sub_accounts(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple
 
 
 def _returned(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
-    """Returns what went to the master. Its list has no pages: one that is full may not be all."""
+    """Returns transfers to the master. Their list has no pages: a full one may be incomplete."""
     if len(rows) >= RETURNED_MAX:
         raise ValueError(f"{len(rows)} transfers to the master, perhaps more")
     return [
@@ -204,8 +201,8 @@ def _returned(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
 
 
 def withdraw_terms(to: Destination, currency: str, amount: int, name: str) -> dict[str, str]:
-    """amount: 1e-18. Raises InvalidAmount for what the history would not show in full, UsageError
-    for an id that the venue may not take."""
+    """Returns path and terms of a withdrawal. amount: 1e-18. Raises InvalidAmount for an amount that the history would
+    round, UsageError for an id that the venue may not accept."""
     check_shown(amount, SHOWN, currency)
     if not _NAME.match(name):
         raise UsageError(f"the id of a withdrawal at Binance is 1 to 32 letters, digits, - and _: {name!r}")
@@ -232,13 +229,13 @@ def withdrawn_terms(since: int, name: str) -> dict[str, str]:
 
 
 def withdrawal_reports(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
-    """Raises LookupError, TypeError, ValueError."""
+    """Reads the history of withdrawals. Raises LookupError, TypeError, ValueError."""
     found = []
     for row in rows:
         state = _WITHDRAWN.get(int(row["status"]), TransferState.UNDERWAY)
         txid = str(row.get("txId") or "")
         if state is TransferState.DONE and not txid:
-            state = TransferState.UNDERWAY  # nobody could find it elsewhere
+            state = TransferState.UNDERWAY  # without a txid the other venue could not find it
         fee = money_of(str(row["transactionFee"]))
         found.append(
             TransferReport(
@@ -258,14 +255,14 @@ def withdrawal_reports(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
 
 
 def deposit_terms(currency: str, now: int, since: int, cursor: str) -> dict[str, str]:
-    """cursor: start:offset."""
+    """Returns path and terms of the deposits. cursor: start:offset."""
     start, _, offset = cursor.partition(":")
     start = start or str(max(since // MS, now // MS - KEPT_MS))
     return {"coin": currency, "startTime": start, "limit": str(WITHDRAWN_PAGE), "offset": offset or "0"}
 
 
 def deposit_reports(rows: list[Mapping[str, Any]], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
-    """And the cursor of what follows. Raises LookupError, TypeError, ValueError."""
+    """Returns the deposits, and the next cursor. Raises LookupError, TypeError, ValueError."""
     found = [
         TransferReport(
             str(row["id"]),

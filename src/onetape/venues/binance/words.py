@@ -1,7 +1,6 @@
 """Binance USD-M: its words for states, news, sides and times in force, and ours.
 
-Sources: "Trade" endpoints, "Algo Service" and "User Data Streams" of the USD-M documentation, as of
-2026-11.
+Sources: "Trade" endpoints, "Algo Service" and "User Data Streams" of the USD-M documentation, as of 2026-11.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = [
     "TIF_WORDS",
 ]
 
-SHOWN: Final = 10**10  # 1e-8, to which it writes amounts; in 1e-18
+SHOWN: Final = 10**10  # the precision of its amounts, 1e-8; in 1e-18
 
 STATES: Final = {
     "NEW": OrderState.ACCEPTED,
@@ -42,7 +41,7 @@ ALGO_STATES: Final = {
     "NEW": OrderState.ACCEPTED,
     "TRIGGERING": OrderState.TRIGGERED,
     "TRIGGERED": OrderState.TRIGGERED,
-    "FINISHED": OrderState.TRIGGERED,  # what became of it is told of the order that it sent
+    "FINISHED": OrderState.TRIGGERED,  # its result is reported with the order that it sent
     "CANCELED": OrderState.CANCELED,
     "EXPIRED": OrderState.EXPIRED,
     "REJECTED": OrderState.REJECTED,

@@ -1,4 +1,4 @@
-"""What there is of BitMEX, which has closed: its simulated exchange alone is traded on."""
+"""The adapter of BitMEX, which has closed: only its simulated exchange can be traded on."""
 
 from __future__ import annotations
 

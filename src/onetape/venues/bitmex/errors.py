@@ -1,7 +1,7 @@
-"""Errors of BitMEX: outcome, our number, text. They have no codes: the text is what there is.
+"""Errors of BitMEX: outcome, our number, text. They have no codes, only texts.
 
-Sources: BitMEX documentation, "Errors" and "Overload"; the texts that public clients of the venue
-match. The venue closed on 2026-09-23. Texts known from memory or third parties only are marked *.
+Sources: BitMEX documentation, "Errors" and "Overload"; the texts that public clients of the venue match. The venue
+closed on 2026-09-23. Texts from memory or third parties only are marked *.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from onetape.venues.error_tables import ErrorRow, error_table, row_of
 
 __all__ = ["BY_STATUS", "ERRORS", "row_of_answer"]
 
-# "Order was refused" and what is not simulated are the simulated venue's own.
+# "Order was refused" and texts about functions that are not simulated are the simulated venue's own.
 ERRORS: Final[dict[int | str, ErrorRow]] = error_table("""
 definitive PERMISSION_DENIED: Invalid API Key. | This key is disabled. | Authorization Required | Access Denied
     Account is restricted
@@ -37,7 +37,7 @@ safe VENUE_UNAVAILABLE: The system is currently overloaded. Please try again lat
 ambiguous ORDER_OUTCOME_UNKNOWN: Server Error
 """)
 
-# Where the text says nothing. 503 is said before a request is taken in: it was not executed.
+# For unknown texts. 503 is sent before a request is accepted: it was not executed.
 BY_STATUS: Final = error_table("""
 definitive VENUE_REJECTED: 400 | 404
 definitive PERMISSION_DENIED: 401 | 403
@@ -47,8 +47,8 @@ safe VENUE_UNAVAILABLE: 503
 
 
 def row_of_answer(status: int, message: str) -> ErrorRow:
-    """Returns what a refusal says: by its text with any values in it, else by its status; ambiguous and VENUE_REJECTED
-    where neither is known (502 and 504 say nothing about the request)."""
+    """Returns the row of a refusal: by its text with any values in it, else by its status; ambiguous and VENUE_REJECTED
+    if neither is known (502 and 504 prove nothing about the request)."""
     found = ERRORS.get(message)
     if found is not None:
         return found

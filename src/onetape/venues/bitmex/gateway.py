@@ -1,5 +1,5 @@
-"""BitMEX for a gateway: an account's tables over a socket that opens with a signature. The venue closed on
-2026-09-23: its simulated exchange is what this trades on.
+"""BitMEX for a gateway: an account's tables over a socket that opens with a signature. The venue closed on 2026-09-23:
+this trades on its simulated exchange.
 
 Source: BitMEX API documentation, "WebSocket API", "Rate Limits", of its last years.
 """
@@ -25,7 +25,7 @@ __all__ = ["BitmexVenue"]
 
 
 class _AccountStream(ChannelStream):
-    """An `AccountStream` that is live once each of its tables has begun. Nothing ends a connection that is silent."""
+    """An `AccountStream` that is live once each of its tables has begun. A silent connection is not ended."""
 
     def __init__(self, protocol: BitmexProtocol, url: str, expires: str) -> None:
         super().__init__(protocol, url, (protocol.hello(expires), hello_of(*TABLES)), waits_for=TABLES)
@@ -45,7 +45,7 @@ class BitmexVenue(VenueDefaults):
     protocol: BitmexProtocol
     clock_step: Final = CLOCK_STEP
     budget = (BudgetRule(60 * SECOND, 120, "", rolls=True),)
-    connects: Final = BudgetRule(HOUR, 720, "")  # as public clients have it; not tried
+    connects: Final = BudgetRule(HOUR, 720, "")  # as in public clients; not tried
     order_rules = (BudgetRule(SECOND, 10, ""),)
     symbols_max: Final = 20  # three topics for each
     probe_s: Final = 6.0  # a twelfth of the budget

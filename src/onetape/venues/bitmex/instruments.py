@@ -1,4 +1,4 @@
-"""BitMEX: from the list of contracts to instruments, and its names of currencies.
+"""BitMEX: instruments from the list of contracts, and its names of currencies.
 
 Source: BitMEX API documentation, "Instrument"; recorded answers of 2021 and 2024.
 """
@@ -21,8 +21,8 @@ _TYPES: Final = frozenset({"FFWCSX", "FFCCSX"})  # perpetuals and futures
 
 
 def instruments_of(rows: Sequence[Mapping[str, Any]], wanted: frozenset[str]) -> list[Instrument]:
-    """Returns the open contracts of a list whose symbols are in `wanted` (all, if it is empty), numbers being text;
-    quanto contracts, which are worth what no price says alone, are passed over. Raises KeyError, ValueError."""
+    """Returns the open contracts of a list whose symbols are in `wanted` (all, if it is empty), with numbers as text;
+    quanto contracts, whose value does not follow from the price alone, are left out. Raises KeyError, ValueError."""
     found = []
     for row in rows:
         is_contract = row["typ"] in _TYPES and not row["isQuanto"] and row["settlCurrency"] in CURRENCIES

@@ -1,8 +1,8 @@
 """BitMEX's market messages: tables `orderBookL2`, `quote`, `trade` and `instrument`; and a live market of them.
 
-Levels have an id, and their price comes once, with the partial or the insert: the reader remembers
-it. Sizes are contracts. A partial of trades repeats the last one before we came. Source: BitMEX API
-documentation, "WebSocket API", read 2026-11.
+Levels have an id, and their price comes once, with the partial or the insert: the reader remembers it. Sizes are
+contracts. A partial of trades repeats the last one before the subscription. Source: BitMEX API documentation,
+"WebSocket API", read 2026-11.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str) -> str:
-    """Returns the unified name of an instrument that no catalogue knows, "" where its name does not say: most of
-    BitMEX's settle in bitcoin whatever they are quoted in."""
+    """Returns the unified name of an instrument that is in no catalogue, "" if its raw name is ambiguous: most of
+    BitMEX's settle in bitcoin, whatever their quote."""
     return ""
 
 

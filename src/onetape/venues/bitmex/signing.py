@@ -1,8 +1,8 @@
-"""How requests to BitMEX are signed: hex HMAC-SHA256 over verb, path with query, expiry and body.
+"""Signatures of requests to BitMEX: hex HMAC-SHA256 over verb, path with query, expiry and body.
 
-All of it as it is sent: what is escaped in the address stays escaped, and the body is its bytes.
-The realtime socket signs as a GET of /realtime, without its query. Source: BitMEX documentation,
-"Authenticating with an API Key", with three examples that the tests hold this to.
+All of it as sent: escaped characters stay escaped, and the body is its bytes. The realtime socket signs as a GET of
+/realtime, without its query. Source: BitMEX documentation, "Authenticating with an API Key", with three examples that
+the tests check.
 """
 
 from __future__ import annotations
@@ -16,6 +16,6 @@ SOCKET_PATH = "/realtime"
 
 
 def signature(secret: str, verb: str, target: str, expires: int | str, body: bytes = b"") -> str:
-    """`target` is path and query as sent, `expires` seconds UTC."""
+    """Returns the signature. `target` is path and query as sent, `expires` seconds UTC."""
     payload = f"{verb}{target}{expires}".encode() + body
     return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()

@@ -1,11 +1,11 @@
-"""BitMEX: requests of an account, and what the answers and the account's tables say.
+"""BitMEX: an account's requests, its answers and its tables.
 
 Source: BitMEX API documentation, "Order", "Execution", "Position", "User", "WebSocket API", of its last years.
 
-A request is valid until `api-expires`: what arrives later is refused, so that it can be proven that an order is
-absent. All orders are in one list, by our id or the venue's, stops with the others. The table `execution` tells
-everything that happens to an order, with the whole order in each row. Sizes are contracts, which are the quote
-currency of an inverse contract; money is whole units of a wallet.
+A request is valid until `api-expires`: a later one is refused, so an order's absence can be proven. All orders,
+including stops, are in one list, by our id or the venue's. The table `execution` reports all events of an order, with
+the whole order in each row. Sizes are contracts, which are the quote currency of an inverse contract; money is whole
+units of a wallet.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _TIF_WORDS: Final = {
     TimeInForce.GTC: "GoodTillCancel",
     TimeInForce.IOC: "ImmediateOrCancel",
     TimeInForce.FOK: "FillOrKill",
-    TimeInForce.GTD: "GoodTillDate",  # there is none: it is refused there, not forgotten here
+    TimeInForce.GTD: "GoodTillDate",  # not supported: refused by the venue rather than ignored here
 }
 _TIFS: Final = {word: tif for tif, word in _TIF_WORDS.items()}
 _STATES: Final = {
@@ -81,7 +81,7 @@ _NEWS: Final = {
     "TriggeredOrActivatedBySystem": OrderNews.TRIGGERED,
     "Rejected": OrderNews.REJECTED,
 }
-# What it takes in and cancels at once is refused: how the text of such an order begins.
+# The venue accepts such an order and cancels it at once, which counts as rejected: prefixes of the order's text.
 _REFUSED: Final = {
     "Canceled: Order had execInst of ParticipateDoNotInitiate": OrderWouldCross.code,
     "Canceled: Order had execInst of Close or ReduceOnly": ReduceOnlyViolated.code,
@@ -93,7 +93,7 @@ _MOVES: Final = {
     "Funding": MoveKind.FUNDING,
 }
 _STEPS: Final[dict[str, int]] = {name: 10 ** (MONEY_DECIMALS - decimals) for name, decimals in CURRENCIES.values()}
-_OF_FILLS: Final = frozenset({"RealisedPNL"})  # what fills bring: these are told by themselves
+_OF_FILLS: Final = frozenset({"RealisedPNL"})  # balance changes by fills, which are reported separately
 
 
 class BitmexProtocol(AccountProtocol, WithoutTransfers):
@@ -105,7 +105,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         conditionals=False,
         fills_by_symbol=False,
         dead_man_by_symbol=False,
-        forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"),  # as they are called in the simulation
+        forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"),  # as in the simulation
     )
 
     def __init__(self, key: str, secret: str) -> None:
@@ -146,7 +146,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         return self._order(Purpose.AMEND, "PUT", _named(key, "origClOrdID") | terms, now, key)
 
     def signed(self, call: Call, now: int) -> Call:
-        return call  # no order line leaves terms
+        return call  # there is no order line, so calls have no terms
 
     def query(self, key: OrderKey, now: int) -> Call:
         wanted = {"orderID": key.venue_id} if key.venue_id else _named(key, "clOrdID")
@@ -161,12 +161,12 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         return self._get(Purpose.OPEN_CONDITIONALS, "/order", terms, now, symbol=symbol)
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
-        """Asks for those of all symbols, oldest first."""
+        """Requests fills of all symbols, oldest first."""
         terms = {"filter": _text({"execType": "Trade"})}
         return self._page(Purpose.FILLS, "/execution/tradeHistory", terms, now, since, cursor)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
-        """Oldest first as well, which the history does not do by itself."""
+        """Requests balance changes, oldest first, which is not the history's default."""
         terms = {"currency": "all", "reverse": "true"}
         return self._page(Purpose.MOVES, "/user/walletHistory", terms, now, since, cursor)
 
@@ -180,16 +180,16 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         return self._get(Purpose.MODES, "/apiKey", {}, now)
 
     def stream_key(self, now: int) -> Call:
-        """Proves the key; until when the stream may be opened is what it is opened with."""
+        """Proves the key; the stream is opened with the time until which it may be opened."""
         return self._get(Purpose.STREAM_KEY, "/user", {}, now)
 
     def hello(self, expires: str) -> bytes:
-        """Returns what opens an account's stream until then, seconds UTC."""
+        """Returns the message that opens an account's stream, valid until then, seconds UTC."""
         signed = signature(self._secret, "GET", SOCKET_PATH, expires)
         return msgspec.json.encode({"op": "authKeyExpires", "args": [self._key, int(expires), signed]})
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
-        """Of the account, stops too."""
+        """Arms the account's switch, which also cancels stops."""
         return self._post(Purpose.DEAD_MAN, "/order/cancelAllAfter", {"timeout": after // CLOCK_STEP}, now)
 
     def time(self) -> Call:
@@ -199,7 +199,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         return _STEPS.get(currency, 0)
 
     def _page(self, purpose: Purpose, path: str, terms: Mapping[str, str], now: int, since: int, cursor: str) -> Call:
-        """A cursor is {first time, ns} {rows before it}."""
+        """Requests a page. A cursor is {first time, ns} {rows before it}."""
         start, _, skip = cursor.partition(" ")
         paged = {"startTime": format_time(int(start or since)), "count": str(PAGE), "start": skip or "0"}
         return self._get(purpose, path, {**terms, **paged}, now)._replace(number=int(start or since))
@@ -273,7 +273,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
                 moves = tuple(self._move(row) for row in value if row["transactType"] not in _OF_FILLS)
                 return Answer(Outcome.DONE, moves, cursor=_next_page(call, len(value)))
             case Purpose.MODES:
-                (own,) = value  # the one that the account has there
+                (own,) = value  # the account's own row
                 mode = AccountModeReport(
                     hedge=False,
                     multi_assets=False,
@@ -293,7 +293,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         return [self._status(row) for row in rows if row["symbol"] in self._by_raw]
 
     def _status(self, row: Mapping[str, Any], news: OrderNews | None = None) -> OrderStatusReport:
-        """Of a row of orders, or of an execution, whose time is that of the event."""
+        """Reads a row of orders, or of an execution, whose time is that of the event."""
         i = self._by_raw[row["symbol"]]
         state, text, flags = _STATES.get(row["ordStatus"], OrderState.UNKNOWN), str(row["text"]), row["execInst"]
         filled, fired = units_of(row["cumQty"], i.size_decimals), bool(row["triggered"])
@@ -343,7 +343,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         )
 
     def _positions(self, rows: Sequence[Mapping[str, Any]], time: int = 0) -> list[PositionReport]:
-        """time: when they were asked for; 0: their own."""
+        """Reads positions. time: of the query; 0: their own."""
         return [
             PositionReport(
                 i.symbol,
@@ -390,7 +390,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
             return self.of_other_symbol(row["symbol"])
         match row["execType"]:
             case "Funding":
-                return []  # what it moved is asked for: its row has no id that the history repeats
+                return []  # queried instead: its row has no id that the history repeats
             case "Trade":
                 return [self._fill(row), self._status(row)]
             case kind:
@@ -406,7 +406,7 @@ def _text(terms: Mapping[str, Any]) -> str:
 
 
 def _named(key: OrderKey, word: str) -> dict[str, Any]:
-    """How a request names an order: one without an id of ours goes by the venue's, which is a UUID."""
+    """Returns the key that names an order in a request: one without an id of ours uses the venue's, which is a UUID."""
     return {"orderID" if "-" in key.client_id else word: key.client_id}
 
 
@@ -415,14 +415,14 @@ def _price(text: str | None) -> Decimal | None:
 
 
 def _next_page(call: Call, count: int) -> str:
-    """Returns the cursor of what follows a page of so many rows."""
+    """Returns the cursor after a page of that many rows."""
     return "" if count < PAGE else f"{call.number} {int(call.target.rpartition('=')[2]) + PAGE}"
 
 
 def _balances(
     rows: Sequence[Mapping[str, Any]], time: int = 0, earliest: int = 0, latest: int = 0
 ) -> Iterator[BalanceReport]:
-    """time: when they were asked for; 0: their own."""
+    """Reads balances. time: of the query; 0: their own."""
     for row in rows:
         currency, _ = CURRENCIES[row["currency"]]
         words = ("walletBalance", "unrealisedPnl", "availableMargin", "initMargin")

@@ -1,12 +1,11 @@
 """Bybit's market messages, v5 of the public streams: `orderbook.N`, `publicTrade`, `tickers`.
 
-Prices and sizes are decimal strings, size 0 takes a level away. An order book comes as a snapshot,
-then as deltas whose update id `u` goes on by one; a snapshot in between (`u` 1 after a restart of
-the venue's service) is a new beginning. Depth 1 is sent as snapshots only. A ticker of derivatives
-says in a delta only what has changed. A block trade was agreed off the book, at its own price.
-Spot, linear and inverse have an address each, and the same name is another instrument on each.
-Source: Bybit API documentation v5, "WebSocket Stream, Public: Orderbook, Trade, Ticker", read
-2026-11. Times are milliseconds.
+Prices and sizes are decimal strings, size 0 removes a level. An order book comes as a snapshot, then as deltas whose
+update id `u` increases by one; a later snapshot (`u` 1 after a restart of the venue's service) begins again. Depth 1 is
+sent as snapshots only. A derivative's ticker delta has only the changed fields. A block trade was agreed off the book,
+at its own price. Spot, linear and inverse have separate addresses, where the same name means different instruments.
+Source: Bybit API documentation v5, "WebSocket Stream, Public: Orderbook, Trade, Ticker", read 2026-11. Times are
+milliseconds.
 """
 
 from __future__ import annotations
@@ -69,8 +68,8 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str, kind: Kind) -> str:
-    """Returns the unified name of an instrument that no catalogue knows, "" where its name does not say: dated
-    contracts are left to a catalogue."""
+    """Returns the unified name of an instrument that is in no catalogue, "" if its raw name is ambiguous: dated
+    contracts need a catalogue."""
     if kind is Kind.INVERSE:
         base = raw.removesuffix("USD")
         return f"{base}/USD:{base}" if base != raw and base.isalnum() else ""

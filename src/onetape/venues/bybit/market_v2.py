@@ -1,10 +1,8 @@
-"""Bybit's market messages, v2 of the public streams: topics `orderBookL2_25`, `orderBook_200`,
-`trade`.
+"""Bybit's market messages, v2 of the public streams: topics `orderBookL2_25`, `orderBook_200`, `trade`.
 
-Levels carry their price with every change, the id is the price in another writing. `cross_seq`
-grows with the venue's engine, shared by all instruments of it: it orders messages and shows no
-gap. Source: Bybit API documentation v2, "WebSocket Data", as kept by public archives, read
-2026-11.
+Levels carry their price with every change; the id is the price in another notation. `cross_seq` counts the venue's
+engine, for all its instruments: it orders messages and shows no gap. Source: Bybit API documentation v2, "WebSocket
+Data", as kept by public archives, read 2026-11.
 """
 
 from __future__ import annotations
@@ -47,7 +45,7 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str) -> str:
-    """`BTCUSDT` is linear, `BTCUSD` inverse; dated ones are left to a catalogue."""
+    """Returns the unified name: `BTCUSDT` is linear, `BTCUSD` inverse; dated contracts need a catalogue."""
     for quote in ("USDT", "USDC"):
         if raw.endswith(quote) and raw[: -len(quote)].isalnum():
             return f"{raw[: -len(quote)]}/{quote}:{quote}"

@@ -1,1 +1,1 @@
-"""Venues through the bridge to ccxt: what a gateway says to it, and what its answers mean."""
+"""Venues through the bridge to ccxt: a gateway's requests to it, and its answers."""

@@ -1,4 +1,4 @@
-"""What there is of an exchange behind ccxt: it is traded on through the bridge, whose token is its key."""
+"""The adapter of an exchange behind ccxt, traded on through the bridge, whose token is its key."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Classes of errors of ccxt: outcome, our number.
 
-ccxt maps codes of venues to these classes; what it does not know is a plain ExchangeError. Source:
-ccxt 4.5.90, `base/errors.py`, read 2026-11. The outcomes are ours, for a request that changes
-something: where a venue's code may mean both, it is ambiguous, which costs a question.
+ccxt maps venues' codes to these classes; unknown codes become a plain ExchangeError. Source: ccxt 4.5.90,
+`base/errors.py`, read 2026-11. The outcomes are ours, for a request that changes something: if a venue's code may mean
+both, it is ambiguous, which costs a query.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from onetape.venues.kraken.errors import row_of_text
 
 __all__ = ["ERRORS", "LATE", "UNSENT", "UNWANTED", "row_of_error", "row_of_names"]
 
-# The bridge's own: given up before it was signed; no connection, so that nothing has left.
+# The bridge's own: abandoned before signing; no connection, so the request was not sent.
 LATE: Final = "Late"
 UNSENT: Final = "Unsent"
-UNWANTED: Final = "Unwanted"  # it would have given away what is the account's, and did not leave
+UNWANTED: Final = "Unwanted"  # it would have sent the account's own data, and was not sent
 
-# ExchangeError is of a code that ccxt does not know, too. DuplicateOrderId: an earlier try has arrived, ours never
-# repeat. DDoSProtection, ExchangeNotAvailable and OnMaintenance are some venues' "try again later", done or not.
-# InvalidNonce: the request was not looked at, and goes again with another nonce and time.
+# ExchangeError also stands for codes unknown to ccxt. DuplicateOrderId: an earlier attempt has arrived, ours never
+# repeat. DDoSProtection, ExchangeNotAvailable and OnMaintenance are some venues' "try again later", whether executed or
+# not. InvalidNonce: the request was not executed, and is sent again with another nonce and time.
 ERRORS: Final[dict[int | str, ErrorRow]] = error_table(f"""
 safe VENUE_RATE_LIMIT: {LATE} | RateLimitExceeded
 safe VENUE_UNAVAILABLE: {UNSENT}
@@ -52,8 +52,8 @@ safe CLOCK_SKEW: InvalidNonce
 
 
 def row_of_names(names: Sequence[str]) -> ErrorRow:
-    """Of an error's class and those above it, nearest first: the first that is in the table.
-    Ambiguous for one that is none of ccxt's: it may have come after the request left."""
+    """Returns the row of an error's class or of the nearest base class in the table. Ambiguous for a class that is not
+    ccxt's, which may have been raised after the request was sent."""
     for name in names:
         if name in ERRORS:
             return ERRORS[name]
@@ -61,7 +61,7 @@ def row_of_names(names: Sequence[str]) -> ErrorRow:
 
 
 def row_of_error(names: Sequence[str], text: str, codes: str) -> ErrorRow:
-    """As `row_of_names`; what ccxt has no class for is looked up by the venue's own code where we
+    """Returns the row as `row_of_names`; errors without a class in ccxt are looked up by the venue's own code if we
     have its table. codes: `binance`, `kraken` or ""."""
     row = row_of_names(names)
     if row.code != "ExchangeError":

@@ -1,7 +1,7 @@
-"""What differs between venues that are reached through ccxt, as far as it matters to an order.
+"""The differences between venues behind ccxt that matter to an order.
 
-Read in the sources of ccxt 4.5.90 (exchange classes, `createOrder`, `fetchOrder`), 2026-11. What is
-not in the table is taken to be able to do the least.
+From the sources of ccxt 4.5.90 (exchange classes, `createOrder`, `fetchOrder`), read 2026-11. Exchanges that are not in
+the table get the fewest abilities.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ __all__ = ["FACTS", "Facts", "facts_of"]
 class Facts(NamedTuple):
     """The facts of one exchange of ccxt.
 
-    client_id: how an order's id of ours is written: `text`, `hex` (0x and 32 digits), `uuid`, or `short`
-        (18 letters, longer ones as UUID).
+    client_id: notation of an order's id of ours: `text`, `hex` (0x and 32 digits), `uuid`, or `short` (18 letters,
+        longer ones as UUID).
     by_client_id: the parameter with which fetchOrder finds an order by our id; "": it cannot.
-    proves_absence: the venue refuses requests that are late, and answers for our id itself, so that
-        an order that it does not know long after it was sent will never be. Else it stays UNKNOWN.
-    amends: in place, so that the order keeps its ids and terms. Hyperliquid's is another order,
-        which ccxt sends without our id; elsewhere it is not known, and nothing is amended.
-    codes: whose table of errors is looked into where ccxt has no class: `binance`, `kraken` or "".
-    offsets: the parameter of fetchMyTrades that skips trades; "": pages are told by their times.
-    post_only_as_tif: post-only is a time in force there (`PO`); the other way is passed over.
-    price_of_market: market orders need a price to count their slippage from.
-    market_buys: of spot, by quantity; elsewhere they are by money, and refused here.
+    proves_absence: the venue refuses late requests, and answers for our id itself, so an order that it does not have
+        long after it was sent will never exist. Else it stays UNKNOWN.
+    amends: in place, so that the order keeps its ids and terms. Hyperliquid's is another order, which ccxt sends
+        without our id; for other venues it is unknown, and nothing is amended.
+    codes: the table for errors without a class in ccxt: `binance`, `kraken` or "".
+    offsets: the parameter of fetchMyTrades that skips trades; "": pages are separated by time.
+    post_only_as_tif: post-only is a time in force there (`PO`); the flag is ignored.
+    price_of_market: market orders need a price from which their slippage counts.
+    market_buys: of spot, by quantity; else they are by money, and refused here.
     """
 
     client_id: str = "text"
@@ -42,20 +42,20 @@ class Facts(NamedTuple):
     post_only_as_tif: bool = False
     price_of_market: bool = False
     market_buys: bool = False
-    in_order: bool = False  # requests of a key have to arrive in order
-    poll_s: float = 2.0  # how often lists are asked for, where no stream says when
+    in_order: bool = False  # a key's requests must arrive in order
+    poll_s: float = 2.0  # interval of queries of lists without a stream
     options: Mapping[str, Any] = MappingProxyType({})  # of ccxt
-    simulated: str = ""  # what `onetape sim` calls it
+    simulated: str = ""  # its name in `onetape sim`
 
 
 FACTS: Final[dict[str, Facts]] = {
     "okx": Facts(by_client_id="clientOrderId", amends=True),
-    # fetchOrder finds only the last 500 orders, and says so by an error until it is told to.
+    # fetchOrder finds only the last 500 orders, and raises an error until this is acknowledged.
     "bybit": Facts(client_id_chars=36, amends=True, options={"recvWindow": 5000}),
     "hyperliquid": Facts(
         client_id="hex", client_id_chars=UUID_CHARS, by_client_id="clientOrderId", price_of_market=True
     ),
-    # Its codes are those of Binance.
+    # It uses Binance's codes.
     "aster": Facts(
         client_id_chars=36,
         codes="binance",
@@ -88,5 +88,5 @@ FACTS: Final[dict[str, Facts]] = {
 
 
 def facts_of(exchange: str) -> Facts:
-    """Returns the least that can be relied on, for one that is not in the table."""
+    """Returns the facts of an exchange; one that is not in the table gets the fewest abilities."""
     return FACTS.get(exchange, Facts())

@@ -28,8 +28,7 @@ FEED: Final = "/feed"
 
 
 class _AccountStream:
-    """An `AccountStream` that is live once the lists have been looked at; broken when they cannot be looked at any
-    more."""
+    """An `AccountStream` that is live once the lists have been read, and broken when they cannot be read any more."""
 
     ping = b""
 
@@ -53,13 +52,13 @@ class _AccountStream:
 
 
 class CcxtVenue(VenueDefaults):
-    """Implements `TradingVenue`. Requests go side by side: where they must not, the bridge sees to it."""
+    """Implements `TradingVenue`. Requests are concurrent; the bridge serializes them if necessary."""
 
     protocol: CcxtProtocol
     clock_step: Final = 1_000_000
     # No budget: the library behind the bridge paces its requests.
     connects: Final = None
-    probe_s: Final = 0.0  # its account stream is made of lists that the bridge asks for
+    probe_s: Final = 0.0  # its account stream is made of the bridge's queries of lists
     symbols_max: Final = 100
 
     def __init__(self, exchange: str, token: str, addresses: Addresses) -> None:
@@ -88,7 +87,7 @@ class CcxtVenue(VenueDefaults):
         return CcxtMarket(instruments, self._addresses.ws + FEED, self._token, numbers)
 
     def depth(self, instrument: Instrument, stream: int) -> DepthStream | None:
-        """None: books of ccxt are kept by ccxt, and not message by message."""
+        """Returns None: ccxt keeps books itself, and does not pass on single messages."""
         return None
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:

@@ -1,7 +1,7 @@
-"""From markets of ccxt, as the bridge gives them, to instruments.
+"""Instruments from ccxt's markets, as the bridge returns them.
 
-A contract's quantity is a number of contracts, each of `contractSize`, as ccxt has it. Fees are
-those that ccxt ships for the venue, marked as defaults.
+A contract's quantity is a number of contracts, each of `contractSize`, as in ccxt. Fees are those that ccxt ships for
+the venue, marked as defaults.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ __all__ = ["instruments_of"]
 
 
 def instruments_of(rows: Iterable[Mapping[str, Any]], prefix: str) -> list[Instrument]:
-    """Returns those that trade now. Raises ValueError for one without tick or lot, BadInput and NotAvailable where a
-    market is none that is modelled."""
+    """Returns the instruments that trade now. Raises ValueError for one without tick or lot, BadInput and NotAvailable
+    for a kind of market that is not modelled."""
     return [_instrument(row, prefix) for row in rows if row["active"]]
 
 
@@ -39,7 +39,7 @@ def _instrument(row: Mapping[str, Any], prefix: str) -> Instrument:
         "origin": Origin.RECORDED,
         "defaulted": ("maker_fee", "taker_fee"),
     }
-    # Some are finer than the lot: then the next lot is the least, and the most.
+    # Some minimums are finer than the lot: they are rounded up to a whole lot.
     if row["min"]:
         facts["size_min"] = (Decimal(row["min"]) / lot).to_integral_value(ROUND_CEILING) * lot
     if row["max"]:

@@ -1,7 +1,7 @@
-"""Decimal text of the bridge as whole units, ids of venues as ours, and back.
+"""Converts the bridge's decimal text to units, and ids of venues to ours and back.
 
-A fill's price can be finer than the tick where a venue tells averages: such a one is rounded half
-to even, and the caller counts it.
+A fill's price can be finer than the tick if a venue reports averages: it is rounded half to even, and the caller counts
+it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ID_BYTES: Final = 16
 
 
 def units(text: str | None, decimals: int) -> int:
-    """0 for what the venue did not say. Raises ValueError for what is no number."""
+    """Converts text to units, 0 for a missing value. Raises ValueError for an invalid number."""
     if text is None:
         return 0
     try:
@@ -28,7 +28,7 @@ def units(text: str | None, decimals: int) -> int:
 
 
 def client_id_text(client_id: str, form: str) -> str:
-    """Returns how our id is written at a venue. Raises ValueError where it is too long for that."""
+    """Returns our id in a venue's notation. Raises ValueError if it is too long for that."""
     if form == "text":
         return client_id
     if form == "short":
@@ -41,7 +41,7 @@ def client_id_text(client_id: str, form: str) -> str:
 
 
 def client_id_of(text: str, form: str) -> str:
-    """Our id; what was not written by us stays as it is."""
+    """Returns our id; a foreign id stays unchanged."""
     if form == "text" or not text:
         return text
     if form == "short":

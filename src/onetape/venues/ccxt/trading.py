@@ -1,11 +1,11 @@
-"""An account behind the bridge: requests to it, and what its answers say.
+"""An account behind the bridge: requests to it, and its answers.
 
-Every request carries the moment (ns UTC, this machine's clock, which is the bridge's) after which
-it must not be signed any more. That an order is not there is believed only where the facts of the
-venue say so (`facts.py`); elsewhere an order that nobody finds stays UNKNOWN.
+Every request carries the time (ns UTC, this machine's clock, which is the bridge's) after which it must not be signed
+any more. An order's absence is believed only if the venue's facts allow it (`facts.py`); else a missing order stays
+UNKNOWN.
 
-Not said through the bridge, and refused by it before anything leaves: orders with a trigger or an
-end, positions of two sides, market buys of spot where the venue takes money for a quantity.
+The bridge refuses before sending: orders with a trigger or an expiry, positions in hedge mode, market buys of spot
+where the venue takes money for a quantity.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from onetape.venues.numbers import spot_moves, trade_number
 
 __all__ = ["CcxtProtocol"]
 
-CLOCK_APART: Final = SECOND  # what ours and the venue's may be apart
-LEAVES_WITHIN: Final = 2500 * MS  # what changes something; the gateway waits for 4 s
-BALANCE_DECIMALS: Final = 8  # where none were seen yet
+CLOCK_APART: Final = SECOND  # largest assumed difference between our clock and the venue's
+LEAVES_WITHIN: Final = 2500 * MS  # for requests that change something; the gateway waits for 4 s
+BALANCE_DECIMALS: Final = 8  # before any were seen
 FEE_DECIMALS: Final = 5  # Kraken's lists; others have more
 _STATES: Final = {
     "open": OrderState.ACCEPTED,
@@ -58,7 +58,7 @@ _STATES: Final = {
 _TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTC": TimeInForce.GTC}
 
 
-class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot say at every venue what it became
+class CcxtProtocol(WithoutTransfers):  # ccxt cannot find a transfer whose answer was lost at every venue
     """Implements `OrderProtocol`. token: the bridge's."""
 
     signs_late = False
@@ -72,10 +72,10 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
         self._by_symbol: dict[str, Instrument] = {}
         self._by_name: dict[str, Instrument] = {}
         self.unlisted: set[str] = set()
-        # By currency, the most decimals that were seen: of balances, and of fees in lists.
+        # By currency, the most decimals seen: of balances, and of fees in lists.
         self._decimals: dict[str, int] = {}
         self._fee_decimals: dict[str, int] = {}
-        self.counts: dict[str, int] = {}  # what was odd, by name
+        self.counts: dict[str, int] = {}  # count of anomalies, by name
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None:
         self._by_symbol = {i.symbol: i for i in instruments}
@@ -153,7 +153,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
         return call
 
     def query(self, key: OrderKey, now: int) -> Call:
-        """Among all lists that there are, from an hour ago on."""
+        """Queries an order in all available lists, from an hour ago on."""
         since = (now - 3600 * SECOND) // MS
         said = {**self._named(key), "id": key.venue_id, "since": since}
         return self._call(Purpose.QUERY, "order", said, subject=key)
@@ -181,7 +181,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
         return None
 
     def note_move(self, reference: str) -> None:
-        """Nothing to keep: none is asked for."""
+        """Does nothing: balance changes are not queried."""
 
     def positions(self, now: int) -> Call:
         return self._call(Purpose.POSITIONS, "positions", {"asked": now})
@@ -193,11 +193,11 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
         return self._call(Purpose.MODES, "modes", {})
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
-        """None: what such a switch takes with it differs, and ccxt does not say."""
+        """Returns None: the scope of such a switch differs, and ccxt does not describe it."""
         return None
 
     def time(self) -> Call:
-        """Ours: the bridge is on this machine, and ccxt keeps the venue's apart."""
+        """Returns our time: the bridge is on this machine, and ccxt tracks the venue's clock itself."""
         return self._call(Purpose.TIME, "time", {})
 
     def markets(self) -> Call:
@@ -211,7 +211,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
         return [] if i is None else spot_moves(fill, i.base, i.quote, i.price_decimals, i.size_decimals)
 
     def slack(self, currency: str) -> int:
-        """Floats drop zeros: what was seen with most decimals says how finely the venue rounds."""
+        """Returns the venue's rounding, by the most decimals seen, because floats drop zeros."""
         of_balance = self._decimals.get(currency, BALANCE_DECIMALS)
         of_fee = self._fee_decimals.get(currency, FEE_DECIMALS)
         return sum(10 ** (MONEY_DECIMALS - each) for each in (of_balance, of_fee))
@@ -242,7 +242,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
 
     def _failed(self, call: Call, error: Mapping[str, Any]) -> Answer:
         row = row_of_error(error["names"], str(error["text"]), self._facts.codes)
-        # Of the placing it means something else, such as an account that is not there.
+        # For a placement it has another meaning, such as a missing account.
         is_gone = row.code == "OrderNotFound" and call.purpose is not Purpose.PLACE
         retry = SECOND if row.outcome is Outcome.SAFE else 0
         name = str(error["names"][0]) if error["names"] else ""
@@ -297,7 +297,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
                 state = OrderState.CANCELED  # some venues call every end `closed`
             elif state is OrderState.ACCEPTED and filled:
                 state = OrderState.PARTIALLY_FILLED
-            is_market = row["type"] == "market"  # then the price is an average, or nothing
+            is_market = row["type"] == "market"  # then the price is an average, or missing
             ours = client_id_of(row["client"], self._facts.client_id)
             found.append(
                 OrderStatusReport(
@@ -305,7 +305,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
                     client_id=ours or row["id"],
                     venue_id=row["id"],
                     state=state,
-                    time=0,  # lists of different moments: which is newer is not known
+                    time=0,  # lists of different moments: which is newer is unknown
                     side=Side(row["side"]) if row["side"] else Side.NONE,
                     type=OrderType.MARKET if is_market else OrderType.LIMIT,
                     tif=_TIFS.get(str(row["tif"]), TimeInForce.GTC),
@@ -333,7 +333,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
             found.append(
                 FillReport(
                     symbol=i.symbol,
-                    client_id="",  # lists of trades do not say; it is found by the venue's id
+                    client_id="",  # lists of trades do not have it; the venue's id is used
                     venue_id=row["order"],
                     trade_id=trade_number(row["id"]),
                     side=Side(row["side"]),
@@ -349,7 +349,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
         return found
 
     def _positions(self, rows: Sequence[Mapping[str, Any]], queried_at: int) -> list[PositionReport]:
-        """By symbol: a long and a short one, of an account in hedge mode, are one number."""
+        """Reads positions by symbol: in hedge mode a long and a short one are added."""
         held: dict[str, int] = {}
         for row in rows:
             i = self._by_name.get(row["symbol"])
@@ -361,14 +361,14 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
         return [PositionReport(s, PositionSide.BOTH, qty, queried_at) for s, qty in held.items()]
 
     def _balances(self, totals: Mapping[str, str], queried_at: int, now: int) -> list[BalanceReport]:
-        """ccxt keeps the venue's clock apart, so ours stands for it."""
+        """Reads balances with our time, because ccxt tracks the venue's clock itself."""
         bounds = (queried_at, queried_at - CLOCK_APART, now + CLOCK_APART)
         for currency, text in totals.items():
             _see(self._decimals, currency, text)
         return [BalanceReport(c, units(text, MONEY_DECIMALS), *bounds) for c, text in totals.items()]
 
     def reports_of(self, message: bytes) -> list[VenueReport]:
-        """Returns a message of the account's feed."""
+        """Reads a message of the account's feed."""
         try:
             value = read_json(message)
             if "orders" in value:
@@ -385,5 +385,5 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
 
 def _see(seen: dict[str, int], currency: str, text: str) -> None:
     decimals = min(len(text.rstrip("0").partition(".")[2]) if "." in text else 0, MONEY_DECIMALS)
-    if decimals:  # a whole number says nothing
+    if decimals:  # a whole number proves nothing
         seen[currency] = max(seen.get(currency, 0), decimals)

@@ -1,4 +1,4 @@
-"""What there is of Kraken spot. Source: docs.kraken.com "API Center", read 2026-11."""
+"""The adapter of Kraken spot. Source: docs.kraken.com "API Center", read 2026-11."""
 
 from __future__ import annotations
 

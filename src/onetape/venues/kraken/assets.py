@@ -1,9 +1,8 @@
-"""Kraken's many names for one thing, as an answer of AssetPairs has them.
+"""Kraken's several names of pairs and assets, from an answer of AssetPairs.
 
-REST calls a pair by its id (XXBTZUSD), its altname (XBTUSD) or its wsname (XBT/USD), WebSocket v2
-by the usual name (BTC/USD); an asset is XXBT or XBT or BTC. Source: docs.kraken.com, "Get Tradable
-Asset Pairs", as of 2026-11. Pairs of another execution venue are not this account's to trade
-(since 2026-04-27).
+REST uses a pair's id (XXBTZUSD), altname (XBTUSD) or wsname (XBT/USD), WebSocket v2 the usual name (BTC/USD); an asset
+is XXBT or XBT or BTC. Source: docs.kraken.com, "Get Tradable Asset Pairs", as of 2026-11. Pairs of another execution
+venue are not available to this account (since 2026-04-27).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _OURS: Final = {"XBT": "BTC", "XDG": "DOGE"}
 
 
 class Pair(NamedTuple):
-    """The facts of a pair, followed or not, that a fill's arithmetic needs."""
+    """The facts of a pair, followed or not, for the arithmetic of fills."""
 
     symbol: str  # kraken:BTC/USD
     base: str
@@ -49,7 +48,7 @@ class Pairs:
         self._assets = {currency: asset for asset, currency in self._currencies.items()}
 
     def asset(self, currency: str) -> str:
-        """Returns what requests call it."""
+        """Returns an asset's name in requests."""
         return self._assets.get(currency) or currency
 
     def currency(self, asset: str) -> str:
@@ -57,7 +56,7 @@ class Pairs:
 
 
 def currency_of(asset: str) -> str:
-    """BTC of XXBT, USD of ZUSD; what has no such name is called what it is called."""
+    """Returns the usual name: BTC of XXBT, USD of ZUSD; an unknown name stays unchanged."""
     if len(asset) == 4 and asset[0] in "XZ":
         asset = asset[1:]
     return _OURS.get(asset, asset)

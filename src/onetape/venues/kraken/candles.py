@@ -1,5 +1,4 @@
-"""Candles of Kraken. Source: docs.kraken.com "Get OHLC Data" (the last 720 of a length, whatever is asked for), read
-2026-11."""
+"""Candles of Kraken. Source: docs.kraken.com "Get OHLC Data" (always the last 720 of a period), read 2026-11."""
 
 from __future__ import annotations
 

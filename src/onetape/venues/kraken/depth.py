@@ -1,5 +1,5 @@
-"""Kraken spot: depth of one pair over WebSocket v2, whose snapshot comes first and whose messages
-carry a checksum: market.py. Here is what to subscribe to, and when to begin anew."""
+"""Kraken spot: depth of one pair over WebSocket v2, whose snapshot comes first and whose messages carry a checksum:
+market.py. This module has the subscription, and the conditions for a new beginning."""
 
 from __future__ import annotations
 

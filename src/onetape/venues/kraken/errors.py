@@ -1,9 +1,9 @@
 """Error texts of Kraken spot: outcome, our number.
 
-Kraken has no codes: the text is the code, and what follows a second colon names the field. Answers
-are HTTP 200 with `error` filled; over WebSocket the same text stands in `error`. Sources:
-docs.kraken.com "API errors" and "Spot REST", as of 2026-11; python-kraken-sdk 3.5.1 (exceptions) and
-ccxt 4.5.90 (kraken), as of 2026-11. The classes are ours. What no source has verbatim is marked *.
+Kraken has no codes: the text is the code, and the part after a second colon names the field. Answers are HTTP 200 with
+`error` filled; over WebSocket the same text is in `error`. Sources: docs.kraken.com "API errors" and "Spot REST", as of
+2026-11; python-kraken-sdk 3.5.1 (exceptions) and ccxt 4.5.90 (kraken), as of 2026-11. The classes are ours. Texts that
+no source has verbatim are marked *.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from onetape.venues.error_tables import ErrorRow, error_table, row_of
 
 __all__ = ["ERRORS", "row_of_text"]
 
-# A request with an invalid nonce was not looked at: it may go again with one that is larger. A lockout takes minutes,
-# after several wrong keys. A cancel that lost a race says "Unknown order", too: the order may have been filled. What is
-# behind its deadline the engine did not match, and never will.
+# A request with an invalid nonce was not executed: it may be sent again with a larger one. A lockout takes minutes,
+# after several wrong keys. A cancel that lost a race also gets "Unknown order": the order may have been filled. An
+# order behind its deadline was not matched by the engine, and never will be.
 ERRORS: Final[dict[int | str, ErrorRow]] = error_table("""
 definitive PERMISSION_DENIED: EAPI:Invalid key | EAPI:Feature disabled | EGeneral:Permission denied
     ESession:Invalid session | EOrder:Trading agreement required | ETrade:User Locked
@@ -49,8 +49,8 @@ definitive MARKET_DATA_UNAVAILABLE: EOrder:No price *
 
 
 def row_of_text(text: str) -> ErrorRow:
-    """Returns the row of an error as it came, `EGeneral:Invalid arguments:volume` among them; ambiguous for one that is
-    not in the table. A warning (`W...`) is none of these."""
+    """Returns the row of an error as received, including ones like `EGeneral:Invalid arguments:volume`; ambiguous for
+    one that is not in the table. A warning (`W...`) is no error."""
     if text in ERRORS:
         return ERRORS[text]
     group, _, rest = text.partition(":")

@@ -1,8 +1,7 @@
-"""Kraken spot for a gateway: one request after another, a token for each private connection.
+"""Kraken spot for a gateway: sequential requests, a token for each private connection.
 
-Nonces must arrive in the order in which they were made, so requests of a key go out one at a time.
-The venue tells its clock in whole seconds. Source: docs.kraken.com, "Spot REST" and "WebSocket v2
-authentication", as of 2026-11.
+Nonces must arrive in the order in which they were made, so requests of a key are sent one at a time. The venue's clock
+has whole seconds. Source: docs.kraken.com, "Spot REST" and "WebSocket v2 authentication", as of 2026-11.
 """
 
 from __future__ import annotations
@@ -36,13 +35,13 @@ CHANNELS: Final = ("executions", "balances")
 
 class _AccountStream(ChannelStream):
     """An `AccountStream` that is live once both channels are confirmed; broken when one is refused, or a message of one
-    is missing: they are numbered, each channel for itself."""
+    is missing: each channel numbers its messages."""
 
     def __init__(self, protocol: KrakenSpotProtocol, url: str, token: str) -> None:
         hello = tuple(
             msgspec.json.encode({"method": "subscribe", "params": {**params, "token": token}})
             for params in (
-                # What was before is asked for by REST.
+                # Earlier events are queried by REST.
                 {"channel": "executions", "snap_orders": False, "snap_trades": False},
                 {"channel": "balances", "snapshot": False},
             )
@@ -81,11 +80,11 @@ class KrakenSpotVenue(VenueDefaults):
     polls: KrakenPolls
     in_order = True
     clock_step: Final = 1_000_000_000
-    # No budget: its counters are a key's and a pair's, read 2026-11.
-    # Its WebSocket FAQ: about 150 in ten minutes for an address, then a ban of as long. Not tried against it.
+    # No budget: its counters are per key and per pair, read 2026-11. Its WebSocket FAQ: about 150 in ten minutes per
+    # address, then a ban of the same length. Not tried against it.
     connects: Final = BudgetRule(600 * SECOND, 150, "")
-    symbols_max: Final = 100  # of a connection: it names no limit, and each subscription is confirmed
-    # 1 of a key's counter, which falls by 0.33 (starter) to 1 (pro) a second, read 2026-11.
+    symbols_max: Final = 100  # per connection: it documents no limit, and each subscription is confirmed
+    # Costs 1 of a key's counter, which falls by 0.33 (starter) to 1 (pro) a second, read 2026-11.
     probe_s: Final = 3.0
 
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:

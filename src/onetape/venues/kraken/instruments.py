@@ -1,7 +1,7 @@
-"""Kraken spot: from AssetPairs to instruments.
+"""Kraken spot: instruments from AssetPairs.
 
-Source: docs.kraken.com, "Get Tradable Asset Pairs", as of 2026-11. Fees are of the account and step
-down with its volume: those of the first step stand in, marked as defaults.
+Source: docs.kraken.com, "Get Tradable Asset Pairs", as of 2026-11. Fees depend on the account and fall with its volume:
+those of the first step are used, marked as defaults.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from onetape.venues.kraken.assets import Pairs
 
 __all__ = ["instruments_of"]
 
-# In the other modes an order may still be canceled, or only some kinds go in.
+# In the other modes orders may only be canceled, or only some kinds placed.
 _TRADABLE: Final = frozenset({"online", "limit_only", "post_only"})
 
 
 def instruments_of(pairs: Pairs, wanted: frozenset[str]) -> list[Instrument]:
-    """Returns those whose symbols are in `wanted` (all, if it is empty) and that trade now. Raises KeyError,
-    ValueError, TypeError for rows that are not as they should be."""
+    """Returns the pairs whose symbols are in `wanted` (all, if it is empty) and that trade now. Raises KeyError,
+    ValueError, TypeError for malformed rows."""
     return [
         _instrument(symbol, row)
         for symbol, row in pairs.rows.items()
@@ -53,5 +53,5 @@ def _instrument(symbol: str, row: Mapping[str, Any]) -> Instrument:
 
 
 def _first_step(steps: Any) -> Decimal:
-    """Percent of the least volume, as a part."""
+    """Returns the fee at the lowest volume, converted from percent."""
     return Decimal(str(steps[0][1])) / 100

@@ -1,14 +1,13 @@
 """Kraken's spot market messages, WebSocket v2: channels `book`, `ticker`, `trade`, `ohlc`.
 
-A message is {channel, type, data: [rows]}; prices and sizes are JSON numbers. A book is cut to the
-depth that was subscribed to after each message, and carries a CRC-32 over its ten best asks, then
-bids (core/text/checked_book.hpp). A snapshot of trades is what was traded before we came, and a
-ticker need not have a time. Candles have no last word: `ohlc` tells the running one with each of its
-trades, and a minute without trades has none. Source: docs.kraken.com, "WebSocket v2, Book", "Book
-checksum v2", "Ticker", "Trade" and "OHLC", read 2026-11.
+A message is {channel, type, data: [rows]}; prices and sizes are JSON numbers. A book is cut to the subscribed depth
+after each message, and carries a CRC-32 over its ten best asks, then bids (core/text/checked_book.hpp). A snapshot of
+trades has those before the subscription, and a ticker may lack a time. Candles have no final message: `ohlc` sends the
+running one with each of its trades, and a minute without trades has none. Source: docs.kraken.com, "WebSocket v2,
+Book", "Book checksum v2", "Ticker", "Trade" and "OHLC", read 2026-11.
 
-A live market subscribes to `ticker` with the trigger `bbo`, for the top of the book, to `trade`,
-and to `ohlc` of a minute. Depth: depth.py.
+A live market subscribes to `ticker` with the trigger `bbo`, for the top of the book, to `trade`, and to `ohlc` of a
+minute. Depth: depth.py.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ MARKET: Final = Protocol(
 
 
 def name_of(instrument: Instrument) -> str:
-    """Its name in the messages."""
+    """Returns an instrument's name in the messages."""
     return f"{instrument.base}/{instrument.quote}"
 
 
@@ -95,7 +94,7 @@ def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[i
             {"channel": "ohlc", "interval": 1, "snapshot": False},
         )
     )
-    # A heartbeat, where nothing else comes. Each symbol of each channel is confirmed by itself.
+    # A heartbeat comes if nothing else does. Each symbol of each channel is confirmed separately.
     stream = MarketStream(
         url, hello, most_s=1.0, confirmed_by=b'"method":"subscribe"', confirmations=len(hello) * len(symbols)
     )

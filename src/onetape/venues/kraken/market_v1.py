@@ -1,9 +1,8 @@
 """Kraken's spot market messages, WebSocket v1: channels `book-N`, `ticker`, `spread`, `trade`.
 
-A message is [channel, payload, (payload,) name, pair]. The book is cut to its depth N after each
-message, and the message carries a CRC-32 over the ten best asks, then bids, points and leading
-zeros left out. Source: Kraken WebSockets API v1 documentation, "Book checksum", read 2026-11.
-Times are seconds with microseconds, as text; a ticker has none.
+A message is [channel, payload, (payload,) name, pair]. The book is cut to its depth N after each message, and the
+message carries a CRC-32 over the ten best asks, then bids, without points and leading zeros. Source: Kraken WebSockets
+API v1 documentation, "Book checksum", read 2026-11. Times are seconds with microseconds, as text; a ticker has none.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str) -> str:
-    """`XBT/USD` is BTC/USD."""
+    """Returns the unified name: `XBT/USD` is BTC/USD."""
     base, slash, quote = raw.partition("/")
     if not slash or not base or not quote:
         return ""

@@ -1,7 +1,7 @@
-"""Kraken spot: its bars and trades from before.
+"""Kraken spot: past bars and trades.
 
-Source: docs.kraken.com, "Get OHLC Data" (the last 720 bars of a length, the running one with them)
-and "Get Recent Trades" (at most 1,000 after a time in ns; `last` is where to go on), read 2026-11.
+Source: docs.kraken.com, "Get OHLC Data" (the last 720 bars of a period, including the running one) and "Get Recent
+Trades" (at most 1,000 after a time in ns; `last` is the next start), read 2026-11.
 """
 
 from __future__ import annotations

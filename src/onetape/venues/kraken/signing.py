@@ -1,8 +1,7 @@
-"""How requests to Kraken's private REST paths are signed.
+"""Signatures of requests to Kraken's private REST paths.
 
-API-Sign is the base64 of HMAC-SHA512, keyed with the decoded secret, over the path and the SHA-256
-of the nonce followed by the body as it is sent. Source: docs.kraken.com, "Spot REST
-Authentication", as of 2026-11.
+API-Sign is the base64 of HMAC-SHA512, keyed with the decoded secret, over the path and the SHA-256 of the nonce
+followed by the body as sent. Source: docs.kraken.com, "Spot REST Authentication", as of 2026-11.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ __all__ = ["api_sign"]
 
 
 def api_sign(secret: str, path: str, nonce: str, body: bytes) -> str:
-    """path: from `/0/private/` on. Raises ValueError for a secret that is no base64."""
+    """Returns the signature. path: from `/0/private/` on. Raises ValueError for a secret that is not base64."""
     try:
         key = base64.b64decode(secret, validate=True)
     except binascii.Error as error:

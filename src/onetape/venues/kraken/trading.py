@@ -1,22 +1,18 @@
-"""Kraken spot: requests of an account over REST, and what the answers and the private channels say.
+"""Kraken spot: an account's requests over REST, its answers and the private channels.
 
-Sources: docs.kraken.com, "Spot REST" (Trading, Account Data) and "WebSocket v2" (Executions,
-Balances), as of 2026-11.
+Sources: docs.kraken.com, "Spot REST" (Trading, Account Data) and "WebSocket v2" (Executions, Balances), as of 2026-11.
 
-Spot has no positions. What is compared at a reconciliation are balances: every fill adds price
-times size to one (or takes it off) and size to the other, and its fee is taken off the quote
-currency, because every order of ours says so (`fciq`); deposits and withdrawals are told by the
-balances channel. The venue rounds what it shows, fees in lists to fewer digits than in the stream:
-for each fill a balance may be off by one of the coarsest digit that was seen of its currency
-(`slack`).
+Spot has no positions, so a reconciliation compares balances: every fill changes one by price times size and the other
+by size, and its fee is taken from the quote currency, because every order of ours requests it (`fciq`); the balances
+channel reports deposits and withdrawals. The venue rounds displayed amounts, fees in lists to fewer digits than in the
+stream: for each fill a balance may be off by one unit of the coarsest digit seen of its currency (`slack`).
 
-Orders with a trigger are in the same book as the others. An order is asked for by our id among the
-open orders and then among the closed ones, or by the venue's id where that is known.
+Orders with a trigger are in the same book as the others. An order is queried by our id among the open orders and then
+among the closed ones, or by the venue's id if known.
 
-Absence can be proven because placing carries a deadline: a request that is late is never matched.
-A transfer to the futures wallet has none and no id of ours. It is refused when it is late because
-what we have asked since then had larger nonces, and so that has to stay: a key of Kraken may be
-given a nonce window, and no more of it than a transfer needs to be settled (65 s).
+Absence can be proven because placements carry a deadline: a late request is never matched. A transfer to the futures
+wallet has none and no id of ours. A late one is refused because our later requests had larger nonces, which requires
+that a key's nonce window is not longer than a transfer takes to be settled (65 s).
 """
 
 from __future__ import annotations
@@ -66,9 +62,9 @@ from onetape.venues.query_text import query_text
 
 __all__ = ["KrakenSpotProtocol", "rfc3339"]
 
-DEADLINE: Final = 5 * SECOND  # of what places or amends; the venue takes 500 ms to 60 s
+DEADLINE: Final = 5 * SECOND  # of placements and amendments; the venue accepts 500 ms to 60 s
 FEE_DECIMALS: Final = 5  # of fees in lists
-CLOCK_STEP: Final = SECOND  # the venue tells its time in these: so much may ours be off
+CLOCK_STEP: Final = SECOND  # the resolution of the venue's clock, so the error of ours
 _RETRY: Final = {
     "EAPI:Rate limit exceeded": 3 * SECOND,
     "EOrder:Rate limit exceeded": 2 * SECOND,
@@ -98,11 +94,11 @@ _TOKEN: Final = Endpoint(Purpose.STREAM_KEY, "POST", "/0/private/GetWebSocketsTo
 
 
 class KrakenSpotProtocol(AccountProtocol):
-    """Implements `OrderProtocol`. Raises BadConfig for a secret that is no base64."""
+    """Implements `OrderProtocol`. Raises BadConfig for a secret that is not base64."""
 
     name = "kraken"
     client_id_chars = UUID_CHARS
-    hidden_wallets = TO_FUTURES[1:]  # the futures side has keys of its own
+    hidden_wallets = TO_FUTURES[1:]  # the futures service has keys of its own
     traits = Traits(
         positions=False, conditionals=False, ended_apart=True, fills_by_symbol=False, dead_man_by_symbol=False
     )
@@ -118,10 +114,10 @@ class KrakenSpotProtocol(AccountProtocol):
         super().__init__()
         self._pairs = Pairs({})
         self._unfollowed = UnfollowedTrades()
-        self._steps: dict[str, int] = {}  # by currency: the coarsest digit that was seen, 1e-18
+        self._steps: dict[str, int] = {}  # by currency: the coarsest digit seen, 1e-18
 
     def set_pairs(self, pairs: Pairs) -> None:
-        """All pairs there are, for their names."""
+        """Sets all existing pairs, for their names."""
         self._pairs = pairs
 
     # --- requests ---------------------------------------------------------------------------------
@@ -144,7 +140,7 @@ class KrakenSpotProtocol(AccountProtocol):
             kind = "stop-loss" if spec.is_stop else "take-profit"
             kind += "-limit" if is_limit else ""
             params["price"] = i.price_text(spec.trigger_int)
-            params["trigger"] = spec.trigger_by.value  # last or index: the gate lets no other by
+            params["trigger"] = spec.trigger_by.value  # last or index: the pre-trade rules refuse others
             if is_limit:
                 params["price2"] = price
         elif is_limit:
@@ -154,7 +150,7 @@ class KrakenSpotProtocol(AccountProtocol):
             params["timeinforce"] = spec.tif.value
             if spec.tif is TimeInForce.GTD:
                 params["expiretm"] = str(spec.expire // SECOND)
-        if spec.reduce_only:  # of margin only: refused there rather than forgotten here
+        if spec.reduce_only:  # with margin only: refused by the venue rather than ignored here
             params["reduce_only"] = "true"
         key = OrderKey(spec.symbol, client_id)
         return self._signed(_PLACE, params, now, subject=key)
@@ -186,17 +182,17 @@ class KrakenSpotProtocol(AccountProtocol):
         return [self._signed(_OPEN_ORDERS, {}, now)]
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
-        """Of all symbols, newest first: trades that come meanwhile push the others back, so that
-        pages may overlap and lose nothing."""
+        """Requests fills of all symbols, newest first: new trades shift the others, so pages may overlap and lose
+        nothing."""
         return self._signed(_FILLS, page_terms(since, cursor), now, symbol=symbol)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
         return self._signed(_MOVES, page_terms(since, cursor), now)
 
     def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
-        """None: the spot side moves money to the futures wallet, not back, and not to another
-        account (read 2026-11). Raises InvalidAmount for what the ledger would not show in full:
-        it would not be known again."""
+        """Returns None: the spot service moves money to the futures wallet, but not back, and not to another account
+        (read 2026-11). Raises InvalidAmount for an amount that the ledger would round, because it would not be
+        recognized."""
         is_outside = isinstance(route.to, Destination) and not route.source
         if not is_outside and (route.to or route[:2] != TO_FUTURES):
             return None
@@ -209,7 +205,7 @@ class KrakenSpotProtocol(AccountProtocol):
     def transfers(
         self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
     ) -> Call | None:
-        """From the ledger, as `account_moves`; of withdrawals their own list."""
+        """Requests the ledger, like `account_moves`; for withdrawals their own list."""
         if isinstance(route.to, Destination):
             return self._signed(_WITHDRAWN, status_terms(self._pairs.asset(currency), since), now)
         if route.to or route[:2] != TO_FUTURES:
@@ -220,7 +216,7 @@ class KrakenSpotProtocol(AccountProtocol):
         return self._signed(_DEPOSITS, status_terms(self._pairs.asset(currency), since), now)
 
     def positions(self, now: int) -> Call:
-        """There are none; never asked by who heeds `traits`."""
+        """Not available on spot; callers check `traits`."""
         return self._signed(_POSITIONS, {}, now)
 
     def balances(self, now: int) -> Call:
@@ -230,13 +226,13 @@ class KrakenSpotProtocol(AccountProtocol):
         return self._signed(_MODES, {}, now)
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
-        """Sets the account's switch: it takes all orders, those whose trigger waits and those of others too."""
+        """Arms the account's switch: it cancels all orders, including waiting triggers and orders of others."""
         if symbol:
             return None
         return self._signed(_DEAD_MAN, {"timeout": str(-(-after // SECOND))}, now)
 
     def time(self) -> Call:
-        """Asks for the venue's clock, in whole seconds; needs no key."""
+        """Requests the venue's clock, in whole seconds; needs no key."""
         return Call(Purpose.TIME, "GET", "/0/public/Time", b"", {}, 1)
 
     def asset_pairs(self) -> Call:
@@ -262,8 +258,8 @@ class KrakenSpotProtocol(AccountProtocol):
         symbol: str = "",
     ) -> Call:
         purpose, method, path, weight, orders = endpoint
-        # Microseconds of the clock: it goes on over a restart, and never back within one. Taken
-        # here for those that are signed late, too: they go out in the order of their making.
+        # Microseconds of the clock: increasing over a restart, and never back within one run. Also assigned here for
+        # requests that are signed late: they are sent in the order of their making.
         self._nonce = max(self._nonce + 1, now // 1000)
         terms = {"nonce": str(self._nonce), **params}
         call = Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, terms)
@@ -299,12 +295,12 @@ class KrakenSpotProtocol(AccountProtocol):
             return unreadable(error, status)
 
     def refused(self, call: Call, text: str) -> Answer:
-        """Returns what an error of the venue means for the request that met it."""
+        """Returns the outcome of a request that met an error of the venue."""
         row = row_of_text(text)
         outcome = row.outcome
         is_gone = text.startswith(_UNKNOWN_ORDER) and call.purpose is not Purpose.PLACE
         if is_gone:
-            # The request changed nothing, that much is certain; what became of the order is asked.
+            # The request certainly changed nothing; the order's state is queried.
             outcome = Outcome.DEFINITIVE
         retry = _RETRY.get(str(row.code), 0)
         return Answer(outcome, (), row.error.code, "", text, retry, not_found=is_gone)
@@ -372,14 +368,14 @@ class KrakenSpotProtocol(AccountProtocol):
         return found
 
     def _see(self, currency: str, amount: str) -> None:
-        """How finely an amount of a currency is written in lists."""
+        """Notes the precision of a currency's amounts in lists."""
         decimals = min(len(amount.partition(".")[2]), MONEY_DECIMALS)
-        if decimals:  # a bare 0 says nothing
+        if decimals:  # a bare 0 proves nothing
             step = 10 ** (MONEY_DECIMALS - decimals)
             self._steps[currency] = max(self._steps.get(currency, 0), step)
 
     def _followed(self, name: str) -> tuple[Instrument, Pair] | None:
-        """None for a pair that is not traded by this gateway."""
+        """Returns the instrument of a pair, None if this gateway does not trade it."""
         pair = self._pairs.by_name.get(name)
         instrument = self._by_symbol.get(pair.symbol) if pair is not None else None
         return None if instrument is None or pair is None else (instrument, pair)
@@ -395,7 +391,7 @@ class KrakenSpotProtocol(AccountProtocol):
         return found
 
     def _order_row(self, i: Instrument, txid: str, row: dict[str, Any]) -> OrderStatusReport:
-        """Its time is 0: a list says when an order was opened or closed, not how fresh it is."""
+        """Makes a report with time 0: a list has the times of opening and closing, not its own."""
         descr, kind = row["descr"], row["descr"]["ordertype"]
         has_trigger = kind not in ("limit", "market")
         is_limit = kind.endswith("limit")
@@ -469,7 +465,7 @@ class KrakenSpotProtocol(AccountProtocol):
     def _execution(self, row: dict[str, Any], *, is_list: bool) -> list[VenueReport]:
         kind = row["exec_type"]
         if kind == "pending_new":
-            return []  # received, not taken yet
+            return []  # received, not accepted yet
         followed = self._followed(row["symbol"])
         if followed is None:
             return self.of_other_symbol(row["symbol"])
@@ -504,7 +500,7 @@ class KrakenSpotProtocol(AccountProtocol):
                 symbol=i.symbol,
                 client_id=client_id,
                 venue_id=row["order_id"],
-                # The last trade says `partially_filled`, too: that it is over is told apart.
+                # The last trade also has `partially_filled`: the end is reported separately.
                 state=OrderState.PARTIALLY_FILLED
                 if kind == "trade"
                 else STATES.get(row["order_status"], OrderState.UNKNOWN),
@@ -537,7 +533,7 @@ def _sent(call: Call, name: str) -> str:
 
 
 def _next_page(call: Call, value: Mapping[str, Any], rows: Mapping[str, Any]) -> str:
-    """start:offset of what follows these rows, "" where nothing does."""
+    """Returns start:offset of the page after these rows, "" at the end."""
     start, seen = _sent(call, "start"), int(_sent(call, "ofs")) + len(rows)
     return f"{start}:{seen}" if rows and seen < int(value["count"]) else ""
 

@@ -1,18 +1,16 @@
-"""Kraken: money that leaves the spot wallet for an address elsewhere or for the futures wallet, and
-what comes to it.
+"""Kraken: withdrawals from the spot wallet to an external address or to the futures wallet, and deposits.
 
-An address is stored at the venue under a name (`key`); that it is the one which we mean is checked
-by sending it along. There is no id of ours: a request that is late is refused by its nonce, and one
-whose answer is lost is found by asset, amount and time among `WithdrawStatus`. What is asked for
-has the fee in it; `amount` of the status is what is sent on, `fee` is apart.
+An address is stored at the venue under a name (`key`); the address is sent along so that the venue checks that it is
+the intended one. There is no id of ours: the nonce makes the venue refuse a late request, and one whose answer is lost
+is found by asset, amount and time in `WithdrawStatus`. The requested amount includes the fee; `amount` of the status is
+the amount sent, `fee` is separate.
 
-A transfer to the futures wallet is an entry of subtype `spottofutures` in the ledger, as the page
-of the balances channel lists it; that its `refid` is the one which `WalletTransfer` gives is our
-reading.
+A transfer to the futures wallet is an entry of subtype `spottofutures` in the ledger, as documented for the balances
+channel; we assume that its `refid` is that of `WalletTransfer`.
 
-Sources: docs.kraken.com, "Get ledgers info", "Withdraw Funds", "Get Status of Recent Withdrawals",
-"Get Status of Recent Deposits", "Get Withdrawal Information", and "Advanced API FAQ" of
-support.kraken.com for what a status means, read 2026-11.
+Sources: docs.kraken.com, "Get ledgers info", "Withdraw Funds", "Get Status of Recent Withdrawals", "Get Status of
+Recent Deposits", "Get Withdrawal Information", and "Advanced API FAQ" of support.kraken.com for the meaning of a
+status, read 2026-11.
 """
 
 from __future__ import annotations
@@ -45,23 +43,23 @@ Row = Mapping[str, Any]
 
 
 def withdraw_terms(to: Destination, asset: str, amount: int) -> dict[str, str]:
-    """amount: 1e-18, with the fee."""
+    """Returns the terms of a withdrawal. amount: 1e-18, with the fee."""
     text = money_text(amount)
     return {"asset": asset, "key": to.key, "address": to.address, "amount": text}
 
 
 def status_terms(asset: str, since: int) -> dict[str, str]:
-    """Of both lists, since ns UTC."""
+    """Returns the terms of both lists, since ns UTC."""
     return {"asset": asset, "start": str(max(since // SECOND - 1, 0)), "limit": str(LIMIT)}
 
 
 def withdrawal_reports(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
-    """Raises LookupError, TypeError, ValueError."""
+    """Reads the list of withdrawals. Raises LookupError, TypeError, ValueError."""
     found = []
     for row in _all(rows):
         state, txid = _state(row), str(row.get("txid") or "")
         if state is TransferState.DONE and not txid:
-            state = TransferState.UNDERWAY  # nobody could find it elsewhere
+            state = TransferState.UNDERWAY  # without a txid the other venue could not find it
         fee = money_of(row["fee"])
         found.append(
             TransferReport(
@@ -80,7 +78,7 @@ def withdrawal_reports(rows: Sequence[Row], currency_of: Callable[[str], str]) -
 
 
 def deposit_reports(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
-    """`Settled` still waits for confirmations. Raises as `withdrawal_reports`."""
+    """Reads the list of deposits; `Settled` still waits for confirmations. Raises as `withdrawal_reports`."""
     return [
         TransferReport(
             row["refid"],
@@ -103,7 +101,8 @@ def _state(row: Row) -> TransferState:
 
 
 def _all(rows: Sequence[Row]) -> Sequence[Row]:
-    """Returns a list that is full may not be all, and what is not on it would be taken for absent."""
+    """Returns the rows. Raises ValueError for a full list, which may be incomplete: missing rows would count as
+    absent."""
     if len(rows) >= LIMIT:
         raise ValueError(f"{len(rows)} rows, perhaps more")
     return rows
@@ -116,8 +115,8 @@ def to_futures(asset: str, amount: int) -> dict[str, str]:
 
 
 def transfers_of(entries: Mapping[str, Mapping[str, Any]], currency_of: Callable[[str], str]) -> list[TransferReport]:
-    """Returns what has gone from the spot wallet to the futures wallet, of an answer's `ledger`. An entry is there when
-    it has been made. Raises LookupError, TypeError, ValueError."""
+    """Returns the transfers from the spot wallet to the futures wallet in an answer's `ledger`. An entry exists once it
+    was carried out. Raises LookupError, TypeError, ValueError."""
     return [
         TransferReport(
             row["refid"],

@@ -1,4 +1,4 @@
-"""Kraken's JSON, and how pages of its lists are asked for."""
+"""Kraken's JSON, and the terms of pages of its lists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["page_terms", "parse"]
 
 
 def parse(message: bytes) -> dict[str, Any]:
-    """Every number as plain decimal text. Raises ValueError for what is no JSON object."""
+    """Parses JSON with every number as plain decimal text. Raises ValueError unless it is a JSON object."""
     value = exact_json(message)
     if not isinstance(value, dict):
         raise ValueError("not an object")
@@ -19,6 +19,6 @@ def parse(message: bytes) -> dict[str, Any]:
 
 
 def page_terms(since: int, cursor: str) -> dict[str, str]:
-    """Of lists, newest first, whose cursors are start:offset."""
+    """Returns the terms of a page of a list, newest first, with cursors start:offset."""
     start, _, offset = cursor.partition(":")
     return {"start": start or str(max(since // SECOND - 1, 0)), "ofs": offset or "0"}

@@ -1,4 +1,4 @@
-"""Kraken spot: what its words for orders mean here."""
+"""Kraken spot: the meaning of its words for orders."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Kraken Futures' market messages: feeds `book`, `trade`, `ticker` and `ticker_lite`.
 
-A book message is one level with a number that goes on by one. Source: Kraken Futures API
-documentation, "Websocket API", read 2026-11. Times are milliseconds; numbers are JSON numbers.
+A book message is one level with a number that increases by one. Source: Kraken Futures API documentation, "Websocket
+API", read 2026-11. Times are milliseconds; numbers are JSON numbers.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str) -> str:
-    """`PI_XBTUSD` is BTC/USD:BTC, `FI_..._210924` is dated, `PF_` settles in the quote."""
+    """Returns the unified name: `PI_XBTUSD` is BTC/USD:BTC, `FI_..._210924` is dated, `PF_` settles in the quote."""
     found = _NAME.match(raw.upper())
     if found is None:
         return ""

@@ -1,10 +1,9 @@
 """OKX's market messages, v5 of the public streams: channels `books`, `tickers`, `trades`.
 
-Every message of `books` carries a CRC-32 over the best 25 levels of both sides, taken in turns
-(bid, ask, bid, ...) and written as the venue writes them; newer ones also name the message before
-them (`prevSeqId`, -1 before the first). `books5` is snapshots only. Source: OKX API v5
-documentation, "WebSocket / Order book channel", read 2026-11. Times are milliseconds; prices and
-sizes are decimal strings, sizes of contracts.
+Every message of `books` carries a CRC-32 over the best 25 levels of both sides, alternating (bid, ask, bid, ...) and in
+the venue's notation; newer ones also name the previous message (`prevSeqId`, -1 before the first). `books5` is
+snapshots only. Source: OKX API v5 documentation, "WebSocket / Order book channel", read 2026-11. Times are
+milliseconds; prices and sizes are decimal strings, sizes of contracts.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str) -> str:
-    """`BTC-USDT` is spot, `-SWAP` perpetual, `-220527` dated; what is quoted in USD is inverse."""
+    """Returns the unified name: `BTC-USDT` is spot, `-SWAP` perpetual, `-220527` dated; a USD quote is inverse."""
     parts = raw.split("-")
     if not 2 <= len(parts) <= 3 or not all(parts):
         return ""

@@ -1,4 +1,4 @@
-"""What there is of Pacifica."""
+"""The adapter of Pacifica."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pacifica for a gateway: account channels that need no key, requests that need an agent's.
+"""Pacifica for a gateway: account channels without a key, requests with an agent's key.
 
 Source: docs.pacifica.fi "Websocket" and "Rate limits", as of 2026-07.
 """
@@ -26,8 +26,8 @@ __all__ = ["PacificaVenue"]
 
 
 class _AccountStream(ChannelStream):
-    """An `AccountStream` that is live once its channels are confirmed, and the positions have come: what cannot be
-    subscribed to is answered by nothing."""
+    """An `AccountStream` that is live once its channels are confirmed, and the positions have come: a refused
+    subscription gets no answer."""
 
     ping = PING
 
@@ -50,14 +50,14 @@ class PacificaVenue(VenueDefaults):
 
     protocol: PacificaProtocol
     clock_step: Final = CLOCK_STEP
-    connects: Final = BudgetRule(60 * SECOND, 300, "")  # it says how many there may be, 300, and not how often
-    symbols_max: Final = 20  # subscriptions of one channel on a connection
+    connects: Final = BudgetRule(60 * SECOND, 300, "")  # it documents a limit on connections, 300, but no rate
+    symbols_max: Final = 20  # subscriptions of one channel per connection
     probe_s: Final = 6.0  # a tenth of the credits
 
     def __init__(self, key: str, secret: str, addresses: Addresses, api_config_key: str = "") -> None:
-        """api_config_key: for which requests are counted, in place of the address."""
+        """api_config_key: requests are counted for it, instead of the address."""
         self.protocol = PacificaProtocol(key, secret, api_config_key)
-        # "Rate limits"; another copy says 125 for an address.
+        # "Rate limits"; another copy of the page has 125 per address.
         self.budget = (BudgetRule(60 * SECOND, (300 if api_config_key else 100) * CREDIT, "", rolls=True),)
         self.past = PacificaPast(self.protocol)
         self.marks = MarkPrices(self.protocol.public(Purpose.MARKET, "/info/prices"), self.protocol.mark_prices)
@@ -78,7 +78,7 @@ class PacificaVenue(VenueDefaults):
         return PacificaDepth(instrument, stream, self._addresses.ws)
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
-        """None is needed to listen: it is the key for orders that is proven."""
+        """Proves the key for orders; listening needs none."""
         return self.protocol.proof(Purpose.STREAM_KEY, now)
 
     def account_stream(self, key: str) -> _AccountStream:

@@ -1,7 +1,7 @@
-"""Pacifica: from the list of markets to instruments.
+"""Pacifica: instruments from the list of markets.
 
-Source: docs.pacifica.fi "Get market info", as of 2026-07. Maintenance is half of the margin at the
-highest leverage. Fees are of the account's level: those of the first stand in, marked as defaults.
+Source: docs.pacifica.fi "Get market info", as of 2026-07. Maintenance is half of the margin at the highest leverage.
+Fees depend on the account's level: those of the first are used, marked as defaults.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["instruments_of"]
 
 def instruments_of(rows: Sequence[Mapping[str, Any]], wanted: frozenset[str]) -> list[Instrument]:
     """Returns the perpetuals of a list whose symbols are in `wanted` (all, if it is empty). Raises KeyError, ValueError
-    for rows that are not as they should be."""
+    for malformed rows."""
     found = []
     for row in rows:
         symbol = f"pacifica:{row['symbol']}/USDC:USDC"
@@ -37,7 +37,7 @@ def instruments_of(rows: Sequence[Mapping[str, Any]], wanted: frozenset[str]) ->
                 taker_fee="0.0004",
                 maintenance_rate=1 / Decimal(2 * int(row["max_leverage"])),
                 funding_interval=HOUR,
-                amend=AmendRule.NONE,  # it would be another order, which may be refused
+                amend=AmendRule.NONE,  # it would place another order, which may be refused
                 amend_triggers=False,
                 met_triggers=MetTrigger.REFUSED,
                 trigger_by=tuple(TRIGGERS),

@@ -1,12 +1,11 @@
 """Pacifica's market messages: `bbo`, `trades`, `prices`, `candle`, `book`; and a live market of them.
 
-A message is {channel, data}; data is one object, or a list of rows. Prices and sizes are decimals as
-text, times are milliseconds. A book is told whole, each quarter of a second; a candle is told with each
-trade of its period, without a last word, and names the next one's first millisecond as its end. `prices`
-has all markets in each message. A trade says whose side the taker was on by what became of his
-position. Source: docs.pacifica.fi "Websocket, Subscriptions", as of 2026-07.
+A message is {channel, data}; data is one object, or a list of rows. Prices and sizes are decimals as text, times are
+milliseconds. A book is sent whole, each quarter of a second; a candle is sent with each trade of its period, without a
+final message, and its end is the next one's first millisecond. `prices` has all markets in each message. A trade shows
+the taker's side by the change of his position. Source: docs.pacifica.fi "Websocket, Subscriptions", as of 2026-07.
 
-A connection that its client is silent on is ended after a minute: `PING` is said meanwhile.
+The venue ends a connection after a minute without a client message, so `PING` is sent.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str, kind: object) -> str:
-    """Returns the unified name of a perpetual that no catalogue knows, "" for what is none."""
+    """Returns the unified name of a perpetual that is in no catalogue, "" for other names."""
     del kind
     return f"{raw}/USDC:USDC" if raw.isalnum() else ""
 
@@ -95,7 +94,7 @@ def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[i
 
 
 class PacificaDepth(TableDepth):
-    """Implements `DepthStream`, of levels that are not put together."""
+    """Implements `DepthStream`, with levels that are not aggregated."""
 
     ping = PING
 

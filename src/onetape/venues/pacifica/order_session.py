@@ -1,7 +1,7 @@
 """Orders of Pacifica by WebSocket: the signed body of a REST request under the name of its operation.
 
-Stops have no operation there: they go by REST. An error may come without its request's id; then whose it
-was cannot be known. Source: docs.pacifica.fi "Websocket, Trading operations", as of 2026-07.
+Stops have no operation there and use REST. An error may come without its request's id, so its request is unknown.
+Source: docs.pacifica.fi "Websocket, Trading operations", as of 2026-07.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from onetape.venues.pacifica.trading import TYPES, PacificaProtocol
 __all__ = ["PacificaOrderSession"]
 
 _TYPES: Final = frozenset({"create_order", "create_market_order", "cancel_order", "edit_order"})
-_TENTH: Final = 10  # credits are told so
+_TENTH: Final = 10  # credits are reported in tenths
 
 
 class PacificaOrderSession:

@@ -1,6 +1,7 @@
-"""Pacifica: its bars of the past. Its list of trades has no numbers, so past trades are not read.
+"""Pacifica: past bars. Its list of trades has no numbers, so past trades are not read.
 
-Source: docs.pacifica.fi "Get candle data" and "Rate limits", as of 2026-07; how many an answer has is not said.
+Source: docs.pacifica.fi "Get candle data" and "Rate limits", as of 2026-07; the number of bars per answer is not
+documented.
 """
 
 from __future__ import annotations

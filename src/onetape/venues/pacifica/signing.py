@@ -1,10 +1,9 @@
-"""How requests to Pacifica are signed: Ed25519 over compact JSON whose keys are sorted, in base58.
+"""Signatures of requests to Pacifica: Ed25519 over compact JSON with sorted keys, in base58.
 
-What is signed is {timestamp, expiry_window, type, data: the payload}, sorted at every level, arrays
-as they are; what is sent is the payload with account, signature, timestamp and window beside it.
-The account is the address of the main wallet; `agent_wallet` names the agent whose key signs.
-Neither is signed. Source: docs.pacifica.fi "Signing, Implementation", pacifica-fi/python-sdk
-common/utils.py, of 2025-10.
+The signed text is {timestamp, expiry_window, type, data: the payload}, sorted at every level, arrays unchanged; the
+sent body is the payload with account, signature, timestamp and window beside it. The account is the address of the main
+wallet; `agent_wallet` names the agent whose key signs. Neither is signed. Source: docs.pacifica.fi "Signing,
+Implementation", pacifica-fi/python-sdk common/utils.py, of 2025-10.
 """
 
 from __future__ import annotations
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["AgentSigner", "base58", "config_key_header", "is_address", "is_signed", "message_of", "unbase58"]
 
 _DIGITS: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-# Both sort at every level; they write numbers with a fraction and letters beyond ASCII otherwise: Python's counts.
+# Both sort at every level; they differ in numbers with a fraction and in letters beyond ASCII: the venue follows
+# Python.
 _PLAIN: Final = frozenset({str, bool, int, type(None)})
 _sorted: Final = msgspec.json.Encoder(order="sorted").encode
 _canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -41,7 +41,7 @@ def base58(data: bytes) -> str:
 
 
 def unbase58(text: str, size_bytes: int) -> bytes | None:
-    """Returns the bytes of a text; None where it is not that many of them."""
+    """Decodes base58; None if it is not exactly that many bytes."""
     if len(text) > 2 * size_bytes:
         return None
     number = 0
@@ -51,7 +51,7 @@ def unbase58(text: str, size_bytes: int) -> bytes | None:
         data = number.to_bytes(size_bytes, "big")
     except (KeyError, OverflowError):
         return None
-    # As many ones stand before the number as zeros before its bytes.
+    # As many ones precede the number as zeros precede its bytes.
     is_whole = len(text) - len(text.lstrip("1")) == size_bytes - len(data.lstrip(b"\0"))
     return data if is_whole else None
 
@@ -62,9 +62,9 @@ def is_address(text: str) -> bool:
 
 
 def message_of(operation: str, payload: Mapping[str, Any], timestamp: int, window: int) -> bytes:
-    """Returns what is signed for a request. timestamp: ms UTC; window: ms that it is valid from then on."""
+    """Returns the text to sign for a request. timestamp: ms UTC; window: ms for which it is valid from then on."""
     value = {"timestamp": timestamp, "expiry_window": window, "type": operation, "data": payload}
-    if _PLAIN.issuperset(map(type, payload.values())):  # nearly always, and a quarter of the time
+    if _PLAIN.issuperset(map(type, payload.values())):  # nearly always, in a quarter of the time
         data = _sorted(value)
         if data.isascii() and b"\x7f" not in data:
             return data
@@ -72,7 +72,7 @@ def message_of(operation: str, payload: Mapping[str, Any], timestamp: int, windo
 
 
 def is_signed(message: bytes, signature: str, address: str) -> bool:
-    """Did the wallet of this address sign the message?"""
+    """Tells whether the wallet of this address signed the message."""
     from cryptography.exceptions import InvalidSignature
 
     raw, public = unbase58(signature, 64), _public_key(address)
@@ -97,7 +97,8 @@ def _public_key(address: str) -> Ed25519PublicKey | None:
 
 
 def config_key_header(key: str) -> dict[str, str]:
-    """Returns the header that shows an API config key, none for "". Raises BadConfig for what no header can hold."""
+    """Returns the header of an API config key, none for "". Raises BadConfig for characters that a header
+    cannot hold."""
     if not (key.isascii() and key.isprintable() and " " not in key):
         todo = "give the text that the venue made"
         raise BadConfig("the API config key is none", location="api_config_key", todo=todo)
@@ -105,8 +106,8 @@ def config_key_header(key: str) -> dict[str, str]:
 
 
 class AgentSigner:
-    """Signs for an account with the wallet of an agent. account: the address of the main wallet;
-    secret: the agent's private key, base58 of its 32 bytes and its address's. Raises BadConfig."""
+    """Signs for an account with the wallet of an agent. account: the address of the main wallet; secret: the agent's
+    private key, base58 of its 32 bytes and those of its address. Raises BadConfig."""
 
     def __init__(self, account: str, secret: str) -> None:
         # Imported only where such a key is used: it costs 30 ms of every start.
@@ -136,12 +137,12 @@ class AgentSigner:
         return base58(self._key.sign(message))
 
     def body(self, operation: str, payload: Mapping[str, Any], timestamp: int, window: int) -> dict[str, Any]:
-        """Returns the request's body; times as `message_of` has them."""
+        """Returns the request's body; times as in `message_of`."""
         signature = self.sign(message_of(operation, payload, timestamp, window))
         return {**self._who, "signature": signature, "timestamp": timestamp, "expiry_window": window, **payload}
 
     def refuse_main_key(self) -> None:
-        """Raises BadConfig where the account's own wallet signs: its key can move all that it owns."""
+        """Raises BadConfig if the account's own wallet signs, because its key can move all that it owns."""
         if self.account == self.agent:
             raise BadConfig(
                 "the secret is the key of the main wallet",

@@ -1,19 +1,18 @@
-"""Pacifica: requests of an account, and what the answers and the account's channels say.
+"""Pacifica: an account's requests, its answers and its channels.
 
-Sources: docs.pacifica.fi "REST API" (Orders, Account), "Websocket" (Account channels, Trading
-operations), "Rate limits", as of 2026-07, pacifica-fi/python-sdk of 2025-10, ccxt 4.5.90.
+Sources: docs.pacifica.fi "REST API" (Orders, Account), "Websocket" (Account channels, Trading operations), "Rate
+limits", as of 2026-07, pacifica-fi/python-sdk of 2025-10, ccxt 4.5.90.
 
-Only what changes something is signed; what an account owns anybody may read. So a key is proven by
-the cancel of an order that there cannot be. A signed request is valid for `WINDOW_MS` from its time
-on: a late order dies instead of being filled late, and that it is absent can be proven.
+Only requests that change something are signed; anybody may read an account. So a key is proven by the cancel of an
+order that cannot exist. A signed request is valid for `WINDOW_MS` from its time on: a late order is refused, so its
+absence can be proven.
 
-An order is asked for by our id among those that work and then among those that ended, by the venue's
-id in its own history. One with a trigger is listed with the others and has requests of its own; it has
-a second life as the order that it sends, under the same id. A change of an order is not
-used: it cancels, and places another one that may be refused.
+An order is queried by our id among the working and then among the ended ones, by the venue's id in its own history. One
+with a trigger is listed with the others and has requests of its own; when it fires it sends a second order with the
+same id. The venue's amendment is not used: it cancels, and places another order that may be refused.
 
-Positions are told by rows, and one that is closed by none at all, whichever it was. So that one is flat
-is told by the trade that takes off what its last row had left.
+Positions are reported as rows, and a closed one by its absence. So a position is reported as flat by the trade that
+closes the rest of its last row.
 """
 
 from __future__ import annotations
@@ -72,18 +71,18 @@ __all__ = ["CHANNELS", "CLOCK_STEP", "CREDIT", "ROOT", "PacificaProtocol"]
 
 ROOT: Final = "/api/v1"
 WINDOW_MS: Final = 5000
-CLOCK_STEP: Final = 5 * SECOND  # prices, whose newest is all that it tells of its time, are at most so old
+CLOCK_STEP: Final = 5 * SECOND  # the greatest age of its prices, whose newest is all that it reports of its time
 CURRENCY: Final = "USDC"
 CHANNELS: Final = ("account_order_updates", "account_trades", "account_positions", "account_info")
-SHOWN: Final = 10**12  # 1e-6, to which it writes money; in 1e-18
-SLIPPAGE: Final = "5"  # percent that a market order may cost at most
+SHOWN: Final = 10**12  # the precision of its money, 1e-6; in 1e-18
+SLIPPAGE: Final = "5"  # percent, at most, of a market order
 PAGE: Final = 1000  # rows of a list, of at most 4000
-FILLS_REACH: Final = 29 * DAY  # how far back fills can be asked for, with a day to spare
+FILLS_REACH: Final = 29 * DAY  # how far back fills can be queried, with a day to spare
 TRADES_KEPT: Final = 1000
 _RETRY: Final = 5 * SECOND
 _NOBODY: Final = uuid_of("")  # the id of no order
 _JSON: Final = {"Content-Type": "application/json"}
-CREDIT: Final = 2  # weights are halves of a credit, which is what a cancel costs
+CREDIT: Final = 2  # weights are in halves of a credit, the cost of a cancel
 _HEAVY: Final = (12 * CREDIT, 4 * CREDIT)  # of a history, without an API config key and with one
 _MOVES: Final = {
     "deposit": MoveKind.TRANSFER,
@@ -95,9 +94,9 @@ _MOVES: Final = {
     "rebate": MoveKind.FEE,
     "cashback": MoveKind.FEE,
     "referral": MoveKind.FEE,
-    **dict.fromkeys(FORCED, MoveKind.FEE),  # what is taken beside the fills; unverified
+    **dict.fromkeys(FORCED, MoveKind.FEE),  # charges beside the fills; unverified
 }
-_OF_FILLS: Final = frozenset({"trade"})  # what fills bring: these are told by themselves
+_OF_FILLS: Final = frozenset({"trade"})  # balance changes by fills, which are reported separately
 _SILENT: Final = frozenset({"pong", "subscribe"})
 
 
@@ -107,14 +106,14 @@ _PURPOSES: Final = {
     "cancel_stop_order": Purpose.CANCEL,
     "edit_order": Purpose.AMEND,
     "update_leverage": Purpose.LEVERAGE,
-}  # else they place
+}  # others place
 
 
 # Transfers are signed by the main wallet, whose key we do not have.
 class PacificaProtocol(AccountProtocol, WithoutTransfers):
     """Implements `OrderProtocol`. account: the main wallet's address; secret: the private key of an agent of it;
-    api_config_key: which only raises the limits on requests. Raises BadConfig for what is none; without account and
-    secret only what is public can be asked for."""
+    api_config_key: only raises the limits on requests. Raises BadConfig for invalid ones; without account and secret
+    only public data can be requested."""
 
     name = "pacifica"
     client_id_chars = UUID_CHARS
@@ -127,7 +126,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         self._signed_headers = _JSON | self.headers
         self.signer = AgentSigner(account, secret) if account or secret else None
         self._held: dict[str, tuple[int, int]] = {}  # by symbol: signed quantity, and the time of its last row
-        self._traded: dict[int, None] = {}  # the last trades that were told
+        self._traded: dict[int, None] = {}  # the last reported trades
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -143,10 +142,10 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
                 "stop_price": i.price_text(spec.trigger_int),
                 "amount": size,
                 "client_order_id": uuid_of(client_id),
-                "trigger_price_type": TRIGGERS[spec.trigger_by],  # the gate lets no other by
+                "trigger_price_type": TRIGGERS[spec.trigger_by],  # the pre-trade rules refuse others
                 **({"limit_price": price} if is_limit else {}),
             }
-            if spec.is_stop or not spec.reduce_only:  # a take-profit that opens is refused there, not forgotten here
+            if spec.is_stop or not spec.reduce_only:  # a take-profit that opens is refused there, not ignored here
                 payload |= {"reduce_only": spec.reduce_only, "stop_order": waiting}
                 return self._signed("create_stop_order", payload, now, subject=key)
             return self._signed("set_position_tpsl", payload | {"take_profit": waiting}, now, subject=key)
@@ -161,7 +160,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         return self._signed("cancel_stop_order" if key.conditional else "cancel_order", payload, now, subject=key)
 
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
-        """Never sent by who heeds the instrument's `amend`."""
+        """Not available; callers check the instrument's `amend`."""
         i = self._by_symbol[key.symbol]
         payload = {"symbol": i.raw_symbol, "price": i.price_text(price), "amount": i.size_text(size)}
         return self._signed("edit_order", {**payload, **named(key.client_id)}, now, subject=key)
@@ -172,7 +171,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         return call._replace(body=self.body(call, now), headers=self._signed_headers, terms=None)
 
     def body(self, call: Call, now: int) -> bytes:
-        """Returns what is sent for a call with terms."""
+        """Returns the body of a call with terms."""
         return self._body(TYPES[call.target], call.terms or {}, now)
 
     def query(self, key: OrderKey, now: int) -> Call:
@@ -189,7 +188,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         return self._get(Purpose.OPEN_CONDITIONALS, "/orders", now, symbol=symbol)
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
-        """Asks for those of all symbols, newest first."""
+        """Requests fills of all symbols, newest first."""
         start, _, page = cursor.partition(":")
         params = {
             "start_time": start or str(max(since, now - FILLS_REACH) // MS),
@@ -199,9 +198,9 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         return self._get(Purpose.FILLS, "/trades/history", now, params, is_heavy=True)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
-        """Newest first; the page of a cursor says since when."""
+        """Requests balance changes, newest first; the cursor of a page has the start time."""
         start, _, page = cursor.partition(":")
-        # Without trades there is no funding in it either; trades themselves are passed over.
+        # The list of trades would lack funding; rows of trades are skipped.
         params = {"limit": str(PAGE), "include_trades": "true", **({"cursor": page} if page else {})}
         call = self._get(Purpose.MOVES, "/account/balance/history", now, params, is_heavy=True)
         return call._replace(number=int(start) if start else since)
@@ -216,13 +215,13 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         return self.proof(Purpose.MODES, now)
 
     def proof(self, purpose: Purpose, now: int) -> Call:
-        """Returns a signed request that changes nothing, and is answered otherwise when the key is of no use."""
+        """Returns a signed request that changes nothing, and gets another answer if the key is invalid."""
         raw = next(iter(self._by_raw), "BTC")
         call = self._signed("cancel_order", {"symbol": raw, "client_order_id": _NOBODY}, now)
         return self.signed(call._replace(purpose=purpose), now)
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
-        """None: the venue has no such switch (none is documented, as of 2026-07)."""
+        """Returns None: the venue has no such switch (none is documented, as of 2026-07)."""
         return None
 
     def leverage(self, symbol: str, times: int, now: int) -> Call:
@@ -230,11 +229,11 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         return self._signed("update_leverage", terms, now)._replace(symbol=symbol)
 
     def time(self) -> Call:
-        """Asks for the newest of its prices: it tells its time nowhere else."""
+        """Requests the newest of its prices, the only report of its time."""
         return self.public(Purpose.TIME, "/info/prices")
 
     def mark_prices(self, body: bytes, since: int) -> dict[str, Decimal]:
-        """Reads the venue's list of prices: by symbol the mark prices that are not older than `since`, ns UTC."""
+        """Reads the venue's list of prices: mark prices by symbol that are not older than `since`, ns UTC."""
         found = {
             self._by_raw[row["symbol"]].symbol: Decimal(row["mark"])
             for row in read_json(body)["data"]
@@ -288,28 +287,28 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         return self.refused(call, status, value.get("code"), str(value.get("error") or ""), wait)
 
     def done(self, call: Call, value: Mapping[str, Any], now: int) -> Answer:
-        """value: {data}, and of a list of pages {next_cursor, has_more}."""
+        """Reads a successful answer. value: {data}, and for paged lists {next_cursor, has_more}."""
         try:
             return self._read(call, value.get("data"), str(value.get("next_cursor") or ""), now)
         except MALFORMED as error:
             return unreadable(error, 200)
 
     def refused(self, call: Call, status: int, code: object, text: str, wait: int = 0) -> Answer:
-        """Returns what an error of the venue means for the request that met it. wait: ns that it names."""
+        """Returns the outcome of a request that met an error of the venue. wait: ns that it names."""
         if status == 429:
             return Answer(Outcome.SAFE, (), VenueRateLimit.code, "429", text, wait or _RETRY)
         row = row_of_error(status, code, text)
         is_gone = row.error is GONE and call.purpose is not Purpose.PLACE
-        is_gone = is_gone or (status == 420 and call.purpose is Purpose.CANCEL)  # whatever the engine says of it
+        is_gone = is_gone or (status == 420 and call.purpose is Purpose.CANCEL)  # whatever the engine's reason
         if is_gone and call.purpose in (Purpose.MODES, Purpose.STREAM_KEY):
             return self._proven(call)
-        # The request changed nothing, that much is certain; what became of the order is asked.
+        # The request certainly changed nothing; the order's state is queried.
         outcome = Outcome.DEFINITIVE if is_gone else row.outcome
         shown = str(status if code is None else code)
         return Answer(outcome, (), row.error.code, shown, text, wait, not_found=is_gone)
 
     def _proven(self, call: Call) -> Answer:
-        """Takes in that the key signs for the account. Withdrawals go to the account's own wallet only."""
+        """Handles the proof that the key signs for the account. Withdrawals go to the account's own wallet only."""
         mode = AccountModeReport(
             hedge=False, multi_assets=False, can_trade=True, can_withdraw=False, account=self.account
         )
@@ -329,7 +328,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
             case Purpose.QUERY:
                 assert call.subject is not None
                 found = self._queried(call.subject, value)
-                # A page of the oldest ones says nothing of those that follow.
+                # A page of the oldest ones does not cover later ones.
                 is_newest = not cursor or int(value[0]["order_id"]) > int(value[-1]["order_id"])
                 return Answer(Outcome.DONE, () if found is None else (found,), not_found=found is None and is_newest)
             case Purpose.OPEN_ORDERS:
@@ -360,13 +359,13 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE)
 
     def _queried(self, key: OrderKey, rows: Sequence[Mapping[str, Any]]) -> OrderStatusReport | None:
-        """Returns the newest word of the order that is meant; of those of one name the newest order."""
+        """Returns the newest report of the queried order; of several with one name the newest order."""
         found = [row for row in rows if key.client_id == _client_id(row) or key.venue_id == str(row["order_id"])]
         newest = max(found, key=lambda row: (int(row["order_id"]), int(row.get("history_id", 0))), default=None)
         return None if newest is None else next(iter(self._order_rows([newest])), None)
 
     def _order_rows(self, rows: Iterable[Mapping[str, Any]]) -> list[OrderStatusReport]:
-        """Their time is 0: a list says when an order was changed, not how fresh it is."""
+        """Makes reports with time 0: a list has the time of an order's change, not its own."""
         return [_status(i, row) for row in rows if (i := self._by_raw.get(row["symbol"])) is not None]
 
     def _position(self, row: Mapping[str, Any], time: int) -> PositionReport:
@@ -403,7 +402,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
                 return self.meaningless(channel)
 
     def begin_positions(self) -> None:
-        """What comes next are all that there are."""
+        """Begins a complete list of positions."""
         self._held.clear()
 
     def _position_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
@@ -428,7 +427,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
             return self.of_other_symbol(row["symbol"])
         fill = _fill(i, row)
         qty, since = self._held.get(i.symbol, (0, 0))
-        if fill.trade_id in self._traded or fill.time <= since:  # the row has it in it
+        if fill.trade_id in self._traded or fill.time <= since:  # the row includes it
             return [fill]
         self._traded[fill.trade_id] = None
         if len(self._traded) > TRADES_KEPT:
@@ -444,7 +443,8 @@ def _client_id(row: Mapping[str, Any]) -> str:
 
 
 def _status(i: Instrument, row: Mapping[str, Any], time: int = 0) -> OrderStatusReport:
-    """Of a row of open orders, of the history, of an order's events, or of the stream. time: of an event, ns UTC."""
+    """Makes a report of a row of open orders, of the history, of an order's events, or of the stream. time: of an
+    event, ns UTC."""
     stop, is_limit = row["stop_price"], row["order_type"].endswith("limit")
     filled = units_of(row["filled_amount"], i.size_decimals)
     state = STATES.get(row.get("order_status", "open"), OrderState.UNKNOWN)
@@ -453,7 +453,7 @@ def _status(i: Instrument, row: Mapping[str, Any], time: int = 0) -> OrderStatus
         state = OrderState.PARTIALLY_FILLED
     elif state is OrderState.ACCEPTED and news is OrderNews.TRIGGERED:
         state = OrderState.TRIGGERED
-    elif state is OrderState.REJECTED and news is not OrderNews.REJECTED:  # of a trade with itself
+    elif state is OrderState.REJECTED and news is not OrderNews.REJECTED:  # a self-trade
         state = OrderState.CANCELED
     waits = stop is not None and state is OrderState.ACCEPTED
     price = row["price"] if "price" in row else row["initial_price"]
@@ -479,7 +479,7 @@ def _status(i: Instrument, row: Mapping[str, Any], time: int = 0) -> OrderStatus
 
 
 def _fill(i: Instrument, row: Mapping[str, Any]) -> FillReport:
-    """Of the list of trades, or of the stream."""
+    """Makes a report of a row of the list of trades, or of the stream."""
     text, cause = row["client_order_id"], row["cause"]
     return FillReport(
         symbol=i.symbol,
@@ -507,7 +507,7 @@ def _balance(row: Mapping[str, Any], time: int, earliest: int = 0, latest: int =
 
 
 def _move(row: Mapping[str, Any]) -> MoveReport:
-    """A row has no id: with what it left it is known."""
+    """Makes a report of a row, which has no id: the balance after it identifies it."""
     word, time = str(row["event_type"]), int(row["created_at"])
     reference = f"{word} {time} {row['amount']} {row['balance']}"
     return MoveReport(reference, CURRENCY, money_of(row["amount"]), time * MS, _MOVES.get(word, MoveKind.OTHER))

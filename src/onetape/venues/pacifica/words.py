@@ -1,4 +1,4 @@
-"""Pacifica: what its words mean here. An order without a client id goes by the venue's number."""
+"""Pacifica: the meaning of its words. An order without a client id uses the venue's number."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ NEWS: Final = {
 }
 _ORDER: Final = "symbol side amount reduce_only client_order_id take_profit stop_loss builder_code"
 _NAMED: Final = "symbol order_id client_order_id"
-# The path of each signed operation, and what is signed of it: other keys of a body are let through.
+# The path of each signed operation, and the fields that are signed: other keys of a body are allowed.
 OPERATIONS: Final = {
     "create_order": ("orders/create", f"{_ORDER} price tif"),
     "create_market_order": ("orders/create_market", f"{_ORDER} slippage_percent"),
@@ -65,7 +65,7 @@ OPERATIONS: Final = {
     "update_leverage": ("account/leverage", "symbol leverage"),
     "update_margin_mode": ("account/margin", "symbol is_isolated"),
     "add_isolated_margin": ("positions/add_isolated_margin", "symbol amount"),
-    # An agent trades; what follows is signed by the main wallet.
+    # An agent trades; the following are signed by the main wallet.
     "withdraw": ("account/withdraw", "amount"),
     "transfer_funds": ("account/subaccount/transfer", "to_account amount"),
     "list_subaccounts": ("account/subaccount/list", ""),
@@ -79,7 +79,7 @@ OPERATIONS: Final = {
     "approve_builder_code": ("account/builder_codes/approve", "builder_code max_fee_rate"),
     "revoke_builder_code": ("account/builder_codes/revoke", "builder_code"),
 }
-# Columns of the account's channels, and what the lists call them.
+# Columns of the account's channels, with their names in the lists.
 ORDER_COLUMNS: Final = columns(
     "i:order_id I:client_order_id u:account s:symbol d:side p:average_filled_price ip:price lp:last_price "
     "a:initial_amount f:filled_amount oe:event_type os:order_status ot:order_type sp:stop_price "
@@ -92,12 +92,12 @@ TRADE_COLUMNS: Final = columns(
 POSITION_COLUMNS: Final = columns(
     "s:symbol d:side a:amount p:entry_price m:margin f:funding i:isolated l:liquidation_price t:updated_at"
 )
-# Why a trade was made that the venue itself closed a position with: its order's client id begins so.
+# Causes of the venue's own closing trades: client ids of such orders begin with these.
 FORCED: Final = ("market_liquidation", "backstop_liquidation", "adl_liquidation", "settlement")
 
 
 def named(client_id: str) -> dict[str, str | int]:
-    """Returns how a request names an order that goes by this client id here."""
+    """Returns the key that names an order in a request, by its client id here."""
     if client_id.isdecimal():
         return {"order_id": int(client_id)}
     return {"client_order_id": client_id if "-" in client_id else uuid_of(client_id)}
