@@ -34,6 +34,13 @@ import('/chart.js').then(async ({Chart}) => {
   await chart.renew();
   await until(() => !chart.isReading);
   seen.push(chart.bars[0].time, chart.bars.at(-1).time, chart.more);
+  const at = chart.bars.at(-1).time;
+  const fill = {sequence: 99, ts_event: at * 1000, price: '2', side: 'sell', qty: '0.5', tag: '<b>quote'};
+  chart.markers([fill, {...fill, sequence: 100, side: 'buy'}], [{at: at * 1000 + 200, side: 'sell', profit: '+1.20 USDT'}]);
+  chart.tell(chart.notes.get(at), {x: 10, y: 10});
+  const note = chart.note.hidden || chart.note.textContent;
+  chart.tell(undefined, {x: 10, y: 10});
+  seen.push(chart.note.hidden && note);
   chart.close();
   box.remove();
   return [seen, wanted.slice(0, 3), chart.said];

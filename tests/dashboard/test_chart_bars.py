@@ -193,11 +193,12 @@ def test_own_fills_are_a_mark_for_each_bar_and_side(tape):
     while fills.back():
         pass
     marks = fills.marks(SECOND, 0, 2**40)
-    assert marks == [(at, side, pytest.approx(price), 1) for at, side, price in tape.fills]
+    assert [each[:4] for each in marks] == [(at, side, pytest.approx(price), 1) for at, side, price in tape.fills]
     first, last = tape.fills[10][0], tape.fills[20][0]
     assert [each[0] for each in fills.marks(SECOND, first, last)] == [each[0] for each in tape.fills[10:20]]
     (buys, sells) = fills.marks(86400 * SECOND, 0, 2**40)
     assert (buys[1], sells[1]) == ("buy", "sell") and buys[3] + sells[3] == len(tape.fills)
+    assert float(buys[4]) == pytest.approx(sum(float(each[4]) for each in marks if each[1] == "buy"))
     prices = [price for _, side, price in tape.fills if side == "buy"]
     assert buys[2] == pytest.approx(sum(prices) / len(prices))
     fills.close()

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from onetape.dashboard import equity_lines
 from onetape.dashboard.book import Book
 from onetape.dashboard.equity_lines import EquityLines, thinned
 from onetape.dashboard.reader import _day
-from onetape.model.time import DAY, HOUR, MINUTE
+from onetape.model.time import DAY, HOUR, MINUTE, SECOND
 from onetape.store.record_queries import equity
 from onetape.store.records import Records, add, metadata
 
@@ -71,6 +72,47 @@ def test_the_line_of_a_day_goes_forward_and_has_the_accounts_of_the_configuratio
     shown = _day(records, ("main", "second")).minutes["USDT"]
     assert [at for at, _ in shown] == times
     assert {worth for _, worth in shown} == {Decimal(1500)}
+
+
+def test_an_account_that_begins_later_or_is_paid_into_is_no_profit_of_the_days_line(records):
+    midnight = time.time_ns() // DAY * DAY
+    first, second, third = (midnight + n * MINUTE for n in (1, 2, 3))
+    with records.transaction() as connection:
+        add(connection, "record_equity", [row("main", TOTAL, first, 1000, 0.0), row("main", TOTAL, second, 999, 0.0)])
+        add(connection, "record_equity", [row("main", TOTAL, third, 1998, 0.0) | {"capital": "2000"}])
+        add(connection, "record_equity", [row("late", TOTAL, ts, 1000, 0.0) for ts in (second, third)])
+    day = _day(records, ("main", "late"))
+    assert [worth for _, worth in day.minutes["USDT"]] == [3000, 2999, 2998]
+
+
+def test_what_accounts_of_an_earlier_run_have_paid_is_not_of_the_day(records):
+    day = time.time_ns() // DAY
+    facts = {each.name: "" for each in metadata.tables["record_days"].columns}
+    paid = {**facts, "kind": "fee", "currency": "USDT", "asset": "USDT", "amount_exact": "-1", "day": day}
+    with records.transaction() as connection:
+        add(connection, "record_days", [{**paid, "account": name} for name in ("main", "old")])
+    assert [each["fees"] for each in _day(records, ("main",)).ledger] == [{"USDT": "1"}]
+
+
+def test_lines_have_the_accounts_of_the_configuration_alone(records):
+    with records.transaction() as connection:
+        add(connection, "record_equity", [row(name, TOTAL, NOW - HOUR, 1010, 0.0) for name in ("main", "old")])
+    made = EquityLines(("main",))
+    assert list(lines(made, records, "account")) == ["main"]
+    assert lines(made, records, "all")["all"]["points"][-1][1] == 10
+
+
+@pytest.mark.parametrize("age", [HOUR, 3 * DAY])
+def test_a_line_has_its_first_point_and_goes_on_when_a_robot_is_added(records, age):
+    begin = NOW - age
+    worth = [1000, 990, *([1005, 985] * 1000)]
+    rows = [row("main", 1, begin + n * SECOND, each, 0.0) for n, each in enumerate(worth)]
+    rows[1:] = [{**each, "strategy": "x"} for each in rows[1:]]
+    with records.transaction() as connection:
+        add(connection, "record_equity", [*rows, row("main", 1, NOW, 980, 0.0) | {"strategy": "x"}])
+    (line,) = lines(EquityLines(), records, "strategy").values()
+    assert line["name"] == "main / a (x)"
+    assert (line["points"][0][1], line["points"][-1][1]) == (0, -20)
 
 
 def written(records: Records, seed: int, begin: int, end: int) -> None:
@@ -149,7 +191,7 @@ def test_an_hour_of_which_minutes_are_kept_has_its_extremes_before_these(records
 
 def test_rows_that_came_late_are_in_the_last_day_once_a_longer_line_was_looked_at(records):
     class OfRecords:
-        has_records = True
+        has_records, config = True, SimpleNamespace(accounts=("main", "second", "late"))
 
         async def read_records(self, read):
             return read(records)

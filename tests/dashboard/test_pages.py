@@ -15,7 +15,7 @@ import pytest
 from long_form import LONG
 from waiting import wait_for
 from worlds.chromium_pipe import CHROMIUM, Chromium
-from worlds.pages import AXE, HOSTILE, PAGES, POISON, confirm, faults_of_access, fill_in, go, page_of, press, text
+from worlds.pages import AXE, HOSTILE, MANY, PAGES, POISON, confirm, faults_of_access, fill_in, go, page_of, press, text
 from worlds.supervised import Home
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt install --no-install-recommends chromium)")
@@ -340,6 +340,8 @@ def test_a_chart_reads_what_was_before_as_it_comes_into_view(page):
     assert first == 1200 and is_kept  # in view is what was
     is_all, bars, marks, pages, *later = rest
     assert is_all and bars == 4999 and marks == 3 * pages + 1
+    note = later.pop()
+    assert note == "sell 0.5 at 2 · <b>quote · round trip +1.20 USDT\nbuy 0.5 at 2 · <b>quote"
     assert later == [False, 5299, True, True, 5300, 7800, 8999, True]
 
 
@@ -477,6 +479,40 @@ def test_whatever_the_server_says_is_text_and_no_page_leaves_its_width(home, tmp
             if place != "delta":
                 page.wait("document.querySelector('main').textContent.includes('constructor.constructor')")
             check_of_text(page, place)
+
+
+NO_VALUE = r"""[...document.querySelectorAll("main *")].filter((each) => !each.children.length
+    && /undefined|NaN|\bnull\b|Infinity|\[object/.test(each.textContent)).map((each) => each.outerHTML.slice(0, 200))"""
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 50])
+def test_pages_of_no_few_and_many_symbols_keep_their_width_and_their_words(home, tmp_path, count):
+    many = MANY.replace("COUNT = 1", f"COUNT = {count}")
+    with page_of(home, tmp_path, poison=many, ready="!!document.querySelector('main .panel')") as page:
+        for place in PAGES:
+            go(page, place)
+            page.wait("!!document.querySelector('.panel') && !document.querySelector('.loading')")
+            for width in (1280, 390):
+                page.resize(width, 900)
+                assert page.js(OUTSIDE) == [], (place, width)
+                assert page.js("document.documentElement.scrollWidth") <= width, (place, width)
+            assert page.js(NO_VALUE) == [], place
+
+
+def test_on_a_phone_the_page_that_is_open_and_the_last_column_are_in_sight(page):
+    page.resize(390, 900)
+    seen = "(each) => { const at = each.getBoundingClientRect(); return at.left >= 0 && at.right <= innerWidth }"
+    for place in ("system", "overview"):
+        go(page, place)
+        page.wait(f"[...document.querySelectorAll('nav a[aria-current]')].every({seen})")
+    table = "document.querySelector('#risk .scroll')"
+    page.wait(f"{table}?.classList.contains('more')")
+    assert page.js(f"[...{table}.querySelectorAll('tr > :last-child')].every({seen})")
+    assert page.js("getComputedStyle(document.querySelector('#risk .rest')).display") == "block"
+    page.js(f"{table}.scrollLeft = 10000")
+    page.wait("getComputedStyle(document.querySelector('#risk .rest')).display === 'none'")
+    page.resize(1280, 900)
+    page.wait(f"!{table}.classList.contains('more')")
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core-python is not installed")

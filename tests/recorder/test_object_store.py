@@ -93,7 +93,7 @@ def test_what_the_store_refuses_is_said_without_the_secret(store, tmp_path):
         assert "-word" not in said
     assert not (folder / "bucket" / "x").exists()
     refused = answered(tmp_path, "export", "accounting", "--year", "2026", "--out", "s3://bucket/books", code=2)
-    assert "public figures alone" in refused["error"]["message"]
+    assert "only public figures" in refused["error"]["message"]
     assert not (tmp_path / "s3:").exists()
 
 

@@ -188,3 +188,63 @@ def test_no_two_labels_of_an_axis_are_equal(browser, low, high):
     labels = browser.js(f"{chart}.axes[1]._values")
     assert len(labels) > 2
     assert len(set(labels)) == len(labels)
+
+
+def test_each_day_stands_in_a_calendar_coloured_by_its_profit(browser):
+    days = browser.js("kit.data().days.map((each) => [each.day, each.pnl, each.fills])")
+    cells = browser.js(
+        "[...document.querySelectorAll('#calendar td[title]')]"
+        ".map((each) => [each.title, each.className, each.innerText])"
+    )
+    year = days[-1][0][:4]
+    assert [title[:10] for title, *_ in cells] == [day for day, *_ in days if day.startswith(year)]
+    shown = {title[:10]: (title, kind, text) for title, kind, text in cells}
+    for day, pnl, fills in days:
+        if day in shown:
+            title, kind, text = shown[day]
+            assert ("gain-heat" in kind, "loss-heat" in kind) == (pnl > 0, pnl < 0)
+            assert text.startswith(str(int(day[8:]))) and f"{fills} fills" in title.replace(",", "")
+            assert text.endswith("+" if pnl > 0 else "\u2212" if pnl < 0 else str(int(day[8:])))
+    weekdays = browser.js(
+        "[...document.querySelectorAll('#calendar tr:has(td[title])')].map((each) => each.cells.length)"
+    )
+    assert set(weekdays) == {7}
+
+
+def test_a_fill_on_the_chart_says_what_it_was_to_pointer_and_keys(browser):
+    live = "document.querySelector('.live[data-for=price]').textContent"
+    browser.js("document.querySelector('#price').focus()")
+    browser.key("]")
+    first = browser.js(live)
+    assert ("buy " in first or "sell " in first) and " at " in first
+    browser.key("]")
+    assert browser.js(live) != first
+    browser.key("[")
+    assert browser.js(live) == first
+    browser.mouse("mouseMoved", *place(browser, "#price .u-over", 0.99, 0.01))
+    x, y = browser.js(
+        "(() => { const {chart} = kit.board.drawn.find((each) => each.chart.root.closest('#price'));"
+        " const d = kit.data().fills;"
+        " const {left, top} = chart.over.getBoundingClientRect();"
+        " const at = kit.summed(d.ts)[0] / 1000, price = kit.summed(d.price)[0] / 10 ** kit.data().markets[0].decimals;"
+        " return [left + chart.valToPos(at, 'x'), top + chart.valToPos(price, 'y')] })()"
+    )
+    browser.mouse("mouseMoved", x, y)
+    assert browser.js(live).endswith(first.partition("   ")[2].rpartition("   ")[2] or first)
+    browser.js("document.querySelector('#price').focus()")
+    for _ in range(20):
+        browser.key("]")
+        if "round trip" in browser.js(live):
+            break
+    assert "exit" in browser.js(live) and "round trip" in browser.js(live)
+
+
+def test_a_table_that_is_wider_than_a_phone_says_so_and_keeps_its_last_column(browser):
+    browser.resize(390, 900)
+    browser.wait("document.querySelector('#trades .scroll').classList.contains('more')")
+    last = "[...document.querySelectorAll('#trades tr > :last-child')]"
+    assert browser.js(f"{last}.every((each) => each.getBoundingClientRect().right <= innerWidth)")
+    assert browser.js("getComputedStyle(document.querySelector('#trades .rest')).display") == "block"
+    assert browser.js("document.documentElement.scrollWidth") <= 390
+    browser.resize(1280, 900)
+    browser.wait("!document.querySelector('#days .scroll').classList.contains('more')")

@@ -31,7 +31,7 @@ def test_assumptions_stand_above_the_figures():
 
 def test_amounts_name_their_currency():
     text = shown({**SUMMARY, "currency": "USDT"})
-    assert "-12.50 USDT" in text and "1.25 / 0 USDT" in text and "99987.50 USDT" in text
+    assert "-12.50 USDT" in text and "1.25 / 0.00 USDT" in text and "99,987.50 USDT" in text
 
 
 def test_a_name_is_no_picture_and_no_markup(capsys):

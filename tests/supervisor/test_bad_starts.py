@@ -360,7 +360,7 @@ ROWS = [
     (BINANCE, a_user_that_looks_like_a_host, 2, "BAD_CONFIG(4602)", "a secret in the open"),
     (BINANCE, another_port_in_live, 2, "BAD_CONFIG(4602)", "by TLS, port 443, only"),
     (BINANCE, other_wallet, 2, "BAD_CONFIG(4602)", "wallet.example is no live host"),
-    (BINANCE, no_account_id, 2, "BAD_CONFIG(4602)", "live trading needs the account's id"),
+    (BINANCE, no_account_id, 2, "BAD_CONFIG(4602)", "live trading needs the id of the account"),
     (BINANCE, closed, 6, "VENUE_CLOSED(4407)", "BitMEX closed on 23 September 2026"),
     (KRAKEN, wrong_key, 5, "BAD_SIGNATURE(4405)", "wrong key"),
     (KRAKEN, wrong_secret, 5, "BAD_SIGNATURE(4405)", "wrong secret"),
@@ -470,7 +470,7 @@ def test_a_venue_that_has_closed_is_traded_on_in_its_simulation(exchanges, tmp_p
         assert run(["doctor", "--json"]) == 0
     findings = json.loads(capfd.readouterr().out)["findings"]
     (reported,) = [f for f in findings if f["subject"] == "venue v"]
-    assert (reported["state"], reported["text"]) == ("ok", "bitmex, simulated, kept in the home by `up`")
+    assert (reported["state"], reported["text"]) == ("ok", "bitmex, simulated, started by `up`")
 
 
 def test_a_wrong_key_is_tried_once(exchanges, tmp_path, monkeypatch, capfd):

@@ -1,1 +1,1 @@
-"""The web pages: what others have left in tapes, tables and records, drawn; commands leave by the processes' doors."""
+"""The web pages: show the content of tapes, tables and records, and send commands through the processes' sockets."""

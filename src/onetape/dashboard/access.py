@@ -1,10 +1,10 @@
-"""Who may look and who may act: a link that lets one browser in once, a cookie, and a key that only pages of our own
+"""Authentication of the pages: a link that logs one browser in once, a cookie, and a key that only pages of our own
 origin have.
 
-A cookie is sent to every port of its host, so that a server of somebody else on this machine may see it. It lets
-nobody in by itself: the key is given to the page with the login, in the part of the address that browsers do not send,
-and the page keeps it where no other origin can read it. Sessions are a file of the home, which has digests alone: a
-restart forgets nobody, and a session that is taken out of it has ended.
+A browser sends a cookie to every port of its host, so another user's server on this machine may see it. The cookie
+alone is therefore not sufficient: the page gets the key at login, in the part of the address that browsers do not
+send, and stores it where no other origin can read it. Sessions are in a file of the home, as digests only: they
+survive a restart, and removing one from the file ends it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ KEPT_DAYS: Final = 7
 SECRET_BYTES: Final = 32
 SESSIONS_MAX: Final = 64  # beyond these the oldest ends
 KEY_HEADER: Final = "X-Onetape-Key"
-PROTOCOL: Final = "onetape"  # of a WebSocket, which a page can give no header: the key stands behind this word
+PROTOCOL: Final = "onetape"  # of a WebSocket, which a page cannot give a header: the key follows this word
 _TODO: Final = "open the link that onetape up prints"
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A browser that was let in. id: as it stands on tapes; cookie, key: SHA-256 of these, in hex; expires: ns UTC."""
+    """A logged-in browser. id: as on tapes; cookie, key: SHA-256 of these, in hex; expires: ns UTC."""
 
     id: str
     cookie: str
@@ -49,13 +49,14 @@ class Session(msgspec.Struct, frozen=True):
 
     @property
     def ticket(self) -> str:
-        """Returns what the address of a report carries: a report is a page without an origin, and has no key."""
+        """Returns the token in the address of a report: a report is a page without an origin, and has no key."""
         return _digest(f"report {self.key}")
 
 
 class Sessions:
-    """Makes sessions, finds and ends them. is_secure: cookies go by TLS alone. The name of a cookie has the port:
-    browsers mix cookies of one host up. Raises BadConfig, PermissionDenied for a file that others may read."""
+    """Creates, finds and ends sessions. is_secure: cookies are sent over TLS alone. The name of a cookie includes
+    the port, because browsers share cookies between ports of a host. Raises BadConfig, PermissionDenied for a file
+    that others may read."""
 
     def __init__(self, home: Path, *, is_secure: bool = False) -> None:
         self._path, self._is_secure = home / "state" / "dashboard.sessions", is_secure
@@ -64,7 +65,7 @@ class Sessions:
         self.all()
 
     def all(self) -> list[Session]:
-        """Returns the sessions that have not ended, from the file as it is now."""
+        """Returns the valid sessions, from the present file."""
         try:
             stat = self._path.stat()
         except FileNotFoundError:
@@ -92,7 +93,7 @@ class Sessions:
         return session, cookie, key
 
     def lock(self, session: Session) -> None:
-        """Makes a session one that only looks, for good."""
+        """Makes a session read-only for good."""
         locked = msgspec.structs.replace(session, read_only=True)
         self._keep([locked if each.id == session.id else each for each in self.all()])
 
@@ -101,14 +102,14 @@ class Sessions:
         self._keep([each for each in self.all() if session is not None and each.id != session.id])
 
     def cookie(self, value: str, port: int) -> str:
-        """Returns the header's value that keeps a session in a browser, or with "" takes it away."""
+        """Returns the header's value that sets the cookie of a session, or with "" removes it."""
         age = KEPT_DAYS * 86400 if value else 0
         words = f"{COOKIE}{port}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}"
         return words + ("; Secure" if self._is_secure else "")
 
     def of(self, headers: Mapping[str, str], port: int) -> Session:
         """Returns the session of a request's cookie. Raises Unauthenticated."""
-        # Not SimpleCookie: it drops all that comes after an odd cookie of another port.
+        # Not SimpleCookie, which drops everything after a malformed cookie of another port.
         found = (each.strip().partition("=") for each in headers.get("Cookie", "").split(";"))
         digest = _digest(next((value for name, _, value in found if name == f"{COOKIE}{port}"), ""))
         session = None
@@ -120,7 +121,7 @@ class Sessions:
         return session
 
     def check_key(self, session: Session, headers: Mapping[str, str]) -> None:
-        """Raises Unauthenticated for a request that is not of our own page."""
+        """Raises Unauthenticated for a request that is not from our own page."""
         protocols = [each.strip() for each in headers.get("Sec-WebSocket-Protocol", "").split(",")]
         shown = headers.get(KEY_HEADER) or (protocols[-1] if protocols[0] == PROTOCOL else "")
         if not hmac.compare_digest(session.key, _digest(shown)):
@@ -132,7 +133,7 @@ class Sessions:
 
 
 class Links:
-    """Keeps the link that is good once: after it was used there is another one in its file. address: of the server."""
+    """Keeps the login link, which is valid once: after its use the file contains a new one. address: of the server."""
 
     def __init__(self, home: Path, address: str) -> None:
         self._file, self._address = link_file(home), address
@@ -140,7 +141,7 @@ class Links:
         self._renew()
 
     def take(self, token: str) -> bool:
-        """Tells whether a token is the link's; it is used up then."""
+        """Tells whether a token is the link's; uses it up."""
         if not hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
             return False
         self._renew()

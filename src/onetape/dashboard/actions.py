@@ -1,5 +1,5 @@
-"""What a page may change: a table of commands that leave by the doors of the processes that carry them out, with the
-checks, the journal and the once-only of each, as `onetape send` has them. Nothing else leaves."""
+"""The commands that a page may send: a table of commands for other processes, with the same checks, journal records
+and ids as `onetape send`. No other command is sent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SINGLE: Final = ("supervisor", CONTROL, TRIALS)
 
 
 class Doors(NamedTuple):
-    """Holds what actions leave by."""
+    """The senders of actions."""
 
     commands: IPCCommandSystem
     control: ControlPlane
@@ -34,8 +34,8 @@ class Doors(NamedTuple):
 
 
 class Action(NamedTuple):
-    """A command of a kind of process, a route of the control plane, or a backtest. kind: `gateway` or `robot` is of the
-    one that `name` says. fields: that may come with it, None: any."""
+    """A command for a kind of process, a route of the control plane, or a backtest. kind: `gateway` or `robot` means
+    the process in `name`. fields: permitted ones, None: any."""
 
     kind: str
     command: str
@@ -64,8 +64,8 @@ ACTIONS: Final = {
 
 
 async def carry_out(doors: Doors, request: Mapping[str, Any], session: str) -> CommandResult:
-    """Sends an action and returns its answer. request: `do`, `name`, `fields` and `id`, which acts once. session: who,
-    as the command's id says on the tape. Raises BadInput for what is none."""
+    """Sends an action and returns its answer. request: `do`, `name`, `fields` and `id`, which acts once. session:
+    who, as the command's id shows on the tape. Raises BadInput for an invalid action."""
     action = ACTIONS.get(str(request.get("do")))
     if action is None:
         raise BadInput(f"no action {str(request.get('do'))[:80]!r}", location="do")
@@ -87,7 +87,7 @@ async def carry_out(doors: Doors, request: Mapping[str, Any], session: str) -> C
         except OnetapeError as error:
             return CommandResult(id_, "refused", None, dict(error.as_json()["error"]))
         return CommandResult(id_, "applied", result)
-    if action.command == ADD:  # code of this folder, and no other
+    if action.command == ADD:  # only code of this folder
         await doors.trials.check_strategy(str(fields.get("strategy")).partition(":")[0])
     target = f"{action.kind}:{name}" if name else action.kind
     return await doors.commands.send_command(
@@ -96,7 +96,7 @@ async def carry_out(doors: Doors, request: Mapping[str, Any], session: str) -> C
 
 
 async def _flattened(done: ByHand, symbol: str, account: str) -> dict[str, Any]:
-    """Closes a symbol as `onetape flatten --symbol` does, round by round. Raises what the last of it was refused by."""
+    """Closes a symbol like `onetape flatten --symbol`, round by round. Raises the last round's refusal."""
     if not symbol:
         raise BadInput("flatten is of one symbol", location="symbol", todo="the kill switch is of all of them")
     await asyncio.get_running_loop().run_in_executor(None, done.flatten, symbol, account)

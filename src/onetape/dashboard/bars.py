@@ -1,5 +1,5 @@
-"""Rows of one instrument as its journal has them: what comes is followed, what was before is read by bounded steps
-back; no request walks a whole tape. Bars are kept by the second or the minute, and longer ones made of them."""
+"""Rows of one instrument from its journal: new ones are followed, older ones are read back in bounded steps; no
+request walks a whole tape. Bars are kept by the second or the minute, and longer ones made of them."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 __all__ = ["INTERVALS", "SIDES", "Bars", "Fills", "Followed", "Trades", "base_of", "instrument_from"]
 
 INTERVALS: Final = {"1s": SECOND, "5s": 5 * SECOND, "1m": MINUTE, "5m": 5 * MINUTE, "1h": HOUR, "1d": DAY}
-FRAMES_MAX: Final = 500_000  # that a step reads: some 80 ms
-KEPT_MAX: Final = 1_000_000  # rows, of 40 bytes: bars of a second of eleven days
-FAR_STEPS: Final = 40  # of a moment from what is kept: it is begun anew there
+FRAMES_MAX: Final = 500_000  # frames read per step: about 80 ms
+KEPT_MAX: Final = 1_000_000  # rows of 40 bytes: one-second bars of eleven days
+FAR_STEPS: Final = 40  # steps from the kept rows to a requested time; beyond it reading begins anew there
 TRADES: Final = 40
 SIDES: Final = ("", "buy", "sell")
 
 
 def instrument_from(facts: Mapping[str, Any]) -> Instrument:
-    """Returns an instrument of what a journal's reader has of it."""
+    """Returns an instrument from a journal reader's facts."""
     return Instrument.from_msgpack(msgspec.msgpack.encode(facts))
 
 
 class Followed:
-    """Follows a journal's rows of one type and instrument, oldest first. since: ns UTC, from where on it has all of
-    them; 0: from the journal's beginning."""
+    """Follows a journal's rows of one type and instrument, oldest first. since: ns UTC, it has all rows from here
+    on; 0: from the journal's beginning."""
 
     event: ClassVar[str]
     columns: ClassVar[int] = 5
@@ -65,12 +65,12 @@ class Followed:
 
     @property
     def is_whole(self) -> bool:
-        """Tells whether nothing more is to be had from further back."""
+        """Tells whether no older rows are available."""
         return self._is_broken or not self.since or len(self.rows) >= self.rows_max
 
     def ahead(self, place: int = 0) -> bool:
-        """Takes what has come; tells whether that is all. place: the first frame that is not taken, 0: none. It begins
-        there, or at the journal's end: all before that is what `back` brings."""
+        """Reads new frames; tells whether it reached the end. place: the first unread frame, 0: none. Begins there,
+        or at the journal's end: `back` reads all before it."""
         try:
             if self._reader is not None and self._reader.is_gone:
                 self.close()
@@ -82,13 +82,13 @@ class Followed:
             for rows in self._reader.chunks(self.event, sequence_until=stop):
                 self._keep(self._reduced(rows[rows["stream"] == self._stream]), is_older=False)
             return self._reader.next_sequence >= (place or self._reader.last_sequence + 1)
-        except OnetapeError:  # it is being made, pruned or damaged, which its gateway says
+        except OnetapeError:  # being created, pruned or damaged, which its gateway reports
             self._is_broken = True
             self.close()
             return True
 
     def back(self) -> bool:
-        """Takes a step back; tells whether there is another one."""
+        """Reads one step back; tells whether there is another one."""
         if self._reader is None or self.is_whole:
             return False
         with suppress(OnetapeError), JournalReader(self.path) as reader:
@@ -100,7 +100,7 @@ class Followed:
             self._older(reader.chunks(self.event, sequence_until=self._first))
             self._first, self.since = start, 0 if start <= begin or frame is None else frame.time
             return not self.is_whole
-        self._is_broken = True  # what has been read stays
+        self._is_broken = True  # rows read so far stay
         return False
 
     def _older(self, chunks: Iterable[NDArray[np.void]]) -> None:
@@ -109,7 +109,7 @@ class Followed:
             self._keep(reduce(self._joined, found), is_older=True)
 
     def _open(self, place: int) -> bool:
-        """Tells whether there is a journal that has the instrument."""
+        """Tells whether there is a journal with the instrument."""
         self._forget()
         if not is_tape(self.path):
             return False
@@ -136,7 +136,7 @@ class Followed:
         return np.concatenate((older, newer))
 
     def _reduced(self, rows: NDArray[np.void]) -> Table:
-        """Returns what is kept of these."""
+        """Returns the rows in the form that is kept."""
         import numpy as np
 
         names = ("sequence", "ts_event", "price", "size", "side")
@@ -158,24 +158,29 @@ class Trades(Followed):
 class Fills(Followed):
     event = "fill"
 
-    def marks(self, interval: int, since: int, until: int) -> list[tuple[int, str, float, int]]:
-        """Returns own fills between two times, s UTC, a mark a bar and side: (s UTC, side, mean price, count)."""
+    def marks(self, interval: int, since: int, until: int) -> list[tuple[int, str, float, int, str]]:
+        """Returns marks of own fills between two times, s UTC, one per bar and side: (s UTC, side, mean price,
+        count, size)."""
         found: dict[tuple[int, int], list[float]] = {}
         times = self.rows[:, 1]
         for _, at, price, size, side in self.rows[(times >= since * SECOND) & (times < until * SECOND)].tolist():
             mark = found.setdefault((at // interval * interval // SECOND, side), [0.0, 0.0, 0])
             mark[0], mark[1], mark[2] = mark[0] + price * size, mark[1] + size, mark[2] + 1
         scale = 10**self.instrument.price_decimals
-        return [(at, SIDES[side], sum_ / size / scale, int(n)) for (at, side), (sum_, size, n) in sorted(found.items())]
+        size_text = self.instrument.size_text
+        return [
+            (at, SIDES[side], sum_ / size / scale, int(n), size_text(int(size)))
+            for (at, side), (sum_, size, n) in sorted(found.items())
+        ]
 
 
 def base_of(interval: int) -> int:
-    """Returns the span of the bars that one of this span is made of, ns."""
+    """Returns the span of the bars from which bars of this span are made, ns."""
     return SECOND if interval < MINUTE else MINUTE
 
 
 class Bars(Followed):
-    """Follows the middle of the market: (s UTC, open, high, low, close). base: span, ns."""
+    """Follows bars of the mid price: (s UTC, open, high, low, close). base: span, ns."""
 
     event = "quote"
 
@@ -184,14 +189,14 @@ class Bars(Followed):
         super().__init__(path, instrument)
 
     def page(self, interval: int, count: int, before: float = math.inf) -> tuple[list[list[float]], bool]:
-        """Returns so many whole bars before a time, s UTC, as far as it has them, and whether there may be more."""
+        """Returns up to `count` whole bars before a time, s UTC, as far as read, and whether there may be more."""
         whole = self._whole(interval, before)
         found = bars_of(whole[-(count + 1) * (interval // self.base) :], interval)[-count:].tolist()
         return found, not self.is_whole or bool(found and whole[0, 0] < found[0][0])
 
     def page_at(self, interval: int, count: int, moment: int) -> tuple[list[list[float]], bool]:
-        """Returns the bars up to a moment, ns UTC, as they stood then: nothing of what came after it. Each call reads a
-        step or two of what is missing."""
+        """Returns the bars up to a time, ns UTC, in their state then, without later events. Each call reads a step
+        or two of missing rows."""
         import numpy as np
 
         begin = moment // self.base * self.base
@@ -203,7 +208,7 @@ class Bars(Followed):
                 before = int(self.rows[:, 0].searchsorted(begin // SECOND))
                 wanted = min(count * (interval // self.base), self.rows_max // 2)
                 is_cut = len(self.rows) >= self.rows_max and before < wanted
-                is_beyond = self._is_broken and place < self._first  # what is damaged lies between
+                is_beyond = self._is_broken and place < self._first  # damage lies between
                 if is_cut or is_beyond or gap > FAR_STEPS * FRAMES_MAX:
                     self.close()  # and begins there
             is_all = self.ahead(place)
@@ -222,7 +227,7 @@ class Bars(Followed):
         return shown.tolist(), not self.is_whole and len(shown) < count
 
     def _begin(self, interval: int) -> float:
-        """Returns where its first whole bar of that span begins, s UTC."""
+        """Returns the begin of its first whole bar of that span, s UTC."""
         is_cut = len(self.rows) >= self.rows_max
         begin = max(self.since, int(self.rows[0, 0]) * SECOND) if is_cut else self.since
         return (begin // interval + 1) * (interval // SECOND) if begin else -math.inf
@@ -237,7 +242,7 @@ class Bars(Followed):
         cut = int(older[:, 0].searchsorted(newer[0, 0]))
         tail = bars_of(np.concatenate((older[cut:], newer)), self.base)
         if cut and cut == len(older) - 1 and len(tail) == 1:
-            older[cut] = tail[0]  # as most do
+            older[cut] = tail[0]  # the usual case
             return older
         return np.concatenate((older[:cut], tail)) if cut else tail
 
@@ -250,7 +255,7 @@ class Bars(Followed):
 
 
 def bars_of(rows: Table, interval: int) -> Table:
-    """Returns bars of that span, ns, made of shorter ones; a time need not come after the one before."""
+    """Returns bars of that span, ns, made of shorter ones; their times need not ascend."""
     import numpy as np
 
     if not len(rows):

@@ -1,5 +1,5 @@
-"""What is held and what it has made: positions and sub-accounts as the gateways' tables have them, results, equity and
-round trips as the recorder has them."""
+"""Positions and results: positions and sub-accounts from the gateways' tables; results, equity and round trips from
+the recorder."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["Book"]
 SPANS: Final = {"6h": 6 * HOUR, "1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "all": TIME_MAX}
 BY: Final = ("strategy", "symbol", "account", "day")
 TRIPS_MAX: Final = 200
-FILLS_MAX: Final = 20_000  # of which slippage is read at once
+FILLS_MAX: Final = 20_000  # fills whose slippage is read at once
 
 
 class Book:
     def __init__(self, reader: Reader) -> None:
-        self._reader, self._equity = reader, EquityLines()
+        self._reader, self._equity = reader, EquityLines(reader.config.accounts)
 
     def topics(self) -> Topics:
         return {
@@ -44,7 +44,7 @@ class Book:
         }
 
     async def _positions(self, _words: Sequence[str]) -> Any:
-        """Returns what is held, as `onetape positions`, with what stops protect of it."""
+        """Returns positions like `onetape positions`, with the part that stops protect."""
         home, config = self._reader.home, self._reader.config
         found, stops = await asyncio.gather(
             _beside(lambda: positions(home, config, only_tables=True)), self._reader.stops()
@@ -67,7 +67,7 @@ class Book:
         return rows
 
     async def _money(self, _words: Sequence[str]) -> Any:
-        """Returns balances, as `onetape accounts`."""
+        """Returns balances like `onetape accounts`."""
         return await _beside(lambda: balances(self._reader.home, self._reader.config))
 
     async def _variants(self, _words: Sequence[str]) -> Any:
@@ -76,21 +76,25 @@ class Book:
     # --- records --------------------------------------------------------------------------------------
 
     async def _results(self, words: Sequence[str]) -> Any:
-        """Returns rows of `onetape ledger` and the result of each. words: by what, span."""
+        """Returns rows of `onetape ledger` and the result of each. words: by, span."""
         by, since = _by(words), _since(words[1:])
-        rows = await self._read(lambda records: ledger(records, by=by, since=since))
+        own = self._reader.config.accounts
+        rows = await self._read(lambda records: ledger(records, by=by, since=since, accounts=own))
         return [{**row, "result": result_of(row)} for row in rows]
 
     async def _slippage(self, words: Sequence[str]) -> Any:
-        """Returns what fills cost beyond the market as their orders came. words: by what, span."""
+        """Returns the slippage of fills against the market at the time of their orders. words: by, span."""
         by, since = _by(words), _since(words[1:])
         tapes = self._reader.refresh().tapes
         facts = {(name, symbol): each for name, tape in tapes.items() for symbol, each in tape.instruments.items()}
-        return await self._read(lambda records: slippage(records, facts, by=by, since=since, fills_max=FILLS_MAX))
+        own = self._reader.config.accounts
+        return await self._read(
+            lambda records: slippage(records, facts, by=by, since=since, fills_max=FILLS_MAX, accounts=own)
+        )
 
     async def _lines(self, words: Sequence[str]) -> Any:
-        """Returns equity without deposits over time, a line by account or strategy and currency, with its deepest
-        drawdown. words: by what, span."""
+        """Returns equity without deposits over time, a line for each account or strategy and currency, with its
+        deepest drawdown. words: by, span."""
         by, since = (words[0] if words else "account"), _since(words[1:])
         if by not in ("account", "strategy", "all"):
             raise BadInput("lines are by account, strategy, all", location="by")
@@ -102,7 +106,8 @@ class Book:
     async def _trips(self, words: Sequence[str]) -> Any:
         """Returns the last round trips, the newest first. words: span."""
         since = _since(words)
-        found = await self._read(lambda records: trips(records, since=since))
+        own, rows = self._reader.config.accounts, await self._read(lambda records: trips(records, since=since))
+        found = [each for each in rows if each["account"] in own]
         for each in found[-TRIPS_MAX:]:
             each["at"], each["lasted"] = each["ts_close"] // MS, each["duration_ns"] // MS
         return {"trips": found[-TRIPS_MAX:][::-1], "more": max(0, len(found) - TRIPS_MAX)}

@@ -1,5 +1,5 @@
-"""Sends each page what it shows: a topic is read and encoded once for all who look at it, no more often than ten times
-a second. To a page that is slow go the newest states only; of events (orders, fills) it misses none.
+"""Sends each page its topics: a topic is read and encoded once for all its viewers, at most ten times a second. A
+slow page gets only the newest states, but all events (orders, fills).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = ["Broadcast", "Page"]
 
 TICK_S: Final = 0.1
 BEAT_S: Final = 1.0
-TOPICS_MAX: Final = 64  # of one page
-EVENTS_MAX: Final = 10_000  # that wait for a slow page; beyond it is let go, and begins anew from its cursor
+TOPICS_MAX: Final = 64  # per page
+EVENTS_MAX: Final = 10_000  # events queued for a slow page; then it is disconnected and resumes from its cursor
 Send = Callable[[str], Awaitable[None]]
 
 
@@ -34,8 +34,8 @@ class Page:
     def __init__(self, send: Send) -> None:
         self._send = send
         self.shown: set[str] = set()
-        self.cursors: dict[str, int] = {}  # by account, up to which sequence it has events
-        self._states: dict[str, str] = {}  # the newest of each topic that waits
+        self.cursors: dict[str, int] = {}  # by account, the last sequence of its events
+        self._states: dict[str, str] = {}  # the newest of each queued topic
         self._events: deque[str] = deque()
         self._wake = asyncio.Event()
         self.is_lost = self.is_following = False
@@ -50,7 +50,7 @@ class Page:
         self._wake.set()
 
     async def write(self) -> None:
-        """Sends for ever; raises what `send` raises, ConnectionError for a page that was let go."""
+        """Sends for ever; raises the exceptions of `send`, ConnectionError for a disconnected page."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -64,7 +64,7 @@ class Page:
 
 
 class _Kept:
-    """Keeps the newest of one topic with its words. text: as it was sent last; at: ms UTC, when it was read."""
+    """The newest state of one topic. text: as last sent; at: ms UTC of reading."""
 
     __slots__ = ("at", "body", "due", "text", "work")
 
@@ -77,14 +77,14 @@ class Broadcast:
     def __init__(self, topics: Mapping[str, Topic], orders: Orders) -> None:
         self._topics, self._orders = topics, orders
         self._kept: dict[str, _Kept] = {}
-        self._reading: asyncio.Task[None] | None = None  # of events
+        self._reading: asyncio.Task[None] | None = None  # reads events
         self.pages: set[Page] = set()
         self.counts = {"made": 0, "sent": 0}
-        self._fault = ""  # the last that was logged
+        self._fault = ""  # the last one logged
 
     def show(self, page: Page, names: list[str], since: Mapping[str, int]) -> None:
-        """Has a page look at these topics, and at no others. since: by account, up to which sequence of its journal
-        the page has all events. Raises BadInput."""
+        """Sets a page's topics. since: by account, the last sequence of its journal of which the page has the
+        events. Raises BadInput."""
         if len(names) > TOPICS_MAX:
             raise BadInput(f"a page shows at most {TOPICS_MAX} topics")
         for name in names:
@@ -99,14 +99,14 @@ class Broadcast:
                 page.state(name, kept.text)
 
     async def read(self, name: str) -> bytes:
-        """Reads a topic once, as JSON. Raises BadInput where there is none, and what it raises."""
+        """Reads a topic once, as JSON. Raises BadInput for an unknown topic, and the topic's errors."""
         word, *words = name.split("|")
         if (topic := self._topics.get(word)) is None:
             raise BadInput(f"no topic {name[:80]!r}", location="topic")
         return msgspec.json.encode(await topic.make(words))
 
     async def run(self) -> None:
-        """Reads what is looked at, until cancelled."""
+        """Reads the viewed topics until cancelled."""
         beat = 0.0
         try:
             while True:
@@ -131,13 +131,13 @@ class Broadcast:
             await asyncio.gather(*works, return_exceptions=True)
 
     async def _news(self) -> None:
-        """Hands on what has come of orders and fills, to all pages that have said from where on."""
+        """Sends new orders and fills to all pages that have set a cursor."""
         await self._orders.take()
         newest, texts = self._orders.cursors(), dict[tuple[tuple[str, int], ...], str]()
         for page in self.pages:
             if not page.is_following or page.cursors == newest:
                 continue
-            place = tuple(page.cursors.items())  # of most pages it is the same
+            place = tuple(page.cursors.items())  # the same for most pages
             if place not in texts:
                 events = self._orders.since(page.cursors)
                 texts[place] = joined(events) if events else ""
@@ -162,7 +162,7 @@ class Broadcast:
         self._publish(name, kept, body, part)
 
     def _failed(self, name: str, kept: _Kept, work: asyncio.Task[None]) -> None:
-        """Says on its panel, and once in the log, what a topic raised that is a fault of ours."""
+        """Reports a topic's internal error on its panel, and once in the log."""
         if not work.cancelled() and (error := work.exception()) is not None:
             words = f"{type(error).__name__}: {error}"
             if words != self._fault:
@@ -184,7 +184,7 @@ class Broadcast:
                 page.state(name, kept.text)
 
     def _beat(self) -> None:
-        """Says how fresh is what has not changed."""
+        """Sends the ages of unchanged topics."""
         for page in self.pages:
             at = {name: kept.at for name in page.shown if (kept := self._kept.get(name)) is not None and kept.at}
             page.state("", _json({"beat": time.time_ns() // 10**6, "at": at}))

@@ -1,5 +1,5 @@
-"""What a robot decided lately, from its run's journal: signals, the positions that it wanted for them, what became of
-the orders, and why there was none; the series that it draws."""
+"""A robot's recent decisions from its run's journal: signals, resulting target positions, the fate of the orders,
+and the reasons if there were none; and its plotted series."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ORDERS_KEPT: Final = 1000
 LOOKED_BACK: Final = 20_000  # frames before the first look
 RUNS_KEPT: Final = 4
 TEXT_MAX: Final = 300
-PLOTS_KEPT: Final = 12  # series that it draws
+PLOTS_KEPT: Final = 12  # plotted series
 POINTS_KEPT: Final = 500
 ENDED: Final = ("CANCELED", "EXPIRED", "REJECTED")
 
 
 class Decisions:
-    """Follows the runs that are looked at. home: whose runs."""
+    """Follows the viewed runs. home: of the runs."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -47,7 +47,8 @@ class Decisions:
         return {"decisions": Topic(self._look, 0.5)}
 
     async def _look(self, words: Sequence[str]) -> Any:
-        """Returns the last decisions and refused orders, the newest first, and what it draws. words: a run's name."""
+        """Returns the last decisions and refused orders, the newest first, and the plotted series. words: a run's
+        name."""
         folder = folder_of(self._home, "runs", words[0] if words else "")
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, folder)
 
@@ -78,7 +79,8 @@ class _Followed:
 
     @property
     def is_behind(self) -> bool:
-        """Tells whether it is to be begun anew: another journal is there, or more has come than a first look reads."""
+        """Tells whether it must begin anew: the journal was replaced, or has more new frames than a first look
+        reads."""
         return self.reader.is_gone or self.reader.last_sequence - self.reader.next_sequence > LOOKED_BACK
 
     def look(self) -> Mapping[str, Any]:
@@ -131,7 +133,7 @@ class _Followed:
         links = data.get("more") or {}
         for number, decisions in ((links.get("target"), self._targets), (links.get("signal"), self._signals)):
             found = decisions.get(number or 0)
-            if found is not None and row not in found["orders"]:  # a target has the list of its signal
+            if found is not None and row not in found["orders"]:  # a target shares the list of its signal
                 found["orders"].append(row)
                 del found["orders"][:-KEPT]
 

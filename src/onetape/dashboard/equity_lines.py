@@ -1,5 +1,5 @@
-"""Equity over time, read once: of what is long past the lowest and highest of each hour are kept, of the last day its
-minutes. A look reads what has come since the one before."""
+"""Equity over time, read once: older data as the lowest and highest point of each hour, the last day by the minute.
+Each look reads only new rows."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from onetape.store.records import Records, metadata
 __all__ = ["EquityLines", "thinned"]
 
 AT_ONCE: Final = 20_000  # rows, between which others may query the database
-RECENT: Final = 2 * DAY  # beyond it nobody looks for rows that came late
-LATE: Final = 10 * MINUTE  # within which all accounts have written a minute, as a rule
-POINTS_MAX: Final = 600  # of a line
+RECENT: Final = 2 * DAY  # older rows that arrive late are ignored
+LATE: Final = 10 * MINUTE  # all accounts have usually written a minute by then
+POINTS_MAX: Final = 600  # per line
 _MINUTES: Final = metadata.tables["record_equity"]
 _NOW: Final = metadata.tables["record_risk"]
 _NAMES: Final = ("ts", "account", "slot", "subaccount", "strategy", "currency", "equity", "capital", "drawdown")
 
 
 class _Point(NamedTuple):
-    """Equity without deposits at one moment."""
+    """Equity without deposits at one time."""
 
     ts: int
     value: float
@@ -42,29 +42,30 @@ _value: Final = itemgetter(1)
 
 @dataclass(slots=True)
 class _Line:
-    """Keeps one line of equity. hours: by their number the lowest and the highest point, and the deepest drawdown."""
+    """One line of equity. hours: by their number the first, lowest and highest point, and the deepest drawdown; the
+    change of a span counts from its first point."""
 
-    hours: dict[int, tuple[_Point, _Point, float]] = field(default_factory=dict)
+    hours: dict[int, tuple[_Point, _Point, _Point, float]] = field(default_factory=dict)
     minutes: deque[_Point] = field(default_factory=deque)  # of the last day
 
     def add(self, point: _Point) -> None:
         hour = point.ts // HOUR
-        low, high, deepest = found = self.hours.get(hour, (point, point, 0.0))
-        if found[0] is point or not low.value <= point.value <= high.value or point.drawdown > deepest:
+        first, low, high, deepest = self.hours.get(hour, (point, point, point, 0.0))
+        if first is point or not low.value <= point.value <= high.value or point.drawdown > deepest:
             low, high = min(low, point, key=_value), max(high, point, key=_value)
-            self.hours[hour] = low, high, max(deepest, point.drawdown)
+            self.hours[hour] = first, low, high, max(deepest, point.drawdown)
         self.minutes.append(point)
         if self.minutes[0].ts <= point.ts - DAY:
             self.minutes.popleft()
 
     def since(self, since: int) -> tuple[list[_Point], float]:
-        """Returns points, and the deepest drawdown: by the hour before the minutes that are kept."""
+        """Returns points, and the deepest drawdown: by the hour before the kept minutes."""
         minutes = [each for each in self.minutes if each.ts >= since]
-        begin = self.minutes[0].ts  # an hour has gone in part
+        begin = self.minutes[0].ts  # part of an hour was dropped
         hours = [each for hour, each in self.hours.items() if since <= hour * HOUR < begin]
-        points = [each for low, high, _ in hours for each in sorted({low, high}) if each.ts < begin]
+        points = [each for *kept, _ in hours for each in sorted(set(kept)) if each.ts < begin]
         return [*points, *minutes], max(
-            (*(each[2] for each in hours), *(each.drawdown for each in minutes)), default=0.0
+            (*(each[3] for each in hours), *(each.drawdown for each in minutes)), default=0.0
         )
 
 
@@ -73,17 +74,22 @@ _Key = tuple[str, str, str]  # by, name, currency
 
 @dataclass(slots=True)
 class _Sums:
-    """Adds up all accounts, by currency. last: by account equity and capital."""
+    """Adds up accounts, by currency; None: all of them. last: by account equity and capital. robots: for a line of a
+    sub-account, the robots that use it now."""
 
+    accounts: frozenset[str] | None = None
     last: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
     best: dict[str, float] = field(default_factory=dict)
+    robots: dict[_Key, str] = field(default_factory=dict)
 
     def points(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[_Key, _Point]]:
-        """Gives the points of all lines. rows: by time; an account that has none at a moment is worth what it was."""
+        """Yields the points of all lines. rows: by time; an account without a row at a time keeps its last value."""
         for ts, group in groupby(rows, key=lambda row: int(row["ts"])):
             changed = set()
             for row in group:
                 if row["capital"] is None:  # of a release that did not record it
+                    continue
+                if self.accounts is not None and row["account"] not in self.accounts:
                     continue
                 account, currency, is_whole = row["account"], row["currency"], row["slot"] == TOTAL
                 equity, capital = float(row["equity"]), float(row["capital"])
@@ -93,9 +99,15 @@ class _Sums:
                     changed.add(currency)
                     yield ("account", account, currency), point
                 else:
-                    yield ("strategy", f"{account} / {row['strategy'] or row['subaccount']}", currency), point
+                    key = "strategy", f"{account} / {row['subaccount']}", currency
+                    self.robots[key] = row["strategy"] or self.robots.get(key, "")
+                    yield key, point
             for currency in changed:
                 yield ("all", "all", currency), self._together(ts, currency)
+
+    def name(self, key: _Key) -> str:
+        robots = self.robots.get(key)
+        return f"{key[1]} ({robots})" if robots else key[1]
 
     def _together(self, ts: int, currency: str) -> _Point:
         worth, capital = map(sum, zip(*self.last[currency].values(), strict=True))
@@ -105,21 +117,22 @@ class _Sums:
 
 
 class EquityLines:
-    """Makes lines of the recorder's rows: `take` until it says that all is read, then `lines`; for the thread of the
-    records."""
+    """Makes lines of the recorder's rows: call `take` until it reports the end, then `lines`; in the records'
+    thread. accounts: of the configuration; records of others are in no line. None: all."""
 
-    def __init__(self) -> None:
+    def __init__(self, accounts: Iterable[str] | None = None) -> None:
+        self._accounts = None if accounts is None else frozenset(accounts)
         self._begin()
 
     def _begin(self) -> None:
-        self._until = 0  # up to which time rows are in the lines
-        self._recent: deque[int] = deque()  # their times, of the last days
+        self._until = 0  # time of the last row in the lines
+        self._recent: deque[int] = deque()  # times of the last days' rows
         self._lines: dict[_Key, _Line] = {}
-        self._sums = _Sums()
+        self._sums = _Sums(self._accounts)
 
     def take(self, records: Records) -> bool:
-        """Reads a part of what has come; tells whether there may be more. Rows that came late, by two days at most,
-        begin it anew."""
+        """Reads a part of the new rows; tells whether there may be more. Rows that are late by up to two days
+        restart it."""
         c = _MINUTES.c
         recent = sa.select(sa.func.count().label("n")).where(c.ts <= self._until, c.ts > self._until - RECENT)
         if records.rows(recent)[0]["n"] != len(self._recent):
@@ -146,7 +159,7 @@ class EquityLines:
         return self._until > 0
 
     def lines(self, records: Records, by: str, since: int) -> list[dict[str, Any]]:
-        """Returns a line for each name and currency, with what is so now at its end. Of accounts and strategies the
+        """Returns a line for each name and currency, ending with the present value. For accounts and strategies the
         last day needs no `take`."""
         until = self._until if by == "all" else max(self._until, since - 1)
         found: dict[_Key, tuple[list[_Point], float]] = {
@@ -157,24 +170,25 @@ class EquityLines:
             for table in (_MINUTES, _NOW)
             for row in records.rows(sa.select(*(table.c[name] for name in _NAMES)).where(table.c.ts > until))
         ]
-        for key, point in deepcopy(self._sums).points(sorted(rows, key=lambda row: int(row["ts"]))):
+        sums = deepcopy(self._sums)
+        for key, point in sums.points(sorted(rows, key=lambda row: int(row["ts"]))):
             if key[0] == by and point.ts >= since:
                 points, deepest = found.get(key, ([], 0.0))
                 found[key] = [*points, point], max(deepest, point.drawdown)
         return [
             {
-                "name": name,
-                "currency": currency,
+                "name": sums.name(key),
+                "currency": key[2],
                 "points": thinned([(each.ts // MS, each.value) for each in points], POINTS_MAX),
                 "drawdown": deepest,
             }
-            for (_, name, currency), (points, deepest) in sorted(found.items())
+            for key, (points, deepest) in sorted(found.items())
             if points
         ]
 
 
 def thinned(points: Sequence[tuple[int, float]], points_max: int) -> list[tuple[int, float]]:
-    """Returns a line that looks the same: of each stretch its lowest and its highest point, in order, and its end."""
+    """Returns a line of the same shape: the lowest and the highest point of each stretch, in order, and both ends."""
     stretch = -(-2 * len(points) // points_max)
     if stretch <= 1:
         return list(points)
@@ -182,4 +196,5 @@ def thinned(points: Sequence[tuple[int, float]], points_max: int) -> list[tuple[
     for n in range(0, len(points), stretch):
         part = points[n : n + stretch]
         found += sorted({min(part, key=lambda each: each[1]), max(part, key=lambda each: each[1])})
+    found = found if found[0] == points[0] else [points[0], *found]
     return found if found[-1] == points[-1] else [*found, points[-1]]

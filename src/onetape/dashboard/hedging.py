@@ -1,5 +1,5 @@
-"""Offsetting positions as the control plane shows and carries them out: the page calls it as its session, and the
-control plane's checks, operations and tape are the only way."""
+"""Hedging through the control plane: the page calls it in the name of its session, and only the control plane's
+checks, operations and tape apply."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class ControlPlane:
     async def call(
         self, name: str, fields: Mapping[str, Any] | None = None, *, actor: str = "", key: str = ""
     ) -> dict[str, Any]:
-        """Calls a route and returns its answer. actor: the caller; key: with which it acts once. Raises NotAvailable
-        without a control plane, ProcessDown where it does not answer, and what it refuses with."""
+        """Calls a route and returns its answer. actor: the caller; key: makes it act once. Raises NotAvailable
+        without a control plane, ProcessDown if it does not answer, and its refusals."""
         config = self._reader.config
         if not has_control(config):
             raise NotAvailable(
@@ -81,7 +81,7 @@ class ControlPlane:
                 said: dict[str, Any] = msgspec.json.decode(await answer.read())
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError) as error:
-            self._address = ""  # it may listen at another one when it is back
+            self._address = ""  # it may have another address after a restart
             raise ProcessDown("the control plane does not answer", todo="onetape status") from error
         if status >= 400 and "error" in said:
             raise BY_CODE.get(said.get("code", 0), PermissionDenied)(str(said["error"]), todo=said.get("solution", ""))
@@ -94,7 +94,7 @@ class ControlPlane:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext | bool:
-        """Trusts the one certificate that is configured, whoever has signed it."""
+        """Trusts the one configured certificate, whoever has signed it."""
         section = self._reader.config.control
         if not section.tls_cert:
             return True

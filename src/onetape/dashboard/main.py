@@ -1,5 +1,5 @@
 """The web pages' process under the supervisor: `python -m onetape.dashboard.main`, its options as JSON on standard
-input. It says `ready` and its address when it listens."""
+input. It prints `ready` and its address when it listens."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ from onetape.dashboard.topic import Topic, Topics
 from onetape.dashboard.trials import Trials
 from onetape.ipc.process import run_process, serve
 from onetape.options.control import has_control
+from onetape.report.metrics import METRICS
 from onetape.security.confine import confine
 from onetape.security.tokens import make_token
 
 __all__ = ["Dashboard", "main"]
 
-NICE: Final = 19  # who trades goes first: at 5 their p99 was nine times as long beside 20 pages, at 19 1.7 times
+NICE: Final = 19  # trading has priority: at 5 its p99 latency was nine times as long beside 20 pages, at 19 1.7 times
 
 
 def _overview(reader: Reader, *_: object) -> Topics:
@@ -63,7 +64,7 @@ def all_topics(reader: Reader, orders: Orders, control: ControlPlane) -> dict[st
 
 
 class Dashboard:
-    """Holds all that the process is made of. stopping: set to end it."""
+    """The parts of the process. stopping: set to end it."""
 
     def __init__(self, options: DashboardOptions) -> None:
         self.stopping = asyncio.Event()
@@ -99,7 +100,7 @@ class Dashboard:
         await self.reader.close()
 
     def _welcome(self, session: Session) -> dict[str, Any]:
-        """Returns what does not change while this process runs."""
+        """Returns facts that do not change while this process runs."""
         config = self._config
         return {
             "version": __version__,
@@ -108,6 +109,7 @@ class Dashboard:
             "read_only": session.read_only,
             "accounts": {name: {"venue": each.venue} for name, each in config.accounts.items()},
             "control": has_control(config),
+            "definitions": {each.key: each.hover for each in METRICS if each.note},
         }
 
 

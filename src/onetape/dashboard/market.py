@@ -1,5 +1,5 @@
-"""What a chart shows of one symbol of an account: bars, depth, trades, and the lines of its own orders, entry, stops
-and liquidation. Prices come from the journal that the account's own prices come from: its gateway's, or the hub's.
+"""The chart of one symbol of an account: bars, depth, trades, and lines of its own orders, entry, stops and
+liquidation. Prices come from the same journal as the account's: its gateway's, or the hub's.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from onetape.options.hub import hub_journal
 
 __all__ = ["BARS_MAX", "Market"]
 
-BARS_MAX: Final = 100_000  # of one answer
-BARS: Final = 600  # to begin with
+BARS_MAX: Final = 100_000  # per answer
+BARS: Final = 600  # initially
 S_MAX: Final = TIME_MAX // SECOND
-DEPTH: Final = 12  # levels of each side
-FAR: Final = 5  # times the price: no liquidation is near
-KEPT_S: Final = 60.0  # that bars nobody looks at are followed on
+DEPTH: Final = 12  # levels per side
+FAR: Final = 5  # times the price: a liquidation beyond counts as none
+KEPT_S: Final = 60.0  # how long bars without viewers are followed
 FOLLOWED_MAX: Final = 48  # readers: twelve symbols of three pages
 TRADES_BACK: Final = 5 * MINUTE
 T = TypeVar("T", bound=Followed)
@@ -53,7 +53,7 @@ class Market:
         return {
             "symbols": Topic(self._symbols, 2.0),
             "market": Topic(self._market, 0.1),
-            "quote": Topic(self._market, 1.0),  # where many stand side by side
+            "quote": Topic(self._market, 1.0),  # for pages with many symbols side by side
             "bars": Topic(self._newest, 0.1),
             "history": Topic(self._history, 5.0),
             "marks": Topic(self._marks, 5.0),
@@ -62,7 +62,7 @@ class Market:
         }
 
     async def _symbols(self, _words: Sequence[str]) -> Any:
-        """Returns what is traded, by account."""
+        """Returns the traded symbols, by account."""
         self._reader.refresh()
         return [
             {
@@ -70,7 +70,7 @@ class Market:
                 "symbol": each.symbol,
                 "kind": str(each.kind),
                 "settle": each.settle,
-                # What can be set beside it: the same thing for the same money, whatever a dollar is called.
+                # The key for comparisons: the same base in the same money, whatever the dollar's name.
                 "pair": f"{each.base}/{'USD' if at_par(each.quote, 'USD') else each.quote}",
                 "price_decimals": each.price_decimals,
                 "size_decimals": each.size_decimals,
@@ -110,7 +110,7 @@ class Market:
     # --- bars and trades ------------------------------------------------------------------------------
 
     async def _newest(self, words: Sequence[str]) -> Any:
-        """Returns the last two bars that are read whole; a page that has missed one reads the newest anew."""
+        """Returns the last two bars that are completely read; a page that has missed one reads the newest anew."""
         bars, interval = self._bars(words)
 
         def work() -> dict[str, Any]:
@@ -120,9 +120,9 @@ class Market:
         return await self._in_thread(work)
 
     async def _history(self, words: Sequence[str]) -> Any:
-        """Returns whole bars of the middle of the market, oldest first: (s UTC, open, high, low, close), fewer than are
-        wanted where they are further back than one step: who wants `more` repeats the call. words: account, symbol,
-        interval, how many, before when (s UTC)."""
+        """Returns whole bars of the mid price, oldest first: (s UTC, open, high, low, close); fewer if they are
+        further back than one step: with `more` the caller repeats the call. words: account, symbol, interval, how
+        many, before when (s UTC)."""
         bars, interval = self._bars(words)
         count, before = _number(words, 3, "count", 1, BARS_MAX, BARS), _number(words, 4, "before", 0, S_MAX, S_MAX)
 
@@ -148,8 +148,8 @@ class Market:
         ]
 
     async def _marks(self, words: Sequence[str]) -> Any:
-        """Returns own fills as marks on bars, and up to which sequence they are among them; `more` instead where they
-        are further back than one step. words: account, symbol, interval, from when, before when (s UTC)."""
+        """Returns own fills as marks on bars, and the last sequence included; `more` instead if they are further
+        back than one step. words: account, symbol, interval, from when, before when (s UTC)."""
         account, instrument = self._instrument(words[:2])
         interval = INTERVALS.get(words[2] if len(words) > 2 else "", SECOND)
         since, before = _number(words, 3, "from", 0, S_MAX, 0), _number(words, 4, "before", 0, S_MAX, S_MAX)
@@ -185,14 +185,13 @@ class Market:
         return hub_journal(home) if views.is_of_hub(account, instrument.symbol) else gateway_journal(home, account)
 
     def _kept(self, key: tuple[str, Path, str, int], made: Callable[[], T]) -> T:
-        """Returns what is followed by that name; lets go what nobody has looked at of late, and the oldest beyond so
-        many."""
+        """Returns the reader of that name; drops readers without recent viewers, and the oldest beyond the bound."""
         now = time.monotonic()
         found = self._followed.pop(key, None) or made()
         self._followed[key], found.used = found, now
         idle = [name for name, each in self._followed.items() if now - each.used > KEPT_S]
         for name in dict.fromkeys([*idle, *list(self._followed)[:-FOLLOWED_MAX]]):
-            self._thread.submit(self._followed.pop(name).close)  # behind what reads it
+            self._thread.submit(self._followed.pop(name).close)  # after reads in progress
         return cast(T, found)
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
@@ -201,7 +200,7 @@ class Market:
     # --- lines ----------------------------------------------------------------------------------------
 
     async def _lines(self, words: Sequence[str]) -> Any:
-        """Returns what is drawn over bars: own orders, positions with entry and liquidation, stops."""
+        """Returns the lines drawn over bars: own orders, positions with entry and liquidation, stops."""
         reader = self._reader
         stops, _ = await asyncio.gather(reader.stops(), self._orders.take())
         reader.refresh()
@@ -221,9 +220,9 @@ class Market:
         }
 
     async def _ahead(self, account: str, instrument: Instrument, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        """Returns about how much stands before each order that rests, by its client id."""
+        """Returns an estimate of the quantity ahead of each resting order, by its client id."""
         config = self._reader.config
-        shows_own = config.venues[config.accounts[account].venue].mode != "sim"  # a tape has nothing of us
+        shows_own = config.venues[config.accounts[account].venue].mode != "sim"  # a tape does not contain our orders
         resting = [
             Resting(row["client_id"], row["side"] == "buy", row["rests"], left if shows_own else 0)
             for row in rows
@@ -249,8 +248,8 @@ class Market:
         }
 
     def _liquidation(self, account: str, held: PositionShown, instrument: Instrument) -> str | None:
-        """Returns the price at which the account's equity would meet what it has to keep, all else unchanged; None:
-        there is none near, or it is unknown."""
+        """Returns the price at which the account's equity would fall to its maintenance margin, all else unchanged;
+        None: none near, or unknown."""
         margin = self._reader.views.figures(account).margins.get(instrument.settle)
         if margin is None or margin.equity is None or margin.maintenance is None or held.price is None:
             return None

@@ -1,4 +1,4 @@
-"""What the web pages are started with, and where their link is. Light to import."""
+"""The start options of the web pages, and the file of their link. Light to import."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from onetape.web.listening import tls_files
 
 __all__ = ["DASHBOARD", "DashboardOptions", "dashboard_options", "has_dashboard", "link_file", "link_of"]
 
-PORTS: Final = 100  # that are tried where none is written
+PORTS: Final = 100  # tried if none is configured
 
 
 class DashboardOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds what the web pages are started with, as `ControlOptions`. ports: that may be taken, in this order."""
+    """The start options of the web pages, like `ControlOptions`. ports: candidates, in this order."""
 
     home: str
     folder: str
@@ -32,12 +32,12 @@ class DashboardOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def link_file(home: Path) -> Path:
-    """Returns the file of the link that lets a browser in, once; 0600."""
+    """Returns the file of the link that logs a browser in, once; 0600."""
     return home / "run" / "dashboard.link"
 
 
 def link_of(home: Path) -> str:
-    """Returns the link that the next browser is let in by, "": there is none."""
+    """Returns the link for the next login, "": there is none."""
     try:
         return link_file(home).read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -45,19 +45,19 @@ def link_of(home: Path) -> str:
 
 
 def has_dashboard(config: Config) -> bool:
-    """Tells whether its port is to be opened: where the section is written, and by no default."""
+    """Tells whether its port is to be opened: only if the section is written."""
     return config.has(DASHBOARD) and config.dashboard.enabled
 
 
 def dashboard_options(config: Config, *, home: Path, folder: Path) -> DashboardOptions:
-    """Raises BadConfig for what would be open to a network without TLS, and for a written port that another has."""
+    """Raises BadConfig for options open to a network without TLS, and for a configured port used by another process."""
     cert, key = tls_files(config, DASHBOARD, config.dashboard, folder)
     ports = _ports(config, home)
     return DashboardOptions(home=str(home), folder=str(folder), config=config, ports=ports, tls_cert=cert, tls_key=key)
 
 
 def _ports(config: Config, home: Path) -> list[int]:
-    """Returns the port that is written alone; else that of the last time, which open pages look for, then others."""
+    """Returns only the configured port; else that of the last time, which open pages look for, then others."""
     port = config.dashboard.port
     if port and f"{DASHBOARD}.port" in config.places:
         return [port]

@@ -1,5 +1,5 @@
-"""Orders and fills of all accounts as their gateways' journals have them, followed beside the loop: what works now, and
-each piece of news once, by account and sequence, for pages that go on from where they were."""
+"""Orders and fills of all accounts from their gateways' journals, followed outside the loop: present working orders,
+and each event once, by account and sequence, so that pages can resume."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from onetape.tape.payloads import fields
 
 __all__ = ["Orders", "joined"]
 
-KEPT: Final = 2000  # events of an account, for pages that come back
-FRAMES_BACK: Final = 40 * KEPT  # of before the checkpoint, in which events are looked for
-WORKING_MAX: Final = 500  # that are shown
+KEPT: Final = 2000  # events per account, for pages that resume
+FRAMES_BACK: Final = 40 * KEPT  # frames before the checkpoint in which events are searched
+WORKING_MAX: Final = 500  # shown at most
 _NEWS: Final = fields("order_event", "order_id", "ts_event", "robot")
 _RESTING: Final = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
 
 
 class Orders:
-    """Follows the orders of all accounts: `take` reads what is new. All reading is in one thread of its own: a long
-    journal blocks nobody."""
+    """Follows the orders of all accounts: `take` reads new frames. All reading is in a thread of its own, so that a
+    long journal blocks nobody."""
 
     def __init__(self, config: Config, home: Path) -> None:
         self._accounts = {
@@ -54,13 +54,13 @@ class Orders:
             each.close()
 
     async def take(self) -> None:
-        """Reads what has come since; one look at a time serves all who wait for one."""
+        """Reads new frames; one read at a time serves all waiting callers."""
         if self._taking is None or self._taking.done():
             self._taking = asyncio.get_running_loop().run_in_executor(self._thread, self._take)
         await asyncio.shield(self._taking)
 
     def since(self, cursors: Mapping[str, int]) -> list[bytes]:
-        """Returns events behind these sequences, each as JSON; of an account without one all that are kept."""
+        """Returns events after these sequences, each as JSON; for an account without one all kept events."""
         return [
             text
             for name, each in self._accounts.items()
@@ -85,7 +85,7 @@ class _Account(FollowedAccount):
         self._rests: dict[tuple[int, int], Rests] = {}  # by robot and order id
 
     def news(self) -> bool:
-        """Reads what is new; tells whether anything was."""
+        """Reads new frames; tells whether there were any."""
         return self.take(self._fold, back=FRAMES_BACK)
 
     def working(self) -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ class _Account(FollowedAccount):
         self._rests = {key: each for key, each in self._rests.items() if key in view.working}
         found = []
         for key, each in list(view.working.items())[-WORKING_MAX:]:
-            if key not in self._rests:  # it came to rest before what was read
+            if key not in self._rests:  # it came to rest before the read part
                 self._note(key, each, time.time_ns(), time.time_ns())
             row = view.order(each, self._name)
             found.append({**row, "ts_created": row["ts_created"] // MS, "rests": self._rests.get(key)})
@@ -122,7 +122,7 @@ class _Account(FollowedAccount):
             view.apply(frame)
 
     def _is_late(self, frame: Frame) -> bool:
-        """Tells whether a frame may still be among the events: of a journal without a checkpoint all is read."""
+        """Tells whether a frame may still be among the events: without a checkpoint the whole journal is read."""
         return self._reader is not None and frame.sequence > self._reader.last_sequence - FRAMES_BACK
 
     def _fill(self, frame: Frame) -> dict[str, Any]:
@@ -141,5 +141,5 @@ def _order(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def joined(events: Iterable[bytes]) -> str:
-    """Returns the message that brings events to a page."""
+    """Returns the message with events for a page."""
     return f'{{"events":[{b",".join(events).decode()}]}}'

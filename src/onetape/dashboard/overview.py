@@ -1,5 +1,5 @@
-"""The first look at a home: what all of it is worth, its profit today and of each robot, open risk against its
-limits, and what is red. Pure: `first_look` of what was read, for a page and for a terminal alike.
+"""The overview of a home: its worth, today's profit in total and by robot, open risk against limits, and problems.
+Pure: `first_look` of the data read, for pages and terminals.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from onetape.model.time import MS
 __all__ = ["AccountNow", "DayOf", "Look", "first_look"]
 
 _ZERO: Final = Decimal(0)
-RED_MAX: Final = 50  # lines; more of them say no more
+RED_MAX: Final = 50  # lines; more are not useful
 _RANKS: Final = {"CRITICAL": 0, "WARN": 1, "INFO": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class AccountNow:
-    """Shows one account in the currency that its contracts settle in. gross: notional of all positions; why: its
-    figures are not to be relied on, "": they are; age_ms: since its gateway last stood by them."""
+    """One account in the currency in which its contracts settle. gross: notional of all positions; why: its figures
+    are not reliable, "": they are; age_ms: since its gateway last confirmed them."""
 
     name: str
     venue: str
@@ -38,9 +38,10 @@ class AccountNow:
 
 @dataclass(slots=True)
 class DayOf:
-    """Holds what records say of the UTC day. start: equity without deposits and withdrawals as the day began, capital:
-    what was paid in, both by account and currency; ledger: rows of `record_queries.ledger` by strategy; minutes: equity
-    of all accounts by currency, (ns UTC, equity); limits: figures of accounts as `record_queries.risk` has them."""
+    """The records of the UTC day. start: equity without deposits and withdrawals at the day's beginning, capital:
+    sum of deposits, both by account and currency; ledger: rows of `record_queries.ledger` by strategy; minutes:
+    equity of all accounts by currency as if today's deposits had been there all day, (ns UTC, equity); limits:
+    figures of accounts from `record_queries.risk`."""
 
     start: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     capital: dict[tuple[str, str], Decimal] = field(default_factory=dict)
@@ -52,9 +53,9 @@ class DayOf:
 
 @dataclass(slots=True)
 class Look:
-    """Holds what was read of a home at `now`, ns UTC. status: the supervisor's; robots: by process, what each shows of
-    itself; alerts: as `alert_rows`; halts: as `onetape halts`; stops: as `onetape stops`, None: no guardian answers;
-    killed: why a kill switch is on, by account."""
+    """The data read from a home at `now`, ns UTC. status: the supervisor's; robots: by process, their own reports;
+    alerts: as `alert_rows`; halts: as `onetape halts`; stops: as `onetape stops`, None: no guardian answers; killed:
+    why a kill switch is on, by account."""
 
     now: int
     status: Mapping[str, Any]
@@ -65,11 +66,11 @@ class Look:
     stops: Sequence[Mapping[str, Any]] | None = None
     killed: Mapping[str, str] = field(default_factory=dict)
     day: DayOf = field(default_factory=DayOf)
-    orders: int = 0  # that work
+    orders: int = 0  # working orders
 
 
 def first_look(look: Look) -> dict[str, Any]:
-    """Returns the first look: money is decimal text after fees, times ms UTC, shares of 1; None: unknown."""
+    """Returns the overview: money is decimal text after fees, times ms UTC, shares of 1; None: unknown."""
     processes = look.status.get("processes", ())
     return {
         "at": look.now // MS,
@@ -122,7 +123,7 @@ def _equities(look: Look) -> list[dict[str, Any]]:
 
 
 def _since_start(account: AccountNow, day: DayOf) -> Decimal | None:
-    """Returns the profit of an account since the day began, open profit and fees included, deposits not."""
+    """Returns the profit of an account since the day began, including open profit and fees, without deposits."""
     key = account.name, account.currency
     if account.equity is None or key not in day.start:
         return None
@@ -182,11 +183,11 @@ def _protection(stops: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | N
     }
 
 
-# --- what is red ----------------------------------------------------------------------------------
+# --- problems -----------------------------------------------------------------------------------------------------
 
 
 def _red(look: Look) -> list[dict[str, Any]]:
-    """Returns what somebody has to look at, the worst first. page: where it is dealt with."""
+    """Returns the problems that need attention, the worst first. page: where to handle it."""
     found = [*_of_processes(look.status), *_of_alerts(look.alerts), *_of_halts(look.halts), *_of_stops(look.stops)]
     found += [_line("WARN", "account", each.name, each.why, "system") for each in look.accounts if each.why]
     found += [_line("CRITICAL", "kill", name, f"kill switch: {why}", "guardian") for name, why in look.killed.items()]

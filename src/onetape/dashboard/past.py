@@ -1,5 +1,5 @@
-"""Runs of the past, and those that go on: which there are, what each came to, and the robot's whole state at any
-moment of one, which the travellers of `onetape replay` find."""
+"""Past and running runs: their list, their results, and a robot's whole state at any time of a run, from the
+travellers of `onetape replay`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from onetape.tape.segments import is_tape
 __all__ = ["Past", "folder_of"]
 
 LISTED_MAX: Final = 500  # the newest
-POINTS_MAX: Final = 2000  # of an equity line
+POINTS_MAX: Final = 2000  # per equity line
 MARKS_MAX: Final = 2000  # fills to jump to
 BARS_KEPT: Final = 6  # tapes, symbols and spans
 TRAVELLERS_MAX: Final = 3  # each holds copies of a process
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 def folder_of(home: Path, kind: str, name: str) -> Path:
-    """Returns the folder of a run or a sweep by its bare name. Raises BadInput for what is none."""
+    """Returns the folder of a run or a sweep by its bare name. Raises BadInput for an invalid one."""
     if kind in KINDS and name and Path(name).name == name and name not in (".", ".."):
         found = home / kind / name
         if (found / "run.toml").is_file() if kind == "runs" else is_sweep(found):
@@ -54,7 +54,7 @@ def folder_of(home: Path, kind: str, name: str) -> Path:
 
 
 class _Opened:
-    """Holds a run with a traveller in a thread of its own: it is at one place at a time."""
+    """A run with a traveller in a thread of its own: it is at one place at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.used = folder, time.monotonic()
@@ -64,11 +64,10 @@ class _Opened:
         self._place: tuple[str, int] = ("", 0)
 
     def at(self, place: str, step: int) -> dict[str, Any]:
-        """Returns the state after a place and so many frames from there; of a run that goes on as far as it has
-        come."""
+        """Returns the state at a place and `step` frames from there; of a running run at most its present end."""
         try:
             return self._found(place, step)
-        except ProcessDown:  # it is of no further use
+        except ProcessDown:  # it cannot be used any more
             self.end()
             raise
 
@@ -86,7 +85,7 @@ class _Opened:
     def _moved(self, traveller: Traveller, place: str, step: int) -> dict[str, Any]:
         begun, steps = self._place
         if begun != place or not step:
-            self._place = "", 0  # nowhere, where it fails
+            self._place = "", 0  # none, if it fails
             traveller.go(place)
             steps = 0
         wanted = step - steps
@@ -105,7 +104,7 @@ class _Opened:
 
 
 def _size(folder: Path) -> int:
-    """Returns how long a run's journal is. Raises BadInput where it has been removed meanwhile."""
+    """Returns the length of a run's journal. Raises BadInput if it has been removed meanwhile."""
     try:
         return sum(each.stat().st_size for each in (folder / "journal").glob("*.tape"))
     except OSError:
@@ -113,7 +112,7 @@ def _size(folder: Path) -> int:
 
 
 class Past:
-    """Shows runs and sweeps of the past. home: whose."""
+    """Shows past runs and sweeps. home: where they are."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -121,7 +120,7 @@ class Past:
         self._opened: OrderedDict[str, _Opened] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._rows: dict[Path, tuple[int, dict[str, Any]]] = {}  # by file, as of its time of change
+        self._rows: dict[Path, tuple[int, dict[str, Any]]] = {}  # by file, with its time of change
         self._bars: dict[tuple[Path, str, int], Bars] = {}  # the latest used last
         self._lines: dict[Path, tuple[int, dict[str, Any]]] = {}
         self._maps = SweepMaps()
@@ -145,7 +144,7 @@ class Past:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    # --- which there are ------------------------------------------------------------------------------
+    # --- lists --------------------------------------------------------------------------------------------------------
 
     async def _runs(self, _words: Sequence[str]) -> Any:
         """Returns runs and sweeps, the newest first."""
@@ -162,12 +161,12 @@ class Past:
         return [self._rows[path][1] for _, path in stamped]
 
     async def _run(self, words: Sequence[str]) -> Any:
-        """Returns what a run came to: parameters, results, its equity over time, fills to jump to. words: its name."""
+        """Returns a run's parameters, results, equity over time, and fills to jump to. words: its name."""
         folder = folder_of(self._home, "runs", words[0] if words else "")
         return await self._in_thread(lambda: self._line(folder))
 
     async def _sweep(self, words: Sequence[str]) -> Any:
-        """Returns a figure of a sweep over two parameters, and its best variants. words: its name, metric, x, y."""
+        """Returns a metric of a sweep over two parameters, and its best variants. words: its name, metric, x, y."""
         name, metric, x, y = (*words, "", "", "", "")[:4]
         folder = folder_of(self._home, "sweeps", name)
         return await self._in_thread(lambda: self._maps.look(folder, metric, x, y))
@@ -180,10 +179,10 @@ class Past:
             kept = self._lines[folder] = changed, _line(folder)
         return kept[1]
 
-    # --- a moment of one ------------------------------------------------------------------------------
+    # --- state at a time ----------------------------------------------------------------------------------------------
 
     async def _moment(self, words: Sequence[str]) -> Any:
-        """Returns the state at a moment. words: run, place as `replay --until` takes it, steps from there."""
+        """Returns the state at a time. words: run, place as in `replay --until`, steps from there."""
         name, place, step = (*words, "", "", "")[:3]
         folder = folder_of(self._home, "runs", name)
         steps = int(step or 0) if (step or "0").lstrip("-").isdecimal() and len(step) < 8 else STEPS_MAX + 1
@@ -197,8 +196,7 @@ class Past:
         return {**state, "now": format_time(state["now"]), "at": state["now"] / MS}
 
     def _let_go(self, most: int) -> None:
-        """Ends travellers that nobody has used of late, and the oldest beyond so many; repeats that while there are
-        any."""
+        """Ends travellers that were not used recently, and the oldest beyond the bound; repeats while there are any."""
         now = time.monotonic()
         idle = [name for name, each in self._opened.items() if now - each.used >= IDLE_S]
         for name in dict.fromkeys([*idle, *list(self._opened)[: max(0, len(self._opened) - most)]]):
@@ -212,8 +210,8 @@ class Past:
             self._timer = asyncio.get_running_loop().call_later(IDLE_S, self._let_go, most)
 
     async def _moment_bars(self, words: Sequence[str]) -> Any:
-        """Returns bars of the market that a run had, up to a moment, and whether to repeat the call for `more`. words:
-        run, symbol, interval, time, how many."""
+        """Returns bars of a run's market, up to a time, and whether to repeat the call for `more`. words: run,
+        symbol, interval, time, how many."""
         name, symbol, interval, moment, count = (*words, "", "", "", "", "")[:5]
         folder = folder_of(self._home, "runs", name)
         wanted = int(count) if count.isdecimal() and len(count) < 8 else 300
@@ -232,7 +230,7 @@ class Past:
         return await self._in_thread(work)
 
     def _bars_of(self, tape: Path, symbol: str, interval: int) -> Bars | None:
-        """Returns the bars that are kept of a tape; None: it has no such instrument."""
+        """Returns the kept bars of a tape; None: it has no such instrument."""
         key = tape, symbol, base_of(interval)
         found = self._bars.pop(key, None)
         if found is None:
@@ -317,7 +315,7 @@ def _fill(instrument: Instrument, at: int, price: int, size: int, side: int) -> 
 
 
 def _tapes(folder: Path) -> list[Path]:
-    """Returns the tapes that a run had its market of."""
+    """Returns the tapes of a run's market."""
     facts = tomllib.loads((folder / "run.toml").read_text(encoding="utf-8"))
     found = [Path(each["path"]) for each in facts.get("input", ())]
     return [each for each in found if is_tape(each)]

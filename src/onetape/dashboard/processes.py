@@ -1,4 +1,4 @@
-"""Robots, what protects their positions, and the processes that all of it is made of."""
+"""Robots, the protection of their positions, and all processes."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from onetape.model.time import HOUR, MS, SECOND
 
 __all__ = ["Processes", "blocked"]
 
-ALERTS: Final = 100  # that are over
-LOG_BYTES: Final = 64 << 10  # that are looked back at
+ALERTS: Final = 100  # ended ones
+LOG_BYTES: Final = 64 << 10  # read back at most
 LOG_LINES: Final = 200
-GROWTH_S: Final = 600  # over which the disk's use is a mean
+GROWTH_S: Final = 600  # averaging time of the disk's growth
 
 
 class Processes:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._feeds = Feeds(reader.views, reader.commands)
-        self._sizes: deque[tuple[float, dict[str, int]]] = deque()  # when, bytes of each journal
+        self._sizes: deque[tuple[float, dict[str, int]]] = deque()  # time, bytes of each journal
 
     def topics(self) -> Topics:
         return {
@@ -42,7 +42,7 @@ class Processes:
         }
 
     async def _robots(self, _words: Sequence[str]) -> Any:
-        """Returns each robot of the supervisor: its process, what it shows, its parameters, its gateway's latency."""
+        """Returns each robot of the supervisor: its process, its report, its parameters, its gateway's latency."""
         reader = self._reader
         status, shown, gateways = await asyncio.gather(reader.status(), reader.robots(), reader.gateways())
         accounts = list(reader.config.accounts)
@@ -58,7 +58,7 @@ class Processes:
         self, process: dict[str, Any], shown: Mapping[str, Any], latency: Mapping[str, Any], added: Sequence[str]
     ) -> dict[str, Any]:
         name = process["name"].partition(":")[2]
-        section = shown.get("section", {})  # of one that was added the configuration has none
+        section = shown.get("section", {})  # an added robot is not in the configuration
         if (written := self._reader.config.robots.get(name)) is not None:
             section = {"strategy": written.strategy, "subaccount": written.subaccount, "accounts": written.traded_on}
         accounts = section.get("accounts") or [section.get("account", "")]
@@ -121,7 +121,7 @@ class Processes:
         }
 
     def _growth(self, sizes: dict[str, int]) -> dict[str, float]:
-        """Returns bytes an hour, over the last minutes; nothing before there are any."""
+        """Returns bytes per hour over the last minutes; empty without data."""
         now = time.monotonic()
         self._sizes.append((now, sizes))
         while self._sizes[0][0] < now - GROWTH_S:
@@ -143,8 +143,8 @@ class Processes:
 def blocked(
     robot: Mapping[str, Any], gateways: Mapping[str, Any], halts: Sequence[Mapping[str, Any]], *, now: int
 ) -> list[dict[str, Any]]:
-    """Returns why a robot opens nothing now: in words, and until when, ms UTC, where that has an end. now: ns UTC;
-    gateways: as `Reader.gateways`; halts: as `onetape halts`."""
+    """Returns why a robot opens no position now: text, and until when, ms UTC, if limited. now: ns UTC; gateways: as
+    `Reader.gateways`; halts: as `onetape halts`."""
     found: list[tuple[str, int]] = []
     if robot["state"] != "running":
         found.append((f"its process is {robot['state']}", 0))
@@ -187,7 +187,7 @@ def _in_ms(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """Returns what each journal takes of the disk."""
+    """Returns the disk usage of each journal."""
     found = {}
     for journal in sorted(folder.iterdir()) if folder.is_dir() else ():
         if journal.is_dir():
@@ -207,7 +207,7 @@ def _lines(path: Path, wanted: str) -> list[dict[str, Any]]:
     for line in text.splitlines():
         try:
             row = json.loads(line)
-        except ValueError:  # the first one is cut
+        except ValueError:  # the first line is cut
             continue
         if wanted in ("", row["process"]):
             rows.append(row)

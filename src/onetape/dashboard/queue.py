@@ -1,5 +1,5 @@
-"""About what stands before own orders at their prices, by the depth and the trades on their market's tape: the
-backtest's conservative model, on an order that a real exchange has."""
+"""Estimates the quantity ahead of own orders at their prices, from the depth and the trades on their market's tape:
+the backtest's conservative model, applied to orders at a real exchange."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from onetape.tape.payloads import fields
 
 __all__ = ["Queue", "QueueFollowed", "Resting", "Rests"]
 
-STEP: Final = 100_000  # frames that one look reads
-BOOK_BACK: Final = 100 * SECOND  # books are written whole more often
+STEP: Final = 100_000  # frames per look
+BOOK_BACK: Final = 100 * SECOND  # complete books are written more often than this
 _TRADE: Final = fields("trade", "ts_event", "price", "size", "side")
 _STAMP: Final = fields("book", "ts_event")
 
 
 @dataclass(frozen=True, slots=True)
 class Rests:
-    """Says since when an order rests at its price. at: ns UTC, when it was read that it does; stamp: when it was so at
-    the venue; size: units, as it came to rest or less."""
+    """An order's time of coming to rest at its price. at: ns UTC, when this was read; stamp: the venue's time of it;
+    size: units, at that time or less."""
 
     at: int
     stamp: int
@@ -37,15 +37,14 @@ class Rests:
     size: int
 
     def moved(self, later: Rests) -> Rests:
-        """Returns how it stands by a later report: less of it keeps its place."""
+        """Returns the state after a later report: a smaller order keeps its place."""
         keeps = later.price == self.price and later.size <= self.size
         return Rests(self.at, self.stamp, self.price, later.size) if keeps else later
 
 
 @dataclass(frozen=True, slots=True)
 class Resting:
-    """One of our own orders that rests. name: its client id; own: units of it that the exchange displays, 0: it
-    displays none of it."""
+    """One of our own resting orders. name: its client id; own: units of it that the exchange displays, 0: none."""
 
     name: str
     buys: bool
@@ -61,13 +60,13 @@ class _Joined:
 
 @dataclass(slots=True)
 class Queue:
-    """Holds a book and the places of own orders in it, moved by what a tape has, in its order."""
+    """A book with the places of own orders in it, updated by the tape's events in order."""
 
     book: Book = field(default_factory=Book)
     _orders: dict[str, _Joined] = field(default_factory=dict)
 
     def rest(self, orders: Collection[Resting]) -> None:
-        """Takes what rests now; one that is at another price, or is larger, goes behind."""
+        """Sets the present resting orders; one at another price, or larger, goes to the end."""
         kept = {}
         for each in orders:
             old, start = self._orders.get(each.name), (each.rests.at, each.rests.price)
@@ -83,15 +82,16 @@ class Queue:
                 each.place.on_shown(shown, stamp)
 
     def on_trade(self, stamp: int, price: int, size: int, taker: int) -> None:
-        """Moves the orders at a trade's price. taker: its side, as on the tape. What traded before an order came to
-        rest moved others."""
+        """Moves the orders at a trade's price. taker: its side, as on the tape. Trades before an order came to rest
+        do not move it."""
         for each in self._orders.values():
             hits = each.of.rests.price == price and taker == (2 if each.of.buys else 1)
             if hits and each.place is not None and not 0 < stamp <= each.of.rests.stamp:
                 each.place.on_trade(stamp, size)
 
     def join(self, time: int) -> None:
-        """Puts those that rest by then behind all that their levels display. time: ns UTC, as of `Rests.at`."""
+        """Puts the orders that rest by then behind the displayed size of their levels. time: ns UTC, as of
+        `Rests.at`."""
         stamp = self.book.ts_event
         for each in self._orders.values():
             if each.place is None and each.of.rests.at <= time:
@@ -106,7 +106,7 @@ class Queue:
         return units if units is None or stamp <= of.rests.stamp else max(units - of.own, 0)
 
     def ahead(self) -> dict[str, int]:
-        """Returns units before each order, by name; of those alone whose price is among what is displayed now."""
+        """Returns units ahead of each order, by name; only for orders whose price is displayed now."""
         return {
             name: each.place.ahead
             for name, each in self._orders.items()
@@ -116,7 +116,7 @@ class Queue:
 
 class QueueFollowed(Followed):
     """A queue that follows its market's journal: at first from where the oldest order came to rest, at most
-    FRAMES_MAX frames back. An order that is older is taken to stand behind all that its level had then."""
+    FRAMES_MAX frames back. An older order is assumed to stand behind everything on its level then."""
 
     event = "book"
 
@@ -125,7 +125,7 @@ class QueueFollowed(Followed):
         self._queue = Queue()
 
     def look(self, orders: Collection[Resting], now: int) -> dict[str, str]:
-        """Returns about how much stands before each order, by name; nothing while it reads what was before."""
+        """Returns an estimate of the quantity ahead of each order, by name; nothing while it still reads back."""
         try:
             if self._reader is not None and self._reader.is_gone:
                 self.close()
@@ -140,7 +140,7 @@ class QueueFollowed(Followed):
                     _take(queue, frame)
             if self._reader.next_sequence >= stop:
                 return {}
-        except OnetapeError:  # it is being made, pruned or damaged, which its gateway says
+        except OnetapeError:  # being created, pruned or damaged, which its gateway reports
             self.close()
             return {}
         queue.join(now)

@@ -1,5 +1,5 @@
-"""Reads a home for those who look at it: tables and tapes as they are, processes by the words that they give anybody,
-and the recorder's database beside the loop. Nothing is computed that another process has computed."""
+"""Reads a home for viewers: tables and tapes directly, processes by their public answers, and the recorder's
+database outside the loop. Nothing is computed that another process has computed."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from onetape.ipc.names import process_socket
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.enums import Kind
 from onetape.model.errors import OnetapeError
+from onetape.model.money import money as exact
 from onetape.model.sections import Config
 from onetape.model.time import DAY, MINUTE, SECOND
 from onetape.notify.past_alerts import PastAlerts, alert_rows
@@ -29,16 +30,16 @@ from onetape.store.records import Records
 
 __all__ = ["Reader"]
 
-ANSWER_WITHIN_S: Final = 1.0  # who looks does not wait for a process that is busy
-RECORDS_EVERY_S: Final = 5.0  # a look at the database; equity is recorded by the minute
+ANSWER_WITHIN_S: Final = 1.0  # viewers do not wait for a busy process
+RECORDS_EVERY_S: Final = 5.0  # between reads of the database; equity is recorded by the minute
 RETRY_S: Final = 10.0
-FRESH_NS: Final = 20 * 10**6  # for so long what was read last is new enough
+FRESH_NS: Final = 20 * 10**6  # a read is reused this long
 T = TypeVar("T")
 
 
 class Reader:
-    """Reads a home, for one loop. name: as whom it calls processes. records: URL of the recorder's database, "": there
-    is none. folder: what paths of the configuration are relative to."""
+    """Reads a home, for one loop. name: as whom it calls processes. records: URL of the recorder's database, "":
+    there is none. folder: base of relative paths in the configuration."""
 
     def __init__(self, name: str, config: Config, home: Path, *, records: str = "", folder: Path | None = None) -> None:
         self.config, self.home, self._url = config, home, records
@@ -48,7 +49,7 @@ class Reader:
         self.commands.start()
         self._supervisor = Connection(process_socket(home, "supervisor"))
         self._past = PastAlerts(home)
-        self._database = ThreadPoolExecutor(1, thread_name_prefix="records")  # a connection is one thread's
+        self._database = ThreadPoolExecutor(1, thread_name_prefix="records")  # a connection belongs to one thread
         self._records: Records | None = None
         self._day, self._day_due = DayOf(why="there is no [recorder]" if not records else "not read yet"), 0.0
         self._reading: asyncio.Task[None] | None = None
@@ -65,7 +66,7 @@ class Reader:
         self.views.close()
 
     async def look(self) -> Look:
-        """Reads all that the first look needs."""
+        """Reads all data of the overview."""
         status, robots, gateways, stops = await asyncio.gather(
             self.status(), self.robots(), self.gateways(), self.stops()
         )
@@ -87,25 +88,25 @@ class Reader:
     # --- processes --------------------------------------------------------------------------------
 
     async def status(self) -> dict[str, Any]:
-        """Returns the supervisor's status; `running` False where none answers."""
+        """Returns the supervisor's status; `running` False if none answers."""
         try:
             until = time.time_ns() + int(ANSWER_WITHIN_S * SECOND)
             status: dict[str, Any] = await self._supervisor.ask({"do": "status"}, until)
         except (Gone, TimeoutError):
             return {"running": False, "processes": [], "notes": []}
-        gone = set(status.get("removed", ()))  # robots that were added and taken away: nobody is to look after them
+        gone = set(status.get("removed", ()))  # added and removed robots: not to be reported as down
         shown = [each for each in status["processes"] if each["name"] not in gone or each["state"] != "stopped"]
         return {**status, "processes": shown}
 
     async def ask(self, target: str, command: str, fields: dict[str, Any] | None = None) -> Any:
-        """Returns the answer to a question, None where there is none in time."""
+        """Returns the answer to a query, None if there is none in time."""
         if ":" in target and not process_socket(self.home, target).exists():
             return None
         answer = await self.commands.send_command(target, command, fields, timeout=ANSWER_WITHIN_S)
         return answer.result if answer.error is None else None
 
     async def robots(self) -> dict[str, Mapping[str, Any]]:
-        """Returns what each robot that answers shows of itself, by process."""
+        """Returns the report of each answering robot, by process."""
         answers = await self.commands.send_to_each(
             "robot", "status", {}, timeout=ANSWER_WITHIN_S, id_=self.commands.new_id()
         )
@@ -116,7 +117,7 @@ class Reader:
         }
 
     async def gateways(self) -> dict[str, Any]:
-        """Returns what each gateway says of its halts, by account; None: it does not answer."""
+        """Returns each gateway's report of its halts, by account; None: it does not answer."""
         names = list(self.config.accounts)
         answers = await asyncio.gather(*(self.ask(f"gateway:{name}", "halts") for name in names))
         return dict(zip(names, answers, strict=True))
@@ -126,7 +127,7 @@ class Reader:
         return merged({name: each["halts"] for name, each in gateways.items() if each})
 
     async def stops(self) -> list[dict[str, Any]] | None:
-        """Returns what protects positions, None where no guardian answers."""
+        """Returns the protection of positions, None if no guardian answers."""
         if not has_guardian(self.config) or not process_socket(self.home, GUARDIAN).exists():
             return None
         answer = await self.ask(GUARDIAN, "status")
@@ -135,7 +136,7 @@ class Reader:
     # --- tapes and tables -------------------------------------------------------------------------
 
     def refresh(self) -> Views:
-        """Returns the views with what has come; many topics that are read at once read tapes once."""
+        """Returns the refreshed views; topics read at the same time read the tapes once."""
         if not 0 <= time.time_ns() - self.views.now < FRESH_NS:  # a clock may be set back
             self.views.refresh()
         return self.views
@@ -164,12 +165,21 @@ class Reader:
             kind,
             currency=money.instrument.settle,
             equity=money.equity if money.equity or is_spot else None,
-            unrealized=money.unrealized,
+            unrealized=money.unrealized + self._open_on_spot(name, money.instrument.settle),
             gross=money.gross,
             utilization=float(money.utilization) if money.equity and not is_spot else 0.0,
             age_ms=age,
             why=figures.why or (f"no price of {', '.join(money.unpriced)}" if money.unpriced else ""),
         )
+
+    def _open_on_spot(self, name: str, currency: str) -> Decimal:
+        """Returns the open profit of the coins that an account has bought on spot."""
+        instruments, found = self.views.tapes[name].instruments, Decimal(0)
+        for (symbol, _), held in self.views.figures(name).positions.items():
+            instrument = instruments.get(symbol)
+            if instrument is not None and instrument.kind is Kind.SPOT and held.unrealized:
+                found += exact(held.unrealized) * self.views.price_of(instrument.settle, currency)
+        return found
 
     # --- records ----------------------------------------------------------------------------------
 
@@ -181,7 +191,7 @@ class Reader:
         return bool(self._url)
 
     async def read_records(self, read: Callable[[Records], T]) -> T | None:
-        """Returns what `read` finds in the recorder's database, None where there is none or it does not answer."""
+        """Returns the result of `read` on the recorder's database, None if there is none or it does not answer."""
         return await self.in_database(lambda: self._read(read)) if self._url else None
 
     def _renew_day(self) -> None:
@@ -214,28 +224,36 @@ class Reader:
 
 
 def _day(records: Records, accounts: Container[str]) -> DayOf:
-    """accounts: of the configuration; a home may have records of others, which are in no sum."""
+    """Returns the day's records. accounts: of the configuration; records of others are in no sum. The line follows
+    profit: an account that begins during the day, a deposit and a withdrawal make no step in it."""
     midnight = time.time_ns() // DAY * DAY
-    day = DayOf(ledger=ledger(records, by="strategy", since=midnight), risk=risk(records))
-    worth: dict[str, dict[str, Decimal]] = {}
+    day = DayOf(ledger=ledger(records, by="strategy", since=midnight, accounts=accounts), risk=risk(records))
+    capital: dict[tuple[str, str], Decimal] = {}
     for row in equity_before(records, midnight):
         if row["capital"] is not None and row["account"] in accounts:
-            day.start[row["account"], row["currency"]] = Decimal(row["equity"]) - Decimal(row["capital"])
-            worth.setdefault(row["currency"], {})[row["account"]] = Decimal(row["equity"])
+            key = row["account"], row["currency"]
+            capital[key] = Decimal(row["capital"])
+            day.start[key] = Decimal(row["equity"]) - capital[key]
     flat = opened_flat(records, midnight)
+    made: list[tuple[int, tuple[str, str], Decimal]] = []
     for row in equity(records, by="account", since=midnight):
         if row["capital"] is None or row["account"] not in accounts:
             continue
         key = row["account"], row["currency"]
-        value, day.capital[key] = Decimal(row["equity"]), Decimal(row["capital"])
-        # What came before the first full minute is of the day, too.
-        day.start.setdefault(key, Decimal(0) if row["account"] in flat else value - day.capital[key])
-        own = worth.setdefault(row["currency"], {})
-        own[row["account"]] = value
-        minutes = day.minutes.setdefault(row["currency"], [])
-        point = row["ts"] // MINUTE * MINUTE, sum(own.values(), Decimal(0))
-        if minutes and minutes[-1][0] == point[0]:
-            minutes[-1] = point
+        day.capital[key] = Decimal(row["capital"])
+        profit = Decimal(row["equity"]) - day.capital[key]
+        # Profit before the first full minute belongs to the day, too.
+        day.start.setdefault(key, Decimal(0) if row["account"] in flat else profit)
+        made.append((row["ts"] // MINUTE * MINUTE, key, profit))
+    worth = dict(day.start)
+    for key, paid in (capital | day.capital).items():
+        worth[key] += paid
+    for ts, key, profit in made:
+        worth[key] = profit + day.capital[key]
+        total = sum((each for other, each in worth.items() if other[1] == key[1]), Decimal(0))
+        minutes = day.minutes.setdefault(key[1], [])
+        if minutes and minutes[-1][0] == ts:
+            minutes[-1] = ts, total
         else:
-            minutes.append(point)
+            minutes.append((ts, total))
     return day

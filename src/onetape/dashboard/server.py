@@ -1,5 +1,5 @@
-"""The web server of the pages: files, a link that lets in, one WebSocket a page, and actions. Host and Origin, session
-and CSRF are checked for all of it in one place."""
+"""The web server of the pages: files, login, one WebSocket per page, and actions. Host and Origin, session and CSRF
+are checked for all of it in one place."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = ["DashboardServer"]
 
 BODY_BYTES_MAX: Final = 1 << 16
 PAGES_MAX: Final = 256  # open at a time
-PING_S: Final = 15.0  # a page that slept is seen to be gone, and comes back
+PING_S: Final = 15.0  # a page that slept is found to be gone, and reconnects
 LOGINS_PER_S: Final = 5
 STOP_S: Final = 1.0
 WATCH_S: Final = 5.0
@@ -65,14 +65,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _Said(msgspec.Struct):
-    """Says what a page wants: its topics, and by account up to which sequence it has events."""
+    """A page's message: its topics, and its cursors by account."""
 
     show: list[str]
     since: dict[str, int] = {}
 
 
 class DashboardServer:
-    """Serves the pages. broadcast: what goes to pages; welcome: what a page is sent first."""
+    """Serves the pages. broadcast: the messages for pages; welcome: a page's first message."""
 
     def __init__(
         self, options: DashboardOptions, doors: Doors, broadcast: Broadcast, welcome: Callable[[Session], Any]
@@ -95,9 +95,9 @@ class DashboardServer:
     # --- start and end ----------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Listens at the first of its ports that is free. Raises ProcessDown where none is."""
+        """Listens at the first free port of its list. Raises ProcessDown if none is free."""
         app = web.Application(middlewares=[self._checked], client_max_size=BODY_BYTES_MAX)
-        app.router.add_get("/login", self._login, allow_head=False)  # what looks ahead uses no link up
+        app.router.add_get("/login", self._login, allow_head=False)  # a preview must not use up a link
         app.router.add_get("/ws", self._socket)
         app.router.add_get("/read", self._read)
         app.router.add_get("/report/{kind}/{name}", self._report)
@@ -158,7 +158,7 @@ class DashboardServer:
         return response
 
     def _session(self, request: web.Request, *, by_cookie: bool = False) -> Session:
-        """Returns who asks. by_cookie: a look at what a cookie alone may see. Raises Unauthenticated."""
+        """Returns the caller's session. by_cookie: for data that a cookie alone may see. Raises Unauthenticated."""
         session = self._sessions.of(request.headers, self.port)
         if not by_cookie:
             self._sessions.check_key(session, request.headers)
@@ -208,9 +208,9 @@ class DashboardServer:
         return web.Response(status=204)
 
     async def _lock(self, request: web.Request) -> web.StreamResponse:
-        """Makes a session one that only looks, until the next login."""
+        """Makes a session read-only until the next login."""
         self._sessions.lock(session := self._session(request))
-        await self._hang_up({session.id})  # its pages come back, and show it
+        await self._hang_up({session.id})  # its pages reconnect, and show it
         return web.Response(status=204)
 
     async def _logout(self, request: web.Request) -> web.StreamResponse:
@@ -230,14 +230,14 @@ class DashboardServer:
                 await each.close()
 
     async def _watch(self) -> None:
-        """Hangs up on pages whose session has expired, or was taken out of the file."""
+        """Disconnects pages whose session has expired, or was removed from the file."""
         while True:
             await asyncio.sleep(WATCH_S)
             with suppress(OnetapeError):
                 await self._hang_up_on_ended()
 
     async def _read(self, request: web.Request) -> web.StreamResponse:
-        """Answers with a topic as it is now, once: for what is large, or of the past."""
+        """Answers with a topic's present state, once: for large or past data."""
         self._session(request)
         body = await self._broadcast.read(request.query.get("topic", ""))
         if "gzip" not in request.headers.get("Accept-Encoding", ""):
@@ -246,7 +246,7 @@ class DashboardServer:
         return web.Response(body=small, content_type="application/json", headers={"Content-Encoding": "gzip"})
 
     async def _report(self, request: web.Request) -> web.StreamResponse:
-        """Answers with the report of a run or a sweep: a page of its own, which reaches nothing of this one."""
+        """Answers with the report of a run or a sweep: a separate page, without access to this one."""
         session = self._session(request, by_cookie=True)
         shown = request.query.get("ticket", "").encode("utf-8", "replace")
         if not hmac.compare_digest(shown, session.ticket.encode()):
@@ -326,7 +326,7 @@ def _refused(error: OnetapeError, status: int) -> web.Response:
 
 
 def _packed(folder: Traversable, before: str = "") -> Any:
-    """Gives each file by its path: plain, packed, and its tag."""
+    """Returns each file by its path: plain, compressed, and its tag."""
     for each in folder.iterdir():
         if each.is_dir():
             yield from _packed(each, f"{before}{each.name}/")

@@ -1,5 +1,4 @@
-"""A sweep as a page sees it, also while it runs: one figure over two of its parameters, and the best variants behind
-it."""
+"""A sweep's map for a page, also while it runs: one metric over two of its parameters, and the best variants."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ from onetape.report.sweep_results import LESS_IS_BETTER, RESULTS, Sweep, metric_
 
 __all__ = ["SweepMaps", "map_of"]
 
-BYTES_MAX: Final = 32 << 20  # of results, some 10,000 variants
-SIDE_MAX: Final = 40  # values of a parameter that are shown
+BYTES_MAX: Final = 32 << 20  # of results, about 10,000 variants
+SIDE_MAX: Final = 40  # shown values of a parameter
 ROWS_MAX: Final = 100
 TEXT_MAX: Final = 200
 KEPT_MAX: Final = 2
@@ -23,16 +22,16 @@ _BESIDE: Final = ("pnl", "sharpe", "max_drawdown", "fills", "fees")
 
 
 class SweepMaps:
-    """Follows the sweeps that are looked at."""
+    """Follows the viewed sweeps."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Path, tuple[tuple[int, int], Sweep]] = OrderedDict()  # by which manifest
+        self._kept: OrderedDict[Path, tuple[tuple[int, int], Sweep]] = OrderedDict()  # by manifest
 
     def look(self, folder: Path, metric: str = "", x: str = "", y: str = "") -> dict[str, Any]:
-        """Returns `map_of` with what has come. Raises BadInput where it is too large, and for what it has not."""
+        """Returns `map_of` with the newest results. Raises BadInput if it is too large, and for an unknown name."""
         try:
             manifest = (folder / "sweep.json").stat()
-            identity = manifest.st_ino, manifest.st_mtime_ns  # an inode is reused
+            identity = manifest.st_ino, manifest.st_mtime_ns  # an inode may be reused
             if (folder / RESULTS).exists() and (size := (folder / RESULTS).stat().st_size) > BYTES_MAX:
                 raise BadInput(
                     f"{size >> 20} MB of results, the page shows at most {BYTES_MAX >> 20}",
@@ -53,8 +52,8 @@ class SweepMaps:
 
 
 def map_of(sweep: Sweep, metric: str = "", x: str = "", y: str = "") -> dict[str, Any]:
-    """Returns the best value of a metric at each pair of values of two parameters, and the best variants. metric, x, y:
-    "": the sweep's own, or pnl where that has no value, and the first two that vary. Raises BadInput."""
+    """Returns the best value of a metric at each pair of values of two parameters, and the best variants. metric, x,
+    y: "": the sweep's own, or pnl if that has no value, and the first two that vary. Raises BadInput."""
     axes, rows = sweep.grid.axes, [] if sweep.facts["walk_forward"] else sweep.rows
     metrics = [name for name in metric_names() if any(metric_of(row, name) is not None for row in rows)]
     varied = [name for name in axes if len(axes[name]) > 1] or list(axes)
@@ -100,15 +99,15 @@ def map_of(sweep: Sweep, metric: str = "", x: str = "", y: str = "") -> dict[str
 
 
 def _key(value: Any) -> tuple[str, str]:
-    """Returns what tells values apart that are equal in Python (1, 1.0 and True), and how it is written."""
+    """Returns a key that distinguishes values equal in Python (1, 1.0 and True), and the text of the value."""
     return type(value).__name__, "none" if value is None else str(value)[:TEXT_MAX]
 
 
 def _side(
     values: Sequence[Any], name: str, ordered: Sequence[tuple[float | None, dict[str, Any]]]
 ) -> tuple[dict[tuple[str, str], int], int]:
-    """Returns places by value, in the parameter's own order; of too many values those of the best variants, and how
-    many tried ones are left out then."""
+    """Returns indices by value, in the parameter's own order; of too many values those of the best variants, and the
+    number of tried ones left out."""
     chosen, left = dict.fromkeys(map(_key, values)), 0
     if len(chosen) > SIDE_MAX:
         tried = list(dict.fromkeys(_key(row["params"][name]) for _, row in ordered))

@@ -1,4 +1,4 @@
-"""The first look in a terminal, and what its keys do: `onetape top`. `Top` is pure, `watch` owns the terminal."""
+"""The overview in a terminal, and its keys: `onetape top`. `Top` is pure, `watch` owns the terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Top", "watch"]
 LOOK_S: Final = 1.0
 KILL_WITHIN_S: Final = 15.0  # for a gateway that is away to come back
 ACK_WITHIN_S: Final = 5.0
-CHOICES: Final = 9  # alerts that a digit names
+CHOICES: Final = 9  # alerts selected by a digit
 RED_MAX: Final = 12  # lines
 KEYS: Final = "K kill switch   a acknowledge   q quit"
 QUIT: Final = "quit"
@@ -40,7 +40,7 @@ _STYLES: Final = {"CRITICAL": "bold red", "WARN": "yellow"}
 
 
 class Top:
-    """Holds what is on the screen, and what is being typed. said: the last line's words."""
+    """The screen and the typed input. said: the text of the last line."""
 
     def __init__(self) -> None:
         self.view: dict[str, Any] | None = None
@@ -52,7 +52,7 @@ class Top:
     # --- keys -------------------------------------------------------------------------------------
 
     def key(self, key: str) -> str:
-        """Takes one and returns what is to be done: QUIT, KILL, an alert's id to acknowledge, "": nothing."""
+        """Handles a key and returns the action: QUIT, KILL, an alert's id to acknowledge, "": none."""
         if self._typed is not None:
             return self._type(key)
         if self._offered is not None:
@@ -110,7 +110,7 @@ class Top:
         return Text(words, style="bold")
 
     def _red(self, rows: Sequence[Mapping[str, Any]]) -> list[Text]:
-        found = [each for each in rows if each["kind"] != "alert"]  # which have their own, with digits
+        found = [each for each in rows if each["kind"] != "alert"]  # alerts have their own list, with digits
         lines = [
             Text(shown(f"{each['severity']:<8} {each['subject']}: {each['text']}"), _STYLES.get(each["severity"], ""))
             for each in found[:RED_MAX]
@@ -136,7 +136,7 @@ class Top:
 
 
 def _table(*heads: str) -> Table:
-    """Makes a table. The first column is of words, and those of `state` and `holds`; the others of numbers."""
+    """Makes a table. The first column and those of `state` and `holds` are text, the others numbers."""
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for number, head in enumerate(heads):
         made.add_column(
@@ -152,9 +152,9 @@ def _row(table: Table, *cells: object) -> None:
 def _money(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("equity", "total", "today", "", "fees", "funding", "open")
     for each in rows:
-        share = None if each["day_share"] is None else f"{each['day_share']:+.2%}"
+        share = None if each["day_share"] is None else f"{round(each['day_share'], 4) + 0.0:+.2%}"
         figures = [_amount(each[name]) for name in ("fees", "funding", "unrealized")]
-        part = " (part)" if each["lacking"] else ""  # what is red says which accounts have no figures
+        part = " (part)" if each["lacking"] else ""  # the problems name the accounts without figures
         _row(table, f"{each['currency']}{part}", _amount(each["equity"]), _amount(each["day"], "+"), share, *figures)
     return table
 
@@ -181,14 +181,14 @@ def _risk(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _amount(text: str | None, sign: str = "") -> str | None:
-    return None if text is None else f"{float(text):{sign},.2f}"
+    return None if text is None else f"{round(float(text), 2) + 0.0:{sign},.2f}"  # no minus before a zero
 
 
 # --- the terminal ---------------------------------------------------------------------------------
 
 
 def watch(config: Config, home: Path, folder: Path) -> None:
-    """Draws the first look each second until `q`. Raises as the reader's parts."""
+    """Draws the overview each second until `q`. Raises the errors of the reader's parts."""
     url = ""
     if has_recorder(config):
         url = recorder_options(config, home=home, folder=folder, environ=os.environ).url
@@ -235,14 +235,14 @@ async def _watch(reader: Reader) -> None:
                     await asyncio.wait_for(stopped.wait(), LOOK_S)
                 except TimeoutError:
                     continue
-            await asyncio.gather(*doing)  # what was commanded is sent
+            await asyncio.gather(*doing)  # running commands are finished
         finally:
             loop.remove_reader(sys.stdin.fileno())
             await reader.close()
 
 
 async def _act(top: Top, reader: Reader, action: str, draw: Callable[[], None]) -> None:
-    """Sends it as the operator, and says what came of it."""
+    """Sends an action as the operator, and shows its result."""
     send = reader.commands.send_command
     top.said = "sends ..."
     answers: list[CommandResult]

@@ -1,4 +1,4 @@
-"""What a page may look at."""
+"""A topic that a page may view."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ __all__ = ["Topic", "Topics"]
 
 
 class Topic(NamedTuple):
-    """Says how a topic is read. make: what there is to see now, JSON values, by the words behind the topic's name
-    (`market|main|...`); it raises an OnetapeError for words that name nothing. every_s: between two looks, while a page
-    shows it."""
+    """How a topic is read. make: returns the present JSON values, by the words behind the topic's name
+    (`market|main|...`); raises an OnetapeError for invalid words. every_s: between two reads, while a page shows it."""
 
     make: Callable[[Sequence[str]], Awaitable[Any]]
     every_s: float

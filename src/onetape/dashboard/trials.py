@@ -1,5 +1,5 @@
-"""Backtests and sweeps that a page starts: `onetape backtest` or `sweep` of a strategy of the project's folder over
-tapes of it, one at a time, with what its terminal would show of how far it is."""
+"""Backtests and sweeps started by a page: `onetape backtest` or `sweep` of a strategy of the project's folder over
+its tapes, one at a time, with the progress that a terminal would show."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ DEPTH_MAX: Final = 3  # folders below the project's
 PARAMS_WITHIN_S: Final = 20.0
 EXPLAINED_WITHIN_S: Final = 120.0
 TEXT_MAX: Final = 2000
-NICE: Final = 10  # whoever trades goes first
-JOBS: Final = max(1, (os.cpu_count() or 2) - 1)  # of a sweep: a core is left to them
+NICE: Final = 10  # trading has priority
+JOBS: Final = max(1, (os.cpu_count() or 2) - 1)  # of a sweep: leaves a core to trading
 SWEEP: Final = "sweep"
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 
 
 class _Trial:
-    """One backtest or sweep. text: what it shows now."""
+    """One backtest or sweep. text: its present output."""
 
     def __init__(self, verb: str, name: str, strategy: str) -> None:
         self.verb, self.name, self.strategy, self.began = verb, name, strategy, time.time()
@@ -58,15 +58,15 @@ class _Trial:
 
 
 class Trials:
-    """Starts backtests and sweeps, one at a time. folder: of the configuration, below which strategies and tapes lie;
-    home: where runs are kept."""
+    """Starts backtests and sweeps, one at a time. folder: of the configuration, with strategies and tapes; home: of
+    the runs."""
 
     def __init__(self, folder: Path, home: Path) -> None:
         self._folder, self._home = folder.resolve(), home
         self._trials: list[_Trial] = []
         self._works: set[asyncio.Task[None]] = set()
         self._loading, self._explaining = asyncio.Semaphore(1), asyncio.Semaphore(1)  # each takes a process
-        self._loaded: dict[str, tuple[int, Any]] = {}  # parameters by strategy, as of its file's change
+        self._loaded: dict[str, tuple[int, Any]] = {}  # parameters by strategy, with its file's time of change
 
     async def close(self) -> None:
         for each in self._works:
@@ -84,7 +84,7 @@ class Trials:
     async def _shown(self, _words: Sequence[str]) -> Any:
         return [each.shown() for each in reversed(self._trials)]
 
-    # --- what may be tried ----------------------------------------------------------------------------
+    # --- choices ------------------------------------------------------------------------------------------------------
 
     async def _files(self, _words: Sequence[str]) -> Any:
         """Returns strategies' files and tapes by their paths within the folder."""
@@ -107,12 +107,12 @@ class Trials:
         return dict(zip(("strategies", "tapes"), names, strict=True))
 
     async def check_strategy(self, strategy: str) -> None:
-        """Raises BadInput for what is no strategy's file of the folder."""
+        """Raises BadInput if it is no strategy file of the folder."""
         if strategy not in (await self._files(()))["strategies"]:
             raise BadInput(f"no strategy {strategy[:80]!r} in the folder", location="strategy")
 
     async def _params(self, words: Sequence[str]) -> Any:
-        """Returns parameters as `onetape params` has them. words: a strategy of `trial_files`."""
+        """Returns parameters like `onetape params`. words: a strategy of `trial_files`."""
         strategy = words[0] if words else ""
         await self.check_strategy(strategy)
         async with self._loading:
@@ -126,7 +126,7 @@ class Trials:
         return await self._said("params", strategy, within_s=PARAMS_WITHIN_S)
 
     async def _explained(self, words: Sequence[str]) -> Any:
-        """Returns what a run's result is made of, by symbol, and what its orders cost against the market. words: its
+        """Returns the parts of a run's result, by symbol, and the cost of its orders against the market. words: its
         name."""
         run = str(folder_of(self._home, "runs", words[0] if words else ""))
         async with self._explaining:
@@ -135,7 +135,7 @@ class Trials:
         return {"symbols": made["by_symbol"], **{name: costs[name] for name in ("costs", "unpriced")}}
 
     async def _said(self, *call: str, within_s: float) -> Any:
-        """Returns what a command answers. Raises BadInput with its error."""
+        """Returns a command's output. Raises BadInput with its error."""
         process = await self._begun(*call, "--json", stderr=asyncio.subprocess.PIPE)
         try:
             out, err = await asyncio.wait_for(process.communicate(), within_s)
@@ -149,10 +149,10 @@ class Trials:
             raise BadInput(words, location=Path(call[1]).name)
         return msgspec.json.decode(out)
 
-    # --- trying ---------------------------------------------------------------------------------------
+    # --- running ------------------------------------------------------------------------------------------------------
 
     async def carry_out(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Does a command: backtest, sweep or stop. Raises BadInput, DuplicateCommand."""
+        """Carries out a command: backtest, sweep or stop. Raises BadInput, DuplicateCommand."""
         return await (self._stop(fields) if command == "stop" else self._start(command, fields))
 
     async def _start(self, verb: str, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,7 +187,8 @@ class Trials:
         return {"run": name}
 
     async def _stop(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Ends one that runs, as Ctrl-C does: what a sweep has done is kept. Once more: at once. fields: run."""
+        """Stops a running one like Ctrl-C: finished variants of a sweep are kept. A second time: at once. fields:
+        run."""
         for each in self._trials:
             if each.is_running and each.name == fields.get("run") and each.process is not None:
                 each.process.send_signal(signal.SIGKILL if each.error else signal.SIGINT)

@@ -1,1 +1,1 @@
-"""What journals come to: the read side that processes, commands and pages share."""
+"""State folded from journals: the read side that processes, commands and pages share."""

@@ -1,18 +1,19 @@
 """One account's orders, fills, positions and balances, folded from its gateway's journal.
 
-A gateway that starts reads its own journal by the same `apply`, with `GatewayState` beside.
+A restarting gateway reads its own journal with the same `apply`, with `GatewayState` beside.
 
-| frame | what it does |
+| frame | effect |
 |---|---|
-| instrument | its stream, and its terms from then on |
-| order_request, reply, order_event | an order, see `Orders` |
-| fill | its order, and the account's position, but for a trade inside; a sub-account's waits for its entry |
+| instrument | sets its stream, and its terms from then on |
+| order_request, reply, order_event | change an order, see `Orders` |
+| fill | changes its order, and the account's position, except for an internal trade; a sub-account's waits for its
+entry |
 | entry | books the fill that it names at its sub-account |
-| position | what the account had before, or has besides |
-| balance | the venue's word |
-| params | a robot's number, a currency's, another incarnation of the gateway |
-| health | another exchange: nothing of before is there |
-| input, command, cycle, transfer | of a gateway that starts, see `GatewayState` |
+| position | sets a position from before the journal, or an external one |
+| balance | sets the venue's balance |
+| params | set a robot's number, a currency's, another incarnation of the gateway |
+| health | another exchange: clears all earlier state |
+| input, command, cycle, transfer | only for a restarting gateway, see `GatewayState` |
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ from onetape.tape.payloads import fields
 __all__ = ["READ", "READ_ALL", "READ_PARTS", "AccountState", "At", "order_row", "text_of"]
 
 READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "balance", "position", "health", "reply")
-READ_PARTS: Final = (*READ, "entry")  # with what sub-accounts hold
-READ_ALL: Final = (*READ_PARTS, "input", "command", "cycle", "transfer")  # what a gateway starts from
+READ_PARTS: Final = (*READ, "entry")  # with sub-accounts' positions
+READ_ALL: Final = (*READ_PARTS, "input", "command", "cycle", "transfer")  # all that a restarting gateway reads
 
 _INPUT: Final = fields("input", "first_sequence", "count", "robot")
 
@@ -62,15 +63,15 @@ NOTHING: Final[frozenset[At]] = frozenset()
 
 @dataclass(slots=True)
 class AccountState:
-    """Holds what a gateway's journal says of its account.
+    """The account's state by its gateway's journal.
 
-    balances: currency -> (units, time); openings: which frame has opened a position; subaccounts: what each of them
-    holds, where `READ_PARTS` are applied.
+    balances: currency -> (units, time); openings: the frames that opened positions; subaccounts: their positions, if
+    `READ_PARTS` are applied.
     """
 
     instruments: dict[str, Instrument] = field(default_factory=dict)
-    streams: dict[int, str] = field(default_factory=dict)  # of the tape: symbols
-    currencies: dict[int, str] = field(default_factory=dict)  # of the tape's numbers
+    streams: dict[int, str] = field(default_factory=dict)  # symbols by the tape's stream numbers
+    currencies: dict[int, str] = field(default_factory=dict)  # by the tape's numbers
     robots: dict[int, RobotLife] = field(default_factory=dict)
     placed: Orders = field(init=False)
     booked: list[tuple[str, FillFrame]] = field(default_factory=list)  # with the symbol
@@ -78,7 +79,7 @@ class AccountState:
     balances: dict[str, tuple[int, int]] = field(default_factory=dict)
     openings: Openings[At] = field(default_factory=lambda: Openings({}, {}))
     keeps_fills: bool = True  # else `booked` stays empty
-    keeps_parts: bool = False  # else `subaccounts` does
+    keeps_parts: bool = False  # else `subaccounts` stays empty
     gateway: GatewayState | None = None
     subaccounts: BookedFills = field(init=False)
     parts: RobotParts = field(init=False)
@@ -95,7 +96,7 @@ class AccountState:
         """Returns the orders that have not ended, by robot and order id."""
         return self.placed.working
 
-    # --- shown ------------------------------------------------------------------------------------
+    # --- display ----------------------------------------------------------------------------------
 
     def orders(self, account: str) -> list[dict[str, Any]]:
         return [self.order(each, account) for each in self.working.values()]
@@ -159,11 +160,11 @@ class AccountState:
             )
         return shown
 
-    # --- folded -----------------------------------------------------------------------------------
+    # --- frames -----------------------------------------------------------------------------------
 
     def restore(self, made: Checkpoint) -> None:
-        """Goes on from a gateway's checkpoint: before the first frame, with its instruments; without balances and
-        fills. What is held is what its books say, at what its ledger reckons that it cost."""
+        """Continues from a gateway's checkpoint: before the first frame, with its instruments; without balances and
+        fills. Positions are those of its books, at their cost in its ledger."""
         self.robots.update({life.number: life for life in made.tape.robots})
         self.currencies.update({number: name for name, number in made.tape.currencies.items()})
         self.parts.beyond, self.parts.forced = list(made.tape.beyond), list(made.tape.forced)
@@ -190,7 +191,7 @@ class AccountState:
             self.subaccounts.restore(money.booking, money.waiting, money.openings, has_begun=bool(money.opened))
 
     def to_records(self) -> dict[str, Any]:
-        """Makes a gateway's records of a checkpoint. To be called before anything else is done with its orders."""
+        """Makes a gateway's records for a checkpoint. To be called before any other use of its orders."""
         gateway = self.gateway
         assert gateway is not None
         return {
@@ -200,14 +201,14 @@ class AccountState:
         }
 
     def list_instruments(self, records: Mapping[int, Mapping[str, Any]]) -> None:
-        """Takes in the instruments that its journal has up to a place, by stream."""
+        """Sets the instruments of its journal up to some frame, by stream."""
         for stream, record in records.items():
             self.streams[stream] = record["symbol"]
             self.instruments[record["symbol"]] = Instrument.from_msgpack(msgspec.msgpack.encode(record))
 
     def apply(self, frame: Frame) -> Collection[At]:
-        """Takes the next frame of the journal, of one of the types of `READ`, `READ_PARTS` or, with a gateway's state,
-        `READ_ALL`. Returns the positions of which sub-accounts hold another part since."""
+        """Applies the next frame of the journal, of a type in `READ`, `READ_PARTS` or, with a gateway's state,
+        `READ_ALL`. Returns the positions in which sub-accounts' parts have changed."""
         match frame.type:
             case EventType.INSTRUMENT.id:
                 instrument = Instrument.from_msgpack(frame.payload)
@@ -244,7 +245,7 @@ class AccountState:
         self.placed.news(news)
 
     def _input(self, first: int, count: int, robot: int) -> None:
-        """Takes in which requests of a robot's journal its gateway took."""
+        """Notes which requests of a robot's journal its gateway has processed."""
         if (life := self.robots.get(robot)) is not None:
             life.taken = first + count - 1
             life.denied.clear()
@@ -263,12 +264,12 @@ class AccountState:
         self.placed.fill(row, fill)
         if fill is not None:
             self.subaccounts.fill(fill, life.slot if life is not None else MAIN, sequence)
-        if row.trade_id >= INTERNAL_TRADES:  # the account's position stays
+        if row.trade_id >= INTERNAL_TRADES:  # the account's position does not change
             return
         held = self._holding(symbol, row.position_side)
         change = row.size * row.side.sign
         was, is_priced = held.qty, bool(held.cost)
-        if not is_priced:  # opened at a price that nobody knows: closing it makes no profit
+        if not is_priced:  # its entry price is unknown: closing it realizes no profit
             held.cost = held.terms.value(row.price, was)
         held.fill(change, held.terms.value(row.price, change))
         if not is_priced and held.qty * was > 0:
@@ -276,7 +277,7 @@ class AccountState:
         self.openings.note((symbol, row.position_side), held.qty, sequence)
 
     def _report_of(self, row: FillFrame, symbol: str, life: RobotLife | None, *, is_forced: bool) -> FillReport:
-        nobodys = FORCED if is_forced else "foreign"  # so it is booked where its entry is to come
+        nobodys = FORCED if is_forced else "foreign"  # a foreign fill is booked with its entry
         return FillReport(
             symbol=symbol,
             client_id=life.client_id(row.order_id) if life is not None else nobodys,
@@ -303,7 +304,7 @@ class AccountState:
         return {(fill.symbol, fill.position_side) for fill in booked}
 
     def _record(self, frame: Frame, record: dict[str, Any]) -> None:
-        """Takes a record that is a map; orders, fills and entries have layouts."""
+        """Applies a record that is a map; orders, fills and entries have fixed layouts."""
         gateway = self.gateway
         match frame.type:
             case EventType.PARAMS.id:
@@ -331,7 +332,7 @@ class AccountState:
                 gateway.money.transfer(record)
 
     def _begin_anew(self, sequence: int) -> None:
-        """Takes in that the account is at another exchange, which knows nothing of what was before."""
+        """Clears all state, because the account is at another exchange."""
         self.placed.begin_anew()
         self.held.clear()
         self.balances.clear()
@@ -372,7 +373,7 @@ class AccountState:
             self.subaccounts.adopt(symbol, side, record["qty"], record["price"], sequence)
 
     def opening(self, symbol: str, side: PositionSide, size: int) -> None:
-        """Takes in that the venue holds another quantity than our fills explain: its price is not known."""
+        """Sets a position to the venue's, which our fills do not explain: its entry price is unknown."""
         held = self._holding(symbol, side)
         if size != held.qty:
             same = size * held.qty > 0
@@ -389,7 +390,7 @@ class AccountState:
 
 
 def order_row(order: Order, client_id: str, instrument: Instrument, life: RobotLife | None) -> dict[str, Any]:
-    """Renders an order as commands show it. life: of its robot, None: other hands made it."""
+    """Renders an order for commands. life: of its robot, None: a foreign order."""
     spec = order.spec
     return {
         "id": order.order_id,
@@ -412,5 +413,5 @@ def order_row(order: Order, client_id: str, instrument: Instrument, life: RobotL
 
 
 def text_of(value: Decimal) -> str:
-    """Returns an amount as people read it: twelve decimals at most."""
+    """Renders an amount for people, with at most twelve decimals."""
     return decimal_text(round(value, 12))

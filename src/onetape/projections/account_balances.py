@@ -1,5 +1,5 @@
-"""What the accounts of a home have, and how it is divided: as their gateways show it in shared
-memory, or, where there is no gateway, as the entries of their journals add up."""
+"""Balances of a home's accounts, split by sub-account: from their gateways' tables in shared memory, or without a
+gateway, from the entries of their journals."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["STALE_NS", "balances"]
 
-STALE_NS: Final = int(MAX_AGE_S * 10**9)  # without a sign of life for so long it is dead to all
+STALE_NS: Final = int(MAX_AGE_S * 10**9)  # without a heartbeat for this time all readers treat it as down
 
 
 class _Slots(NamedTuple):
-    """Holds the sub-accounts' balances of one currency. ts: when they were true, 0: not known."""
+    """The sub-accounts' balances of one currency. ts: their time, 0: unknown."""
 
     currency: str
     totals: Sequence[int]
@@ -45,7 +45,7 @@ def balances(home: Path, config: Config) -> list[dict[str, Any]]:
         alive = False
         if found:
             alive = reader is not None and reader.age_ns <= STALE_NS
-        elif is_tape(path):  # none runs, or it has begun just now
+        elif is_tape(path):  # none runs, or it has just started
             alive = _is_written(path)
             file = checkpoint_file(home, name)
             found = list(_on_tape(path, file)) or list(_as_reported(path, file))
@@ -68,7 +68,7 @@ def _margin(margin: Margin) -> dict[str, Any]:
 
 
 def _is_written(path: Path) -> bool:
-    """Tells whether a living gateway writes this journal."""
+    """Tells whether a running gateway writes this journal."""
     with JournalReader(path) as reader:
         control = reader.control
         if not control or control["closed"] or not reader.writer_alive:
@@ -77,7 +77,7 @@ def _is_written(path: Path) -> bool:
 
 
 def _as_reported(path: Path, file: Path) -> Iterator[_Slots]:
-    """Returns the venue's last balances of a journal without entries; they are all in the pool."""
+    """Returns the venue's last balances of a journal without entries, all for the pool."""
     for currency, (total, ts) in sorted(read_account(path, file).balances.items()):
         yield _Slots(currency, [total, total], [0, 0], ts)
 

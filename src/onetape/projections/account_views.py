@@ -1,5 +1,5 @@
-"""What is so now on the accounts of a home: orders, positions and fills, as the gateways'
-journals have them. They are read whether a gateway runs or not.
+"""Current orders, positions and fills of a home's accounts, read from the gateways' journals, with or without a running
+gateway.
 
 Numbers are decimal text, times ns UTC; names are those of the objects that a strategy gets.
 """
@@ -32,9 +32,9 @@ def orders(home: Path, config: Config) -> list[dict[str, Any]]:
 
 
 def positions(home: Path, config: Config, *, only_tables: bool = False) -> list[dict[str, Any]]:
-    """Returns what is held, by account, symbol and side; unrealised by the middle of the last quote. While a gateway
-    stands by its table, from there, and of each sub-account, too; else what the fills of its journal add up to, or
-    nothing where only tables are read. alive: its gateway stands by it now."""
+    """Returns positions by account, symbol and side, with unrealized profit at the middle of the last quote. While a
+    gateway runs, from its table, including each sub-account's; else from the fills of its journal, or none if only
+    tables are read. alive: its gateway runs."""
     shown = {each.account: each for each in accounts_in(home)[0] if each.age_ns <= STALE_NS}
     found: list[dict[str, Any]] = []
     for name, account in config.accounts.items():
@@ -82,7 +82,7 @@ def _amounts(position: PositionShown) -> dict[str, str | None]:
 def fills(home: Path, config: Config, *, last: int = 0) -> list[dict[str, Any]]:
     """Returns fills in the order in which they were booked.
 
-    last: only so many, 0: all.
+    last: at most this many, 0: all.
     """
     found = [row for name, view in _views(home, config) for row in view.fills(name)]
     found.sort(key=lambda row: int(row["ts_event"]))
@@ -90,11 +90,18 @@ def fills(home: Path, config: Config, *, last: int = 0) -> list[dict[str, Any]]:
 
 
 def summary(home: Path, config: Config) -> dict[str, Any]:
-    """Returns for `status` how many orders work, and the balances of each account."""
+    """Returns for `status` the number of working orders, and the equity of each account by currency: balance and
+    unrealized profit of contracts, coins in their own currency; only the last balances if its gateway does not run."""
+    tables = {each.account: each for each in accounts_in(home)[0] if each.age_ns <= STALE_NS}
     count, equity = 0, {}
     for name, view in _views(home, config):
         count += len(view.working)
         equity[name] = {currency: money_text(total) for currency, (total, _) in view.balances.items()}
+        for currency in tables[name].currencies if name in tables else ():
+            margin, slots = tables[name].margin(currency), tables[name].slots(currency, max_age=STALE_NS)
+            found = margin.equity if margin is not None else slots.get(TOTAL) if slots is not None else None
+            if found is not None:
+                equity[name][currency] = money_text(found)
     return {"orders": count, "equity": equity}
 
 

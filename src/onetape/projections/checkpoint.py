@@ -1,4 +1,4 @@
-"""What a gateway's journal comes to at one of its frames, as its gateway keeps it and as readers take it up."""
+"""The state of a gateway's journal at one of its frames, as its gateway writes it and readers load it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMAT: Final = 20  # of the records below; a test holds it to their shape
 
 
 class TapeRecord(msgspec.Struct, frozen=True):
-    """Keeps in a checkpoint the numbers, names and commands that a journal's frames up to one of them have."""
+    """The numbers, names and commands of a journal's frames up to a checkpoint."""
 
     robots: list[RobotLife]
     currencies: dict[str, int]
@@ -42,8 +42,8 @@ class TapeRecord(msgspec.Struct, frozen=True):
 
 
 class Checkpoint(Head, frozen=True, kw_only=True):
-    """Holds what a gateway's journal comes to at one of its frames. made_by: also the instruments that amounts are
-    reckoned by."""
+    """The state of a gateway's journal at one of its frames. made_by: includes the instruments whose units amounts are
+    in."""
 
     orders: RecoveryRecord
     tape: TapeRecord
@@ -55,10 +55,10 @@ def checkpoint_file(home: Path, account: str) -> Path:
 
 
 def read_checkpoint(journal: Path, file: Path) -> Checkpoint | None:
-    """Reads the newest checkpoint of a journal that has the form of this version's. None: there is none that fits."""
+    """Reads the newest checkpoint of a journal in this version's format. None: there is none."""
     return newest(journal, file, Checkpoint, is_ours=is_ours)[0]
 
 
 def is_ours(head: Head) -> bool:
-    """Tells whether a checkpoint has the form of this version's."""
+    """Tells whether a checkpoint has this version's format."""
     return head.made_by.startswith(f"{FORMAT} ")

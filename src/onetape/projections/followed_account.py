@@ -1,4 +1,4 @@
-"""An account as its gateway's journal has it, read once or followed."""
+"""The account of a gateway's journal, read once or followed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from onetape.tape.segments import first_sequence, is_tape, list_segments
 
 __all__ = ["FollowedAccount", "begun_view", "last_prices", "pruned_checkpoint", "read_account", "time_of"]
 
-QUOTES_BACK: Final = 20_000  # frames in which the last quote of a symbol is looked for
+QUOTES_BACK: Final = 20_000  # frames searched for the last quote of a symbol
 _BID_AND_ASK: Final = fields("quote", "bid", "ask")
 
 
 def read_account(path: Path, file: Path | None = None) -> AccountState:
-    """Reads all of a gateway's journal that concerns its account. file: its checkpoint, from which a journal without
-    its beginning is read on; of fills there are those that it still has."""
+    """Reads all of a gateway's journal about its account. file: its checkpoint, from which a journal without its
+    beginning is read; such a journal has only its remaining fills."""
     with JournalReader(path) as reader:
         view = begun_view(reader, file)
         for frame in reader.frames(READ):
@@ -36,14 +36,14 @@ def read_account(path: Path, file: Path | None = None) -> AccountState:
 def begun_view(
     reader: JournalReader, file: Path | None = None, *, keeps_fills: bool = True, is_whole: bool = True
 ) -> AccountState:
-    """Returns a view of an account as of the place where its gateway's journal is to be read on: its beginning, or that
-    of the checkpoint `file` where that is pruned, or not wanted whole. Raises TornTape where none fits."""
+    """Returns a view of an account at the frame from which its gateway's journal is to be read: its beginning, or that
+    of the checkpoint `file` if the beginning is pruned, or not needed. Raises TornTape if no checkpoint fits."""
     view, made = AccountState(keeps_fills=keeps_fills), None
     if not is_whole and file is not None:
         made = read_checkpoint(reader.path, file)
     made = made or pruned_checkpoint(reader.path, file)
     if made is not None:
-        reader.seek_sequence(made.sequence + 1)  # whose instruments are all that there were
+        reader.seek_sequence(made.sequence + 1)  # up to here all instruments are listed
     view.list_instruments(reader.instruments)
     if made is not None:
         if keeps_fills:
@@ -58,7 +58,7 @@ def begun_view(
 
 
 class FollowedAccount:
-    """Follows an account on its gateway's journal, without fills, whatever becomes of that. view: as of the last
+    """Follows an account on its gateway's journal, without fills, also if the journal is replaced. view: as of the last
     `take`."""
 
     def __init__(self, path: Path, file: Path) -> None:
@@ -68,9 +68,9 @@ class FollowedAccount:
         self.view = AccountState(keeps_fills=False)
 
     def take(self, fold: Callable[[Frame], None] | None = None, *, back: int = 0) -> bool:
-        """Reads what is new, at first from the gateway's checkpoint on; tells whether anything was. fold: takes each
-        frame in the view's place; also, at first, so many frames of before the checkpoint, of which a view without
-        orders is made."""
+        """Reads new frames, at first from the gateway's checkpoint on; returns whether there were any. fold: handles
+        each frame instead of the view. back: at first, fold also gets this many frames from before the checkpoint, of
+        which a view without orders is made."""
         if self._reader is not None and self._reader.is_gone:
             self.close()
         try:
@@ -85,7 +85,7 @@ class FollowedAccount:
             for frame in self._reader.frames(READ):
                 is_new = True
                 (fold or self.view.apply)(frame)
-        except OnetapeError:  # it is being made, or damaged, which its gateway says
+        except OnetapeError:  # it is being created, or damaged, which its gateway reports
             self.close()
             return True
         return is_new
@@ -112,7 +112,7 @@ class FollowedAccount:
 
 
 def pruned_checkpoint(path: Path, file: Path | None) -> Checkpoint | None:
-    """Returns the checkpoint of a journal whose beginning has been pruned; None: it is whole. Raises TornTape where
+    """Returns the checkpoint of a journal whose beginning has been pruned; None: it is complete. Raises TornTape if
     none fits."""
     segments = list_segments(path)
     if file is None or not segments or segments[0].first_seq == 1:
@@ -125,16 +125,16 @@ def pruned_checkpoint(path: Path, file: Path | None) -> Checkpoint | None:
 
 
 def time_of(reader: JournalReader, made: Checkpoint) -> int:
-    """Returns the time of a checkpoint's frame, ns UTC; the reader goes on behind it."""
+    """Returns the time of a checkpoint's frame, ns UTC, and positions the reader after it."""
     reader.seek_sequence(made.sequence)
     frame = reader.next_frame()
-    assert frame is not None  # it is looked for before a checkpoint is said to fit
+    assert frame is not None  # a checkpoint only fits if its frame exists
     return frame.time
 
 
 def last_prices(view: AccountState, path: Path) -> dict[str, int]:
-    """Returns the mid of the last quote of each symbol, where there is one near the tape's end, in the instrument's
-    units, as the gateway reckons with it."""
+    """Returns the mid of the last quote of each symbol near the tape's end, in the instrument's units, as the gateway
+    uses it."""
     found: dict[str, int] = {}
     with JournalReader(path) as reader:
         reader.seek_sequence(max(1, reader.last_sequence - QUOTES_BACK))

@@ -1,17 +1,17 @@
-"""What a gateway keeps of its own journal beside what everybody reads of the account: what it was commanded, what its
-robots have claimed, which ids are given away, and its money.
+"""A gateway's own state from its journal, beside the account's state that all readers use: commands, request keys,
+assigned ids, and money.
 
-| frame | what it does |
+| frame | effect |
 |---|---|
 | order_request | claims a request key; an amendment leaves a share of its order to be taken, or takes it back |
-| order_event | an order by hand of that id is there |
-| input | how far a robot's journal was taken |
-| command | kill switch, halts, keys; it stands until its reply comes |
+| order_event | marks the id of an order by hand as used |
+| input | sets how far a robot's journal was processed |
+| command | kill switch, halts, keys; it is open until its reply |
 | reply | ends a command |
 | cycle | frees a request key |
 | entry, transfer | money |
 | params | names of sub-accounts; another incarnation of the gateway |
-| health | another guardian; the kill switch was said; another exchange |
+| health | another guardian; the kill switch was reported; another exchange |
 """
 
 from __future__ import annotations
@@ -44,32 +44,31 @@ __all__ = ["GatewayState", "kill_reason"]
 
 
 def kill_reason(fields: Mapping[str, Any]) -> str:
-    """Returns the reason of a kill command, never empty: an empty one is no kill."""
+    """Returns the reason of a kill command, never empty: an empty reason means no kill."""
     return str(fields.get("reason", "")) or "by the operator"
 
 
 class GatewayState:
-    """orders, money: what the journal says of them."""
+    """The state that a gateway needs at a start. orders, money: parts of it with their own rules."""
 
     def __init__(self, orders: RecoveredOrders, money: KeptMoney) -> None:
         self.orders, self.money = orders, money
         self.account = ""  # whose it is
-        self.is_off_unsaid = False  # the kill switch has been put off, and no health record says so yet
+        self.is_off_unsaid = False  # the kill switch has been switched off without a health record about it so far
         self.halts = Halts()
-        self.once = Once()  # commands that stand
+        self.once = Once()  # recorded commands
         # Request keys, by the client ids of the orders that have them.
         self.first: FirstRequests[str] = FirstRequests(lambda _: None)
-        # Orders that were made smaller so that a share of them may take, by client id: the size that they are to have,
-        # and by how much less that is.
+        # Orders that were reduced so that a share of them may take, by client id: their new size, and the reduction.
         self.shares: dict[str, tuple[int, int]] = {}
-        # Commands that have no reply, by id, with what they found; one that flattens the account is over with `unkill`.
+        # Commands without a reply, by id, with what they found; one that flattens the account ends with `unkill`.
         self.begun: dict[str, Found] = {}
         self.last_by_hand = 0  # the newest id of an order by hand
-        self.opened = 0  # epoch of the last writer that has noted that it goes on, 0: none has
-        self.since = 0  # frame after which the journal speaks of the exchange that there is now
+        self.opened = 0  # epoch of the last writer that has noted its start, 0: none has
+        self.since = 0  # the frame after which the journal is about the current exchange
 
     def begin_anew(self, sequence: int) -> None:
-        """Forgets what was asked for: at another exchange nothing is yet. sequence: of the frame that says so."""
+        """Clears all requests, because the account is at another exchange. sequence: of the frame about it."""
         self.since = sequence
         self.shares.clear()
         self.begun.clear()
@@ -78,22 +77,22 @@ class GatewayState:
     # --- orders -----------------------------------------------------------------------------------
 
     def next_by_hand(self, now: int) -> int:
-        """Returns the id that the next order by hand has. now: ns UTC."""
+        """Returns the id of the next order by hand. now: ns UTC."""
         return next_by_hand(self.last_by_hand, now)
 
     def take_by_hand(self, now: int) -> int:
-        """Gives an order by hand its id. now: ns UTC."""
+        """Assigns the id of an order by hand. now: ns UTC."""
         self.last_by_hand = self.next_by_hand(now)
         return self.last_by_hand
 
     def note_order(self, order_id: int) -> None:
-        """Takes in that there is an order of that id; it may be one by hand."""
-        if is_by_hand(order_id) and not is_past_gateway(order_id):  # a guardian's follow each other on their own
+        """Marks an order's id as used, if it is one of an order by hand."""
+        if is_by_hand(order_id) and not is_past_gateway(order_id):  # those of a guardian have their own counter
             self.last_by_hand = max(self.last_by_hand, order_id)
 
     def amended(self, order: Order, size: int, share: int) -> None:
-        """Takes in an amendment, before the order has that size. One of its robot's leaves a share to be taken only
-        where the order has been made smaller for it, and stays as large."""
+        """Handles an amendment, before the order has its size. It leaves a share to be taken only if it reduces the
+        order for that purpose and the size holds."""
         name = order.client_id
         if share:
             self.shares[name] = size, share
@@ -101,7 +100,7 @@ class GatewayState:
             del self.shares[name]
 
     def request(self, request: RequestFrame, payload: bytes) -> None:
-        """Takes in a request, before its order does."""
+        """Handles a request, before its order does."""
         self.note_order(request.order_id)
         if request.kind is RequestKind.AMEND and not request.is_reissue:
             order = self.orders.find(request.robot, request.order_id)
@@ -109,18 +108,18 @@ class GatewayState:
                 self.amended(order, request.spec.size_int, share_of(payload))
 
     def claim(self, life: RobotLife, order_id: int, spec: OrderSpec, time: int) -> None:
-        """Gives the request key to a robot's order that was taken in."""
+        """Gives the request key to an accepted robot's order."""
         if spec.once is not None:
             self.first.claim(spec.once, life.slot, life.client_id(order_id), life.number, time)
 
     # --- commands ---------------------------------------------------------------------------------
 
     def command(self, record: dict[str, Any], time: int, parts: RobotParts) -> None:
-        """Takes in a command. parts: of what is held."""
+        """Handles a command. parts: of current positions."""
         self.once.commanded(record, time)
         if record.get("refused") is not None:
             return
-        fields = record if record.get("fields") is None else record["fields"]  # beside the name, on a tape of old
+        fields = record if record.get("fields") is None else record["fields"]  # old tapes have them beside the name
         if acts_on_found(record.get("command", ""), fields):
             self.begun[record["id"]] = Found(list(self.orders.account.open), parts.held(self.money.booking.positions))
         match record.get("command"):
@@ -137,7 +136,7 @@ class GatewayState:
                 self.begun = {name: each for name, each in self.begun.items() if not each.is_kill}
                 self.is_off_unsaid = True
             case "halt":
-                self.halts.expire(time - DAY)  # by another clock than theirs
+                self.halts.expire(time - DAY)  # by another clock than the halts'
                 self.halts.begin(halt_of(fields, actor=record["actor"], account=self.account, time=time))
             case "lift_halt":
                 self.halts.lift(fields["id"])
@@ -159,7 +158,7 @@ class GatewayState:
             self.first.end(RequestKey(record["end"], record["within"]), record["slot"])
 
     def said(self, record: dict[str, Any]) -> None:
-        """Takes in a health record."""
+        """Handles a health record."""
         if record["kind"] == GUARDIAN and "epoch" in record:
             self.halts.epoch = max(self.halts.epoch, record["epoch"])
         elif record["kind"] == "kill switch":
@@ -168,7 +167,7 @@ class GatewayState:
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self, parts: RobotParts, currencies: Mapping[int, str]) -> TapeRecord:
-        """Makes the record of a checkpoint, but for orders and money. currencies: by number."""
+        """Makes the record of a checkpoint, without orders and money. currencies: by number."""
         return TapeRecord(
             list(parts.robots.values()),
             {name: number for number, name in currencies.items()},
@@ -186,7 +185,7 @@ class GatewayState:
         )
 
     def restore(self, made: Checkpoint) -> None:
-        """Goes on from a checkpoint: before the first frame."""
+        """Continues from a checkpoint: before the first frame."""
         self.orders.restore(made.orders)
         self.money.restore(made.money)
         record = made.tape

@@ -1,7 +1,7 @@
-"""What has been done, by the id of the command that asked for it: so that none acts twice.
+"""The executed commands by id, so that none acts twice.
 
-The newest 100,000 are kept, and every one that is younger than a day. Should a day have more than
-400,000, nothing is forgotten early: whoever is not the operator is told to wait instead.
+The newest 100,000 are kept, and all that are younger than a day. Beyond 400,000 in a day none is forgotten early:
+senders other than the operator must wait instead.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ GONE_AT_ONCE: Final = 4
 
 
 def digest_of(actor: str, name: str, fields: dict[str, Any]) -> bytes:
-    """Equal for the same words, however they were written: 16 bytes. The target is not among
-    them: a process has more than one name."""
+    """Returns a digest of 16 bytes, equal for the same contents in any notation. The target is not included, because a
+    process has several names."""
     words = msgspec.json.encode([actor, name, fields], order="sorted")
     return hashlib.blake2b(words, digest_size=16).digest()
 
 
 @dataclass(slots=True)
 class Done:
-    """answer: JSON, b"" while nobody knows whether it was done."""
+    """An executed command. answer: JSON, b"" while it is unknown whether it was executed."""
 
-    digest: bytes  # b"": not known
+    digest: bytes  # b"": unknown
     time: int
     answer: bytes = b""
 
@@ -55,27 +55,27 @@ class Once:
         return len(self._done) >= MOST
 
     def began(self, id_: str, digest: bytes, now: int) -> Done:
-        """It stands on the tape; what becomes of it is put into what this gives."""
+        """Adds a command that is on the tape; the caller sets the answer of the returned object."""
         self._forget(now)
         done = self._done[id_] = Done(digest, now)
         return done
 
     def commanded(self, record: Mapping[str, Any], now: int) -> None:
-        """Takes in a command as its frame has it; one that was refused is over. now: when it was written."""
-        fields = record.get("fields")  # a tape of old had them beside the name
+        """Adds a command from its frame; a refused one is finished. now: time of the frame."""
+        fields = record.get("fields")  # old tapes have them beside the name
         digest = digest_of(record["actor"], record["command"], fields) if fields is not None else b""
         self.began(record["id"], digest, now)
         if (refused := record.get("refused")) is not None:
             self.ended(record["id"], {"id": record["id"], "status": "refused", "result": None, "error": refused})
 
     def ended(self, id_: str, answer: dict[str, Any]) -> None:
-        """What was answered, as a tape tells it."""
+        """Sets the answer of a command from the tape."""
         done = self._done.get(id_)
         if done is not None:
             done.answer = msgspec.json.encode(answer)
 
     def _forget(self, now: int) -> None:
-        """A few for each that comes: a whole day of them at once would be a pause."""
+        """Forgets a few old commands per new one, because forgetting a whole day at once would pause the process."""
         for _ in range(GONE_AT_ONCE):
             if len(self._done) <= NEWEST:
                 return
@@ -87,7 +87,7 @@ class Once:
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> list[tuple[str, Done]]:
-        """Oldest first."""
+        """Returns all commands, oldest first."""
         return list(self._done.items())
 
     def restore(self, record: list[tuple[str, Done]]) -> None:

@@ -1,10 +1,10 @@
-"""Orders as their gateway's journal has them, folded by the state machine that the gateway itself runs.
+"""Orders of a gateway's journal, folded by the gateway's own state machine.
 
-| frame | what it does |
+| frame | effect |
 |---|---|
-| order_request | PLACE begins an order, AMEND and CANCEL ask for a change of it |
-| reply | gives the reason of the order_event that follows |
-| order_event | moves the state machine; venue id and price are the order's from then on |
+| order_request | PLACE begins an order, AMEND and CANCEL request a change of it |
+| reply | sets the reason of the order_event that follows |
+| order_event | drives the state machine, and sets the order's venue id and price |
 | fill | is booked by the state machine |
 
 An order leaves `working` with its end.
@@ -25,18 +25,17 @@ __all__ = ["Orders"]
 
 
 class Orders:
-    """Folds the orders of a gateway's journal as its readers need them. Frames of an order that the journal does not
-    have, or that has ended, change nothing."""
+    """Folds the orders of a gateway's journal for its readers. Frames of an unknown or ended order change nothing."""
 
     def __init__(self) -> None:
         self.working: dict[Key, Order] = {}
 
     def add(self, order: Order) -> None:
-        """Takes in an order that is known from elsewhere, or by its first request."""
+        """Adds an order from another source, or by its first request."""
         self.working[order.key] = order
 
     def incarnation(self) -> None:
-        """Takes in that another incarnation of the gateway goes on with the journal."""
+        """Handles the start of another incarnation of the gateway."""
         for order in self.working.values():
             order.take_incarnation()
 
@@ -44,12 +43,12 @@ class Orders:
         return self.working.get((robot, order_id))
 
     def venue_name(self, row: FillFrame) -> str:
-        """Returns the venue's id of a fill's order, "" where it is no number; of a trade inside the client id of the
-        other order, where names are kept."""
+        """Returns the venue's id of a fill's order, "" if it is no number; for an internal trade the client id of the
+        other order, if names are kept."""
         return str(row.venue) if row.venue and row.trade_id < INTERNAL_TRADES else ""
 
     def request(self, request: RequestFrame, time: int, life: RobotLife | None) -> None:
-        """Takes in a request. life: of its robot, None: the journal does not have it."""
+        """Handles a request. life: of its robot, None: not on the journal."""
         if request.kind is RequestKind.PLACE:
             self.add(placed(request, time))
         elif (order := self.working.get((request.robot, request.order_id))) is not None:
@@ -66,19 +65,19 @@ class Orders:
             self._let_go(order)
 
     def fill(self, row: FillFrame, fill: FillReport | None) -> None:
-        """Takes in a fill. fill: the same with names, where these are kept."""
+        """Handles a fill. fill: the same with names, if these are kept."""
         if (order := self.working.get((row.robot, row.order_id))) is not None:
             apply_fill(order, row)
             self._let_go(order)
 
     def opening(self, symbol: str, side: PositionSide, size: int) -> None:
-        """Takes in that the venue holds another quantity than the fills explain."""
+        """Handles a position of the venue that the fills do not explain."""
 
     def reconciled(self) -> None:
-        """Takes in that a round of comparing with the venue has ended."""
+        """Handles the end of a reconciliation."""
 
     def begin_anew(self) -> None:
-        """Takes in that the frames from here on are of another exchange."""
+        """Clears all orders, because later frames are about another exchange."""
         self.working.clear()
 
     def _let_go(self, order: Order) -> None:

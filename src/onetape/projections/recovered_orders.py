@@ -1,7 +1,7 @@
-"""The orders of an account from its gateway's own journal: what was intended, said and filled before.
+"""Recovery of an account's orders from its gateway's own journal: intents, order events and fills.
 
-The same books as before the end, with one difference: a request whose answer is not on the tape
-may or may not have arrived. Its order is UNKNOWN and is asked for.
+It restores the books from before the end, with one difference: a request without an answer on the tape may or may not
+have arrived, so its order is UNKNOWN and is queried.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from onetape.projections.robot_life import RobotLife
 
 __all__ = ["ROBOT_SHIFT", "RecoveredOrders", "RecoveryRecord"]
 
-ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above the low bits of its id
+ROBOT_SHIFT: Final = 56  # an internal fill's venue id has the other order's robot above the low bits of its id
 
 
 class RecoveryRecord(msgspec.Struct, frozen=True):
-    """Keeps in a checkpoint what a journal's frames up to one of them come to."""
+    """The recovered orders of a journal's frames up to a checkpoint."""
 
     orders: OrdersRecord
     books: BooksRecord
@@ -45,14 +45,14 @@ class RecoveryRecord(msgspec.Struct, frozen=True):
 
 
 class RecoveredOrders(Orders):
-    """Rebuilds orders and books from the journal's records, fed in order; `finish` when there are no more."""
+    """Rebuilds orders and books from the journal's records, fed in order; `finish` ends it."""
 
     def __init__(self, account: AccountOrders) -> None:
         self.account = account
-        self.newest_fill = 0  # ns, by the venue's clock: up to here none is missing
-        self._heard = 0  # the newest of all
-        self._halves: dict[tuple[str, int], FillReport] = {}  # such trades of which one side is here
-        self.has_begun = False  # a round was reconciled: the books have their beginning
+        self.newest_fill = 0  # ns, by the venue's clock: no fill up to here is missing
+        self._heard = 0  # time of the newest fill
+        self._halves: dict[tuple[str, int], FillReport] = {}  # internal trades of which one side was read
+        self.has_begun = False  # a reconciliation was completed: the books have their beginning
         self.records = 0
 
     def find(self, robot: int, order_id: int) -> Order | None:
@@ -111,7 +111,7 @@ class RecoveredOrders(Orders):
             self._halves[at] = fill
 
     def began(self, time: int) -> None:
-        """Takes in the time of the journal's first record: before it there is nothing to miss."""
+        """Sets the time of the journal's first record: earlier fills are not needed."""
         self.newest_fill = self.newest_fill or time
 
     def incarnation(self) -> None:
@@ -122,8 +122,8 @@ class RecoveredOrders(Orders):
         self.has_begun = False
 
     def reconciled(self) -> None:
-        """Takes in that a round has ended. What was filled later may have gaps: a stream that came back tells of a new
-        fill while those that it missed are still being asked for."""
+        """Handles the end of a reconciliation. Later fills may have gaps, because a reconnected stream reports new
+        fills while missed ones are still being queried."""
         self.has_begun = True
         self.newest_fill = max(self.newest_fill, self._heard)
 
@@ -131,8 +131,8 @@ class RecoveredOrders(Orders):
         self.account.books.positions[symbol, side] = size
 
     def finish(self, manager: OrderManager, now: int) -> int:
-        """Ends recovery and returns how many orders are unknown. What the tape says of one side of an internal trade is
-        true of the other; what was held is over. manager: of these orders, which says so."""
+        """Ends recovery and returns the number of unknown orders. A half of an internal trade completes the other half;
+        held orders end. manager: of these orders, which reports the ends."""
         unknown = 0
         self.incarnation()
         for half in self._halves.values():
@@ -142,15 +142,15 @@ class RecoveredOrders(Orders):
                 end_held(manager, order, now, VenueUnavailable.code, "its gateway ended")
                 continue
             if order.state is OrderState.UNKNOWN:
-                order.lost_at = order.ask_at = order.placed_at = now  # it may have been sent until this life began
+                order.lost_at = order.ask_at = order.placed_at = now  # it may have been sent until now
                 unknown += 1
         return unknown
 
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self, opened: dict[str, int]) -> RecoveryRecord:
-        """Makes the record of a checkpoint from the frames read so far. To be called before `finish`. opened: which
-        frames have opened the positions."""
+        """Makes the record of a checkpoint from the frames so far. To be called before `finish`. opened: the frames
+        that opened the positions."""
         account = self.account
         return RecoveryRecord(
             orders=account.to_record(),
@@ -166,7 +166,7 @@ class RecoveredOrders(Orders):
         )
 
     def restore(self, record: RecoveryRecord) -> None:
-        """Goes on from a checkpoint: before the first frame."""
+        """Continues from a checkpoint: before the first frame."""
         account = self.account
         account.restore(record.orders)
         account.books.restore(record.books)

@@ -1,4 +1,4 @@
-"""A robot at a gateway: which journal it writes, how far that has been taken, and what its orders have brought it."""
+"""A robot at a gateway: its journal, the progress on it, and its positions."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ __all__ = ["RobotLife"]
 
 @dataclass(slots=True)
 class RobotLife:
-    """Describes a robot that is or was attached: which journal it writes, how far that has been taken."""
+    """A robot that is or was attached, with its journal and the progress on it."""
 
     number: int
     name: str
     epoch: int
     journal: str
-    taken: int = 0  # sequence of its last request that was taken
+    taken: int = 0  # sequence of its last processed request
     symbols: dict[int, str] = field(default_factory=dict)  # by its journal's streams
-    venue: str = ""  # of its symbols that are traded here, "": all are, it is at no other gateway
-    leads: bool = True  # of its gateways this is the first, by whose tape it says how far it is
-    is_lost: bool = False  # its process has ended, and that has been seen to
+    venue: str = ""  # the venue of its symbols traded here, "": all of them, it has no other gateway
+    leads: bool = True  # this is the first of its gateways, whose tape its progress refers to
+    is_lost: bool = False  # its process has ended, and that was handled
     uuid: bytes = b""  # of its journal
     slot: int = MAIN  # the sub-account that it trades with
-    rate: int = 0  # orders a second that it may send, 0: as many as its account may
-    denied: set[int] = field(default_factory=set)  # by a gateway that died before it said `taken`
-    # What its orders have brought it: symbol -> position side -> signed quantity, in units.
+    rate: int = 0  # orders a second that it may send, 0: no limit beside its account's
+    denied: set[int] = field(default_factory=set)  # by a gateway that died before it wrote their `input`
+    # Its positions from its own orders: symbol -> position side -> signed quantity, in units.
     held: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
@@ -42,26 +42,26 @@ class RobotLife:
         return self.name.partition(":")[0] == OPERATOR
 
     def note_fill(self, symbol: str, side: PositionSide, qty: int) -> None:
-        """Takes in what its order has brought. qty: signed, in units."""
+        """Adds a fill of its order. qty: signed, in units."""
         of = self.held.setdefault(symbol, {})
         of[side] = of.get(side, 0) + qty
 
     def next_life(self, journal: str, *, taken: int, slot: int, rate: int, epoch: int) -> RobotLife:
-        """epoch: at least this one."""
+        """Returns the robot's next incarnation. epoch: its lowest epoch."""
         epoch = max(self.epoch + 1, epoch)
         return RobotLife(self.number, self.name, epoch, journal, taken=taken, slot=slot, rate=rate, held=self.held)
 
     def sit(self, record: object, account: str) -> None:
-        """Takes in what its journal says of the gateways that it trades at. account: this one's."""
+        """Sets its gateways from its journal. account: this one's."""
         if isinstance(record, dict) and "life" in record:
             seats = [record, *record.get("more", ())]
             found = next((seat for seat in seats if seat.get("account") == account), record)
             self.venue, self.leads = str(found.get("venue", "")), found is record
 
     def trades(self, stream: int) -> bool:
-        """Tells whether what it asks for of that symbol is asked of this gateway."""
+        """Tells whether its requests for that symbol go to this gateway."""
         return not self.venue or self.symbols.get(stream, "").partition(":")[0] == self.venue
 
     def client_id(self, order_id: int) -> str:
-        """Makes the client id of an order, of whatever length: a venue may take fewer letters. "": of none, 0."""
+        """Makes the client id of an order, of any length: a venue may allow fewer letters. Returns "" for order 0."""
         return client_id_of_order(robot_tag(self.name), order_id) if order_id else ""

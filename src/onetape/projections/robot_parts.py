@@ -1,4 +1,4 @@
-"""Which part of its sub-account's positions is each robot's, folded from fills; the rest is the operator's."""
+"""Each robot's part of its sub-account's positions, folded from fills; the rest is the operator's."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ __all__ = ["RobotParts", "part_of"]
 
 
 class RobotParts:
-    """Holds the robots of an account, by number, and what is still to be handed over between them. own: a sub-account's
+    """The robots of an account, by number, and the handovers between them that are due. own: returns a sub-account's
     position, signed, by slot, symbol and side.
 
-    beyond: what a guardian's orders took off beyond the part of their robot: its number, and of the fill what was
-    beyond. forced: what the venue has closed by itself of a robot's part, and the robot has not heard of; likewise."""
+    beyond: excess of the guardian's fills beyond the part of their robot: its number, and the excess as a fill. forced:
+    the venue's forced closes of a robot's part that the robot has no fill for; its number, and its share as a fill.
+    """
 
     def __init__(self, robots: dict[int, RobotLife], own: Callable[[int, str, PositionSide], int]) -> None:
         self.robots, self.own = robots, own
@@ -30,14 +31,14 @@ class RobotParts:
         self.forced: list[tuple[int, FillReport]] = []
 
     def begin_anew(self) -> None:
-        """Forgets what robots hold: at another exchange it is nothing yet."""
+        """Clears robots' positions, because the account is at another exchange."""
         for life in self.robots.values():
             life.held.clear()
         self.beyond.clear()
         self.forced.clear()
 
     def owner_of(self, name: str) -> tuple[int, int] | None:
-        """Returns whose an order of this client id is, by the id alone: a robot's number, its order's."""
+        """Returns the owner of an order by its client id alone: the robot's number, the order's."""
         parsed = parse_client_id(name)
         if parsed is None:
             return None
@@ -47,7 +48,7 @@ class RobotParts:
         return None
 
     def is_by_hand(self, robot: int, order_id: int) -> bool:
-        """Tells whether an id is of those that orders by hand have, a guardian's stops among them."""
+        """Tells whether an id is of the orders by hand, which include a guardian's stops."""
         return robot in self.robots and (self.robots[robot].is_operator or is_by_hand(order_id))
 
     def slot_of(self, robot: int) -> int:
@@ -56,14 +57,14 @@ class RobotParts:
         return life.slot if life is not None else MAIN
 
     def part(self, life: RobotLife, symbol: str, side: PositionSide) -> int:
-        """Of a sub-account's position what is a robot's, or what is no robot's and so the operator's; signed."""
+        """Returns a robot's part of a sub-account's position, or the operator's, which is the rest; signed."""
         if not life.is_operator:
             return life.held.get(symbol, {}).get(side, 0)
         robots = (each for each in self.robots.values() if each.slot == life.slot and not each.is_operator)
         return self.own(life.slot, symbol, side) - sum(self.part(each, symbol, side) for each in robots)
 
     def held(self, positions: Mapping[tuple[int, str, PositionSide], object]) -> dict[str, int]:
-        """Returns what robots and operators hold, by `part_key`. positions: of sub-accounts."""
+        """Returns all parts of robots and operators, by `part_key`. positions: of sub-accounts."""
         robots = [each for each in self.robots.values() if not each.is_operator]
         of = dict.fromkeys(
             (each.slot, symbol, side) for each in robots for symbol in each.held for side in PositionSide
@@ -76,7 +77,7 @@ class RobotParts:
         return parts
 
     def note_fill(self, life: RobotLife, fill: FillReport, tag: str) -> None:
-        """Takes in a fill of a robot's order, before it is in the books of its sub-account. tag: of the order."""
+        """Handles a fill of a robot's order, before it is in the books of its sub-account. tag: of the order."""
         symbol, side, sign = fill.symbol, fill.position_side, fill.side.sign
         beyond, back = self.beyond, fill.size if fill.is_internal else 0
         forced, heard = self.forced, back
@@ -88,7 +89,7 @@ class RobotParts:
                 left, heard = max(left - heard, 0), max(heard - left, 0)
             if left:
                 self.forced.append((robot, part_of(each, left)))
-        for robot, each in beyond:  # as much of it as was not traded away since
+        for robot, each in beyond:  # at most what was not handed over since
             part = self.part(self.robots[robot], each.symbol, each.position_side)
             left = min(each.size, max(part * each.side.sign, 0))
             if (robot, each.symbol, each.side) == (life.number, symbol, fill.side.opposite):
@@ -102,16 +103,16 @@ class RobotParts:
         life.note_fill(symbol, side, sign * fill.size)
 
     def note_forced(self, fill: FillReport, sizes: Mapping[int, int]) -> None:
-        """Takes in what the venue has closed by itself of each sub-account, once that is in their books: all who hold
-        in that direction bear it in proportion, and what is no robot's needs no telling."""
+        """Handles the venue's forced close of each sub-account, after it is in their books: all holders in that
+        direction bear it in proportion; the operator's part needs no handover."""
         for slot, size in sizes.items():
             robots = [each for each in self.robots.values() if each.slot == slot and not each.is_operator]
             parts = {each.number: self.part(each, fill.symbol, fill.position_side) for each in robots}
-            for robot, each in self.forced:  # of fills before this one, which robots have not been told of yet
+            for robot, each in self.forced:  # of earlier fills that robots have not got yet
                 if robot in parts and (each.symbol, each.position_side) == (fill.symbol, fill.position_side):
                     parts[robot] += each.side.sign * each.size
             rest = self.own(slot, fill.symbol, fill.position_side) - fill.side.sign * size - sum(parts.values())
-            parts[0] = rest  # the operator's, before it
+            parts[0] = rest  # the operator's part before it
             held = {number: -qty * fill.side.sign for number, qty in parts.items() if qty * fill.side.sign < 0}
             taken = split(min(size, sum(held.values())), held) if held else {}
             self.forced += [(robot, part_of(fill, each)) for robot, each in taken.items() if robot and each]

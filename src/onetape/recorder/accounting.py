@@ -1,4 +1,4 @@
-"""A year of records as CSV, for who keeps the books: exact decimals, times in UTC."""
+"""Exports a year of records as CSV for bookkeeping: exact decimals, times in UTC."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from onetape.store.records import Records, metadata
 
 __all__ = ["accounting"]
 
-# Kind of income -> its file and the column of its sum. What sub-accounts are given is nobody's income.
+# Kind of income -> its file and the column of its sum. Allocations to sub-accounts are no income.
 _KINDS: Final = {
     "opening": "openings",
     "realized": "realized",
@@ -48,20 +48,20 @@ _FILLS: Final = (
     *("liquidity", "trade_id", "order_id", "internal"),
 )
 _SUMS: Final = ("account", "asset", "begin", *_KINDS.values(), "end")
-_FIRST, _FLOW, _TRADE, _FEE = range(4)  # what comes first of one moment
+_FIRST, _FLOW, _TRADE, _FEE = range(4)  # sort order at equal times
 _Moment = tuple[tuple[int, int], tuple[tuple[str, str], Change]]
 
 
 class _Instruments(msgspec.Struct):
-    """The instruments, of the state that stands beside a cursor."""
+    """The instruments of the state stored beside a cursor."""
 
     instruments: dict[str, bytes]
 
 
 def accounting(records: Records, *, year: int, out: Path) -> dict[str, Any]:
-    """Writes OUT/*.csv of a year (UTC, by the venue's clock): fills, income by kind, lots that were closed,
-    lots that are open at its end, and sums, which are the ledger's. Returns {"year", "out", "files": rows
-    by file}. Raises UsageError where `out` is a folder with something in it."""
+    """Writes OUT/*.csv of a year (UTC, by the venue's clock): fills, income by kind, lots closed, lots open at its
+    end, and sums, which equal the ledger's. Returns {"year", "out", "files": rows by file}. Raises UsageError if the
+    folder `out` is not empty."""
     since, until = (int(datetime(each, 1, 1, tzinfo=UTC).timestamp()) * SECOND for each in (year, year + 1))
     with staged(out, may_be_empty=True) as folder, ExitStack() as files:
         tables: dict[str, tuple[str, ...]] = dict.fromkeys(_KINDS.values(), _INCOME)
@@ -106,20 +106,20 @@ def _fills(records: Records, since: int, until: int) -> Iterator[dict[str, Any]]
     table = metadata.tables["record_fills"]
     wanted = sa.select(table).where(table.c.ts_event >= since, table.c.ts_event < until)
     for row in records.each(wanted.order_by(table.c.ts_event, table.c.journal, table.c.seq)):
-        # Between sub-accounts: no venue knows of it.
+        # Between sub-accounts: unknown to the venue.
         more = {"ts": row["ts_event"], "internal": "yes" if row["trade_id"] < 0 else "no"}
         yield {**row, **more, "qty": row["qty_exact"], "price": row["price_exact"], "fee": row["fee_exact"]}
 
 
 def _income(records: Records, since: int, until: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows of each kind, and at the end those of `sums`."""
+    """Yields rows of each kind, and at the end those of `sums`."""
     table = metadata.tables["record_income"]
     begin: dict[tuple[str, str], int] = defaultdict(int)
     parts: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(_KINDS.values(), 0))
     wanted = sa.select(table).where(table.c.ts < until, table.c.kind.in_(_KINDS))
     for row in records.each(wanted.order_by(table.c.ts, table.c.journal, table.c.seq, table.c.part)):
         key, name, amount = (row["account"], row["asset"]), _KINDS[row["kind"]], text_units(row["amount_exact"])
-        part = parts[key]  # it has a row of sums, if it is only of the years before
+        part = parts[key]  # it has a row of sums, even if it only has earlier years
         if row["ts"] < since:
             begin[key] += amount
         else:
@@ -137,7 +137,7 @@ def _income(records: Records, since: int, until: int) -> Iterator[tuple[str, dic
 
 
 def _closed(records: Records, since: int, until: int) -> Iterator[dict[str, Any]]:
-    """Rows of lots that were closed from `since` on, and then those that are open before `until`."""
+    """Yields rows of lots closed from `since` on, and then those open before `until`."""
     cursors = metadata.tables["record_cursors"]
     for row in records.rows(sa.select(cursors).order_by(cursors.c.account, cursors.c.journal)):
         packed = from_json(row["state"], _Instruments).instruments
@@ -151,7 +151,7 @@ def _closed(records: Records, since: int, until: int) -> Iterator[dict[str, Any]
 
 
 class _Journal:
-    """Lots of one gateway's journal."""
+    """The lots of one gateway's journal."""
 
     def __init__(self, records: Records, journal: str, account: str, terms: Mapping[str, Terms]) -> None:
         self._records, self._journal, self._account, self._terms = records, journal, account, terms
@@ -165,7 +165,7 @@ class _Journal:
         opened = self._rows("record_openings", order=("seq",))
         begins = [row["seq"] for row in opened if not row["symbol"]] or [0]
         for number, (begin, end) in enumerate(pairwise((*begins, 2**63 - 1))):
-            if number:  # another exchange: what was held at the one before is gone
+            if number:  # another exchange: holdings at the former one are gone
                 self.lots.clear()
             first = [row for row in opened if row["symbol"] in self._terms and row["seq"] < end]
             held = [((row["ts"], _FIRST), self._first(row)) for row in first if row["seq"] > begin or not number]
@@ -183,7 +183,7 @@ class _Journal:
         return sa.select(table).where(table.c.journal == self._journal, *which).order_by(*(table.c[n] for n in order))
 
     def _first(self, row: Mapping[str, Any]) -> tuple[tuple[str, str], Change]:
-        """Returns a position that was there."""
+        """Returns a position from before the records."""
         return (row["symbol"], row["position_side"]), self._change(row, row["ts"], 1)
 
     def _change(self, row: Mapping[str, Any], ts: int, sign: int) -> Change:
@@ -195,7 +195,7 @@ class _Journal:
         return Change(ts, size * (terms.base_factor if terms.is_spot else 1), value, row["price_exact"])
 
     def _trades(self, begin: int, end: int, until: int) -> Iterator[_Moment]:
-        """Fills that a venue knows, in its order."""
+        """Yields the fills that a venue knows, in its order."""
         table = metadata.tables["record_fills"].c
         which = (table.seq >= begin, table.seq < end, table.ts_event < until, table.trade_id >= 0)
         for row in self._records.each(self._wanted("record_fills", *which, order=("ts_event", "trade_id", "seq"))):
@@ -206,7 +206,7 @@ class _Journal:
                 yield (row["ts_event"], _TRADE), ((row["symbol"], side), change)
 
     def _flows(self, begin: int, end: int, until: int) -> list[_Moment]:
-        """Coins that came or went without a trade of theirs."""
+        """Yields the coins that came or went without a trade of their own."""
         table = metadata.tables["record_income"].c
         kinds = [kind for kind in _KINDS if kind not in ("realized", "traded")]
         which = (table.kind.in_(kinds), table.asset.in_(list(self._markets)))

@@ -1,4 +1,4 @@
-"""What frames of a journal change in the tables of records."""
+"""The changes of the record tables by frames of a journal."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["Batch", "DayKey", "FillKey", "HourKey", "Row"]
 DayKey = tuple[str, str, str, int, str, str, str]
 # account, strategy, symbol, hour (hours since 1970), kind, asset of a volume
 HourKey = tuple[str, str, str, int, str, str]
-FillKey = tuple[str, int, str, int]  # symbol, trade id as in SQL, side, when it was (ns)
+FillKey = tuple[str, int, str, int]  # symbol, trade id as in SQL, side, time (ns)
 Row = dict[str, Any]
 
 
 @dataclass(slots=True)
 class Batch:
-    """The changes of tables that some frames led to. added: table -> rows that are new. changed: table -> key -> row
-    that takes the place of the one before, None: it goes. days, hours: added to their sums, 1e-18."""
+    """The changes of tables by some frames. added: table -> new rows. changed: table -> key -> replacement row,
+    None: removed. days, hours: added to their sums, 1e-18."""
 
     added: dict[str, list[Row]] = field(default_factory=dict)
     changed: dict[str, dict[tuple[Any, ...], Row | None]] = field(default_factory=dict)

@@ -1,9 +1,8 @@
-"""What became of an order, or of a command: from what caused it to the money, frame by frame, as the
-journals of a home have it.
+"""The chain of an order or a command, from its cause to the money, frame by frame, from the journals of a home.
 
-A gateway's journal is folded to chains: of each order its command, its intents, the venue's answers, its
-fills and their entries. A robot's order begins in the journal of its run, with the market's frame that it
-was decided on, its signal and its target; both journals name an order by the same number.
+A gateway's journal is folded to chains: of each order its command, its intents, the venue's answers, its fills and
+their entries. A robot's order begins in the journal of its run, with the market frame that it was decided on, its
+signal and its target; both journals name an order by the same number.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ _ORDERED: Final = fields("order_request", "order_id", "size", "flags", "robot")
 _NEWS: Final = fields("order_event", "order_id", "venue_id", "size", "state", "robot")
 _FILLED: Final = fields("fill", "order_id", "venue_id", "trade_id", "size", "robot")
 _TAKEN_OF: Final = fields("input", "first_sequence", "robot")
-LOOK_BACK_NS: Final = SECOND  # for what the market was
-LINGER_NS: Final = 5 * SECOND  # of an order that has ended: its last fills and entries may be on their way
+LOOK_BACK_NS: Final = SECOND  # for the market before
+LINGER_NS: Final = 5 * SECOND  # of an ended order: its last fills and entries may be under way
 _RANKS: Final = [
     "command",
     "market",
@@ -58,13 +57,13 @@ _RANKS: Final = [
     "reply",
 ]
 
-Key = tuple[int, int]  # robot, order id; (0, -sequence): a fill or a command that is of no order
+Key = tuple[int, int]  # robot, order id; (0, -sequence): a fill or a command without an order
 
 
 class Hop(NamedTuple):
-    """One frame. ts: its time, ns UTC; a robot's request has the time of what it was decided on. what: command,
-    market, signal, target, request (of the robot), intent (of the gateway), taken (by the gateway), news, fill,
-    entry, transfer, heard (by the robot), reply."""
+    """One frame. ts: its time, ns UTC; for a robot's request the time of its cause. what: command, market, signal,
+    target, request (of the robot), intent (of the gateway), taken (by the gateway), news, fill, entry, transfer,
+    heard (by the robot), reply."""
 
     ts: int
     what: str
@@ -76,8 +75,8 @@ class Hop(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Chain:
-    """The frames of one order, or of a command without one. names: by which it is found; run: the journal of its
-    robot's run, "": it is by hand."""
+    """The frames of one order, or of a command without one. names: for lookup; run: the journal of its robot's run,
+    "": it is by hand."""
 
     key: Key
     name: str = ""
@@ -87,7 +86,7 @@ class Chain:
     frames: list[Frame] = field(default_factory=list)
     last: int = 0  # time of its last frame
     is_ended: bool = False
-    size: int = 0  # of the order, and what of it has been filled, in units
+    size: int = 0  # of the order, and its filled part, in units
     filled: int = 0
     unbooked: set[int] = field(default_factory=set)  # fills without an entry
 
@@ -98,7 +97,7 @@ class Chain:
 
 
 class Chains:
-    """Folds a gateway's journal. `take` a frame; `ended` gives the orders that nothing more is expected of."""
+    """Folds a gateway's journal: `take` a frame; `ended` returns completed orders."""
 
     def __init__(self) -> None:
         self.open: dict[Key, Chain] = {}
@@ -107,7 +106,7 @@ class Chains:
         self._commands: dict[str, Chain] = {}
         self._unanswered: dict[str, Chain] = {}  # commands without an answer
         self._filled: dict[int, Chain] = {}  # by the sequence of a fill without an entry
-        self._requested: dict[int, list[Chain]] = {}  # by robot: requests that `input` has not named
+        self._requested: dict[int, list[Chain]] = {}  # by robot: requests that `input` has not covered
         self._take = {
             EventType.PARAMS.id: self._params,
             EventType.COMMAND.id: self._command,
@@ -121,12 +120,12 @@ class Chains:
         }
 
     def take(self, frame: Frame) -> None:
-        """Takes one of the types in `READ`, in the order of the journal."""
+        """Takes a frame of the types in `READ`, in the order of the journal."""
         if (take := self._take.get(frame.type)) is not None:
             take(frame)
 
     def ended(self, now: int) -> Iterator[Chain]:
-        """Those of which nothing has been heard for so long; they are forgotten. now: the tape's time, ns."""
+        """Yields chains without frames for LINGER_NS, and drops them. now: the tape's time, ns."""
         for chain in [*self.open.values()]:
             if chain.is_ended and not chain.unbooked and chain.last + LINGER_NS < now:
                 del self.open[chain.key]
@@ -137,7 +136,7 @@ class Chains:
                 yield chain
 
     def rest(self) -> Iterator[Chain]:
-        """All that are left."""
+        """Yields all that are left."""
         yield from self.open.values()
         yield from dict.fromkeys(self._commands.values())  # a transfer's may be a command's, too
 
@@ -149,7 +148,7 @@ class Chains:
             if not is_by_hand(order_id):
                 chain.robot, chain.run = self._incarnations.get((robot, order_id >> EPOCH_BITS), ("", ""))
             self._await_input(chain)
-            if not chain.robot:  # no incarnation of its robot has asked for it
+            if not chain.robot:  # no incarnation of its robot has requested it
                 chain.robot = next(
                     (name for (number, _), (name, _) in self._incarnations.items() if number == robot), ""
                 )
@@ -159,7 +158,7 @@ class Chains:
         return chain
 
     def _await_input(self, chain: Chain) -> None:
-        """Its robot's next `input` names the request."""
+        """Its robot's next `input` covers the request."""
         if chain.run and chain not in (waiting := self._requested.setdefault(chain.key[0], [])):
             waiting.append(chain)
 
@@ -201,7 +200,7 @@ class Chains:
 
     @staticmethod
     def _caused(chain: Chain, command: Chain) -> None:
-        """An order is of a command, and has its frames."""
+        """Attaches a command's frames to its order."""
         for frame in command.frames:
             if frame not in chain.frames:
                 chain.add(frame, *command.names)
@@ -228,7 +227,7 @@ class Chains:
         chain = self._of(robot, order_id, frame.sequence)
         chain.add(frame, venue, trade)
         chain.filled += size
-        chain.is_ended |= 0 < chain.size <= chain.filled  # no news says so
+        chain.is_ended |= 0 < chain.size <= chain.filled  # no event reports this end
         chain.unbooked.add(frame.sequence)
         self._filled[frame.sequence] = chain
 
@@ -244,7 +243,7 @@ class Chains:
             chain.add(frame)
 
     def _transfer(self, frame: Frame) -> None:
-        """Of the command that is being done when it begins; it goes on after the answer."""
+        """Attaches a transfer to the command running at its beginning; it continues after the answer."""
         name = str(msgspec.msgpack.decode(frame.payload)["id"])
         if name not in self._commands:
             unanswered = self._unanswered.values()
@@ -253,7 +252,7 @@ class Chains:
 
 
 class Tape:
-    """Reads one journal, and shows its frames in words."""
+    """Reads one journal, and formats its frames."""
 
     def __init__(self, path: Path) -> None:
         self.reader = JournalReader(path)
@@ -261,7 +260,7 @@ class Tape:
         self._words = FrameWords(self.reader)
 
     def frames(self, types: Iterable[str], *, until: int = 0) -> Iterator[Frame]:
-        """What is new, as far as it is there; instruments are learnt on the way."""
+        """Yields new frames, as far as they are there; learns instruments on the way."""
         for frame in self.reader.frames(types, **({"time_until": until} if until else {})):
             if frame.type == EventType.INSTRUMENT.id:
                 self.reader.instruments[frame.stream] = self.reader.schemas.of(frame.type).decode(frame.payload)
@@ -282,12 +281,12 @@ class Tape:
 
 
 def _command_name(record: Mapping[str, Any]) -> str:
-    """Returns a command's id, or that of an operation of the control plane."""
+    """Returns the id of a command, or of an operation of the control plane."""
     return str(record.get("id") or record.get("operation") or "")
 
 
 class Home:
-    """The journals of a home, opened once."""
+    """The journals of a home, each opened once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -301,7 +300,7 @@ class Home:
             tape.reader.close()
 
     def tape(self, path: Path) -> Tape | None:
-        """None: there is none, or it is being made."""
+        """Returns a tape; None: there is none, or it is being created."""
         if path not in self._tapes:
             try:
                 made = Tape(path)
@@ -312,13 +311,13 @@ class Home:
 
     def tapes(self, begins: str = "") -> Iterator[Tape]:
         for path in sorted((self.folder / "journal").glob(f"{begins}*")):
-            is_exchange = path.name.startswith("venue-")  # which keeps its state in one
+            is_exchange = path.name.startswith("venue-")  # which stores its state in one
             if not is_exchange and is_tape(path) and (tape := self.tape(path)) is not None:
                 yield tape
 
     def hops(self, tape: Tape, chain: Chain) -> list[Hop]:
-        """Returns a chain of the gateway's journal `tape`, with what its robot's run and the market say, in order of
-        time."""
+        """Returns a chain of the gateway's journal `tape`, with the frames of its robot's run and of the market, in
+        time order."""
         found = [*self._decided(tape, chain)]
         for frame in chain.frames:
             what = _WORDS.get(frame.type, "")
@@ -328,12 +327,12 @@ class Home:
         return sorted(found, key=lambda hop: (hop.ts, _RANKS.index(hop.what), hop.seq))
 
     def _decided(self, gateway: Tape, chain: Chain) -> Iterator[Hop]:
-        """What led to a robot's order, and what it has heard of it."""
+        """Yields the causes of a robot's order, and the reports that the robot received."""
         taken = next((_TAKEN_OF.unpack(each.payload) for each in chain.frames if each.type == _INPUT), None)
         run = self.tape(Path(chain.run)) if chain.run and taken is not None else None
         if run is None or taken is None:
             return
-        run.process = f"robot:{chain.robot}"  # and not of the class
+        run.process = f"robot:{chain.robot}"  # not of the class
         request: Frame | None = None
         run.reader.seek_sequence(taken[0])
         for frame in run.frames(_OF_RUN, until=chain.last + LINGER_NS):
@@ -354,8 +353,8 @@ class Home:
                     yield run.hop(what, frame)
 
     def _before(self, gateway: Tape, run: Tape, request: Frame) -> Iterator[Hop]:
-        """The last frame of its symbol's market that the robot had taken, which a request has the time of where it was
-        called with that."""
+        """Yields the last market frame of its symbol that the robot had read, whose time a request has if it was its
+        cause."""
         symbol = run.symbol(request)
         for tape in (*self.tapes("hub"), gateway):
             tape.reader.seek_time(request.time - LOOK_BACK_NS)
@@ -370,14 +369,14 @@ class Home:
 
 
 def trace(folder: Path, name: str) -> list[dict[str, Any]]:
-    """Returns the chains in which a name stands: the id of an operation, a command or a transfer, an order's client or
-    venue id, a trade's, or a frame as JOURNAL:SEQUENCE. Raises BadInput where no journal of the home has it."""
+    """Returns the chains that contain a name: the id of an operation, a command or a transfer, an order's client or
+    venue id, a trade's, or a frame as JOURNAL:SEQUENCE. Raises BadInput if no journal of the home has it."""
     found = []
     with Home(folder) as home:
         for tape in home.tapes():
             is_gateway = tape.reader.path.name.startswith(GATEWAYS)
             chains = [*_named(tape, name, READ if is_gateway else ("command", "reply"))]
-            if any(each.key[0] for each in chains):  # a command stands in the chains of its orders
+            if any(each.key[0] for each in chains):  # the chains of its orders contain the command
                 chains = [each for each in chains if each.key[0]]
             found += [shown_chain(tape, each, home.hops(tape, each)) for each in chains]
     if not found:
@@ -408,7 +407,7 @@ def _named(tape: Tape, name: str, types: Iterable[str]) -> Iterator[Chain]:
 
 
 def shown_chain(tape: Tape, chain: Chain, hops: list[Hop]) -> dict[str, Any]:
-    """As JSON has it. tape: its gateway's; after_ns: since the hop before."""
+    """Returns a chain as JSON values. tape: its gateway's; after_ns: since the hop before."""
     times = [hops[0].ts, *(hop.ts for hop in hops)]
     shown = [{**hop._asdict(), "after_ns": hop.ts - before} for hop, before in zip(hops, times, strict=False)]
     symbol = next((hop.data["symbol"] for hop in hops if hop.data.get("symbol")), "")
@@ -425,7 +424,7 @@ def shown_chain(tape: Tape, chain: Chain, hops: list[Hop]) -> dict[str, Any]:
 
 
 def add_rows(records: Records, chains: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """With the rows of records that came of them: table, and the row."""
+    """Adds the resulting rows of records: table, and the row."""
     for chain in chains:
         robot, order_id = chain["order"]
         hops = chain["hops"]
@@ -446,7 +445,7 @@ _ORDER_ID: Final = {
     event.id: fields(event, "order_id") for event in (EventType.ORDER_REQUEST, EventType.ORDER_EVENT, EventType.FILL)
 }
 _MARKET: Final = ("quote", "trade", "book", "bar", "mark", "funding")
-LOOK_FRAMES: Final = 10_000  # frames, after which what has ended is let go
+LOOK_FRAMES: Final = 10_000  # frames, after which ended chains are dropped
 _WORDS: Final = {
     EventType.COMMAND.id: "command",
     EventType.SIGNAL.id: "signal",

@@ -1,4 +1,4 @@
-"""The quotes of the hub beside a gateway's journal, which has none of what the hub brings."""
+"""The hub's quotes for a gateway's journal, which has none for symbols of the hub."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["HubQuotes"]
 
-LOOK_BACK: Final = MINUTE  # at the first look: the newest quote of what trades
+LOOK_BACK: Final = MINUTE  # at the first look: to have the newest quote of each traded symbol
 _BID_AND_ASK: Final = fields("quote", "bid", "ask")
 
 
 class HubQuotes:
-    """Reads the hub's journal as far as another journal has been read. What was pruned there is not told."""
+    """Reads the hub's journal as far as another journal has been read. Pruned frames are left out."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -31,16 +31,16 @@ class HubQuotes:
         self._instruments: dict[int, Instrument] = {}
         self._is_there = False
         self._frames: Iterator[Frame] = iter(())
-        self._ahead: Frame | None = None  # that was read, and is of later
+        self._ahead: Frame | None = None  # read ahead: belongs to a later time
 
     def look(self) -> None:
-        """Looks whether there is a hub's journal; to be called now and then."""
+        """Checks for a hub's journal; call it now and then."""
         self._is_there = is_tape(self._path)
         if self._reader is not None and self._reader.is_gone:
             self._leave()
 
     def until(self, time: int) -> Iterator[tuple[Instrument, int, int]]:
-        """Returns instrument, bid and ask of each symbol that was quoted since the last call and up to a time (ns)."""
+        """Yields instrument, bid and ask of each symbol quoted since the last call and up to a time (ns)."""
         if self._reader is None and self._is_there:
             self._open(time)
         if self._reader is None:
@@ -52,7 +52,7 @@ class HubQuotes:
                     quotes[frame.stream] = frame.payload
                 else:
                     self._instruments[frame.stream] = Instrument.from_msgpack(frame.payload)
-        except OnetapeError:  # it was pruned or replaced under the reader: begun anew, with its numbers
+        except OnetapeError:  # pruned or replaced under the reader: begins anew, with its numbers
             self._leave()
             return
         for stream, payload in quotes.items():
@@ -79,7 +79,7 @@ class HubQuotes:
             self._reader.seek_time(time - LOOK_BACK)
             for stream, record in self._reader.instruments.items():
                 self._instruments[stream] = Instrument.from_msgpack(msgspec.msgpack.encode(record))
-        except OnetapeError:  # it is being made just now
+        except OnetapeError:  # being created
             self._leave()
 
     def _leave(self) -> None:

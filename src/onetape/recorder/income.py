@@ -1,4 +1,4 @@
-"""What an entry of the ledger moves of ours, and which kinds of income that is. Pure."""
+"""Classifies the legs of a ledger entry that move our money as kinds of income. Pure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _CAUSES: Final = {
 
 
 def income_of(entry: Entry) -> list[tuple[str, Leg]]:
-    """Returns what an entry moves of ours in the wallet that is traded from, and what kind of income that is.
-    Legs stand in groups that add up to zero; the other side of a group says what it is."""
+    """Returns the legs that move our money in the trading wallet, with their kinds of income. Legs come in groups
+    that add up to zero; the other side of a group determines the kind."""
     found: list[tuple[str, Leg]] = []
     group: list[Leg] = []
     rest: dict[str, int] = {}

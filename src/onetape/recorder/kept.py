@@ -1,4 +1,4 @@
-"""What a projection of a gateway's journal keeps between two frames, as it is kept beside its cursor."""
+"""The state of a projection of a gateway's journal between two frames, as stored beside its cursor."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from onetape.orders.order import Key, Order
 from onetape.orders.order_record import OrderRecord, order_of, record_of
 from onetape.orders.reports import FillReport
 from onetape.recorder.batch import Row
+from onetape.recorder.own_holdings import OwnRecord
 from onetape.recorder.worth import WorthRecord
 
 __all__ = ["ProjectionRecord", "RecordedOrder", "Robot", "Trip", "Waiting", "order_of_row"]
@@ -25,7 +26,7 @@ class Robot(msgspec.Struct):
 
 
 class RecordedOrder(NamedTuple):
-    """An open order, and its row as it is in SQL."""
+    """An open order, and its row in SQL."""
 
     order: Order
     row: Row
@@ -49,7 +50,7 @@ class OpenRecord(msgspec.Struct):
 
 
 def order_of_row(row: Row, instrument: Instrument, robot: int) -> Order:
-    """Makes the order that a row was written of."""
+    """Makes the order of a row."""
     price_scale, size_scale = 10**instrument.price_decimals, 10**instrument.size_decimals
     size, filled = (round((row[name] or 0) * size_scale) for name in ("qty", "filled"))
     price, spent = round((row["price"] or 0) * price_scale), round((row["average_price"] or 0) * filled * price_scale)
@@ -64,7 +65,7 @@ def order_of_row(row: Row, instrument: Instrument, robot: int) -> Order:
 
 
 class Trip(msgspec.Struct):
-    """A round trip that goes on. Amounts in 1e-18; fees by asset."""
+    """An open round trip. Amounts in 1e-18; fees by asset."""
 
     ts_open: int
     strategy: str
@@ -74,7 +75,7 @@ class Trip(msgspec.Struct):
     funding: int = 0
     fills: int = 0
     qty_max: int = 0
-    opened: int = 0  # quantity that was bought to open, and what it was worth
+    opened: int = 0  # quantity bought to open, and its worth
     opened_value: int = 0
     closed: int = 0
     closed_value: int = 0
@@ -94,7 +95,7 @@ class Waiting(msgspec.Struct):
 
 
 class ProjectionRecord(msgspec.Struct):
-    """Everything that a projection needs to go on after a frame."""
+    """Everything that a projection needs to continue after a frame."""
 
     instruments: dict[str, bytes]
     streams: dict[int, str]
@@ -108,8 +109,9 @@ class ProjectionRecord(msgspec.Struct):
     minute: int
     now: int
     is_begun: bool
-    is_flat: bool = False  # of an earlier release it is not known
+    is_flat: bool = False  # unknown for an earlier release
+    own: OwnRecord | None = None  # unknown for an earlier release
     earlier: list[Row] = []
     not_found: list[Key] = []
-    open_orders: list[OpenRecord] = []  # a robot below 0: of an earlier journal, of no robot of this one
-    orders: list[tuple[int, int, dict[str, Any]]] = []  # of an earlier release: their rows are in them
+    open_orders: list[OpenRecord] = []  # a negative robot: of an earlier journal, of no robot of this one
+    orders: list[tuple[int, int, dict[str, Any]]] = []  # of an earlier release: they include their rows

@@ -1,4 +1,4 @@
-"""Figures of accounts beyond a limit, as records of alerts that begin and end. Pure."""
+"""Compares figures of accounts with their limits, and makes records of alerts that begin and end. Pure."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from onetape.options.recorder import Limits
 
 __all__ = ["Watch"]
 
-RELEASE: Final = Decimal("0.95")  # of a limit: below it the alert ends, and at the limit it begins but once
+RELEASE: Final = Decimal("0.95")  # share of a limit below which the alert ends, so that it begins once at the limit
 
 
 class Watch:
-    """Remembers what is beyond its limit. limits: by account."""
+    """Remembers the figures beyond their limits. limits: by account."""
 
     def __init__(self, limits: Mapping[str, Limits]) -> None:
         self._limits = limits
-        self._beyond: dict[tuple[str, str], tuple[int, str]] = {}  # when it was said last, and how it was then
+        self._beyond: dict[tuple[str, str], tuple[int, str]] = {}  # time and text of the last record
 
     def changes(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yields a record for each alert that begins or ends with these figures, which are of now, and each UPDATE_NS
-        for a figure that has changed beyond its limit."""
+        """Yields a record for each alert that begins or ends with these present figures, and every UPDATE_NS for a
+        changed figure beyond its limit."""
         for row in rows:
             if (limits := self._limits.get(row["account"])) is None:
                 continue

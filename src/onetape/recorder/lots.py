@@ -1,9 +1,8 @@
-"""What was bought at which price, and what selling it brought: by lots, the first in first out, and by average cost.
+"""Lots: cost and proceeds by first in, first out and by average cost.
 
-Pure. Of contracts the venue's position is followed, with the ledger's own arithmetic: the gains by average
-cost of what was closed are what the ledger has realized, to the unit. Coins are held, not owed: what is
-sold beyond what was bought (it was there before the records, or in another market of the coin) costs
-nothing and has no price, as what was deposited.
+Pure. For contracts the venue's position is followed, with the ledger's own arithmetic: gains by average cost equal
+the ledger's realized profit, to the unit. Coins cannot be owed: a sale beyond the purchases (coins from before the
+records, or from another market of the coin) has no cost and no price, like a deposit.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ OPEN_COLUMNS: Final = (*_SHARED, "cost", "currency")
 
 
 class Change(NamedTuple):
-    """One change of a holding. size: signed, in the instrument's units, of coins in 1e-18. value: 1e-18 of what it
-    settles in, >= 0. price: as text, "": it has none. reason: "trade", or the kind of income that moved a coin."""
+    """One change of a holding. size: signed, in the instrument's units, of coins in 1e-18. value: 1e-18 of the
+    settle currency, >= 0. price: as text, "": it has none. reason: "trade", or the kind of income that moved a coin."""
 
     ts: int
     size: int
@@ -36,26 +35,26 @@ class Change(NamedTuple):
 
 class _Lot(NamedTuple):
     ts: int
-    size: int  # above 0, as its cost
+    size: int  # > 0, as its cost
     cost: int
     price: str
 
 
 class Lots:
-    """Lots of one symbol of an account."""
+    """The lots of one symbol of an account."""
 
     def __init__(self, terms: Terms, **names: str) -> None:
-        """names: what each row has of the position: account, symbol, position_side."""
+        """names: columns of each row: account, symbol, position_side."""
         self._terms, self._names = terms, names
         self._lots: deque[_Lot] = deque()
         self._size = self._cost = 0  # signed size, unsigned cost by average
 
     def take(self, change: Change) -> Iterator[dict[str, Any]]:
-        """Rows of what it closes, by both methods."""
+        """Yields rows of the lots that it closes, by both methods."""
         size, value = abs(change.size), change.value
         if self._size * change.size < 0:
             closes = min(size, abs(self._size))
-            # What opens the other way has its share of the value, as the position of the core takes it.
+            # The part that opens the other side gets its share of the value, as in the core's position.
             closed = value if closes == size else divide_half_even(value * closes, size)
             yield from self._close(change, closes, closed)
             size, value = size - closes, value - closed
@@ -85,7 +84,7 @@ class Lots:
         self._cost -= average
 
     def _row(self, method: str, change: Change, lot: _Lot, size: int, cost: int, value: int) -> dict[str, Any]:
-        if change.reason == "transfer":  # it is somebody's still, at what it cost
+        if change.reason == "transfer":  # it changes the owner at its cost
             value = cost
         is_long = change.size < 0
         gain = value - cost if is_long == (self._terms.instrument.kind is not Kind.INVERSE) else cost - value
@@ -111,5 +110,5 @@ class Lots:
         }
 
     def open_rows(self) -> Iterator[dict[str, Any]]:
-        """What is left, the first first."""
+        """Yields the open lots, the oldest first."""
         return (self._shown(lot, is_long=self._size > 0) for lot in self._lots)

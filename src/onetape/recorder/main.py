@@ -1,6 +1,6 @@
-"""The recorder's process under the supervisor: `python -m onetape.recorder.main`, its options as JSON on
-standard input. It says `ready` when its journal is open: a database that is away is waited for, and said
-on the journal."""
+"""The recorder's process under the supervisor: `python -m onetape.recorder.main`, its options as JSON on standard
+input. It prints `ready` when its journal is open: it waits for a database that is away, and reports it on the
+journal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from onetape.store.records import LeaseLost, Records
 from onetape.tape.journal import JournalWriter
 
 LOOK_S: Final = 0.2
-BEHIND_MAX: Final = 100_000  # frames: what is asked of the records then lacks seconds at least
+BEHIND_MAX: Final = 100_000  # frames: the records then lag by at least seconds
 PAUSE_S: Final = (0.5, 10.0)  # between tries of a database that is away: the first, the longest
 
 
@@ -34,14 +34,14 @@ class Process:
     """Runs the recorder. stopping: set to end it, from any thread."""
 
     def __init__(self, options: RecorderOptions) -> None:
-        """Raises JournalLocked where a recorder of this home runs."""
+        """Raises JournalLocked if a recorder of this home runs."""
         self._options, self._home = options, Path(options.home)
         path = recorder_journal(self._home)
         self._writer = JournalWriter(path, process="recorder", created=time.time_ns(), heartbeat=True, durable=False)
         self.stopping = threading.Event()
-        self._fault = ""  # that was said last, "": none
+        self._fault = ""  # last reported, "": none
         self._late_since: float | None = None
-        self._lag_due = 0.0  # when it is said again how far it is behind
+        self._lag_due = 0.0  # time of the next report of the lag
         self._watch = Watch(options.limits)
         self._notes = Notes(self._home, options.notes, options.batch_ns)
 
@@ -61,19 +61,19 @@ class Process:
             self._writer.close()
 
     def _record(self) -> None:
-        """Until it is to end, or the database is away. Raises ProcessDown."""
+        """Records until stopped, or the database is away. Raises ProcessDown."""
         records = Records(self._options.url, home=self._home)
         try:
             if other := records.take_lease():
                 raise LeaseLost(f"{other} writes into this database", location="[recorder] url")
             recorder = Recorder(self._home, records, leverage=self._options.leverage, is_lasting=True)
             while True:
-                is_last = self.stopping.is_set()  # what was written before is read
+                is_last = self.stopping.is_set()  # frames written before are still read
                 recorder.step()
                 records.check_there()
                 self._say("")
                 self._say_lag(recorder)
-                if not recorder.is_behind:  # what is read from long ago is no figure of now
+                if not recorder.is_behind:  # old frames give no present figures
                     for record in self._watch.changes(recorder.risk()):
                         self._append(record)
                     for record in self._notes.due(records, time.time_ns()):
@@ -88,7 +88,7 @@ class Process:
             records.close()
 
     def _say(self, fault: str) -> None:
-        """On the journal, when it changes: an alert begins, or ends."""
+        """Reports a fault on the journal when it changes: an alert begins, or ends."""
         if fault == self._fault:
             return
         self._fault = fault
@@ -99,8 +99,8 @@ class Process:
         self._append(record)
 
     def _say_lag(self, recorder: Recorder) -> None:
-        """An alert begins when so much is not in the database, as after an outage, and ends when all is; meanwhile it
-        says each UPDATE_NS how much that is."""
+        """Reports the lag: an alert begins when too many frames are missing in the database, as after an outage, and
+        ends when none is; meanwhile it reports the number every UPDATE_NS."""
         now = time.monotonic()
         if recorder.is_behind and now >= self._lag_due:
             behind = recorder.behind
@@ -118,7 +118,7 @@ class Process:
 
 def main() -> int:
     text = sys.stdin.buffer.read()
-    if not text:  # who started us died before it had said what for
+    if not text:  # the parent process died before it sent the options
         return 0
     options = from_json(text, RecorderOptions)
     os.umask(0o077)

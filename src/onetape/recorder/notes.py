@@ -1,7 +1,7 @@
-"""What was traded, as notes for alerts: fills and positions of a while together, the result of each day.
+"""Notes about trading for alerts: fills and positions of a period together, and the result of each day.
 
-They are made from the rows that are in the database, behind marks of what has been told: after a crash of any
-process nothing is left out, and at most the last while is told twice.
+They are made from the rows in the database, beyond marks of the reported ones: after a crash of any process nothing
+is left out, and at most the last period is reported twice.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from onetape.tape.durable import write_durably
 __all__ = ["NOTES", "Notes"]
 
 NOTES: Final = "recorder.notes"  # file in the home's run/
-LINES_MAX: Final = 10  # of one note; how many more there are is said
-LATE: Final = MINUTE  # after midnight, so that what belongs to the day is there
-LOOK_BACK: Final = DAY  # what is older is no news
-DAYS_MAX: Final = 7  # results that one start tells
+LINES_MAX: Final = 10  # per note; it counts the others
+LATE: Final = MINUTE  # after midnight, so that the day's rows are there
+LOOK_BACK: Final = DAY  # older rows are not reported
+DAYS_MAX: Final = 7  # results reported by one start
 
 Row = Mapping[str, Any]
 
 
 class _Marks(msgspec.Struct):
-    """Marks up to where notes have been written: until which frame of a journal, by its uuid, of positions that of the
-    last trip; which way positions were held; until before which day."""
+    """Marks of the reported notes: fills by journal uuid up to a frame, positions up to the last trip; the sides of
+    positions; and the first day not reported."""
 
     fill: dict[str, int] = {}
     position: dict[str, int] = {}
@@ -47,7 +47,7 @@ class _Marks(msgspec.Struct):
 
 
 class Notes:
-    """Writes notes of what was traded. kinds: of "fill", "position", "day"; every: ns between two notes of a kind."""
+    """Makes notes of trading. kinds: of "fill", "position", "day"; every: ns between two notes of a kind."""
 
     def __init__(self, home: Path, kinds: Iterable[str], every: int) -> None:
         self._path = home / "run" / NOTES
@@ -56,7 +56,7 @@ class Notes:
         self._marks: _Marks | None = None
 
     def due(self, records: Records, now: int) -> Iterator[dict[str, Any]]:
-        """Records of alerts about what is new. What was yielded counts as told when the next one is asked for."""
+        """Yields records of alerts about new rows. A record counts as reported when the next one is requested."""
         if not self._kinds or now < self._next:
             return
         self._next = now + self._every
@@ -71,7 +71,7 @@ class Notes:
         for row in rows:
             trips = _new(records, "record_trips", marks.position, row, now - LOOK_BACK, "ts_close")
             if "position" in self._kinds:
-                for each in trips:  # what is held of it now was opened since
+                for each in trips:  # their present positions were opened since
                     marks.held.pop(_key(each), None)
                 opened = (each for each in held if each["account"] == row["account"])
                 yield from _note("position", row, [*map(_closed, trips), *_opened(opened, marks.held)])
@@ -97,7 +97,7 @@ class Notes:
 
 
 def _begun(records: Records, now: int) -> _Marks:
-    """Returns what there is already is no news."""
+    """Returns marks that skip everything so far."""
     cursors = metadata.tables["record_cursors"]
     seen = {row["journal"]: row["seq"] for row in records.rows(sa.select(cursors.c.journal, cursors.c.seq))}
     trips = metadata.tables["record_trips"].c
@@ -126,7 +126,7 @@ def _note(kind: str, of: Row, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 
 def _fills(rows: Iterable[Row]) -> Iterator[str]:
-    """A line for each strategy, symbol and side."""
+    """Yields a line for each strategy, symbol and side."""
     whose = itemgetter("strategy", "symbol", "side")
     for (strategy, symbol, side), group in groupby(sorted(rows, key=whose), key=whose):
         fills = list(group)
@@ -176,7 +176,7 @@ def _sign(row: Row) -> int:
 
 
 def _day(records: Records, day: int) -> Iterator[dict[str, Any]]:
-    """A note for each account."""
+    """Yields a note for each account."""
     date = format_time(day * DAY)[:10]
     figures = risk(records)
     made = ledger(records, by="account", since=day * DAY, until=(day + 1) * DAY)

@@ -1,4 +1,5 @@
-"""Objects of a bucket of an S3-compatible store: signed requests (AWS Signature Version 4), and nothing else of S3."""
+"""Writes objects to a bucket of an S3-compatible store: signed PUT requests (AWS Signature Version 4), and nothing
+else of S3."""
 
 from __future__ import annotations
 
@@ -23,8 +24,9 @@ _TYPES: Final = {".json": "application/json", ".html": "text/html; charset=utf-8
 def object_writer(
     config: Config, out: str, *, environ: Mapping[str, str], folder: Path
 ) -> Callable[[str, bytes], None]:
-    """Gives what writes an object under s3://BUCKET[/PREFIX], with the keys of [s3]. folder: what their files are
-    relative to. Raises BadConfig without them; the writer ProcessDown where the store does not take the object."""
+    """Returns a function that writes an object under s3://BUCKET[/PREFIX], with the keys of [s3]. folder: base of
+    relative paths. Raises BadConfig without keys; the function raises ProcessDown if the store does not accept the
+    object."""
     section: S3Config = config.s3
     at = urlsplit(out)
     if not section.key or not section.secret or not at.netloc:
@@ -49,7 +51,7 @@ def object_writer(
 def signed(
     url: str, data: bytes, headers: Mapping[str, str], key: Secret, secret: Secret, *, region: str, now: datetime
 ) -> dict[str, str]:
-    """Returns the headers of a PUT with its signature. headers: names in small letters."""
+    """Returns the headers of a PUT with its signature. headers: names in lower case."""
     moment, at = now.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url)
     digest = hashlib.sha256(data).hexdigest()
     all_headers = {**headers, "host": at.netloc, "x-amz-content-sha256": digest, "x-amz-date": moment}

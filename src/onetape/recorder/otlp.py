@@ -1,7 +1,7 @@
-"""Orders as OpenTelemetry traces, read from tapes and sent as OTLP over HTTP in JSON.
+"""Sends orders as OpenTelemetry traces, read from tapes, as OTLP over HTTP in JSON.
 
-A trace is one order; each frame on its way is a span, from the frame before it on. Ids are made of the order's and the
-frame's place on the tape, so what is sent twice is the same.
+A trace is one order; each frame of it is a span that begins at the frame before. Ids are derived from the order's
+and the frame's positions on the tape, so that a repeated trace has the same ids.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from onetape.recorder.chains import LOOK_FRAMES, READ, Chain, Chains, Home, Tape
 __all__ = ["send_traces", "trace_of"]
 
 LOOK_S: Final = 0.5
-_AT_ONCE: Final = 200  # orders in a request
+_AT_ONCE: Final = 200  # orders per request
 _INTERNAL, _ERROR = 1, 2  # SpanKind, StatusCode
 
 
 class _Partial(msgspec.Struct):
-    """Says what was not taken: the names are the protocol's."""
+    """Reports rejected spans: the names are the protocol's."""
 
     rejectedSpans: str | int = 0  # noqa: N815
     errorMessage: str = ""  # noqa: N815
@@ -41,7 +41,7 @@ class _Answer(msgspec.Struct):
 
 
 def trace_of(chain: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns the ResourceSpans of one order, as `chains` shows it: a resource for each process."""
+    """Returns the ResourceSpans of one order from `chains`: a resource for each process."""
     hops = chain["hops"]
     robot, order_id = chain["order"]
     trace = _id(chain["journal"], robot, order_id, size=16)
@@ -100,9 +100,9 @@ def _id(*parts: object, size: int) -> str:
 def send_traces(
     folder: Path, url: str, *, since: int, follow: bool = False, sent: Callable[[int], None] = lambda _: None
 ) -> int:
-    """Sends the orders of a home that were last heard of since then, ns, and have ended; with `follow` goes on until it
-    is interrupted. url: of a collector. sent: hears how many have been, after each request. Returns how many in all.
-    Raises ProcessDown where they are not taken."""
+    """Sends the ended orders of a home whose last frame is from `since` (ns) or later; with `follow` continues until
+    interrupted. url: of a collector. sent: gets the count after each request. Returns the total. Raises ProcessDown
+    if they are not accepted."""
     count = 0
     with Home(folder) as home:
         read: dict[Path, tuple[Tape, Chains]] = {}
@@ -124,7 +124,7 @@ def send_traces(
 
 
 def _ended(tape: Tape, fold: Chains, since: int, *, is_last: bool) -> Iterator[list[Chain]]:
-    """What has ended of what is new on a gateway's journal. is_last: nothing is waited for."""
+    """Yields newly ended orders of a gateway's journal. is_last: without waiting."""
     for number, frame in enumerate(tape.frames(READ), 1):
         fold.take(frame)
         if number % LOOK_FRAMES == 0:

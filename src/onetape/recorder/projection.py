@@ -1,8 +1,8 @@
-"""Rows of SQL from the frames of one gateway's journal. Pure: frames in, rows out, time is the tape's.
+"""Makes rows of SQL from the frames of one gateway's journal. Pure: frames in, rows out, time is the tape's.
 
-Money comes from the tape's `entry` frames, to the unit: what a ledger's legs that are ours moved is a
-row of `income`, and is added to the sums of its day. Positions and round trips come from the booking
-that the gateway has, fed with the same fills, so that a row can be explained from the tape.
+Money comes from the tape's `entry` frames, to the unit: each leg of our money is a row of `income`, and is added to
+the sums of its day. Positions and round trips come from the same booking code as the gateway's, with the same fills,
+so that a row can be explained from the tape.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.recorder.batch import Batch, FillKey, Row
 from onetape.recorder.income import income_of
 from onetape.recorder.kept import ProjectionRecord, RecordedOrder, Robot, Trip, Waiting, order_of_row
+from onetape.recorder.own_holdings import OwnHoldings
 from onetape.recorder.worth import CAPITAL, Figures, Worth
 from onetape.store.record_queries import ONE
 from onetape.tape.journal import Frame
@@ -48,13 +49,13 @@ READ: Final = (
     "reply",
     "quote",
 )
-# Minutes without a frame that are written none the less. A journal that was away for longer has
-# nothing to say of the time between: nobody stood by these figures then.
+# Minutes without a frame that are still written. After a longer gap of the journal nobody confirmed the figures of the
+# time between.
 GAP_MAX: Final = 1440
 
-# Denials that happen before an order leaves are no news of a venue, but ends all the same.
+# A denial before an order is sent is no event of a venue, but an end all the same.
 ENDED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
-# The last words of a gateway on an order that it has not placed itself -> how the order ends.
+# The gateway's last report on an order placed elsewhere -> how the order ends.
 _LAST: Final = {
     "canceled": OrderNews.CANCELED,
     "expired": OrderNews.EXPIRED,
@@ -68,48 +69,48 @@ _BID_AND_ASK: Final = fields("quote", "bid", "ask")
 
 
 def _number(units: int, decimals: int) -> float:
-    """Returns the nearest double: a quotient of whole numbers is rounded once."""
+    """Returns the nearest double: a quotient of integers is rounded once."""
     return units / _SCALES[decimals]
 
 
 def _average(value: int, size: int, instrument: Instrument) -> str:
-    """Returns the average price, 12 decimals of it, of what was worth so much at prices of the instrument."""
+    """Returns the average price, with 12 decimals, of a size with this value."""
     return money_text(divide_half_even(value * 10**12, size * _SCALES[instrument.price_decimals]) * 10**6)
 
 
 def _signed(value: int) -> int:
-    """Ids of 64 bits, as SQL's integers hold them."""
+    """Converts an unsigned 64-bit id to SQL's signed integers."""
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
 class Projection:
-    """Folds one gateway's journal. account: its name; journal: its uuid in hexadecimal digits; leverage: at which
-    positions are reckoned to use margin. recorded: fills that an earlier journal of the account has, of which the venue
-    may tell once more until this one's books have begun. earlier: rows of orders that are open in such a journal, of
-    symbols that this one does not have."""
+    """Folds one gateway's journal. account: its name; journal: its uuid in hex; leverage: for the margin of
+    positions. recorded: fills of an earlier journal of the account, which the venue may report again until this
+    one's books have begun. earlier: rows of open orders in such a journal, of symbols that this one lacks."""
 
     def __init__(self, account: str, journal: str, *, leverage: float = 1.0) -> None:
         self.account, self.journal = account, journal
         self.recorded: Container[FillKey] = ()
         self.earlier: list[Row] = []
-        # Orders of earlier journals, until the gateway has looked for them.
+        # Orders of earlier journals that the gateway has not looked up yet.
         self._not_found: set[Key] = set()
         self._instruments: dict[str, Instrument] = {}
         self._streams: dict[int, str] = {}
         self._currencies: dict[int, str] = {}
         self._robots: dict[int, Robot] = {}
-        self._orders: dict[Key, RecordedOrder] = {}  # below 0: of an earlier journal, of no robot of this one
+        self._orders: dict[Key, RecordedOrder] = {}  # negative: of an earlier journal, of no robot of this one
         self._waiting: dict[int, Waiting] = {}
         self._booking = Booking(self._instruments)
+        self._own = OwnHoldings(lambda name: self._booking.terms(name))
         self._trips: dict[tuple[int, str, PositionSide], Trip] = {}
         self._worth = Worth(self._instruments, leverage=leverage)
         self._slots: dict[str, int] = {}
-        self._unread: dict[int, bytes] = {}  # the last quote of each stream, as it lies on the tape
+        self._unread: dict[int, bytes] = {}  # the last quote of each stream, unparsed
         self._minute = 0  # of the last sample, 0: none yet
         self.is_begun = False  # the ledger has an entry
-        self._is_flat = True  # no position was there before
+        self._is_flat = True  # there was no position before
         self.now = 0
-        self._moved: dict[tuple[int, str, PositionSide], int] = {}  # positions, since the last drain, and when
+        self._moved: dict[tuple[int, str, PositionSide], int] = {}  # positions changed since the last drain, and when
         self._batch = Batch()
         self._take = {
             EventType.INSTRUMENT.id: self._instrument,
@@ -139,19 +140,18 @@ class Projection:
             self._take[frame.type](frame)
 
     def quoted(self, instrument: Instrument, bid: int, ask: int) -> None:
-        """Takes in a quote that is not on this tape. instrument: as its teller knows it; one of other units is left
-        out."""
+        """Applies a quote that is not on this tape. instrument: of its source; one with other units is left out."""
         own = self._instruments.get(instrument.symbol)
         if own is not None and own.price_decimals == instrument.price_decimals and bid and ask:
             self._read_quotes()
             self._worth.quotes[instrument.symbol] = bid, ask
 
     def continues(self, lines: Iterable[tuple[int, str]]) -> None:
-        """Goes on with lines of equity that an earlier journal of the account has begun."""
+        """Continues the equity lines of an earlier journal of the account."""
         self._worth.lines |= set(lines)
 
     def drain(self) -> Batch:
-        """Returns what has come of the frames since the last time, with the figures of now."""
+        """Returns the changes since the last time, with the present figures."""
         if self.is_begun:
             self._read_quotes()
             rows = self._batch.changed.setdefault("record_risk", {})
@@ -165,7 +165,7 @@ class Projection:
         return made
 
     def risk(self) -> Iterator[Row]:
-        """The figures of now, of the account and of its sub-accounts."""
+        """Yields the present figures of the account and of its sub-accounts."""
         return self._rows(self.now, self._worth.figures(self._booking))
 
     def _instrument(self, frame: Frame) -> None:
@@ -199,6 +199,7 @@ class Projection:
             side = PositionSide(record["side"])
             if instrument.kind is not Kind.SPOT:
                 self._booking.adopt(record["symbol"], side, record["qty"], record["price"])
+                self._own.adopt(MAIN, record["symbol"], side, record["qty"], record["price"])
                 self._is_flat = False
                 self._moved[MAIN, record["symbol"], side] = frame.time
                 qty, price = instrument.size_text(record["qty"]), instrument.price_text(record["price"])
@@ -207,7 +208,8 @@ class Projection:
     def _opens(
         self, frame: Frame, symbol: str = "", side: PositionSide = PositionSide.BOTH, qty: str = "", price: str = ""
     ) -> None:
-        """A position with which the books begin; without a symbol: they begin here, and nothing from before counts."""
+        """Adds a position with which the books begin; without a symbol: they begin here, and earlier ones do not
+        count."""
         row = {"journal": self.journal, "seq": frame.sequence, "account": self.account, "symbol": symbol}
         row |= {"position_side": str(side), "ts": frame.time, "qty_exact": qty, "price_exact": price}
         self._batch.added.setdefault("record_openings", []).append(row)
@@ -215,7 +217,7 @@ class Projection:
     def _health(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
         match record.get("kind"), record.get("state"):
-            case "exchange", "new":  # the exchange that there is now knows nothing of them
+            case "exchange", "new":  # the present exchange does not know them
                 rows = [*self.earlier, *(each.row for each in self._orders.values())]
                 self._expire(rows, frame.time, OTHER_EXCHANGE)
                 self._orders.clear()
@@ -245,7 +247,7 @@ class Projection:
         return None
 
     def _take_over(self, key: Key, robot: int) -> None:
-        """Goes on with an order of an earlier journal. robot: whose it is in this one, 0: nobody's."""
+        """Continues an order of an earlier journal. robot: its owner in this one, 0: nobody."""
         self._not_found.discard(key)
         if robot:
             recorded = self._orders.pop(key)
@@ -253,8 +255,8 @@ class Projection:
             self._orders[recorded.order.key] = recorded
 
     def _seen(self, client_id: str, news: OrderNews, time: int, *, is_attributed: bool = False) -> None:
-        """The gateway has found an order at the venue that its journal does not have, or has heard of its end.
-        is_attributed: it is of a robot that has attached."""
+        """Handles an order at the venue that the gateway's journal lacks: found, or reported as ended.
+        is_attributed: it belongs to an attached robot."""
         named = parse_client_id(client_id)
         if named is None or (key := self._earlier(named.tag, named.order_id)) is None:
             return
@@ -273,7 +275,7 @@ class Projection:
     # --- orders -----------------------------------------------------------------------------------
 
     def strategy(self, robot: int) -> str:
-        """Name of the robot that has this number; "": another hand than ours."""
+        """Returns the name of the robot with this number; "": an external order."""
         found = self._robots.get(robot)
         if found is None:
             return ""
@@ -345,7 +347,7 @@ class Projection:
             self._changed(recorded, time)
 
     def _changed(self, recorded: RecordedOrder, time: int) -> None:
-        """Writes the row of an order as it is now. One that has ended is let go."""
+        """Writes the present row of an order, and drops an ended one."""
         order, row = recorded.order, recorded.row
         instrument, before = self._instruments[order.spec.symbol], _counted(row)
         row |= {
@@ -366,7 +368,7 @@ class Projection:
             self._not_found.discard(order.key)
 
     def _note(self, row: Row, before: tuple[str, ...]) -> None:
-        """before: what it was counted as. It counts for the hour in which it was made."""
+        """Updates the counts of the hour in which the order was made. before: its former counts."""
         self._batch.changed.setdefault("record_orders", {})[row["journal"], row["robot"], row["order_id"]] = row
         if (now := _counted(row)) is not before:
             for kind in now:
@@ -387,7 +389,7 @@ class Projection:
             return
         strategy = self.strategy(fill.robot)
         self._count(strategy, symbol, frame.time, "fills", ONE)
-        if fill.trade_id < INTERNAL_TRADES:  # what no venue knows is no volume
+        if fill.trade_id < INTERNAL_TRADES:  # trades unknown to the venue are no volume
             value = instrument.notional_units(fill.price, fill.size)
             self._count(strategy, symbol, frame.time, "volume", value, instrument.settle)
         self._batch.added.setdefault("record_fills", []).append(
@@ -442,7 +444,6 @@ class Projection:
         if entry.note == OTHER_EXCHANGE:
             self._anew()
         caused = self._waiting.get(entry.of) if entry.of else None
-        strategy = self.strategy(caused.robot) if caused is not None else ""
         symbol = caused.fill.symbol if caused is not None else ""
         if entry.cause is Cause.FUNDING:
             symbol = entry.note
@@ -450,24 +451,30 @@ class Projection:
         ours = income_of(entry)
         if caused is not None and symbol in self._instruments and self._instruments[symbol].kind is Kind.SPOT:
             ours = self._of_coins(ours, caused)
-        for part, (kind, leg) in enumerate(ours):
-            owner = strategy or self._owner(leg.holder, symbol)
-            # A fee belongs to the row of what its trade settles in, whatever it is paid in.
+        robot, own = 0, None
+        if caused is not None:
+            robot, own = caused.robot, caused.fill if entry.note != FORCED and symbol in self._instruments else None
+        owned = self._own.owned(ours, own, self._slot(robot), self.strategy(robot), symbol, self._owner)
+        for part, (kind, leg, owner) in enumerate(owned):
+            # A fee belongs to the row of its trade's settle currency, whatever currency it is paid in.
             row_of = settle if kind == "fee" and settle else leg.currency
             self._income(frame, entry, part, kind, leg, strategy=owner, symbol=symbol, currency=row_of)
         if caused is not None:
-            while entry.of in self._waiting:  # one before it that still waits has no entry of its own
+            while entry.of in self._waiting:  # an earlier one that still waits has no entry of its own
                 at = next(iter(self._waiting))
                 waiting = self._waiting.pop(at)
                 is_own = at == entry.of
+                if not is_own:
+                    self._own.fill(waiting.fill, self._slot(waiting.robot), self.strategy(waiting.robot))
                 self._book(waiting, ours if is_own else [], at, is_forced=is_own and entry.note == FORCED)
         elif entry.cause is Cause.FUNDING:
             self._paid(ours, symbol)
 
     def _anew(self) -> None:
-        """Another exchange: what was held at the one before is gone."""
+        """Starts anew for another exchange: the former one's positions are gone."""
         gone = self._booking.positions
         self._booking = Booking(self._instruments)
+        self._own.clear()
         for slot, symbol, side in gone:
             self._batch.changed.setdefault("record_positions", {})[self.account, slot, symbol, str(side)] = None
         self._moved.clear()
@@ -476,7 +483,7 @@ class Projection:
         self._worth.anew()
 
     def _owner(self, slot: int, symbol: str) -> str:
-        """Whose a sub-account's position is: of who opened it, else of its only robot."""
+        """Returns the owner of a sub-account's position: the strategy that opened it, else its only robot."""
         for (at, name, _), trip in self._trips.items():
             if (at, name) == (slot, symbol):
                 return trip.strategy
@@ -518,7 +525,8 @@ class Projection:
     # --- positions and round trips ----------------------------------------------------------------
 
     def _of_coins(self, legs: list[tuple[str, Leg]], waiting: Waiting) -> list[tuple[str, Leg]]:
-        """Books a fill of spot. What it moves is `traded`, at cost; `realized` is what a sale brings above it."""
+        """Books a spot fill. Its movements are `traded`, at cost; `realized` is the proceeds of a sale above the
+        cost."""
         fill, slot = waiting.fill, self._slot(waiting.robot)
         held = self._booking.positions.get((slot, fill.symbol, fill.position_side))
         before = held.realized if held is not None else 0
@@ -545,6 +553,8 @@ class Projection:
                 continue
             self._moved[key] = waiting.ts
             qty = before.get(key, (0, 0, 0))[0]
+            if is_forced:
+                self._own.close_by_force(fill, key[0], held.qty - qty)
             if held.qty != qty:
                 self._step(key, qty, held.qty, waiting, legs, sequence)
 
@@ -576,8 +586,8 @@ class Projection:
         legs: list[tuple[str, Leg]],
         sequence: int,
     ) -> None:
-        """A sub-account's position has changed. What turns around closes a trip and opens the next,
-        and its fee is divided by quantity."""
+        """Handles a change of a sub-account's position. A reversal closes a trip and opens the next, and its fee is
+        divided by quantity."""
         fill, trip = waiting.fill, self._trips.get(key)
         slot, symbol, _ = key
         fees: dict[str, int] = {}
@@ -625,7 +635,7 @@ class Projection:
         _add(trip.fees, {asset: fee - part.get(asset, 0) for asset, fee in fees.items()})
 
     def _paid(self, legs: list[tuple[str, Leg]], symbol: str) -> None:
-        """Funding, to the trips of who holds the position."""
+        """Adds funding to the trips of the positions' owners."""
         for kind, leg in legs:
             for (slot, name, _), trip in self._trips.items():
                 if kind == "funding" and (slot, name) == (leg.holder, symbol):
@@ -681,8 +691,8 @@ class Projection:
         self._unread.clear()
 
     def _sample(self, time: int) -> None:
-        """Writes the figures at each full minute up to `time`; those of minutes without a frame are the
-        same. A pause of more than a day is left out."""
+        """Writes the figures at each full minute up to `time`; minutes without a frame repeat them. A pause of more
+        than a day is left out."""
         self._read_quotes()
         last = time // MINUTE * MINUTE
         first = self._minute + MINUTE
@@ -717,10 +727,10 @@ class Projection:
                 **row,
             }
 
-    # --- going on ---------------------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------------
 
     def to_record(self) -> bytes:
-        """Everything that the frames so far have left. To be called after `drain`."""
+        """Returns the state after all frames so far. Call it after `drain`."""
         return msgspec.json.encode(
             ProjectionRecord(
                 instruments={symbol: each.to_msgpack() for symbol, each in self._instruments.items()},
@@ -730,6 +740,7 @@ class Projection:
                 open_orders=[each.record for each in self._orders.values()],
                 waiting=list(self._waiting.items()),
                 booking=self._booking.to_record(),
+                own=self._own.to_record(),
                 trips=[(*key, trip) for key, trip in self._trips.items()],
                 worth=self._worth.to_record(),
                 slots=self._slots,
@@ -743,7 +754,7 @@ class Projection:
         )
 
     def restore(self, record: bytes) -> None:
-        """Goes on from there: before the first frame."""
+        """Restores the state, before the first frame."""
         kept = from_json(record, ProjectionRecord)
         for symbol, packed in kept.instruments.items():
             self._instruments[symbol] = Instrument.from_msgpack(packed)
@@ -758,12 +769,16 @@ class Projection:
         self._trips = {(slot, symbol, side): trip for slot, symbol, side, trip in kept.trips}
         self._worth.restore(kept.worth)
         self._slots, self._waiting = kept.slots, dict(kept.waiting)
+        if kept.own is None:
+            self._own.begin(self._booking, self._owner)
+        else:
+            self._own.restore(row for row in kept.own if row[2] in self._instruments)
         self._minute, self.now, self.is_begun = kept.minute, kept.now, kept.is_begun
         self._is_flat = kept.is_flat
         self.earlier, self._not_found = kept.earlier, set(kept.not_found)
 
 
-# By whether something is filled: state -> what it counts as, "": any other one.
+# By whether something is filled: state -> its counts, "": any other state.
 _COUNTED: Final[tuple[dict[str, tuple[str, ...]], ...]] = tuple(
     {"": made, "DENIED": (*made, "denied"), "CANCELED": (*made, "canceled")} for made in (("made",), ("made", "filled"))
 )
@@ -772,7 +787,7 @@ _NONE: Final = bytes(8)
 
 
 def _counted(row: Row) -> tuple[str, ...]:
-    """What an order counts as: made, and denied before it was sent, filled, be it in part, canceled."""
+    """Returns the counts of an order: made; and denied before it was sent, filled (also partly), canceled."""
     by_state = _COUNTED[bool(row["filled"] > 0)]
     return by_state.get(row["state"], by_state[""])
 

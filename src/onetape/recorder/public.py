@@ -1,5 +1,5 @@
-"""Chosen figures for anybody to see, as static files: JSON, and a page that needs no server. Late on purpose, and
-without accounts, orders, transfers or prices; strategies by their names where these are chosen."""
+"""Publishes chosen figures as static files: JSON, and a page that needs no server. Delayed on purpose, and without
+accounts, orders, transfers or prices; strategies by their names if these are chosen."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _SHOWN: Final = ("key", "currency", "realized", "fees", "funding", "net")
 def public(
     records: Records, *, write: Callable[[str, bytes], None], now: int, delay: int, figures: Sequence[str]
 ) -> dict[str, Any]:
-    """Writes FIGURE.json of each of `figures` (equity, days, symbols, strategies) and index.html. What they say ends
-    `delay` (ns) before `now`. write: takes name and content of each. Returns {"until", "files"}."""
+    """Writes FIGURE.json of each of `figures` (equity, days, symbols, strategies) and index.html, up to `delay` (ns)
+    before `now`. write: gets name and content of each. Returns {"until", "files"}."""
     until = now - delay
     made: dict[str, Any] = {name: _MAKE[name](records, until) for name in figures}
     texts = {f"{name}.json": msgspec.json.encode({"until": until, name: rows}) for name, rows in made.items()}
-    data = msgspec.json.encode(made).replace(b"<", b"\\u003c")  # a name may not end the script that it stands in
+    data = msgspec.json.encode(made).replace(b"<", b"\\u003c")  # a name must not end the script around it
     whole = Path(__file__).with_name("public.html").read_text(encoding="utf-8")
     page = whole.replace("UNTIL", format_time(until // SECOND * SECOND)).encode().replace(b"DATA", data)
     for name, text in {**texts, "index.html": page}.items():
@@ -39,7 +39,7 @@ def public(
 
 
 def file_writer(out: Path) -> Callable[[str, bytes], None]:
-    """Gives what writes files of a folder, each at once whole."""
+    """Returns a function that writes files of a folder, each atomically."""
     out.mkdir(parents=True, exist_ok=True)
 
     def write(name: str, data: bytes) -> None:
@@ -51,8 +51,8 @@ def file_writer(out: Path) -> Callable[[str, bytes], None]:
 
 
 def _equity(records: Records, until: int) -> dict[str, Any]:
-    """By currency: the end of each day, and the minutes of the last one: [ts in s, equity, drawdown,
-    equity without transfers]."""
+    """Returns by currency the end of each day, and the minutes of the last one: [ts in s, equity, drawdown, equity
+    without transfers]."""
     found: dict[str, Any] = {}
     for row in equity(records, by="all", until=until):
         made = money_text(text_units(row["equity"]) - text_units(row["capital"]))
@@ -69,10 +69,10 @@ def _days(records: Records, until: int) -> list[dict[str, Any]]:
 
 
 def _results(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of a ledger without what is private, and without rows that have nothing else."""
+    """Returns rows of a ledger without private columns, and without rows that then are empty."""
     found = []
     for row in rows:
-        made = {name: row[name] for name in _SHOWN} | {"net": result_of(row)}  # transfers are neither seen nor counted
+        made = {name: row[name] for name in _SHOWN} | {"net": result_of(row)}  # without transfers
         if made["net"] != "0" or row["fees"] or row["realized"] != "0" or row["funding"] != "0":
             found.append(made)
     return found
@@ -81,7 +81,7 @@ def _results(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _spans(by: str, records: Records, until: int) -> dict[str, list[dict[str, Any]]]:
     spans = {name: max(until - span, 0) if span else 0 for name, span in _SPANS.items()}
     return {
-        # Without: what is of none.
+        # Without rows of no strategy or symbol.
         name: _results([row for row in ledger(records, by=by, since=since, until=until) if row["key"]])
         for name, since in spans.items()
     }

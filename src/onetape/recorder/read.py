@@ -1,4 +1,4 @@
-"""Records of a home as of now."""
+"""Reads the present records of a home."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from onetape.tape.journal import JournalReader
 
 __all__ = ["records_of"]
 
-CURRENT_WITHIN_S: Final = 3.0  # that a recorder which runs is waited for
+CURRENT_WITHIN_S: Final = 3.0  # time to wait for a running recorder
 BOOKED: Final = tuple(name for name in READ if name != "quote")
 
 
 @contextmanager
 def records_of(home: Path, config: Config, environ: Mapping[str, str], folder: Path) -> Iterator[Records]:
-    """Records of a home as of now. Where no recorder runs, its journals are projected first, as one would."""
+    """Yields the present records of a home. If no recorder runs, its journals are projected first, as a recorder
+    would."""
     options = recorder_options(config, home=home, folder=folder, environ=environ)
     records = Records(options.url, home=home)
     try:
@@ -42,7 +43,7 @@ def records_of(home: Path, config: Config, environ: Mapping[str, str], folder: P
 
 
 def _wait(records: Records, home: Path) -> None:
-    """Until the recorder that runs has read what there is now of orders and money."""
+    """Waits until the running recorder has read the present frames of orders and money."""
     cursors, until = metadata.tables["record_cursors"], time.monotonic() + CURRENT_WITHIN_S
     wanted: dict[str, int] = {}
     while time.monotonic() < until:
@@ -55,7 +56,7 @@ def _wait(records: Records, home: Path) -> None:
 
 
 def _unread(home: Path, cursors: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    """The last frame of each journal that is behind its cursor and more than a price."""
+    """Yields the last frame of each journal that is beyond its cursor and not only a price."""
     for path in filter(is_begun, gateway_journals(home).values()):
         with JournalReader(path) as reader:
             journal = reader.uuid.hex

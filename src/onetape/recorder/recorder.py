@@ -1,8 +1,8 @@
 """Follows gateways' journals into SQL.
 
-What a stretch of a journal gives, and how far it has been read, are one transaction: after a crash at
-any point, or with the database away, it goes on behind the last frame whose rows are there. So a row is
-there once by (journal, sequence), whatever happened in between.
+The rows of a stretch of a journal, and the cursor after it, are one transaction: after a crash at any point, or with
+the database away, it continues after the last frame with rows. So a row exists once by (journal, sequence), whatever
+happened in between.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["FRAMES_MAX", "Recorder", "gateway_journals", "is_begun"]
 
-FRAMES_MAX: Final = 20_000  # of one journal in one transaction
-_SUMS_MAX: Final = 100_000  # of days and hours that are kept in memory
+FRAMES_MAX: Final = 20_000  # of one journal per transaction
+_SUMS_MAX: Final = 100_000  # cached days and hours
 Sums = dict[tuple[str | int, ...], int]
-LOOK_BACK: Final = 30 * DAY  # venues tell of fills that are not older than some days
-_NOTED_S: Final = 10  # between notes of how far a journal was read, for who prunes it
+LOOK_BACK: Final = 30 * DAY  # venues report fills of at most some days ago again
+_NOTED_S: Final = 10  # between writes of a journal's cursor for pruning
 
 
 def gateway_journals(home: Path) -> dict[str, Path]:
-    """By account, those of accounts that are configured no more as well."""
+    """Returns the journals by account, including accounts that are no longer configured."""
     found = sorted((home / "journal").glob(f"{GATEWAYS}*"))
     return {path.name.removeprefix(GATEWAYS): path for path in found if is_tape(path)}
 
 
 def is_begun(path: Path) -> bool:
-    """A journal that is being made has no identity yet, and nothing to read."""
+    """Tells whether a journal has its identity; one being created has nothing to read."""
     with JournalReader(path) as reader:
         return reader.uuid.int != 0
 
@@ -74,14 +74,14 @@ class _Followed:
         if not self._projection.is_begun:
             self._projection.recorded = _recorded(records, account, self.journal)
         self.is_behind = False
-        self.noted = -math.inf  # when it was noted how far it has been read
+        self.noted = -math.inf  # time of the last written cursor
         self.risk = list(self._projection.risk())  # its last rows
 
     def read(self) -> int:
-        """Takes what is new, so many frames at most. Returns how many there were."""
+        """Reads new frames, up to a maximum. Returns their number."""
         count, last = 0, self.sequence
         self._hub.look()
-        for _ in range(2):  # one reading may have ended where another one goes on
+        for _ in range(2):  # the journal may continue where the first read ended
             for frame in islice(self._frames, self._frames_max - count):
                 for quote in self._hub.until(frame.time):
                     self._projection.quoted(*quote)
@@ -95,7 +95,7 @@ class _Followed:
         return count
 
     def write(self, connection: Connection, sums: Sums) -> int:
-        """Returns how many rows are new or have changed."""
+        """Returns the number of new or changed rows."""
         batch = self._projection.drain()
         self.risk = [row for row in batch.changed.get("record_risk", {}).values() if row is not None]
         for table, rows in batch.added.items():
@@ -116,8 +116,8 @@ class _Followed:
 
 
 class Recorder:
-    """Has the lease of the database. Whatever a method raises, this one is of no more use: what it has
-    read may not be there, and another one goes on at the cursor."""
+    """Holds the lease of the database. After any exception this object is void: its reads may not be stored, and
+    another one continues at the cursor."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class Recorder:
         frames_max: int = FRAMES_MAX,
         is_lasting: bool = False,
     ) -> None:
-        """is_lasting: what it has not read yet is kept for it, also when it is away."""
+        """is_lasting: unread frames are kept for it, also while it is away."""
         self._frames_max, self._is_lasting = frames_max, is_lasting
         self._home, self._records, self._leverage = home, records, leverage
         self._followed: dict[str, _Followed] = {}
@@ -136,7 +136,7 @@ class Recorder:
         self.taken = 0  # frames
 
     def step(self) -> int:
-        """Projects what is new in all journals, up to so much of each. Returns how many frames that was."""
+        """Projects new frames of all journals, up to a maximum of each. Returns the number of frames."""
         count = 0
         for account, path in gateway_journals(self._home).items():
             followed = self._followed.get(account)
@@ -144,7 +144,7 @@ class Recorder:
                 if read := followed.read():
                     self._commit(followed)
                     count += read
-                if followed.is_behind:  # it is read to its end before the one in its place
+                if followed.is_behind:  # it is read to its end before its replacement
                     continue
                 followed = None
             if followed is None:
@@ -152,7 +152,7 @@ class Recorder:
                     continue
                 leverage = self._leverage.get(account, 1.0)
                 followed = self._followed[account] = _Followed(account, path, self._records, leverage, self._frames_max)
-                self._note(followed)  # of another database than the one before there is nothing yet
+                self._note(followed)  # a database other than the former one has nothing yet
                 followed.noted = -math.inf
             if read := followed.read():
                 self._commit(followed)
@@ -166,11 +166,11 @@ class Recorder:
 
     @property
     def behind(self) -> int:
-        """Returns how many frames of the journals that it follows it has not read."""
+        """Returns the number of unread frames in the followed journals."""
         return sum(each.reader.last_sequence - each.sequence for each in self._followed.values())
 
     def risk(self) -> Iterator[Mapping[str, Any]]:
-        """The last figures of each account."""
+        """Yields the last figures of each account."""
         return (row for each in self._followed.values() for row in each.risk if row["slot"] == TOTAL)
 
     def _commit(self, followed: _Followed) -> None:
@@ -188,14 +188,14 @@ class Recorder:
 
 
 def _open(records: Records, account: str, journal: str) -> list[Row]:
-    """Returns the rows of orders that are open in earlier journals of an account, which are lost."""
+    """Returns the rows of open orders in earlier journals of an account, which are lost."""
     orders = metadata.tables["record_orders"]
     earlier = (orders.c.account == account) & (orders.c.journal != journal)
     return records.rows(sa.select(orders).where(earlier & orders.c.state.not_in(ENDED)))
 
 
 def _recorded(records: Records, account: str, journal: str) -> frozenset[FillKey]:
-    """Returns the fills of an account's earlier journals that its venue may tell of once more."""
+    """Returns the fills of an account's earlier journals that its venue may report again."""
     fills = metadata.tables["record_fills"]
     earlier = (fills.c.account == account) & (fills.c.journal != journal)
     last = records.rows(sa.select(sa.func.max(fills.c.ts).label("ts")).where(earlier))[0]["ts"]
@@ -209,7 +209,7 @@ def _recorded(records: Records, account: str, journal: str) -> frozenset[FillKey
 def _add_sums(
     connection: Connection, name: str, more: Mapping[DayKey, int] | Mapping[HourKey, int], cached: Sums
 ) -> None:
-    """Adds to sums of a table. cached: those that this writer has read or written, whose keys differ in length."""
+    """Adds to sums of a table. cached: the rows that this writer has read or written, whose keys differ in length."""
     table = metadata.tables[name]
     keys = list(table.primary_key.columns)
     rows = {}

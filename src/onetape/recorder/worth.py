@@ -1,8 +1,8 @@
-"""What an account and each of its sub-accounts are worth, at the quotes of the tape. Pure.
+"""Values an account and each of its sub-accounts at the quotes of the tape. Pure.
 
-A row is of a currency: its balance, the open profit of what settles in it, and the coins that its spot
-markets trade, at the middle of their last quotes. A coin is counted in one row: that of its own where
-contracts settle in it, else where its first spot market leads to.
+A row belongs to a currency: its balance, the open profit of contracts that settle in it, and the coins that its spot
+markets trade, at the mid of their last quotes. A coin is counted in one row: that of its own if contracts settle in
+it, else that to which its first spot market leads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Key = tuple[int, str]  # slot (TOTAL: the account), asset or currency
 
 
 class WorthRecord(msgspec.Struct):
-    """Everything that a `Worth` needs to go on. Amounts in 1e-18."""
+    """Everything that a `Worth` needs to continue. Amounts in 1e-18."""
 
     held: list[tuple[int, str, int]]
     capital: list[tuple[int, str, int]]
@@ -51,18 +51,18 @@ class Figures(msgspec.Struct):
 
 
 class Worth:
-    """Reckons what an account and its sub-accounts are worth: balances by slot, what was put in, and the best result of
-    a full minute. leverage: at which positions are reckoned to use margin."""
+    """Values an account and its sub-accounts: balances by slot, capital, and the best result of a full minute.
+    leverage: for the margin of positions."""
 
     def __init__(self, instruments: Mapping[str, Instrument], *, leverage: float) -> None:
         self._instruments, self._leverage = instruments, leverage
         self._held: dict[Key, int] = {}
         self._capital: dict[Key, int] = {}
-        self._unpriced: dict[Key, int] = {}  # coins that came or went while they had no quote: in no figure yet
+        self._unpriced: dict[Key, int] = {}  # coins that came or went without a quote: in no figure yet
         self._best: dict[Key, int] = {}  # of equity less capital
-        self.lines: set[Key] = set()  # that have begun: of each slot and currency with a row of a full minute
+        self.lines: set[Key] = set()  # begun ones: slots and currencies with a row of a full minute
         self.quotes: dict[str, tuple[int, int]] = {}
-        self._settles: dict[str, bool] = {}  # currency that something settles in -> a contract does
+        self._settles: dict[str, bool] = {}  # settle currency -> whether of a contract
         self._markets: dict[str, str] = {}  # coin -> its first spot market
 
     def add_instrument(self, instrument: Instrument) -> None:
@@ -72,19 +72,19 @@ class Worth:
             self._markets[instrument.base] = instrument.symbol
 
     def _way(self, asset: str) -> Iterator[str]:
-        """The currencies that its markets lead to, itself first. Without circles: `add_instrument` makes none."""
+        """Yields the currencies that its markets lead to, itself first. Without cycles: `add_instrument` makes none."""
         yield asset
         while asset in self._markets:
             asset = self._instruments[self._markets[asset]].settle
             yield asset
 
     def mark(self, symbol: str) -> int:
-        """Returns the middle of the last quote, 0: there was none."""
+        """Returns the mid of the last quote, 0: there was none."""
         bid, ask = self.quotes.get(symbol, (0, 0))
         return (bid + ask) // 2 if bid and ask else 0
 
     def move(self, slot: int, asset: str, amount: int, *, kind: str) -> None:
-        # What netting has brought the account forward, sub-accounts have in the profit of what they still hold.
+        # Profit that netting brought the account early is in the sub-accounts' open profit.
         for key in ((slot, asset), (TOTAL, asset)) if slot != Outside.NETTING else ((TOTAL, asset),):
             self._held[key] = self._held.get(key, 0) + amount
             if kind in CAPITAL:
@@ -93,11 +93,11 @@ class Worth:
             self._price()
 
     def anew(self) -> None:
-        """Another exchange, with other money: nothing was lost between the two."""
+        """Starts anew for another exchange with other money: the difference is no result."""
         self._best.clear()
 
     def _price(self) -> None:
-        """What has come or gone becomes capital, at the quotes of now."""
+        """Values pending movements at present quotes and adds them to the capital."""
         for (slot, asset), amount in list(self._unpriced.items()):
             if (found := self._in_home(asset, amount)) is not None:
                 currency, value = found
@@ -105,7 +105,7 @@ class Worth:
                 del self._unpriced[slot, asset]
 
     def _in_home(self, asset: str, amount: int) -> tuple[str, int] | None:
-        """Returns the currency whose row an asset is in, and its worth there. None: there is no quote yet."""
+        """Returns the currency whose row includes an asset, and its worth there. None: there is no quote yet."""
         while not self._settles.get(asset) and asset in self._markets:
             instrument = self._instruments[self._markets[asset]]
             if not (mark := self.mark(instrument.symbol)):
@@ -114,11 +114,11 @@ class Worth:
         return asset, amount
 
     def equity(self, booking: Booking, currency: str) -> int:
-        """Returns the account's in one currency, 1e-18."""
+        """Returns the account's equity in one currency, 1e-18."""
         return self.figures(booking, is_total=True).get((TOTAL, currency), Figures()).equity
 
     def figures(self, booking: Booking, *, is_total: bool = False) -> dict[Key, Figures]:
-        """By slot and currency. is_total: of the account alone."""
+        """Returns figures by slot and currency. is_total: of the account alone."""
         found: dict[Key, Figures] = {}
         for key, amount in self._held.items():
             slot, asset = key
@@ -142,13 +142,13 @@ class Worth:
             mark = self.mark(symbol)
             if mark and position.cost:
                 row.unrealized += position.unrealized_at(mark)
-            # An inverse contract that is long is long of what it settles in.
+            # A long inverse contract is long in its settle currency.
             value = position.terms.value(mark, position.qty) if mark else position.cost
             row.net, row.gross = row.net + value, row.gross + abs(value)
         return found
 
     def rows(self, figures: Mapping[Key, Figures], *, is_begin: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yields (slot, row) of each. is_begin: all of it was put in."""
+        """Yields (slot, row) of each. is_begin: all of it is capital."""
         for (slot, currency), each in sorted(figures.items()):
             equity = each.equity
             capital = equity if is_begin else self._capital.get((slot, currency), 0)
@@ -171,10 +171,10 @@ class Worth:
             )
 
     def begin(self, booking: Booking, *, is_flat: bool) -> dict[Key, Figures]:
-        """Returns the figures with which lines begin that have no row yet, at the full minute before: no result. What
-        they make until their first full minute is in their second row. An account's line begins with what was put in,
-        that of a sub-account which came later with nothing: until then its money was the pool's. is_flat: the books
-        began without a position, else lines of the account and of its pool begin with what is open."""
+        """Returns the first figures, at the full minute before, of lines without a row: no result yet. Results until
+        the first full minute are in their second row. An account's line begins with its capital, that of a later
+        sub-account with zero: until then its money was the pool's. is_flat: the books began without a position, else
+        lines of the account and of its pool begin with the open profit."""
         self._price()
         begun = self.figures(booking).keys() - self.lines
         self.lines |= begun
@@ -183,7 +183,7 @@ class Worth:
         return {key: Figures(self._capital.get(key, 0) if (TOTAL, key[1]) in found else 0) for key in found}
 
     def sample(self, booking: Booking) -> dict[Key, Figures]:
-        """Returns the figures of a full minute, which may be the best ones."""
+        """Returns the figures of a full minute, and updates the best ones."""
         self._price()
         found = self.figures(booking)
         for key, each in found.items():
@@ -191,7 +191,7 @@ class Worth:
             self._best[key] = max(self._best.get(key, result), result)
         return found
 
-    # --- going on ---------------------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------------
 
     def to_record(self) -> WorthRecord:
         parts = (self._held, self._capital, self._unpriced, self._best)

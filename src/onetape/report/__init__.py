@@ -1,1 +1,1 @@
-"""Statistics of a run and the pages that show them."""
+"""Compute the statistics of a run and render its pages."""

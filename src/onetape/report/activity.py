@@ -1,6 +1,6 @@
-"""What was held and traded: exposure, leverage, turnover, by instrument, by day and by month.
+"""Compute exposure, leverage and turnover, by instrument, by day and by month.
 
-Pure functions on arrays. A position holds until it changes; days and months are UTC.
+Pure functions on arrays. A position stays until it changes; days and months are UTC.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _UNMOVED = no_floats()
 
 
 def exposure(ts: Ints, position: Floats, *, ts_first: int, ts_last: int) -> float | None:
-    """Part of the time from ts_first to ts_last with a position, which holds until the next ts."""
+    """Returns the share of the time from ts_first to ts_last with a position, which stays until the next ts."""
     span = ts_last - ts_first
     if span <= 0:
         return None
@@ -31,7 +31,7 @@ def exposure(ts: Ints, position: Floats, *, ts_first: int, ts_last: int) -> floa
 
 
 def any_exposure(markets: Sequence[Market], *, ts_first: int, ts_last: int) -> float | None:
-    """Part of the time in which at least one instrument was held."""
+    """Returns the share of the time with a position in at least one instrument."""
     if ts_last <= ts_first:
         return None
     with_steps = [each for each in markets if len(each.position_ts)]
@@ -45,7 +45,7 @@ def any_exposure(markets: Sequence[Market], *, ts_first: int, ts_last: int) -> f
 
 
 def held_at(ts: Ints, values: Floats, moments: Ints, *, before: float = 0.0) -> Floats:
-    """Returns the value of a step function at each moment: the last one at or before it, else `before`."""
+    """Returns a step function's value at each time: the last one at or before it, else `before`."""
     if not len(ts):
         return np.full(len(moments), before)
     at = np.searchsorted(ts, moments, side="right") - 1
@@ -53,10 +53,10 @@ def held_at(ts: Ints, values: Floats, moments: Ints, *, before: float = 0.0) -> 
 
 
 def leverage(markets: Sequence[Market], ts: Ints, equity: Floats) -> Floats:
-    """Gross notional of all positions over equity at each sample; NaN where equity is not > 0.
+    """Returns the gross notional of all positions over equity at each sample; NaN where equity is not > 0.
 
-    Long and short instruments add up: it is what is at risk without assuming that they hedge each
-    other. The two sides of one instrument in hedge mode do, so its net position counts.
+    Long and short instruments add up, without assuming that they hedge each
+    other. The two sides of one instrument in hedge mode are netted.
     Instruments that settle in another currency than the report's are left out.
     """
     gross = np.zeros(len(ts))
@@ -71,7 +71,7 @@ def leverage(markets: Sequence[Market], ts: Ints, equity: Floats) -> Floats:
 
 
 def mean_by_time(ts: Ints, values: Floats) -> float | None:
-    """Mean of a step function from its first to its last moment; samples that are NaN left out."""
+    """Returns the time-weighted mean of a step function from its first to its last time; NaN samples are left out."""
     if len(ts) < 2:
         return None
     weights = np.diff(ts).astype(np.float64)
@@ -81,13 +81,13 @@ def mean_by_time(ts: Ints, values: Floats) -> float | None:
 
 
 def turnover(notional: Floats, equity: Floats) -> float | None:
-    """Sum of traded notional (both sides) over the mean equity."""
+    """Returns the sum of traded notional (both sides) over the mean equity."""
     mean = float(np.mean(equity)) if len(equity) else 0.0
     return float(np.abs(notional).sum() / mean) if mean > 0 else None
 
 
 def fill_notional(fills: Fills, markets: Sequence[Market]) -> Floats:
-    """Value of each fill in its settle currency, > 0; 0 for one that settles elsewhere."""
+    """Returns each fill's value in its settle currency, > 0; 0 for an instrument that settles elsewhere."""
     value = np.zeros(len(fills.ts))
     for index, each in enumerate(markets):
         if each.settles_in_run:
@@ -97,7 +97,7 @@ def fill_notional(fills: Fills, markets: Sequence[Market]) -> Floats:
 
 
 def opens(fills: Fills) -> NDArray[np.bool_]:
-    """True for each fill that enters or adds to a position, False for one that only reduces it.
+    """Returns True for each fill that enters or adds to a position, False for one that only reduces it.
 
     A fill that turns a position around counts as an entry.
     """
@@ -120,14 +120,15 @@ class PeriodRow:
     pnl: float
     result: float | None  # return; None where the equity before it is not > 0
     equity: float
-    drawdown: float  # deepest fall from a peak within the period, as a fraction
+    drawdown: float  # maximum drawdown within the period, as a fraction
     fills: int
     notional: float
     fees: float
 
 
 def by_period(starts: Ints, ts: Ints, equity: Floats, fills: Fills, notional: Floats, moved: Floats) -> list[PeriodRow]:
-    """Rows of the periods that begin at `starts` (ascending, the first at or before ts[0]). moved: as ReportData's."""
+    """Returns the rows of the periods that begin at `starts` (ascending, the first at or before ts[0]). moved: as in
+    ReportData."""
     if not len(ts):
         return []
     growth, earned = time_weighted(equity, moved), equity - moved if len(moved) else equity
@@ -161,7 +162,7 @@ def by_period(starts: Ints, ts: Ints, equity: Floats, fills: Fills, notional: Fl
 
 
 def by_day(ts: Ints, equity: Floats, fills: Fills, notional: Floats, moved: Floats = _UNMOVED) -> list[PeriodRow]:
-    """One row for each UTC day from the first sample to the last; days without fills included.
+    """Returns one row for each UTC day from the first sample to the last; days without fills included.
 
     The first and the last are as long as the data has them.
     """
@@ -174,7 +175,8 @@ def by_day(ts: Ints, equity: Floats, fills: Fills, notional: Floats, moved: Floa
 def by_month(
     ts: Ints, equity: Floats, fills: Fills, notional: Floats, moved: Floats = _UNMOVED, *, months: int = 1
 ) -> list[PeriodRow]:
-    """One row for each calendar month (UTC) from the first sample to the last. months: 12 for calendar years."""
+    """Returns one row for each calendar month (UTC) from the first sample to the last. months: 12 for calendar
+    years."""
     if not len(ts):
         return []
     at = datetime.fromtimestamp(int(ts[0]) // SECOND, UTC)

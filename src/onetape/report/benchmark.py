@@ -1,4 +1,4 @@
-"""Buy and hold of what was traded: what the same money would have become without the strategy."""
+"""Compute buy and hold: the result of the same money without the strategy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 class Benchmark(NamedTuple):
-    """A benchmark of a run. `equity` on the run's own samples; `weights` by symbol, which add up to 1."""
+    """A benchmark of a run. `equity` at the run's own samples; `weights` by symbol, which add up to 1."""
 
     equity: Floats
     weights: dict[str, float]
@@ -24,12 +24,11 @@ class Benchmark(NamedTuple):
 
 
 def buy_and_hold(ts: Ints, equity: Floats, markets: Sequence[Market], fills: Fills) -> Benchmark | None:
-    """Equal parts of the starting equity in each traded instrument (all, where none was traded),
-    bought at its first price in the run and never touched again: no fees, no funding, no leverage.
-
-    Before an instrument's first price its part is cash. A contract is held at its notional: a
-    linear one grows as its price, an inverse one by 1 - first / price, since it is worth
-    quantity / price in the coin that it settles in. None without prices or starting money.
+    """Returns buy and hold with equal parts of the starting equity in each traded instrument (all, where none was
+    traded), bought at its first price in the run and never changed: no fees, no funding, no leverage. Before an
+    instrument's first price its part is cash. A contract is held at its notional: a linear one grows as its price,
+    an inverse one by 1 - first / price, since it is worth quantity / price in the coin that it settles in. None
+    without prices or starting money.
     """
     if len(ts) == 0 or equity[0] <= 0:
         return None

@@ -1,9 +1,9 @@
-"""How much money a result could have been made with, judged afterwards from what the market traded.
+"""Estimate how much money a strategy could have used, from the market's volume.
 
 Impact by the square-root law (J.-P. Bouchaud, J. Bonart, J. Donier, M. Gould, Trades, Quotes and Prices, 2018): an
-order of Q in a market that trades V a day and moves by s a day costs s * sqrt(Q / V) of its notional. With k times the
-money profit grows by k and impact by k ** 1.5, so above k = (2 * profit / (3 * impact)) ** 2 more money earns less.
-The law is not asked about more than a tenth of what the market trades.
+order of Q in a market with daily volume V and daily volatility s costs s * sqrt(Q / V) of its notional. With k times
+the money profit grows by k and impact by k ** 1.5, so above k = (2 * profit / (3 * impact)) ** 2 more money earns less.
+The law is not applied beyond a tenth of the market's volume.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ SHARE_MAX = 0.1  # of the market's volume
 
 
 def volume_share(fills: Fills, markets: Sequence[Market]) -> float | None:
-    """Own quantity over what the data's market traded, of the instrument where it is most; None where the data says
-    nothing about volume."""
+    """Returns the own quantity over the data's market volume, of the instrument with the largest share; None where
+    the data have no volume."""
     shares = [
         float(fills.qty[fills.market == index].sum()) / each.traded
         for index, each in enumerate(markets)
@@ -44,7 +44,7 @@ def capacity(profit: float, ts: Ints, equity: Floats, fills: Fills, markets: Seq
             continue
         moves = _volatility(each)
         if each.traded <= 0 or moves is None or not each.settles_in_run:
-            return None  # a part that cannot be judged is not left out in silence
+            return None  # a part that cannot be estimated is not left out silently
         _, order = np.unique(fills.order[mine], return_inverse=True)
         qty = np.bincount(order, weights=fills.qty[mine])
         notional = np.bincount(order, weights=np.abs(each.notional(fills.price[mine], fills.qty[mine])))
@@ -56,7 +56,7 @@ def capacity(profit: float, ts: Ints, equity: Floats, fills: Fills, markets: Seq
 
 
 def _volatility(market: Market) -> float | None:
-    """Of a day, from the samples of the price; None for fewer than two returns."""
+    """Returns the daily volatility from the samples of the price; None for fewer than two returns."""
     if len(market.price_ts) < 3:
         return None
     period = choose_period(market.price_ts)

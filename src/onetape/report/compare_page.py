@@ -1,6 +1,6 @@
-"""Several runs on one page: figures side by side, equity and drawdowns overlaid, what differed.
+"""Compare several runs on one page: figures side by side, equity and drawdowns overlaid, differing settings.
 
-The page is made as a report's is: one file, no requests, a stranger's words as data only.
+Like a report the page is one file, makes no requests, and embeds foreign text as data only.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from onetape.model.errors import UsageError
 from onetape.report.drawdowns import drawdown_series
 from onetape.report.grouped import enumerated
-from onetape.report.metrics import METRICS
+from onetape.report.metrics import STATISTICS
 from onetape.report.page_data import line
 from onetape.report.report import render_page
 from onetape.report.report_data import Floats, Ints
 from onetape.report.report_json import write_whole
-from onetape.report.run import Run
+from onetape.report.run import Run, has_same_data
 from onetape.report.statistics import time_weighted
 from onetape.tape.journal import JournalReader
 
@@ -31,15 +31,12 @@ POINTS_MAX = 2_000  # of a curve
 
 
 def write_comparison(runs: Sequence[Run], path: Path) -> Path:
-    """Writes the page of 2 to 12 runs, whole or not at all, and returns its path.
-
-    Raises UsageError for another number of runs.
-    """
+    """Write the page of 2 to 12 runs atomically, and return its path. Raises UsageError for another number of runs."""
     return write_whole(render_comparison(runs), path)
 
 
 def render_comparison(runs: Sequence[Run]) -> str:
-    """Returns the page as text; equal runs give equal bytes. The first run is what others are held to."""
+    """Returns the page as text; equal runs give equal bytes. The first run is the reference."""
     if not 2 <= len(runs) <= RUNS_MAX:
         raise UsageError(
             f"{len(runs)} runs cannot be compared on a page", location="compare", todo=f"give 2 to {RUNS_MAX}"
@@ -52,17 +49,18 @@ def render_comparison(runs: Sequence[Run]) -> str:
         f"{len(runs)} runs",
         {
             "names": names,
+            "sameData": has_same_data(runs),
             "labels": [_label(run) for run in runs],
             "currencies": [str(each.get("currency", "")) for each in stats],
             "settings": _table(facts),
             "metrics": [
                 {
                     **{name: getattr(each, name) for name in ("key", "name", "form", "group")},
-                    "note": each.note,
+                    "note": each.hover,
                     "better": each.better,
                     "values": [_number(value.get(each.key)) for value in stats],
                 }
-                for each in METRICS
+                for each in STATISTICS
                 if any(value.get(each.key) is not None for value in stats)
             ],
             "curves": [_curves(run) for run in runs],
@@ -71,13 +69,13 @@ def render_comparison(runs: Sequence[Run]) -> str:
 
 
 def equity_curve(run: Run) -> tuple[Ints, Floats]:
-    """ts (ns UTC) and equity, time-weighted, of each sample on the run's journal."""
+    """Returns ts (ns UTC) and equity, time-weighted, of each sample on the run's journal."""
     times, values, moved = [], [], []
     decode = msgspec.msgpack.Decoder(dict[str, Any]).decode
     with JournalReader(run.path / "journal") as reader:
         for frame in reader.frames(types=["balance"]):
             record = decode(frame.payload)
-            if "account" not in record:  # of one account alone
+            if "account" not in record:  # of one account only
                 times.append(frame.time)
                 values.append(float(record["equity"]))
                 moved.append(float(record.get("moved", 0)))
@@ -86,7 +84,7 @@ def equity_curve(run: Run) -> tuple[Ints, Floats]:
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
-    """Folder names; equal ones are told apart by their place."""
+    """Returns folder names; equal ones are distinguished by their position."""
     names = [run.path.resolve().name for run in runs]
     return [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names, 1)]
 
@@ -98,7 +96,7 @@ def _label(run: Run) -> str:
 
 
 def _settings(run: Run) -> dict[str, str]:
-    """Returns what decided the run, as text by name."""
+    """Returns the settings that decided the run, as text by name."""
     facts = run.facts
     money, model = facts.get("money", {}), facts.get("model", {})
     tables: list[tuple[str, Mapping[str, Any]]] = [
@@ -113,7 +111,7 @@ def _settings(run: Run) -> dict[str, str]:
     found: dict[str, str] = {}
     for prefix, table in tables:
         for key, value in table.items():
-            # A strategy's parameter may be called like a setting of the run.
+            # A strategy's parameter may have the name of a setting.
             name = f"{prefix}{key}"
             while name in found:
                 name += " of the run"
@@ -132,7 +130,7 @@ def _text(value: Any) -> str:
 
 
 def _table(facts: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """Rows of all settings in the order in which they first come; `differs` where they do."""
+    """Returns rows of all settings in the order of first occurrence; `differs` where they do."""
     order: dict[str, None] = {}
     for each in facts:
         order.update(dict.fromkeys(each))
@@ -144,7 +142,7 @@ def _table(facts: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
 
 
 def _number(value: Any) -> Any:
-    """Money in a run's result is decimal text; here it is a number to subtract."""
+    """Returns money as a number for subtraction; in a run's result it is decimal text."""
     if isinstance(value, str):
         try:
             return float(value)
@@ -154,7 +152,7 @@ def _number(value: Any) -> Any:
 
 
 def _curves(run: Run) -> dict[str, Any]:
-    """Equity as growth in percent of its start, so that accounts of any size lie on one scale."""
+    """Returns equity curves as growth in percent of their start, so that accounts of any size share a scale."""
     ts, equity = equity_curve(run)
     start = equity[0] if len(equity) and equity[0] > 0 else 0.0
     growth = (equity / start - 1) * 100 if start else np.zeros(len(equity))

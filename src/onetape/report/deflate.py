@@ -1,4 +1,4 @@
-"""How much of a Sharpe ratio is luck: pure functions on numbers.
+"""Estimate how much of a Sharpe ratio is luck, with pure functions on numbers.
 
 Sources: D. Bailey and M. Lopez de Prado, "The Sharpe Ratio Efficient Frontier" (Journal of Risk,
 2012) for the probabilistic Sharpe ratio and the minimum track record length, and "The Deflated
@@ -25,7 +25,7 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """The moments of a series of returns that the formulas need."""
+    """Moments of a series of returns, for the formulas."""
 
     count: int
     sharpe: float | None  # mean over sample deviation; None without deviation
@@ -34,7 +34,7 @@ class Moments:
 
 
 def moments(returns: NDArray[np.float64]) -> Moments:
-    """Of simple returns per period. Skewness and kurtosis are those of the population."""
+    """Returns the moments of simple returns per period. Skewness and kurtosis are those of the population."""
     count = len(returns)
     if count < 2:
         return Moments(count, None, 0.0, 3.0)
@@ -51,8 +51,8 @@ def moments(returns: NDArray[np.float64]) -> Moments:
 
 
 def expected_maximum(variance: float, tries: int) -> float:
-    """Returns the Sharpe ratio that the best of `tries` independent ones without skill is expected to show, `variance`
-    being that of the ratios over the tries. One try: 0."""
+    """Returns the expected Sharpe ratio of the best of `tries` independent ones without skill; `variance` is that of
+    the ratios over the tries. One try: 0."""
     if tries < 1:
         raise ValueError(f"tries must be at least 1: {tries}")
     if not variance >= 0:
@@ -67,8 +67,8 @@ def expected_maximum(variance: float, tries: int) -> float:
 def probabilistic_sharpe(
     sharpe: float, *, count: int, skewness: float, kurtosis: float, benchmark: float = 0.0
 ) -> float | None:
-    """Probability that the true ratio is above `benchmark`; None where the formula has no value
-    (fewer than two returns, or moments that no distribution of this ratio has)."""
+    """Returns the probability that the true ratio is above `benchmark`; None where the formula has no value (fewer
+    than two returns, or impossible moments)."""
     spread = _spread(sharpe, skewness, kurtosis)
     if count < 2 or spread is None:
         return None
@@ -78,8 +78,8 @@ def probabilistic_sharpe(
 def minimum_track_record(
     sharpe: float, *, skewness: float, kurtosis: float, benchmark: float = 0.0, confidence: float = 0.95
 ) -> float | None:
-    """Returns how many returns it takes until the ratio is above `benchmark` with this confidence; None when it is not
-    above it at all, however long one waits."""
+    """Returns the number of returns after which the ratio is above `benchmark` with this confidence; None when the
+    ratio is not above it."""
     spread = _spread(sharpe, skewness, kurtosis)
     if sharpe <= benchmark or spread is None:
         return None

@@ -1,7 +1,7 @@
-"""Falls of an equity curve from its peaks, as pure functions on arrays.
+"""Compute drawdowns of an equity curve, with pure functions on arrays.
 
-`ts` is int64 ns UTC, ascending; `equity` is float64, after fees. Only what was sampled is seen: a
-fall between two samples is not.
+`ts` is int64 ns UTC, ascending; `equity` is float64, after fees. A
+fall between two samples is not seen.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Drawdown:
-    """The deepest fall from a peak. `fraction` of the peak, `amount` in currency, both >= 0."""
+    """A drawdown. `fraction` of the peak, `amount` in currency, both >= 0."""
 
     fraction: float
     amount: float
     ts_peak: int
     ts_trough: int
-    ts_recovered: int | None  # None: not yet at the end of the data
+    ts_recovered: int | None  # None: not recovered at the end of the data
 
 
 def drawdown_series(equity: Floats) -> Floats:
-    """Fall from the running peak as a fraction of that peak, <= 0; 0 while the peak is not > 0."""
+    """Returns the fall from the running peak as a fraction of that peak, <= 0; 0 while the peak is not > 0."""
     if len(equity) == 0:
         return np.zeros(0)
     peaks = np.maximum.accumulate(equity)
@@ -35,7 +35,8 @@ def drawdown_series(equity: Floats) -> Floats:
 
 
 def max_drawdown(ts: Ints, equity: Floats, *, earned: Floats | None = None) -> Drawdown | None:
-    """Returns the deepest fall as a fraction. The first of equals; without any, one of zero. earned: as below."""
+    """Returns the deepest drawdown as a fraction, the first of equals; without any, one of zero. earned: as in
+    worst_drawdowns."""
     if len(equity) == 0:
         return None
     worst = worst_drawdowns(ts, equity, 1, earned=earned)
@@ -43,7 +44,7 @@ def max_drawdown(ts: Ints, equity: Floats, *, earned: Floats | None = None) -> D
 
 
 def worst_drawdowns(ts: Ints, equity: Floats, count: int = 10, *, earned: Floats | None = None) -> list[Drawdown]:
-    """Returns the deepest falls by fraction, deepest first; equal ones by time. earned: money made so far, where
+    """Returns the deepest drawdowns by fraction, deepest first; equal ones by time. earned: profit so far, where
     `equity` is time-weighted.
 
     A drawdown lasts from the last moment at a peak until the curve is at that peak again: they
@@ -57,12 +58,12 @@ def worst_drawdowns(ts: Ints, equity: Floats, count: int = 10, *, earned: Floats
     edges = np.diff(np.concatenate(([False], under, [False])).astype(np.int8))
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)  # [start, end)
     depths = np.minimum.reduceat(falls, starts)
-    # A piece reaches to the next start, and between end and start the curve is at its peak: 0.
+    # A segment extends to the next start; between end and start the curve is at its peak: 0.
     order = np.lexsort((starts, depths))[:count]
     found = []
     for start, end in zip(starts[order].tolist(), ends[order].tolist(), strict=True):
         trough = start + int(np.argmin(falls[start:end]))
-        peak = start - 1  # the curve starts at its peak, so no fall starts at 0
+        peak = start - 1  # the curve starts at its peak, so no drawdown starts at 0
         found.append(
             Drawdown(
                 fraction=float(-falls[trough]),
@@ -76,7 +77,7 @@ def worst_drawdowns(ts: Ints, equity: Floats, count: int = 10, *, earned: Floats
 
 
 def longest_drawdown(ts: Ints, equity: Floats) -> int | None:
-    """Returns the longest time below a peak in ns, the one that lasts at the end included."""
+    """Returns the longest time below a peak in ns, including one unrecovered at the end."""
     if not len(ts):
         return None
     under = drawdown_series(equity) < 0
@@ -89,8 +90,7 @@ def longest_drawdown(ts: Ints, equity: Floats) -> int | None:
 
 
 def ulcer_index(ts: Ints, equity: Floats) -> float | None:
-    """Root mean square of the drawdown as a fraction, by time: each holds until the next sample.
-
+    """Returns the root mean square of the drawdown as a fraction, by time: each holds until the next sample.
     Martin's index is this on evenly spaced closes, in percent.
     """
     if len(ts) < 2 or ts[-1] <= ts[0]:

@@ -1,7 +1,7 @@
-"""How far round trips went against and in favour of those who held them (MAE and MFE), before fees.
+"""Compute how far round trips moved against and in favor of the position (MAE and MFE), before fees.
 
-Seen at own fills and at what the data says of the price between them: its trades, or its bars' lows, highs and closes;
-where those were not read, at the samples of the run.
+Prices are those of own fills and of the data between them: trades, or the bars' lows, highs and closes; where those
+were not read, the samples of the run.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from onetape.report.report_data import Fills, Floats, Ints, Market
 
 __all__ = ["Excursions", "excursion_rows", "excursions"]
 
-_NOISE = 1e-9  # of the quantities: a position of so little is flat
-_SIDES = 3  # both, long, short: Fills.book counts them
+_NOISE = 1e-9  # of the quantities: a smaller position is flat
+_SIDES = 3  # both, long, short: as in Fills.book
 
 
 @dataclass(frozen=True, slots=True)
 class Excursions:
-    """Money of each closed round trip, in the order of closing: adverse and favourable are >= 0, retraced is what was
-    lost from the best moment to the end."""
+    """Excursions of each closed round trip in money, in the order of closing: adverse and favourable are >= 0,
+    retraced is the loss from the best moment to the end."""
 
     adverse: Floats
     favourable: Floats
@@ -32,7 +32,7 @@ class Excursions:
 
 
 def excursions(fills: Fills, markets: Sequence[Market]) -> Excursions:
-    """Of fills that settle in the run's currency, as round_trips()."""
+    """Returns excursions of fills that settle in the run's currency, in the order of round_trips()."""
     rows: list[NDArray[np.float64]] = []
     for book in np.unique(fills.book).tolist():
         market = markets[book // _SIDES]
@@ -44,7 +44,7 @@ def excursions(fills: Fills, markets: Sequence[Market]) -> Excursions:
 
 
 def _of_book(mine: Ints, fills: Fills, market: Market) -> NDArray[np.float64]:
-    """Rows of the closing fill's number, adverse, favourable, given back."""
+    """Returns rows of the closing fill's index, adverse, favourable, given back."""
     signed, price, ts = fills.signed[mine], fills.price[mine], fills.ts[mine]
     after = np.cumsum(signed)
     noise = _NOISE * np.maximum.accumulate(np.abs(after) + fills.qty[mine])
@@ -63,7 +63,7 @@ def _of_book(mine: Ints, fills: Fills, market: Market) -> NDArray[np.float64]:
     inside = held >= 0
     held, sampled, sample_ts = held[inside], sampled[inside], sample_ts[inside]
     at_samples = sign * market.notional(sampled, after[held]) - paid[held]
-    # After the moment of the first fill: a bar that closes then says what was before it.
+    # After the time of the first fill: a bar that closes then contains earlier prices.
     first = np.searchsorted(sample_ts, ts[opened], side="right")
     last = np.maximum(np.searchsorted(sample_ts, ts[closed], side="left"), first)
     low = np.minimum(_over(np.minimum, at_fills, opened, closed + 1), _over(np.minimum, at_samples, first, last))
@@ -73,7 +73,7 @@ def _of_book(mine: Ints, fills: Fills, market: Market) -> NDArray[np.float64]:
 
 
 def _over(take: np.ufunc, values: Floats, first: Ints, end: Ints) -> Floats:
-    """Least or greatest of values[first:end] of each pair; what loses to anything where there are none."""
+    """Returns the minimum or maximum of values[first:end] of each pair; the neutral value where there are none."""
     worst = np.inf if take is np.minimum else -np.inf
     padded = np.append(values, worst)
     found: Floats = take.reduceat(padded, np.column_stack((first, end)).ravel())[::2]
@@ -81,7 +81,7 @@ def _over(take: np.ufunc, values: Floats, first: Ints, end: Ints) -> Floats:
 
 
 def excursion_rows(found: Excursions, pnl: Floats) -> list[dict[str, Any]]:
-    """Winners and losers: how far they went. pnl: of the same round trips, net."""
+    """Returns excursions of winners and losers. pnl: net, of the same round trips."""
     if len(found.adverse) != len(pnl):
         return []
     rows = []

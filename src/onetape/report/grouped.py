@@ -1,5 +1,5 @@
-"""Assumptions as a reader meets them: equal ones of several instruments as one, what weighs most
-first, and how many stand before the rest is folded away."""
+"""Group assumptions for a reader: equal ones of several instruments as one, the largest first, and how many are
+shown before the rest is folded."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from onetape.report.report_data import Assumption, bias_word
 
 __all__ = ["SHOWN", "amount_text", "enumerated", "grouped", "in_order", "symbol_of"]
 
-SHOWN = 4  # of more than one beyond it, which would be no shorter
+SHOWN = 4  # when more than one is beyond it, as folding one saves nothing
 NAMED = 3  # instruments in a sentence
 _FIGURES = re.compile(r"[+-]?\d[\d.,]*")
 _WEIGHT_OF_BIAS = {"flatters": 3, "unknown": 2, "hurts": 1, "given": 0}
 
 
 def enumerated(names: Sequence[str]) -> str:
-    """`a, b and c`; of many the first and how many more."""
+    """Returns `a, b and c`; of many the first and how many more."""
     if len(names) > NAMED + 1:
         return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def grouped(assumptions: Iterable[Assumption]) -> list[Assumption]:
-    """Returns those that say the same of several instruments (`SYMBOL: ...`) as one, with the sum of their amounts.
-    Where only figures differ, it has those of the one that weighs most. Each stands where its first one stood."""
+    """Merge assumptions with equal text for several instruments (`SYMBOL: ...`), adding their amounts. Where only
+    figures differ, those of the largest amount are kept. Each stays at the position of its first one."""
     found: dict[tuple[str, ...], list[Assumption]] = {}
     for number, each in enumerate(assumptions):
         symbol, rest = symbol_of(each)
@@ -39,7 +39,7 @@ def grouped(assumptions: Iterable[Assumption]) -> list[Assumption]:
 
 
 def symbol_of(each: Assumption) -> tuple[str, str]:
-    """Returns the instrument that it is about and what it says of it; "" for one of all."""
+    """Returns the instrument of an assumption and its text; "" for one about all."""
     symbol, colon, rest = each.text.partition(": ")
     if not colon:
         return "", each.text
@@ -53,7 +53,7 @@ def symbol_of(each: Assumption) -> tuple[str, str]:
 def _one(members: Sequence[Assumption]) -> Assumption:
     if len(members) == 1:
         return members[0]
-    first = max(members, key=lambda each: abs(each.amount or 0.0))  # of equals the first
+    first = max(members, key=lambda each: abs(each.amount or 0.0))  # the first of equals
     symbol, rest = symbol_of(first)
     symbols = [symbol_of(each)[0] for each in members]
     if all(symbol_of(each)[1] == rest for each in members):
@@ -70,11 +70,11 @@ def _one(members: Sequence[Assumption]) -> Assumption:
 
 
 def amount_text(value: float, currency: str) -> str:
-    """Signed; amounts below one with eight decimals."""
+    """Returns a signed amount; amounts below one with eight decimals."""
     digits = 2 if abs(value) >= 1 or value == 0 else 8
     return f"{value:+,.{digits}f} {currency}"
 
 
 def in_order(assumptions: Iterable[Assumption]) -> list[Assumption]:
-    """Returns the largest amounts first, then what flatters, may lean either way, hurts, and facts."""
+    """Sort by amount, then: flatters, unknown, hurts, facts."""
     return sorted(assumptions, key=lambda each: (-abs(each.amount or 0.0), -_WEIGHT_OF_BIAS[bias_word(each.bias)]))

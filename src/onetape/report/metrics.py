@@ -1,22 +1,35 @@
-"""The statistics of a run by name: what each is called, how it is written, and what it assumes.
+"""The definition of each figure by name: what it is called, how it is written, what it assumes and includes.
 
-One table for the page, the comparison of runs, the exports and the documentation. The keys are
-those of `run.stats`.
+One table for pages, reports, the comparison of runs, `status --explain`, the exports and the documentation. Keys of
+`STATISTICS` are those of `run.stats`; the others are figures of accounts, robots, records and processes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "METRICS", "Metric", "metric", "metric_text", "number_text"]
+__all__ = ["GROUPS", "METRICS", "STATISTICS", "Metric", "definitions", "metric", "metric_text", "number_text"]
 
-GROUPS = ("Result", "Risk", "Ratios", "Round trips", "Activity", "Costs", "Orders")
+GROUPS = ("Result", "Risk", "Ratios", "Round trips", "Activity", "Costs", "Orders")  # of a run's statistics
+_UNITS = {
+    "money": "money of the currency beside it",
+    "gain": "money of the currency beside it, with its sign",
+    "part": "share of 1, shown in percent",
+    "gain_part": "share of 1, shown in percent with its sign",
+    "number": "number",
+    "count": "count",
+    "time": "time (UTC)",
+    "span": "seconds",
+    "milli": "milliseconds",
+    "text": "text",
+}
 
 
 class Metric(NamedTuple):
     """Describes one metric. form: money, gain (signed money), part (a fraction shown in percent), gain_part (signed),
-    number, count, time (ms UTC), span (seconds), milli (milliseconds), text. better: "more", "less" or "" where neither
-    is."""
+    number, count, time (ms UTC), span (seconds), milli (milliseconds), text. better: "more", "less" or "" for
+    neither. includes: what of fees, funding and open positions is in an amount of money; None: it is no such amount."""
 
     key: str
     name: str
@@ -24,8 +37,27 @@ class Metric(NamedTuple):
     group: str
     note: str
     better: str = ""
+    includes: tuple[str, ...] | None = None
+
+    @property
+    def unit(self) -> str:
+        return _UNITS[self.form]
+
+    @property
+    def hover(self) -> str:
+        """Returns the whole definition in one text, "" where there is none."""
+        if not self.note:
+            return ""
+        parts = [f"{self.note.rstrip('.')}.", f"Unit: {self.unit}."]
+        if self.includes is not None:
+            parts.append(f"Includes: {', '.join(self.includes) or 'no fees, funding or open positions'}.")
+        return " ".join(parts)
 
 
+_LIVE = "Accounts and robots"
+_MID = "at the middle of the last quotes"
+_ALL = ("fees", "funding", "open positions")
+_CLOSED = ("fees", "funding")
 _RETURNS = (
     "Returns are simple, of equity, net of money that came or went, per period (the longest of day, hour, "
     "minute that gives 30 of them), a year has 365 days, the riskless rate is 0."
@@ -39,7 +71,7 @@ _CLOCK = "On the robot's clock, from the decision; the assumed latency is in it.
 METRICS: tuple[Metric, ...] = (
     Metric("pnl", "Net profit", "gain", "Result",
            "Last equity less the first and what was moved in: after fees and funding, open positions at the mark.",
-           "more"),
+           "more", _ALL),
     Metric("return", "Return", "gain_part", "Result",
            "Last equity over the first, less one; time-weighted where money came or went.", "more"),
     Metric("cagr", "Growth per year (CAGR)", "gain_part", "Result",
@@ -51,7 +83,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("excess_return", "Over buy and hold", "gain_part", "Result",
            "Return less that of buy and hold.", "more"),
     Metric("final_equity", "Final equity", "money", "Result",
-           "Balance and open positions at the mark.", "more"),
+           "Balance and open positions at the mark.", "more", _ALL),
     Metric("best_day", "Best day", "gain_part", "Result",
            "Return of the best UTC day; the first and the last day are as long as the data.",
            "more"),
@@ -61,9 +93,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("worst_month", "Worst month", "gain_part", "Result", "Return of the worst calendar month (UTC).", "more"),
     Metric("max_drawdown", "Max drawdown", "part", "Risk",
            "The deepest fall as a fraction of the peak before it, on samples and at each fill; its "
-           "dates and the table of drawdowns are those of the samples.", "less"),
+           "dates and the table of drawdowns are those of the samples.", "less", _ALL),
     Metric("max_drawdown_amount", "… in money", "money", "Risk",
-           "Of the fall that is deepest as a fraction.", "less"),
+           "Of the fall that is deepest as a fraction.", "less", _ALL),
     Metric("drawdown_peak", "… from", "time", "Risk", "The last moment at the peak."),
     Metric("drawdown_trough", "… to", "time", "Risk", "The lowest point."),
     Metric("drawdown_recovered", "… recovered", "time", "Risk",
@@ -105,11 +137,11 @@ METRICS: tuple[Metric, ...] = (
     Metric("win_rate", "Won", "part", "Round trips", "Part above zero. " + _TRIPS, "more"),
     Metric("profit_factor", "Profit factor", "number", "Round trips",
            "Sum of gains over sum of losses.", "more"),
-    Metric("expectancy", "Expectancy", "gain", "Round trips", "Mean profit of one.", "more"),
+    Metric("expectancy", "Expectancy", "gain", "Round trips", "Mean profit of one.", "more", ("fees",)),
     Metric("average_win", "Average win", "gain", "Round trips", "Mean of those above zero.",
-           "more"),
+           "more", ("fees",)),
     Metric("average_loss", "Average loss", "gain", "Round trips", "Mean of those below zero.",
-           "more"),
+           "more", ("fees",)),
     Metric("payoff", "Payoff", "number", "Round trips",
            "Average win over average loss, without its sign.", "more"),
     Metric("kelly", "Kelly", "number", "Round trips",
@@ -149,8 +181,8 @@ METRICS: tuple[Metric, ...] = (
            "Equity above which more money would have earned less: impact by the square-root law (volatility of a day "
            "times the root of an order's share of a day's volume) grows faster than profit. At most a tenth of the "
            "volume. An order of magnitude; none without profit or without volumes in the data.", "more"),
-    Metric("fees", "Fees", "money", "Costs", "Paid less rebates, from the fills.", "less"),
-    Metric("funding", "Funding", "gain", "Costs", "Received less paid.", "more"),
+    Metric("fees", "Fees", "money", "Costs", "Paid less rebates, from the fills.", "less", ("fees",)),
+    Metric("funding", "Funding", "gain", "Costs", "Received less paid.", "more", ("funding",)),
     Metric("fees_bps", "Fees, 1/10,000 of notional", "number", "Costs",
            "Fees over traded notional.", "less"),
     Metric("maker_share", "Fills as maker", "part", "Costs", "Part of the number of fills."),
@@ -183,20 +215,78 @@ METRICS: tuple[Metric, ...] = (
     Metric("trade_fill_share", "Maker fills by a trade", "part", "Orders",
            "Where a trade on the tape has the fill's time; the others filled because the touch "
            "reached them. Only where the tape has trades."),
+    Metric("equity", "Equity", "money", _LIVE,
+           f"Balance, open profit of contracts and worth of coins, {_MID}.", "more", _ALL),
+    Metric("equity_of_currency", "Equity by currency", "money", _LIVE,
+           f"Balance and open profit of contracts that settle in the currency, {_MID}; coins are in their own "
+           "currency. Of an account whose gateway does not run, the last balance.", "more", _ALL),
+    Metric("equity_change", "Profit of the span", "gain", _LIVE,
+           "Equity at the span's end less that at its beginning and what was paid in between.", "more", _ALL),
+    Metric("day_profit", "Profit today", "gain", _LIVE,
+           "Equity now less that at the beginning of the UTC day and what was paid in since.", "more", _ALL),
+    Metric("robot_equity", "Equity of the robot", "money", _LIVE,
+           "Balance of its sub-account, or of the pool, and open profit of its own positions at the mark.",
+           "more", _ALL),
+    Metric("open_profit", "Open profit", "gain", _LIVE,
+           f"What positions, and coins bought on spot, are worth {_MID} beyond what they cost; before the fees of "
+           "closing them.", "more", ("open positions",)),
+    Metric("from_prices", "From prices", "gain", _LIVE,
+           "Profit of fills and of what is held, at the mark, before fees and funding.", "more", ("open positions",)),
+    Metric("realized", "Realized", "gain", _LIVE,
+           "What closing positions, and sales of coins, brought beyond the average cost, before fees and funding.",
+           "more", ()),
+    Metric("closed_profit", "Closed profit", "gain", _LIVE,
+           "Realized, funding and interest less the fees in their currency; fees in another asset stand beside it. "
+           "Of a strategy by its own fills.", "more", _CLOSED),
+    Metric("trip_profit", "Profit of the trip", "gain", _LIVE,
+           "Realized and funding less fees in their currency, from flat to flat of a sub-account, at the average "
+           "prices of all that share it.", "more", _CLOSED),
+    Metric("drawdown", "Drawdown", "part", _LIVE,
+           "Share by which equity is below the highest of a full minute; deposits and withdrawals move the peak.",
+           "less", _ALL),
+    Metric("deepest_drawdown", "Deepest drawdown", "part", _LIVE,
+           "The largest drawdown of the span's full minutes.", "less", _ALL),
+    Metric("day_drawdown", "Drawdown of the day", "part", _LIVE, "The deepest fall within the day.", "less", _ALL),
+    Metric("day_end_drawdown", "Drawdown of days", "money", _LIVE,
+           "The deepest fall of a strategy's profit, by what it is at the ends of days.", "less", _ALL),
+    Metric("funding_rate", "Funding rate", "gain_part", _LIVE,
+           "Rate of the next payment, or of the last one: above zero longs pay it to shorts."),
+    Metric("costs_today", "Cost today", "money", _LIVE,
+           "What orders of the mode cost against the market as they were decided, with fees.", "less", ("fees",)),
+    Metric("heartbeat", "Heartbeat", "milli", "Processes", "Time since the process last showed that it lives."),
+    Metric("progress", "Progress", "milli", "Processes", "Time since its loop last went round."),
+    Metric("lag", "Lag", "count", "Processes", "Frames of its inputs that it has not read yet."),
+    Metric("cpu", "CPU", "part", "Processes", "Share of one core, of late."),
+    Metric("working_orders", "Working orders", "count", "Processes",
+           "Orders at the venue, or on their way, that have not ended."),
 )  # fmt: skip
-
+STATISTICS = tuple(each for each in METRICS if each.group in GROUPS)
 _BY_KEY = {each.key: each for each in METRICS}
 
 
+def definitions(keys: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """Returns the definitions of figures by where they are shown. keys: of this table, by that."""
+    return {
+        shown: {
+            "key": key,
+            "name": (found := _BY_KEY[key]).name,
+            "definition": found.note,
+            "unit": found.unit,
+            "includes": None if found.includes is None else list(found.includes),
+        }
+        for shown, key in keys.items()
+    }
+
+
 def metric(key: str) -> Metric:
-    """By its key; one that is not in the table is shown under its own name."""
+    """Returns the metric of a key; an unlisted one is shown under its own name."""
     found = _BY_KEY.get(key)
     return found or Metric(key, key.replace("_", " "), "text", "Result", "")
 
 
 def metric_text(key: str, value: object) -> str:
-    """Returns a value in one word: fractions in percent, floats with six digits, `-` for none. Amounts, which are
-    decimal text, stay as they are."""
+    """Returns a value as short text: fractions in percent, floats with six digits, `-` for none. Amounts in decimal
+    text are unchanged."""
     if metric(key).form in ("part", "gain_part") and isinstance(value, (int, float, str)):
         try:
             percent = float(value) * 100
@@ -207,7 +297,7 @@ def metric_text(key: str, value: object) -> str:
 
 
 def number_text(value: object) -> str:
-    """Returns a number, or the text of one, with six digits, or as many as it has before the point."""
+    """Returns a number, or number text, with six digits, or all digits before the point."""
     if value is None:
         return "-"
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""How a run shows itself in a notebook: its figures and its equity, without any further library."""
+"""Show a run in a notebook: its figures and its equity, without any further library."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from onetape.report.metrics import metric_text
 __all__ = ["Plot", "run_html"]
 
 WIDTH, HEIGHT, EDGE = 720, 220, 8
-POINTS_MAX = 2 * WIDTH  # more cannot be seen
-_AXIS = 16  # pixels, for the words below the line
+POINTS_MAX = 2 * WIDTH  # more points are not visible
+_AXIS = 16  # pixels, for the text below the line
 _FIGURES = (
     ("pnl", "profit, net"),
     ("final_equity", "final equity"),
@@ -27,7 +27,7 @@ _FIGURES = (
 
 
 class Plot:
-    """Shows a line over time as SVG. times: ns UTC, ascending; values: as many numbers."""
+    """A line over time as SVG. times: ns UTC, ascending; values: as many numbers."""
 
     def __init__(self, times: list[int], values: list[float], *, title: str) -> None:
         self.svg = _svg(times, values, title)
@@ -40,7 +40,7 @@ class Plot:
 
 
 def run_html(name: str, stats: Mapping[str, Any], report: Path, equity: Plot) -> str:
-    """Returns a table of the figures, why there are no orders, where the report is, and the equity."""
+    """Returns a table of the figures, the reason for no orders, the report's path, and the equity."""
     rows = [("strategy", str(stats.get("strategy", "?")))]
     figures = [(key, name) for key, name in _FIGURES if stats.get(key) is not None]
     rows += [(figure, metric_text(key, stats[key])) for key, figure in figures]
@@ -56,7 +56,7 @@ def run_html(name: str, stats: Mapping[str, Any], report: Path, equity: Plot) ->
 
 
 def _svg(times: list[int], values: list[float], title: str) -> str:
-    """Least and greatest are written at the left, first and last time below."""
+    """Draw the line with minimum and maximum at the left, first and last time below."""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" '
         f'style="max-width:{WIDTH}px;color:inherit" role="img" font-size="11" fill="currentColor">'

@@ -1,4 +1,4 @@
-"""What became of orders and how long it took. Pure functions on columns (see Orders, Resting)."""
+"""Compute outcomes and delays of orders. Pure functions on columns (see Orders, Resting)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Spread:
 
 
 def spread(values: Ints) -> Spread | None:
-    """Quantiles of non-negative times; None without any."""
+    """Returns quantiles of non-negative times; None without any."""
     if not len(values):
         return None
     ordered = np.sort(values)
@@ -47,13 +47,13 @@ def spread(values: Ints) -> Spread | None:
 
 
 def outcomes(orders: Orders) -> dict[str, int]:
-    """Orders by how they ended, in the order of ORDER_STATES; all of them, zeros included."""
+    """Returns the number of orders by final state, in the order of ORDER_STATES, zeros included."""
     counts = np.bincount(orders.state, minlength=len(ORDER_STATES))
     return dict(zip(ORDER_STATES, counts.tolist(), strict=True))
 
 
 def fill_ratio(orders: Orders) -> float | None:
-    """Part of the orders that reached the exchange and were filled at least in part.
+    """Returns the share of orders that reached the exchange and were filled at least in part.
 
     Counted, not weighted by size, because sizes of different instruments do not add up. Denied
     orders never left and rejected ones never rested: neither counts.
@@ -64,30 +64,29 @@ def fill_ratio(orders: Orders) -> float | None:
 
 
 def quantity_ratio(orders: Orders) -> float | None:
-    """Filled over asked quantity, the mean over orders that reached the exchange."""
+    """Returns filled over requested quantity, the mean over orders that reached the exchange."""
     refused = (ORDER_STATES.index("denied"), ORDER_STATES.index("rejected"))
     sent = ~np.isin(orders.state, refused) & (orders.qty > 0)
     return float(np.mean(orders.filled[sent] / orders.qty[sent])) if sent.any() else None
 
 
 def answer_times(orders: Orders) -> Ints:
-    """From the decision to the first news of the order at the robot, both ways of the latency."""
+    """Returns times from the decision to the first order event at the robot, with latency both ways."""
     valid = orders.ts_answer != NEVER
     times: Ints = orders.ts_answer[valid] - orders.ts_request[valid]
     return times
 
 
 def fill_times(orders: Orders) -> Ints:
-    """From the decision to the news of the first fill at the robot; resting time included."""
+    """Returns times from the decision to the first fill's event at the robot; resting time included."""
     valid = orders.ts_fill != NEVER
     times: Ints = orders.ts_fill[valid] - orders.ts_request[valid]
     return times
 
 
 def trade_share(resting: Resting) -> float | None:
-    """Part of the maker fills that came with a trade on the tape, the rest with the touch moving.
-
-    None where the tapes do not say.
+    """Returns the share of maker fills caused by a trade on the tape, the rest by a moving touch. None where the
+    tapes do not show it.
     """
     if resting.by_trade is None or not len(resting.by_trade):
         return None

@@ -1,4 +1,4 @@
-"""Whether the best of many tries is more than the luckiest: pure functions on what tries earned over time.
+"""Test whether the best of many tries is more than the luckiest: pure functions on the tries' profits over time.
 
 `pieces` are returns on the starting money, an array of (times, tries), all tries over the same times.
 
@@ -32,15 +32,15 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 PIECES: Final = 256  # of the time of a run
-BLOCKS: Final = 16  # half of which are one side of a split: 12,870 splits
-ALIKE: Final = 0.7  # correlation from which tries count as one: half of what moves one moves the other
+BLOCKS: Final = 16  # half of these are one side of a split: 12,870 splits
+ALIKE: Final = 0.7  # correlation from which tries count as one: half of the variance is shared
 DRAWS: Final = 1000
 _DIGITS: Final = 10
-_CHUNK: Final = 512  # splits at a time
+_CHUNK: Final = 512  # splits processed at a time
 
 
 def pieces_of(ts: NDArray[np.int64], equity: Floats, count: int = PIECES) -> list[float]:
-    """Returns what a run earned in each of `count` equal pieces of its time, on what it began with."""
+    """Returns a run's profit in each of `count` equal pieces of its time, relative to its starting money."""
     if len(ts) < 2 or equity[0] <= 0:
         return []
     edges = np.linspace(int(ts[0]), int(ts[-1]), count + 1)
@@ -49,16 +49,16 @@ def pieces_of(ts: NDArray[np.int64], equity: Floats, count: int = PIECES) -> lis
 
 
 def _sharpe(total: Floats, squares: Floats, count: int) -> Floats:
-    """Mean over deviation, of sums; 0 without deviation."""
+    """Returns mean over deviation, of sums; 0 without deviation."""
     mean = total / count
     variance = np.maximum(squares / count - mean**2, 0)
     return np.divide(mean, np.sqrt(variance), out=np.zeros_like(mean), where=variance > 1e-18 * squares)
 
 
 def probability_of_overfitting(pieces: Floats, blocks: int = BLOCKS) -> tuple[float, float] | None:
-    """(probability that what was best in one half of the blocks is below the middle of all in the other half,
-    probability that it loses money there), over all ways to halve them. None with fewer than two tries or two
-    pieces a block. Of equals the first is the best, and ranks in the middle of them."""
+    """Returns (probability that the best in one half of the blocks is below the median in the other half,
+    probability that it loses money there), over all ways to halve them. None with fewer than two tries or two pieces
+    a block. Of equals the first is the best, and ranks in the middle of them."""
     length = len(pieces) // blocks
     if pieces.ndim != 2 or pieces.shape[1] < 2 or length < 2:
         return None
@@ -74,7 +74,7 @@ def probability_of_overfitting(pieces: Floats, blocks: int = BLOCKS) -> tuple[fl
         outside = _sharpe((1 - inside) @ total, (1 - inside) @ squares, half)
         chosen = outside[np.arange(len(chunk)), best][:, None]
         below, equal = (outside < chosen).sum(axis=1), (outside == chosen).sum(axis=1)
-        rank = (below + (equal + 1) / 2) / (pieces.shape[1] + 1)  # 0 to 1, the middle is a half
+        rank = (below + (equal + 1) / 2) / (pieces.shape[1] + 1)  # 0 to 1, the median is a half
         worse += float((rank < 0.5).sum() + 0.5 * (rank == 0.5).sum())
         losses += float((chosen < 0).sum())
         count += len(chunk)
@@ -82,8 +82,8 @@ def probability_of_overfitting(pieces: Floats, blocks: int = BLOCKS) -> tuple[fl
 
 
 def reality_check(pieces: Floats, draws: int = DRAWS, seed: int = 0) -> float:
-    """Probability that the best of as many tries without any profit earns what the best of these has earned: the
-    times drawn anew in blocks of random length, all tries together, each less its own mean."""
+    """Returns the probability that the best of as many tries without profit earns as much as the best of these:
+    times are resampled in blocks of random length, all tries together, each less its own mean."""
     count = len(pieces)
     means = pieces.mean(axis=0)
     best = means.max()
@@ -98,7 +98,8 @@ def reality_check(pieces: Floats, draws: int = DRAWS, seed: int = 0) -> float:
 
 
 def stationary(count: int, restart: float, chance: np.random.Generator) -> NDArray[np.int64]:
-    """Places of one sample of the stationary bootstrap: each follows the one before, around the end, or begins anew."""
+    """Returns indices of one sample of the stationary bootstrap: each follows the one before, wrapping at the end,
+    or starts a new block."""
     begins = chance.random(count) < restart
     begins[0] = True
     starts = chance.integers(0, count, count)
@@ -108,8 +109,8 @@ def stationary(count: int, restart: float, chance: np.random.Generator) -> NDArr
 
 
 def groups_of(pieces: Floats, alike: float = ALIKE) -> NDArray[np.int64]:
-    """Returns the group of each try, from 0: in order of their ratios each joins the first group whose best one it
-    moves with, else begins one."""
+    """Returns the group of each try, from 0: in order of their ratios each joins the first group whose best one
+    correlates with it, else starts one."""
     total, squares = pieces.sum(axis=0), (pieces**2).sum(axis=0)
     order = np.argsort(-_sharpe(total, squares, len(pieces)), kind="stable")
     centred = pieces - pieces.mean(axis=0)
@@ -127,8 +128,8 @@ def groups_of(pieces: Floats, alike: float = ALIKE) -> NDArray[np.int64]:
 
 
 def monte_carlo(gains: Floats, draws: int = DRAWS, seed: int = 0) -> dict[str, list[float]]:
-    """Returns what might as well have come of gains (trades, days): drawn anew with replacement, the 5 %, 50 % and 95 %
-    of the `profit` and of the deepest `drawdown` from a peak, both in the gains' unit."""
+    """Resample gains (trades, days) with replacement; returns the 5 %, 50 % and 95 % quantiles of the `profit` and
+    of the deepest `drawdown` from a peak, both in the gains' unit."""
     chance = np.random.default_rng(seed)
     profits, falls = np.empty(draws), np.empty(draws)
     for at in range(draws):
@@ -142,9 +143,9 @@ def monte_carlo(gains: Floats, draws: int = DRAWS, seed: int = 0) -> dict[str, l
 
 @dataclass(frozen=True, slots=True)
 class Overfit:
-    """Judges a sweep for overfitting. tries, and how many groups of them move together; of the best of `chosen`: the
-    probability that its true Sharpe ratio is not above what the best of as many groups shows by luck; what else could
-    have come of it."""
+    """The overfitting tests of a sweep. tries; groups: of correlated tries; of the best of `chosen`: the probability
+    that its true Sharpe ratio is not above the luckiest of that many groups; the distribution of its resampled
+    results."""
 
     tries: int
     groups: int
@@ -159,7 +160,7 @@ class Overfit:
 
     @property
     def verdict(self) -> str:
-        """Returns what a trader wants to know, in words."""
+        """Summary for a trader, in words."""
         if self.odds_of_luck is None:
             return "nothing was earned or lost: there is nothing to judge"
         words = [
@@ -217,7 +218,7 @@ _QUESTIONS: Final = (
 
 
 def questions(found: Overfit) -> list[dict[str, Any]]:
-    """Returns a row for each question that was answered: `reads` as good, doubtful or bad, and what good would be."""
+    """Returns a row for each test: `reads` as good, doubtful or bad, and the value that would be good."""
     rows = []
     for key, question, good, bad, how in _QUESTIONS:
         value = getattr(found, key)
@@ -229,8 +230,8 @@ def questions(found: Overfit) -> list[dict[str, Any]]:
 
 
 def judge(pieces: Floats, chosen: int, tries: int) -> Overfit:
-    """pieces: of the tries that have any; chosen: the column of the best; tries: how many were made, failed ones
-    included, which count as groups of their own."""
+    """Run the tests. pieces: of the tries that have any; chosen: column of the best; tries: number made, with failed
+    ones, which count as groups of their own."""
     groups = groups_of(pieces)
     count = int(groups.max()) + 1 + tries - pieces.shape[1]
     ratios = [moments(pieces[:, at]).sharpe or 0.0 for at in range(pieces.shape[1])]

@@ -1,4 +1,4 @@
-"""What a report's page embeds: the values of report.json, and the curves thinned for a screen.
+"""Build the data that a report's page embeds: the values of report.json, and the curves thinned for a screen.
 
 Times are ms UTC as a first value and differences, prices of fills as integers in the same way: a
 page of 100,000 fills stays below 5 MB and is read in a few milliseconds.
@@ -24,13 +24,34 @@ from onetape.report.summary import Analysis
 
 __all__ = ["FILLS_MAX", "LINE_POINTS_MAX", "line", "metric_rows", "page_data", "steps", "thin"]
 
-LINE_POINTS_MAX = 4_000  # about two for each pixel of a wide screen: the least and the most
+LINE_POINTS_MAX = 4_000  # some two for each pixel of a wide screen: minimum and maximum
 MARKET_POINTS_MAX = 60_000  # of all instruments together
 FILLS_MAX = 100_000
 STOPS_MAX = 4_000
-PLOTS_MAX = 24  # series of the strategy's own
+PLOTS_MAX = 24  # series of the strategy
 PLOT_POINTS_MAX = 2_000
 DAYS_MAX = 4_000  # eleven years
+# Figures of tiles, tables and charts beside the statistics.
+DEFINED = (
+    "pnl",
+    "equity_change",
+    "final_equity",
+    "fees",
+    "fees_bps",
+    "funding",
+    "max_drawdown",
+    "max_drawdown_amount",
+    "day_drawdown",
+    "day_end_drawdown",
+    "from_prices",
+    "realized",
+    "return",
+    "sharpe",
+    "profit_factor",
+    "win_rate",
+    "orders",
+    "maker_share",
+)
 
 
 def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
@@ -39,7 +60,7 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
     points = MARKET_POINTS_MAX // max(2 * len(data.markets), 1)
     points = min(LINE_POINTS_MAX, max(points, 200))
     value = report_value(data, analysis)
-    value.pop("definitions")
+    value["definitions"] = {key: metric(key).hover for key in DEFINED}
     for name in analysis.rolling:
         value.pop(f"rolling_{name}")
     value["strategies"] = [
@@ -81,8 +102,8 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
 
 
 def _assumed(data: ReportData) -> list[dict[str, object]]:
-    """Grouped and in order of what they weigh; `folded` are those behind the first, and each line
-    by itself of those that a group stands for."""
+    """Returns assumptions grouped and sorted by weight; `folded` has those after the first ones, and the single
+    lines of each group."""
     found = in_order(grouped(data.assumptions))
     shown = SHOWN if len(found) > SHOWN + 1 else len(found)
     said = {each.text for each in found}
@@ -94,7 +115,7 @@ def _assumed(data: ReportData) -> list[dict[str, object]]:
 
 
 def metric_rows(stats: Any) -> list[dict[str, object]]:
-    """Returns the statistics in the order and with the names of metrics.py; unknown ones at the end."""
+    """Returns the statistics with order and names of metrics.py; unknown ones at the end."""
     rows = []
     for key, value in stats.items():
         found = metric(key)
@@ -105,6 +126,7 @@ def metric_rows(stats: Any) -> list[dict[str, object]]:
                 "form": found.form,
                 "group": found.group,
                 "note": found.note,
+                "title": found.hover if found.note else "",
                 "value": value,
             }
         )
@@ -112,7 +134,7 @@ def metric_rows(stats: Any) -> list[dict[str, object]]:
 
 
 def steps(values: Ints) -> list[int]:
-    """Integers as the first one and the differences between neighbours."""
+    """Returns integers as the first one and the differences between neighbours."""
     if not len(values):
         return []
     first: list[int] = values[:1].tolist()
@@ -121,16 +143,16 @@ def steps(values: Ints) -> list[int]:
 
 
 def line(ts: Ints, values: Floats, decimals: int, points: int = LINE_POINTS_MAX) -> list[Any]:
-    """[times in steps, values] of a curve, thinned."""
+    """Returns [times in steps, values] of a curve, thinned."""
     kept = thin(values, points)
     return [steps(ts[kept] // MS), np.round(values[kept], decimals).tolist()]
 
 
 def thin(values: Floats, points_max: int) -> NDArray[np.int64]:
-    """Indices of at most `points_max` values that keep the curve's shape.
+    """Returns indices of at most `points_max` values that keep the curve's shape.
 
-    The curve is cut into equal parts of which the least and the greatest value stay, and so do
-    both ends: no spike and no deepest fall is lost, however much is left out.
+    The curve is cut into equal parts whose minimum and maximum stay, and so do both ends: no spike and no deepest
+    fall is lost.
     """
     count = len(values)
     if count <= points_max:
@@ -147,7 +169,7 @@ def thin(values: Floats, points_max: int) -> NDArray[np.int64]:
 
 
 def _held(changes: Ints, values: Floats, ts: Ints) -> tuple[Ints, Floats]:
-    """Returns a curve of steps with its last value repeated at the end of the run: it holds until then."""
+    """Returns a step curve with its last value repeated at the end of the run."""
     if not len(changes) or not len(ts) or changes[-1] >= ts[-1]:
         return changes, values
     return np.append(changes, ts[-1]), np.append(values, values[-1])
@@ -165,14 +187,14 @@ def _market(market: Market, points: int, ts: Ints) -> dict[str, object]:
 
 
 def _fees_paid(data: ReportData) -> list[Any]:
-    """Fees so far after each fill, and at the end of the run."""
+    """Returns total fees after each fill, and at the end of the run."""
     settles = np.array([each.settles_in_run for each in data.markets], dtype=np.bool_)
     mine = settles[data.fills.market] if len(settles) else np.zeros(len(data.fills.ts), dtype=np.bool_)
     return line(*_held(data.fills.ts[mine], np.cumsum(data.fills.fee[mine]), data.equity_ts), 8)
 
 
 def _stops(orders: Orders, end: int) -> dict[str, object]:
-    """Trigger orders as segments at their level: from the order to its firing or its end."""
+    """Returns trigger orders as segments at their level: from the order to its firing or its end."""
     kept = np.flatnonzero(orders.trigger > 0) if len(orders.id) else np.zeros(0, dtype=np.int64)
     total = len(kept)
     kept = kept[:: max(1, math.ceil(total / STOPS_MAX))]
@@ -211,7 +233,7 @@ def _fills(fills: Fills, markets: Any) -> dict[str, object]:
         "qty": np.round(fills.qty[kept], 12).tolist(),
         "fee": _significant(fills.fee[kept]),
         "realized": _significant(fills.realized[kept]),
-        # A page's numbers have 53 bits: of an order's id it shows the number in the robot's life.
+        # A page's numbers have 53 bits: of an order's id it shows the number within the robot's incarnation.
         "order": steps(fills.order[kept] & (1 << EPOCH_BITS) - 1),
         "tag": [place[name] for name in tags],
         "tags": names,
@@ -219,7 +241,7 @@ def _fills(fills: Fills, markets: Any) -> dict[str, object]:
 
 
 def _significant(values: Floats) -> list[float | int]:
-    """Seven significant digits; whole numbers, zeros above all, without a point."""
+    """Returns seven significant digits; whole numbers, zeros above all, without a point."""
     places = np.where(values == 0, 0, 6 - np.floor(np.log10(np.abs(values) + (values == 0))))
     scale = 10.0 ** np.clip(places, -300, 300)
     rounded = np.round(values * scale) / scale

@@ -1,4 +1,4 @@
-"""The series that a strategy drew (`self.plot`), from its run's journal."""
+"""Read the series that a strategy plotted (`self.plot`) from its run's journal."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def plotted(reader: JournalReader) -> Iterator[tuple[int, str, float | None]]:
 
 
 def series_name(said: Mapping[str, Any]) -> str:
-    """Returns the name of a series; one of a strategy inside another is named by its place, too (`/parent/child name`).
-    said: a frame of type `plot`."""
+    """Returns the name of a series; for a strategy inside another with its location (`/parent/child name`). said: a
+    frame of type `plot`."""
     return f"{said['location']} {said['name']}" if "location" in said else str(said["name"])
 
 
 def read_plots(reader: JournalReader) -> Plots:
-    """Returns each series by its name, in the order of their first values; nan in gaps."""
+    """Returns each series by name, in the order of their first values; nan in gaps."""
     found: dict[str, tuple[array[int], array[float]]] = {}
     for time, name, value in plotted(reader):
         times, values = found.setdefault(name, (array("q"), array("d")))

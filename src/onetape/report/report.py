@@ -1,7 +1,7 @@
-"""The report: one HTML file that needs nothing else, opens at once and asks nobody for anything.
+"""Render the report: one HTML file that needs no other file, opens at once and makes no requests.
 
-Everything that a stranger may have written (names, tags, symbols, parameters) travels as JSON in a
-script element of a data type and reaches the page as text nodes. The page's policy forbids every
+All foreign text (names, tags, symbols, parameters) is embedded as JSON in a
+script element of a data type and shown as text nodes. The page's policy forbids every
 request and every script but the two whose hashes it names.
 """
 
@@ -25,7 +25,7 @@ __all__ = ["LINE_POINTS_MAX", "json_for_script", "render_page", "render_report",
 
 
 def write_report(data: ReportData, path: Path, analysis: Analysis | None = None) -> Path:
-    """Write the page and return its path. An unfinished file never stands under that name."""
+    """Write the page atomically and return its path."""
     return write_whole(render_report(data, analysis), path)
 
 
@@ -43,8 +43,8 @@ def render_page(
     styles: Sequence[str] = ("uplot/uPlot.min.css", "report.css"),
     scripts: Sequence[Sequence[str]] = (),
 ) -> str:
-    """page/shell.html around page/NAME.html, with its styles, its data and its scripts, each of
-    some files in a row. Without: uPlot, and ours, which is common.js followed by NAME.js."""
+    """Fill page/shell.html with page/NAME.html, its styles, its data and its scripts, each joined from some files.
+    Scripts: uPlot, unless left out, and ours: common.js followed by NAME.js."""
     page = files("onetape.report") / "page"
 
     def assets(paths: Sequence[str]) -> str:
@@ -64,12 +64,12 @@ def render_page(
         "data": json_for_script(value),
         "scripts": "\n".join(f"<script>{text}</script>" for text in texts),
     }
-    # One pass: a marker inside what is filled in stays as it is.
+    # One pass: a marker inside inserted text stays as it is.
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], assets(["shell.html"])) + "\n"
 
 
 def json_for_script(value: object) -> str:
-    """JSON that cannot end its script element, whatever is in it."""
+    """Returns JSON that cannot end its script element, whatever its content."""
     text = json.dumps(finite(value), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 

@@ -1,4 +1,4 @@
-"""What a report is made of: plain values, so that anything that ran can have one."""
+"""Define the data of a report: plain values, independent of their source."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Plots = Mapping[str, tuple[Ints, Floats]]  # a strategy's own series by name: times and values
+Plots = Mapping[str, tuple[Ints, Floats]]  # the strategy's series by name: times and values
 
-NEVER = -1  # a time that did not come
+NEVER = -1  # an event that did not occur
 ORDER_STATES = ("filled", "partly filled", "canceled", "expired", "rejected", "denied", "working")
 
 
 class Assumption(NamedTuple):
-    """Something taken for granted. bias +1 flatters the result, -1 hurts it, 0 is unknown; None is
-    a fact that leans nowhere. `size` says how much in words, where that can be computed, and
-    `amount` in the result's currency, where it is money; `key` names the kind of simplification,
-    so that its size can be found."""
+    """An assumption of the result. bias +1 flatters the result, -1 hurts it, 0 is unknown; None is a neutral fact.
+    `size` is its effect in words, where that can be computed, and `amount` in the result's currency, where it is
+    money; `key` names the kind of simplification, to compute its size."""
 
     text: str
     bias: int | None = 0
@@ -31,7 +30,7 @@ class Assumption(NamedTuple):
 
 
 def bias_word(bias: int | None) -> str:
-    """flatters, hurts, unknown; given for a fact."""
+    """flatters, hurts or unknown; "given" for a fact."""
     if bias is None:
         return "given"
     return "flatters" if bias > 0 else "hurts" if bias < 0 else "unknown"
@@ -41,7 +40,7 @@ class StressLine(NamedTuple):
     """The profit under one worse assumption.
 
     how: `exact` (computed from the fills as they came), `re-run` (the backtest again), or
-    `not run`. pnl: net profit in the report's currency, None where it was not found.
+    `not run`. pnl: net profit in the report's currency, None: not available.
     """
 
     name: str
@@ -51,7 +50,7 @@ class StressLine(NamedTuple):
 
 
 class VenueLine(NamedTuple):
-    """The result of a run at one venue, in the currency named. cash and equity are None where one account serves
+    """The result of a run at one venue, in the named currency. cash and equity are None where one account serves
     several venues."""
 
     venue: str
@@ -94,8 +93,8 @@ class Market:
     size_decimals: int = 8
     price_ts: Ints = field(default_factory=no_ints)
     price: Floats = field(default_factory=no_floats)
-    path_ts: Ints = field(default_factory=no_ints)  # all that the data says of the price: trades, or bars' lows,
-    path: Floats = field(default_factory=no_floats)  # highs and closes; empty where it was not read
+    path_ts: Ints = field(default_factory=no_ints)  # all prices in the data: trades, or bars' lows,
+    path: Floats = field(default_factory=no_floats)  # highs and closes; empty where not read
     position_ts: Ints = field(default_factory=no_ints)
     position: Floats = field(default_factory=no_floats)
     kind: str = "linear"  # spot | linear | inverse
@@ -104,7 +103,7 @@ class Market:
     fees: float = 0.0
     funding: float = 0.0
     settles_in_run: bool = True
-    traded: float = 0.0  # what the data's trades, or else its bars, moved; 0: not known
+    traded: float = 0.0  # market volume of the data's trades, or else bars; 0: unknown
     fee_table: Sequence[tuple[float, float]] = ()  # maker, taker by tier, the base tier first
 
     def notional(self, price: Floats, qty: Floats) -> Floats:
@@ -115,7 +114,7 @@ class Market:
         return price * qty * self.multiplier
 
     def gain(self, price: Floats, qty: Floats, last: float) -> float:
-        """Returns what signed qty, got at price, has brought or lost when the price is `last`."""
+        """Returns profit or loss of signed qty, bought or sold at price, when the price is `last`."""
         now = self.notional(np.full(len(price), last), qty)
         then = self.notional(price, qty)
         return float((then - now if self.kind == "inverse" else now - then).sum())
@@ -144,16 +143,16 @@ class Fills:
 
     @property
     def book(self) -> Ints:
-        """Which position each fill belongs to: instrument and, in hedge mode, its side."""
+        """Position number of each fill: instrument and, in hedge mode, its side."""
         return self.market * 3 + (self.position_side if len(self.position_side) else 0)
 
 
 @dataclass(slots=True)
 class Orders:
-    """The orders of a run as columns of equal length, one row an order, in the order they were asked for.
+    """The orders of a run as columns of equal length, one row an order, in the order of their requests.
 
     Times are ns UTC on the robot's clock, `venue_` ones on the exchange's; NEVER where nothing
-    came. `state` is an index into ORDER_STATES. There may be millions: what is small is narrow.
+    came. `state` is an index into ORDER_STATES. There may be millions: small values have narrow types.
     """
 
     id: Ints = field(default_factory=no_ints)
@@ -165,25 +164,25 @@ class Orders:
     filled: Floats = field(default_factory=no_floats)
     state: NDArray[np.int8] = field(default_factory=no_codes)
     ts_request: Ints = field(default_factory=no_ints)
-    ts_answer: Ints = field(default_factory=no_ints)  # the first news of it, a fill included
+    ts_answer: Ints = field(default_factory=no_ints)  # first order event, a fill included
     ts_fill: Ints = field(default_factory=no_ints)  # the first fill
     ts_done: Ints = field(default_factory=no_ints)  # filled, canceled, expired, rejected; triggered
 
 
 @dataclass(slots=True)
 class Resting:
-    """How orders rested before they were filled as maker: how long the order had rested at the exchange (ns), when the
-    exchange filled it (ns) and on which of ReportData.markets, and what filled it."""
+    """The time that maker-filled orders rested: how long at the exchange (ns), when it filled them (ns) and on which
+    of ReportData.markets, and whether a trade filled them."""
 
     rest_ns: Ints = field(default_factory=no_ints)
-    by_trade: NDArray[np.bool_] | None = None  # None: the tapes do not say (bars, too long)
+    by_trade: NDArray[np.bool_] | None = None  # None: the tapes do not show it (bars, too long)
     at: Ints = field(default_factory=no_ints)
     market: Ints = field(default_factory=no_ints)
 
 
 @dataclass(slots=True)
 class ReportData:
-    """The data of a report on one run. `facts` are shown as they are, `stats` by their names (see metrics.py)."""
+    """The data of a report on one run. `facts` are shown unchanged, `stats` by their names (see metrics.py)."""
 
     title: str
     currency: str = "USDT"
@@ -193,20 +192,20 @@ class ReportData:
     stats: Mapping[str, object] = field(default_factory=dict)
     equity_ts: Ints = field(default_factory=no_ints)
     equity: Floats = field(default_factory=no_floats)
-    moved: Floats = field(default_factory=no_floats)  # in so far from outside, at each sample; empty: nothing
+    moved: Floats = field(default_factory=no_floats)  # total moved in from outside, at each sample; empty: nothing
     markets: Sequence[Market] = ()
     fills: Fills = field(default_factory=Fills)
     plots: Plots = field(default_factory=dict)
     why_no_orders: str = ""
     refusals: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # state -> error
-    failures: Sequence[str] = ()  # what the strategy raised, the first few
+    failures: Sequence[str] = ()  # the first few exceptions of the strategy
     orders: Orders = field(default_factory=Orders)
     resting: Resting = field(default_factory=Resting)
     stress: Sequence[StressLine] = ()
     stress_hint: str = ""  # how to get the re-runs, where there are none
     venues: Sequence[VenueLine] = ()
-    costs: Sequence[Mapping[str, object]] = ()  # rows of `onetape tca`: by algorithm, then each cause of all
-    own_impact: str = ""  # what it says of own impact's coefficient
-    latency: Sequence[Mapping[str, object]] = ()  # its rows of what orders took, by strategy and way
+    costs: Sequence[Mapping[str, object]] = ()  # rows of `onetape tca`: by algorithm, then each cause over all
+    own_impact: str = ""  # its text on the coefficient of own impact
+    latency: Sequence[Mapping[str, object]] = ()  # its rows of order latencies, by strategy and way
     attribution: Sequence[Mapping[str, object]] = ()  # rows of `onetape attribution`
-    strategies: Sequence[Mapping[str, object]] = ()  # of several: each with its curve, by days' ends
+    strategies: Sequence[Mapping[str, object]] = ()  # when there are several: each with its curve, by days' ends

@@ -1,7 +1,7 @@
-"""report.json: all that the page shows, for programs. Beside report.html in a run's folder.
+"""Write report.json: all data of the page, for programs. It is beside report.html in a run's folder.
 
 Times are ISO 8601 UTC where they are days or months and ms UTC elsewhere; fractions are fractions;
-what cannot be had is null. Curves are in the run's own journal (`run.equity`, `run.fills`), whole.
+unavailable values are null. Curves are in the run's own journal (`run.equity`, `run.fills`), whole.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from onetape.tape.durable import SHARED, write_durably
 
 __all__ = ["FORMAT", "report_value", "write_json", "write_report_json"]
 
-TRIPS_MIN, TRIPS_MAX = 10, 20_000  # of which others are drawn: a tenth of a second
+TRIPS_MIN, TRIPS_MAX = 10, 20_000  # resampled profits: a tenth of a second
 FORMAT = 1  # of report.json: counts up when a key changes its meaning
 
 
 def write_report_json(data: ReportData, path: Path, analysis: Analysis) -> Path:
-    """Writes it whole or not at all."""
+    """Write report.json atomically."""
     return write_json(report_value(data, analysis), path)
 
 
 def write_json(value: object, path: Path) -> Path:
-    """One JSON value, indented; numbers that are not finite become null."""
+    """Write one JSON value, indented; numbers that are not finite become null."""
     text = json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     return write_whole(text, path)
 
 
 def write_whole(text: str, path: Path) -> Path:
-    """An unfinished file never stands under that name."""
+    """Write a file atomically: an unfinished one never has its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A strategy's text may hold halves of characters, which UTF-8 has no bytes for.
+    # A strategy's text may hold lone surrogates, which UTF-8 cannot encode.
     return write_durably(path, text.encode(errors="backslashreplace"), mode=SHARED)
 
 
@@ -56,7 +56,7 @@ _PLAIN_OR_FLOAT = {*_PLAIN, float}
 
 
 def finite(value: object) -> object:
-    """Plain JSON values: no NaN, no infinity, numpy numbers as numbers, all else as text."""
+    """Returns plain JSON values: no NaN, no infinity, numpy numbers as numbers, other types as text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, np.generic):
@@ -68,7 +68,7 @@ def finite(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): finite(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        # A curve has tens of thousands of numbers: no call for each of them.
+        # A curve has tens of thousands of numbers: avoid a call for each.
         kinds = set(map(type, value))
         if kinds <= _PLAIN:
             return list(value)
@@ -129,21 +129,21 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
 
 
 def _reordered(pnl: Floats) -> dict[str, Any] | None:
-    """Returns what might as well have come of the round trips; None for too few of them to say, or too many to draw."""
+    """Returns the distribution of resampled round trips; None for too few to be meaningful, or too many to resample."""
     if not TRIPS_MIN <= len(pnl) <= TRIPS_MAX:
         return None
     return {"trips": len(pnl), **monte_carlo(pnl)}
 
 
 def stress_row(line: StressLine, base: object) -> dict[str, Any]:
-    """One line with its distance from the base, in money and as a part of the base's size."""
+    """Returns one line with its distance from the base, in money and as a share of the base's size."""
     change = line.pnl - base if line.pnl is not None and isinstance(base, float) else None
     part = change / abs(base) if change is not None and isinstance(base, float) and base else None
     return {"name": line.name, "how": line.how, "pnl": line.pnl, "change": change, "part": part, "note": line.note}
 
 
 def drawdown_row(each: Drawdown) -> dict[str, Any]:
-    """Times in ms, lengths in seconds; recovered and its length null while it lasts."""
+    """Returns a drawdown: times in ms, lengths in seconds; recovered and its length null while it lasts."""
     back = each.ts_recovered
     return {
         "fraction": each.fraction,
@@ -165,7 +165,7 @@ def period_row(each: PeriodRow, name: str) -> dict[str, Any]:
 
 
 def returns_value(analysis: Analysis) -> dict[str, Any]:
-    """Their distribution."""
+    """Returns the distribution of returns."""
     edges, counts = statistics.histogram(analysis.returns)
     return {
         "period": PERIOD_NAMES[analysis.period_ns],
@@ -176,7 +176,7 @@ def returns_value(analysis: Analysis) -> dict[str, Any]:
 
 
 def orders_value(data: ReportData) -> dict[str, Any] | None:
-    """Outcomes and times of orders; None where nothing was recorded about them."""
+    """Returns outcomes and times of orders; None where none were recorded."""
     orders = data.orders
     if not len(orders.id):
         return None

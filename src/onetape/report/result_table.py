@@ -1,17 +1,21 @@
-"""The table after a backtest, for a terminal: assumptions first, then what came of it."""
+"""Print the table after a backtest to a terminal: assumptions first, then the result."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from onetape.model.money import amount_text
 from onetape.model.shown import shown
 from onetape.report.grouped import grouped
 from onetape.report.report_data import Assumption, bias_word
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
+MONEY = ("pnl", "fees", "funding", "final_equity")
+WIDTH_MAX = 10_000  # letters
 STYLES = {"flatters": "red", "hurts": "green", "unknown": "yellow", "given": "dim"}
 
 
@@ -27,7 +31,7 @@ def print_backtest(summary: Mapping[str, object], assumptions: Iterable[Assumpti
 
 
 def draw_backtest(console: Console, summary: Mapping[str, object], assumptions: Iterable[Assumption] = ()) -> None:
-    """The same onto any console."""
+    """Draw a backtest's summary onto any console."""
     from rich.table import Table
 
     taken = grouped(assumptions)
@@ -49,7 +53,7 @@ def draw_backtest(console: Console, summary: Mapping[str, object], assumptions: 
     if isinstance(venues := summary.get("venues"), list) and len(venues) > 1:
         draw_venues(console, venues)
     if isinstance(stress := summary.get("stress"), list) and stress:
-        draw_stress(console, stress)
+        draw_stress(console, stress, str(summary.get("currency") or ""))
     if why := summary.get("why_no_orders"):
         console.print(f"\n[yellow]No orders:[/] {_text_of(str(why))}")
     if report := summary.get("report"):
@@ -59,7 +63,7 @@ def draw_backtest(console: Console, summary: Mapping[str, object], assumptions: 
 
 
 def draw_venues(console: Console, venues: Sequence[Mapping[str, object]]) -> None:
-    """A line for each venue and currency; no cash where one account serves several."""
+    """Draw a line for each venue and currency; no cash where one account serves several."""
     from rich.table import Table
 
     names = {
@@ -73,31 +77,38 @@ def draw_venues(console: Console, venues: Sequence[Mapping[str, object]]) -> Non
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("venue", style="dim")
     for name in names.values():
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for each in venues:
-        amounts = [_amount(each.get(key)) for key in names]
+        amounts = [_amount(each.get(key), str(each.get("currency", ""))) for key in names]
         table.add_row(_text_of(f"{each.get('venue')}, {each.get('currency')}"), *amounts)
     console.print()
-    console.print(table)
+    _whole(console, table)
 
 
 def _text_of(text: str) -> str:
-    """Neither rich's words nor a terminal's are obeyed in it."""
+    """Returns text without markup of rich and control codes of a terminal."""
     from rich.markup import escape
 
     return escape(shown(text))
 
 
-def _amount(value: object) -> str:
-    """At most eight decimals: the whole amount is in the JSON."""
-    if value is None:
-        return "-"
-    text = f"{float(str(value)):,.8f}"
-    return text.rstrip("0").rstrip(".")
+def _amount(value: object, currency: str = "") -> str:
+    """Returns an amount for people: the whole one is in the JSON."""
+    return "-" if value is None else amount_text(value, currency)
 
 
-def draw_stress(console: Console, stress: Sequence[Mapping[str, object]]) -> None:
-    """The profit in a worse world, a line each; what was not run is left to the report."""
+def _whole(console: Console, table: Table) -> None:
+    """Print a table with each figure whole, also where a window or a pipe is narrower."""
+    from rich.measure import Measurement
+
+    width = console.width
+    console.width = max(width, Measurement.get(console, console.options.update(width=WIDTH_MAX), table).maximum)
+    console.print(table)
+    console.width = width
+
+
+def draw_stress(console: Console, stress: Sequence[Mapping[str, object]], currency: str = "") -> None:
+    """Draw the profit under worse assumptions, a line each; those not run are left to the report."""
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -107,7 +118,7 @@ def draw_stress(console: Console, stress: Sequence[Mapping[str, object]]) -> Non
     for each in stress:
         pnl = each.get("pnl")
         if each.get("how") != "not run" and isinstance(pnl, (int, float)):
-            value = _profit(f"{pnl:.8f}".rstrip("0").rstrip("."))
+            value = _profit(_amount(pnl, currency))
             table.add_row(f"with {_text_of(str(each.get('name')))}", value, str(each.get("how")))
     if table.row_count:
         console.print()
@@ -135,15 +146,20 @@ def _lines(summary: Mapping[str, object]) -> Iterable[tuple[str, str]]:
         yield "less than one lot", _text_of(f"{count:,} of {service}")
     delta = summary.get("delta")
     if isinstance(delta, dict):
-        yield "operations", _text_of(f"{delta['operations']:,}, cost {_amount(delta['cost'])}")
+        yield (
+            "operations",
+            _text_of(f"{delta['operations']:,}, cost {_amount(delta['cost'], str(summary.get('currency') or ''))}"),
+        )
         yield "net delta off", f"{delta['off_seconds']:.3f} s, longest {delta['off_longest']:.3f} s"
         yield "a leg naked", f"median {delta['naked_median']:.3f} s, longest {delta['naked_longest']:.3f} s"
         if delta["stopped"]:
             yield "stopped", _text_of(delta["stopped"])
-    unit = _text_of(f" {summary['currency']}") if summary.get("currency") else ""
-    yield "profit, net", _profit(text("pnl") + unit)
-    yield "fees / funding", f"{text('fees')} / {text('funding')}{unit}"
-    yield "final equity", text("final_equity") + unit
+    currency = str(summary.get("currency") or "")
+    pnl, fees, funding, equity = (_amount(summary.get(key), currency) for key in MONEY)
+    unit = _text_of(f" {currency}") if currency else ""
+    yield "profit, net", _profit(pnl + unit)
+    yield "fees / funding", f"{fees} / {funding}{unit}"
+    yield "final equity", equity + unit
     held = summary.get("held")
     for symbol, qty in held.items() if isinstance(held, dict) else ():
         yield "still holds", _text_of(f"{qty} {symbol}")
@@ -160,7 +176,7 @@ def _profit(text: str) -> str:
 
 
 def _fraction(value: object) -> str:
-    """max_drawdown is a fraction of the peak."""
+    """Returns a fraction in percent; max_drawdown is a fraction of the peak."""
     if value is None:
         return "-"
     return f"{float(str(value)):.2%}"

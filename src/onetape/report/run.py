@@ -1,10 +1,11 @@
-"""A recorded run, opened again: its fills, orders, equity and events as frames, and saved as tables."""
+"""Open a recorded run: its fills, orders, equity and events as frames, and save them as tables."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from onetape.report.notebook import Plot
 
-__all__ = ["FORMATS", "Run", "SavedRun", "open_run", "save_run", "silent_state"]
+__all__ = ["FORMATS", "Run", "SavedRun", "has_same_data", "open_run", "save_run", "silent_state"]
 
 
 class Run:
@@ -60,7 +61,7 @@ class Run:
         return Plot(times, values, title=f"equity of {self.path.name}")
 
     def _equity_line(self) -> tuple[list[int], list[float]]:
-        """Of the run's journal itself: it needs no library."""
+        """Returns the equity from the run's journal itself, without any library."""
         times, values = [], []
         with self.reader as reader:
             schema = reader.schemas.named("balance")
@@ -92,15 +93,14 @@ class Run:
         return self.path / "report.html"
 
     def save(self, out: str | Path, format: str = "parquet") -> Path:
-        """Writes all that the report shows as tables (parquet, csv or jsonl) into the new folder
-        `out`, with report.json beside them, and returns it."""
+        """Writes all data of the report as tables (parquet, csv or jsonl) into the new folder `out`, with
+        report.json beside them, and returns it."""
         return save_run(self, Path(out), format=format).out
 
     @cached_property
     def fills(self) -> pl.DataFrame:
-        """One row a fill: time, symbol, side, price, qty, fee and its currency, liquidity, order;
-        `forced` says why the venue made the order itself (liquidation, loan, adl, settlement),
-        empty for others."""
+        """One row a fill: time, symbol, side, price, qty, fee and its currency, liquidity, order; `forced` is the
+        reason of an order made by the venue itself (liquidation, loan, adl, settlement), empty for others."""
         _require_polars()
         import polars as pl
 
@@ -141,8 +141,8 @@ class Run:
 
     @cached_property
     def orders(self) -> pl.DataFrame:
-        """One row an order: what was asked for, and how it ended or stands; of a refusal `code`
-        and `reason`. SUBMITTED: nothing had been heard of it when the run ended."""
+        """One row an order: the request, its current or final state, and of a refusal `code` and `reason`.
+        SUBMITTED: the run ended before any order event."""
         _require_polars()
         import polars as pl
 
@@ -173,7 +173,7 @@ class Run:
         )
         table = placed.join(filled, on="order", how="left").with_columns(pl.col("filled").fill_null(0.0))
         table = table.join(self._last_reports(columns), on="order", how="left")
-        size = pl.coalesce("size", "qty")  # as it was amended, or cut to what it could reduce
+        size = pl.coalesce("size", "qty")  # as amended, or reduced to the position
         return table.with_columns(
             pl.when((pl.col("filled") > 0) & (pl.col("filled") >= size * (1 - 1e-12)))
             .then(pl.lit("FILLED"))
@@ -186,14 +186,14 @@ class Run:
         ).drop("size")
 
     def _last_reports(self, columns: dict[str, Any]) -> pl.DataFrame:
-        """Of each order that was heard of: its size and state, and code and reason of a refusal."""
+        """Returns size, state, and a refusal's code and reason of each order with an event."""
         import polars as pl
 
         reports = self.events("order_event")
         if reports.is_empty():
             types = columns | {"size": columns["qty"]}
             return pl.DataFrame(schema={name: types[name] for name in ("order", "size", "state", "code", "reason")})
-        # A cancel that came too late says nothing about the order's own state.
+        # A cancel that came too late does not change the order's state.
         state = pl.col("state").filter(pl.col("state") != "")
         is_refusal = pl.col("code") != 0
         last = reports.group_by("order_id", maintain_order=True).agg(
@@ -206,13 +206,13 @@ class Run:
 
     @cached_property
     def equity(self) -> pl.DataFrame:
-        """time, equity, balance, moved: sampled in even steps of the run's time, and when money came or went; `moved`
-        is what has come since the run began, of which returns are net."""
+        """time, equity, balance, moved: sampled in even steps of the run's time, and when money was transferred;
+        `moved` is the total transferred since the run began, which returns exclude."""
         return self._balances(("time", "equity", "balance", "moved"), of_accounts=False)
 
     @cached_property
     def plots(self) -> pl.DataFrame:
-        """time, name, value: what the strategy drew with `self.plot`, in its order; value is null in gaps."""
+        """time, name, value: points plotted by the strategy with `self.plot`, in order; value is null in gaps."""
         _require_polars()
         import polars as pl
 
@@ -267,18 +267,32 @@ class Run:
 
     @property
     def reader(self) -> JournalReader:
-        """Returns the run's own journal."""
+        """Returns a reader of the run's own journal."""
         return JournalReader(self.path / "journal")
 
 
-_DIGITS = 14  # of a sum of binary fractions: those after them are its own error
+_DIGITS = 14  # of a sum of binary fractions: further digits are rounding errors
 _CLOSED = ("CANCELED", "EXPIRED", "REJECTED", "DENIED")
 _OWN = frozenset({"order_request", "order_event", "fill", "balance", "log", "memory", "params", "input"})
 
 
+def has_same_data(runs: Sequence[Run]) -> bool:
+    """Tells whether runs have read the same tapes over the same time; runs without tapes, whether they overlap in
+    time."""
+    read = set()
+    for run in runs:
+        tapes = tuple(each.get("uuid") or str(each.get("path")) for each in run.facts.get("input", ()))
+        read.add((tapes, *(str(run.facts.get("run", {}).get(key) or "") for key in ("from", "to"))))
+    if len(read) > 1 or all(tapes for tapes, *_ in read):
+        return len(read) < 2
+    spans = [run.equity["time"] for run in runs]
+    ends = [(each[0], each[-1]) for each in spans if len(each)]
+    return not ends or max(first for first, _ in ends) <= min(last for _, last in ends)
+
+
 def silent_state(facts: dict[str, Any]) -> str:
-    """Of an order that the journal of a run has no news of (facts: its run.toml): it was under
-    way at the end. But runs of earlier releases wrote none of those that were denied."""
+    """Returns the state of an order without events in the journal (facts: its run.toml): it was pending at the end.
+    Runs of earlier releases wrote no events of denied orders."""
     result = facts.get("result", {})
     return "DENIED" if result.get("denied") and "refusals" not in result else "SUBMITTED"
 
@@ -303,7 +317,7 @@ def open_run(path: str | Path) -> Run:
 
 
 def _order_columns() -> dict[str, pl.DataType | type[pl.DataType]]:
-    """Of `Run.orders`."""
+    """Returns the columns of `Run.orders`."""
     import polars as pl
 
     return {
@@ -326,7 +340,7 @@ def _order_columns() -> dict[str, pl.DataType | type[pl.DataType]]:
     }
 
 
-# Of report.json: lists of rows with the same keys.
+# Tables of report.json: lists of rows with the same keys.
 _LISTS = ("days", "months", "drawdowns", "symbols", "venues", "stress", "assumptions")
 
 
@@ -340,7 +354,7 @@ class SavedRun:
     tables: dict[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Returns plain values."""
         names = [f"{name}.{self.format}" for name in self.tables]
         if (self.out / "report.json").is_file():
             names.append("report.json")
@@ -357,9 +371,9 @@ def save_run(run: Run, out: Path | str, *, format: str = "parquet") -> SavedRun:
     """Write `out`/TABLE.FORMAT for fills, orders, equity, plots, statistics, days, months, drawdowns,
     symbols, venues, stress, assumptions and settings, and report.json.
 
-    `out` must not exist, or be an empty folder; it is there whole or not at all. Raises
-    UsageError, BadInput where report.json is damaged, NotAvailable without polars. A run that was
-    made without a report has the first four tables and its settings.
+    `out` must not exist, or be an empty folder; it is written atomically. Raises
+    UsageError, BadInput where report.json is damaged, NotAvailable without polars. A run
+    without a report has the first four tables and its settings.
     """
     out = Path(out)
     check_format(format)
@@ -408,7 +422,7 @@ def _report(path: Path) -> dict[str, Any]:
 
 
 def _rows(path: Path, name: str, value: Any) -> list[dict[str, Any]]:
-    """Returns a list of flat rows, which anybody may have edited since."""
+    """Returns a list of flat rows, which may have been edited since."""
     plain = (str, int, float, bool, type(None))
     is_table = isinstance(value, list) and all(
         isinstance(row, dict) and all(isinstance(each, plain) for each in row.values()) for row in value
@@ -420,7 +434,7 @@ def _rows(path: Path, name: str, value: Any) -> list[dict[str, Any]]:
 
 
 def _statistic(name: str, value: Any) -> tuple[str, float | None, str]:
-    """Numbers as such, and everything as the text that the run keeps, which is exact for money."""
+    """Returns a statistic as a number if it is one, and as the run's text, which is exact for money."""
     number: float | None
     try:
         number = None if isinstance(value, bool) else float(value)
@@ -430,7 +444,7 @@ def _statistic(name: str, value: Any) -> tuple[str, float | None, str]:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    """Returns the tables of run.toml that decided it, flat: `model.latency`."""
+    """Returns the tables of run.toml that decide a run, flat: `model.latency`."""
     found: dict[str, Any] = {}
     for table in ("run", "parameters", "money", "model", "versions"):
         for key, value in run.facts.get(table, {}).items():

@@ -1,11 +1,11 @@
-"""Statistics of returns, as pure functions on arrays. Each says what it assumes.
+"""Compute statistics of returns, with pure functions on arrays. Each names its assumptions.
 
-Falls are in drawdowns.py, round trips in trips.py, orders in order_flow.py, what was held and
-traded in activity.py; the names under which a run has them in metrics.py.
+Drawdowns are in drawdowns.py, round trips in trips.py, orders in order_flow.py, exposure and
+turnover in activity.py; the names of a run's statistics in metrics.py.
 
 Conventions, the same for all of them:
 - `ts` is int64 ns UTC, ascending; `equity` is float64 in the account's currency, after fees, and
-  time-weighted where money came or went meanwhile: returns are what trading made of what was there.
+  time-weighted where money was transferred meanwhile: returns are those of trading.
 - A statistic that the data cannot give (no losses, no deviation, one point) is None, never
   infinity and never 0.
 - Returns are simple, per period, from the last equity at or before each period's end. Markets here
@@ -25,15 +25,15 @@ Floats = NDArray[np.float64]
 
 YEAR_NS = 365 * DAY
 _EXPONENT_MAX = 700.0  # beyond it a float is infinite
-_HISTOGRAM_MAX = 1e12  # what lies beyond it is no return but an account that was near zero
+_HISTOGRAM_MAX = 1e12  # larger values come from an account near zero and are no returns
 RETURNS_MIN = 30  # below this many the next shorter period is used: 30 days, else hours, minutes
 
 
 def time_weighted(equity: Floats, moved: Floats) -> Floats:
-    """Returns the curve that equity would be had no money come or gone: it has the same returns and no steps.
+    """Returns the equity curve without transfers: it has the same returns and no steps.
 
-    `moved` is what has been moved in so far, at each sample, or empty; what a sample has more of it than the one
-    before came at its moment. The curve begins at the first equity above zero, and holds while there is none.
+    `moved` is the total moved in so far, at each sample, or empty; its increase at a sample came at that time. The
+    curve begins at the first equity above zero, and stays while there is none.
     """
     if not moved.any():
         return equity
@@ -45,16 +45,15 @@ def time_weighted(equity: Floats, moved: Floats) -> Floats:
 
 
 def total_return(equity: Floats) -> float | None:
-    """Last over first, minus one; None when it starts at zero or less."""
+    """Returns last over first, minus one; None when it starts at zero or less."""
     if len(equity) == 0 or equity[0] <= 0:
         return None
     return float(equity[-1] / equity[0] - 1)
 
 
 def cagr(ts: Ints, equity: Floats) -> float | None:
-    """Compound growth per year of 365 days: (last / first) ** (year / span) - 1.
-
-    None for less than a day of data: a minute's growth scaled to a year says nothing.
+    """Returns compound growth per year of 365 days: (last / first) ** (year / span) - 1. None for less than a day of
+    data: a minute's growth scaled to a year is meaningless.
     """
     if len(ts) < 2 or ts[-1] - ts[0] < DAY or equity[0] <= 0 or equity[-1] < 0:
         return None
@@ -66,7 +65,7 @@ def cagr(ts: Ints, equity: Floats) -> float | None:
 
 
 def calmar(growth: float | None, fall: float | None) -> float | None:
-    """CAGR over max drawdown, both of the whole run (the original takes 36 months)."""
+    """Returns CAGR over max drawdown, both of the whole run (the original takes 36 months)."""
     return growth / fall if growth is not None and fall else None
 
 
@@ -82,8 +81,8 @@ def choose_period(ts: Ints) -> int:
 def period_ends(ts: Ints, period_ns: int) -> Ints:
     """Returns the UTC multiples of the period after ts[0] up to ts[-1], inclusive."""
     first = int(ts[0]) // period_ns * period_ns + period_ns
-    # Counted in integers: arange(first, end, step) counts in floats, and loses the last one where
-    # nanoseconds since 1970 have more digits than a float.
+    # Counted in integers: arange(first, end, step) counts in floats, and loses the last value where nanoseconds since
+    # 1970 have more digits than a float.
     count = max((int(ts[-1]) - first) // period_ns + 1, 0)
     return first + np.arange(count, dtype=np.int64) * period_ns
 
@@ -91,8 +90,8 @@ def period_ends(ts: Ints, period_ns: int) -> Ints:
 def period_returns(ts: Ints, equity: Floats, period_ns: int) -> Floats:
     """Returns per whole period, on UTC multiples of it, from the last equity at or before each.
 
-    Periods without a change return 0. The part before the first whole boundary belongs to the
-    first period, the part after the last one to none.
+    Periods without a change return 0. The time before the first boundary belongs to the
+    first period, the time after the last one to none.
     """
     if len(ts) < 2:
         return np.zeros(0)
@@ -104,14 +103,14 @@ def period_returns(ts: Ints, equity: Floats, period_ns: int) -> Floats:
 
 
 def volatility(returns: Floats, period_ns: int) -> float | None:
-    """Sample standard deviation (n - 1) of returns, per year by the square root of time."""
+    """Returns the sample standard deviation (n - 1) of returns, per year by the square root of time."""
     if len(returns) < 2:
         return None
     return float(np.std(returns, ddof=1) * np.sqrt(YEAR_NS / period_ns))
 
 
 def sharpe(returns: Floats, period_ns: int) -> float | None:
-    """Mean over sample deviation, per year. Assumes independent returns, as everyone's does."""
+    """Returns mean over sample deviation, per year. Assumes independent returns, as is usual."""
     if len(returns) < 2:
         return None
     deviation = float(np.std(returns, ddof=1))
@@ -121,7 +120,7 @@ def sharpe(returns: Floats, period_ns: int) -> float | None:
 
 
 def sortino(returns: Floats, period_ns: int) -> float | None:
-    """Mean over downside deviation (root mean square of losses over all periods), per year."""
+    """Returns mean over downside deviation (root mean square of losses over all periods), per year."""
     if len(returns) < 2:
         return None
     downside = float(np.sqrt(np.mean(np.minimum(returns, 0.0) ** 2)))
@@ -131,13 +130,13 @@ def sortino(returns: Floats, period_ns: int) -> float | None:
 
 
 def omega(returns: Floats) -> float | None:
-    """Sum of gains over sum of losses of the periods (threshold 0); None without a loss."""
+    """Returns the sum of gains over the sum of losses of the periods (threshold 0); None without a loss."""
     losses = float(-np.minimum(returns, 0.0).sum())
     return float(np.maximum(returns, 0.0).sum() / losses) if losses > 0 else None
 
 
 def tail_ratio(returns: Floats, level: float = 0.95) -> float | None:
-    """The quantile of the best 1 - level of the periods over that of the worst ones, without signs. As value_at_risk;
+    """Returns the best periods' quantile over the worst periods', without signs, at `level` as in value_at_risk;
     None where the worst one is 0, too."""
     if len(returns) < _tail_count(level):
         return None
@@ -146,7 +145,7 @@ def tail_ratio(returns: Floats, level: float = 0.95) -> float | None:
 
 
 def rolling_sharpe(returns: Floats, period_ns: int, window: int) -> Floats:
-    """Sharpe ratio of each `window` returns, per year; NaN where it cannot be had.
+    """Returns the Sharpe ratio of each `window` returns, per year; NaN where it has no value.
 
     The first value belongs to return window - 1: len(returns) - window + 1 values.
     """
@@ -162,7 +161,7 @@ def rolling_sharpe(returns: Floats, period_ns: int, window: int) -> Floats:
 
 
 def rolling_volatility(returns: Floats, period_ns: int, window: int) -> Floats:
-    """Sample deviation of each `window` returns, per year. As rolling_sharpe."""
+    """Returns the sample deviation of each `window` returns, per year. Indices as in rolling_sharpe."""
     if window < 2 or len(returns) < window:
         return np.zeros(0)
     views = np.lib.stride_tricks.sliding_window_view(returns, window)
@@ -170,13 +169,14 @@ def rolling_volatility(returns: Floats, period_ns: int, window: int) -> Floats:
 
 
 def beta(returns: Floats, benchmark: Floats) -> float | None:
-    """What the returns move with one of the benchmark's; None where that one does not move."""
+    """Returns the covariance with the benchmark's returns over their variance; None where the benchmark does not
+    move."""
     found = rolling_beta(returns, benchmark, len(returns))
     return float(found[0]) if len(found) and np.isfinite(found[0]) else None
 
 
 def alpha(returns: Floats, benchmark: Floats, period_ns: int) -> float | None:
-    """Mean return that beta times the benchmark's does not explain, per year: added up, not compounded."""
+    """Returns the mean return not explained by beta times the benchmark's, per year: added up, not compounded."""
     slope = beta(returns, benchmark)
     if slope is None:
         return None
@@ -184,12 +184,12 @@ def alpha(returns: Floats, benchmark: Floats, period_ns: int) -> float | None:
 
 
 def information_ratio(returns: Floats, benchmark: Floats, period_ns: int) -> float | None:
-    """Sharpe ratio of what the returns are over the benchmark's; None without one."""
+    """Returns the Sharpe ratio of the returns in excess of the benchmark's; None without one."""
     return sharpe(returns - benchmark, period_ns) if len(returns) == len(benchmark) else None
 
 
 def rolling_beta(returns: Floats, benchmark: Floats, window: int) -> Floats:
-    """Covariance with the benchmark over its variance, of each `window` returns. As rolling_sharpe."""
+    """Returns beta of each `window` returns. Indices as in rolling_sharpe."""
     if window < 2 or len(returns) < window or len(benchmark) != len(returns):
         return np.zeros(0)
     own, other = (np.lib.stride_tricks.sliding_window_view(each, window) for each in (returns, benchmark))
@@ -202,7 +202,7 @@ def rolling_beta(returns: Floats, benchmark: Floats, window: int) -> Floats:
 
 
 def skewness(returns: Floats) -> float | None:
-    """Fisher's, corrected for the sample (G1); None below three returns or without deviation."""
+    """Returns Fisher's skewness, corrected for the sample (G1); None below three returns or without deviation."""
     count = len(returns)
     scaled = _standard_scores(returns)
     if count < 3 or scaled is None:
@@ -211,7 +211,7 @@ def skewness(returns: Floats) -> float | None:
 
 
 def excess_kurtosis(returns: Floats) -> float | None:
-    """Over that of the normal distribution (which has 0), corrected for the sample (G2)."""
+    """Returns kurtosis in excess of the normal distribution's, corrected for the sample (G2)."""
     count = len(returns)
     scaled = _standard_scores(returns)
     if count < 4 or scaled is None:
@@ -221,7 +221,7 @@ def excess_kurtosis(returns: Floats) -> float | None:
 
 
 def _standard_scores(returns: Floats) -> Floats | None:
-    """Distance from the mean in deviations (n); None without any. Their powers cannot overflow."""
+    """Returns distances from the mean in deviations (n); None without any. Their powers cannot overflow."""
     if len(returns) < 2:
         return None
     deviation = float(np.std(returns))
@@ -232,10 +232,10 @@ def _standard_scores(returns: Floats) -> Floats | None:
 
 
 def value_at_risk(returns: Floats, level: float = 0.95) -> float | None:
-    """Historical: the loss of one period that all but 1 - level of the periods stay above.
+    """Returns the historical value at risk: the loss of one period that a share of 1 - level of the periods exceeds.
 
-    A fraction, positive for a loss; linear between the two nearest returns. Assumes that what
-    comes is distributed like what was. None below 1 / (1 - level) returns: the tail is empty.
+    A fraction, positive for a loss; linear between the two nearest returns. Assumes that the future is distributed
+    like the past. None below 1 / (1 - level) returns: the tail is empty.
     """
     if len(returns) < _tail_count(level):
         return None
@@ -243,7 +243,7 @@ def value_at_risk(returns: Floats, level: float = 0.95) -> float | None:
 
 
 def expected_shortfall(returns: Floats, level: float = 0.95) -> float | None:
-    """CVaR: the mean loss of the periods at or beyond the value at risk. As value_at_risk."""
+    """Returns CVaR: the mean loss of the periods at or beyond the value at risk. Assumptions as in value_at_risk."""
     if len(returns) < _tail_count(level):
         return None
     tail = returns[returns <= np.quantile(returns, 1 - level)]
@@ -251,10 +251,10 @@ def expected_shortfall(returns: Floats, level: float = 0.95) -> float | None:
 
 
 def histogram(values: Floats, bins: int = 40) -> tuple[Floats, Ints]:
-    """Edges and counts of about `bins` equal bins, one edge of which is zero; empty without values.
+    """Returns edges and counts of about `bins` equal bins, one edge of which is zero; empty without values.
 
-    What lies beyond the 0.1 % quantiles is counted in the outermost bins, so that one wild value
-    does not press all others into one bin. A value on an edge belongs to the bin above it.
+    Values beyond the 0.1 % quantiles are counted in the outermost bins, so that one outlier
+    does not squeeze all others into one bin. A value on an edge belongs to the bin above it.
     """
     values = values[np.abs(values) < _HISTOGRAM_MAX]
     if not len(values):
@@ -275,5 +275,6 @@ def _tail_count(level: float) -> int:
 
 
 def _noise(values: Floats) -> float:
-    """Deviation below this is rounding: equal returns are not an infinite Sharpe ratio."""
+    """Returns the deviation below which values are equal up to rounding: equal returns have no infinite Sharpe
+    ratio."""
     return float(np.max(np.abs(values))) * 1e-12

@@ -1,4 +1,4 @@
-"""All statistics of a run under the names that the report, the table and `run.stats` use."""
+"""Compute all statistics of a run under the names used by the report, the table and `run.stats`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROLLING_WINDOW_MIN = 30
 
 @dataclass(slots=True)
 class Analysis:
-    """The figures that are computed once and shown in several places."""
+    """Figures computed once and shown in several places."""
 
     period_ns: int
     returns: Floats
@@ -36,19 +36,19 @@ class Analysis:
     benchmark: Benchmark | None
     benchmark_returns: Floats  # of the same periods; empty without one
     drawdowns: list[Drawdown]
-    growth: Floats  # equity, time-weighted: what is measured is net of what came and went
+    growth: Floats  # equity, time-weighted: without transfers
     trips: RoundTrips
     notional: Floats  # of each fill
     leverage: Floats  # on the equity's samples
     days: list[PeriodRow]
     months: list[PeriodRow]
-    years: list[tuple[int, float | None, float | None]]  # its start (ns), the return, that of buy and hold
+    years: list[tuple[int, float | None, float | None]]  # start (ns), return, and return of buy and hold
     excursions: Excursions
     symbols: list[SymbolRow]
 
 
 def analyze(data: ReportData, *, tables: bool = True) -> Analysis:
-    """Everything that is more than one number. tables: rows of months and symbols, too."""
+    """Compute all results that are more than one number. tables: rows of months and symbols, too."""
     ts, equity, fills = data.equity_ts, data.equity, data.fills
     growth = statistics.time_weighted(equity, data.moved)
     period = statistics.choose_period(ts)
@@ -98,7 +98,7 @@ def _years(ts: Ints, equity: Floats, held: Benchmark | None) -> list[tuple[int, 
 def summarize(
     data: ReportData, *, orders: int, funding: float = 0.0, analysis: Analysis | None = None
 ) -> dict[str, object]:
-    """Times are ms UTC; fractions are fractions; a statistic that cannot be had is None."""
+    """Returns the statistics. Times are ms UTC; fractions are fractions; an unavailable statistic is None."""
     found = analysis or analyze(data, tables=False)
     return {
         **_result(data, found),
@@ -113,13 +113,13 @@ def summarize(
 
 
 def settles_in_run(data: ReportData) -> NDArray[np.bool_]:
-    """Which fills' money is in the report's currency: sums of money are of these."""
+    """Returns which fills settle in the report's currency: sums of money include only these."""
     in_run = np.array([each.settles_in_run for each in data.markets], dtype=np.bool_)
     return in_run[data.fills.market] if len(in_run) else np.ones(len(data.fills.ts), dtype=np.bool_)
 
 
 def earned(data: ReportData) -> Floats:
-    """Returns equity less what was moved in: its differences are profit."""
+    """Returns equity less the money moved in: its differences are profit."""
     return data.equity - data.moved if len(data.moved) else data.equity
 
 
@@ -151,7 +151,7 @@ def _risk(data: ReportData, found: Analysis) -> dict[str, object]:
     fall = drawdowns.max_drawdown(ts, equity, earned=earned(data))
     longest = drawdowns.longest_drawdown(ts, equity)
     recovered = fall.ts_recovered if fall else None
-    # Minutes scaled up to a year say nothing about a year.
+    # Minutes scaled up to a year are meaningless.
     count = len(found.returns) if _has_a_day(ts) else 0
     scaled, market = found.returns[:count], found.benchmark_returns[:count]
     return {

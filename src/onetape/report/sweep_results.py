@@ -1,6 +1,6 @@
-"""A sweep's folder, opened: its variants as a table, the best of them, its pages.
+"""Open a sweep's folder: its variants as a table, the best of them, its pages.
 
-sweep.json      what was asked: strategy, grid, data, options
+sweep.json      the request: strategy, grid, data, options
 results.jsonl   one line a finished variant, in the order in which they ended, synced one by one
 results.parquet the same as a table in the order of the grid, when all are done
 source/         the strategy's code as it ran
@@ -48,14 +48,15 @@ __all__ = [
 ]
 
 MANIFEST, RESULTS, TABLE = "sweep.json", "results.jsonl", "results.parquet"
-# Of these less is better; of everything else more.
+# Metrics where less is better; for all others more is.
 LESS_IS_BETTER = frozenset({"max_drawdown", "max_drawdown_amount", "volatility", "fees"})
+_DEFINED = {"forms": "form", "definitions": "hover"}  # what the page has of each metric
 _RESULT = ("pnl", "fees", "funding", "final_equity", "orders", "fills", "events", "denied", "rejected")
 _LAST = ("returns", "period_sharpe", "skewness", "kurtosis", "action_hash")
 
 
 def metric_names() -> list[str]:
-    """Returns what variants can be ranked by: the numbers among the statistics of a run."""
+    """Returns the metrics that can rank variants: the numbers among the statistics of a run."""
     from onetape.report.report_data import ReportData
     from onetape.report.summary import summarize
 
@@ -68,7 +69,7 @@ def metric_of(row: Mapping[str, Any], metric: str) -> float | None:
     """Returns a row's value of a metric; None when it failed or has none."""
     if row.get("error") is not None:
         return None
-    # The money of the result is exact; the statistics' own is a difference of floats.
+    # The result's money is exact; the statistics' money is a difference of floats.
     found = row[metric] if row.get(metric) is not None else row["stats"].get(metric)
     return None if found is None or isinstance(found, str) else float(found)
 
@@ -85,10 +86,9 @@ def best_of(rows: Iterable[Mapping[str, Any]], metric: str) -> Mapping[str, Any]
 
 
 def read_rows(path: Path, begin: int = 0) -> tuple[dict[str, dict[str, Any]], int]:
-    """Returns the rows by key, the last of each, and how many bytes of the file are whole lines. begin: byte from which
-    on to read.
+    """Returns the last row of each key, and the size of the file's whole lines in bytes. begin: byte at which to start.
 
-    A line that was being written when the machine or the process died is not one.
+    A line cut off by a crash is no row.
     """
     if not path.exists():
         return {}, 0
@@ -111,7 +111,7 @@ def read_rows(path: Path, begin: int = 0) -> tuple[dict[str, dict[str, Any]], in
 
 
 class Sweep:
-    """A finished sweep, or what there is of one. Frames are polars frames."""
+    """A sweep, finished or in progress. Frames are polars frames."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -126,7 +126,7 @@ class Sweep:
         self._by_key, self._whole = read_rows(path / RESULTS)
 
     def take(self) -> None:
-        """Reads the variants that have been finished since."""
+        """Read variants that have finished since."""
         rows, self._whole = read_rows(self.path / RESULTS, self._whole)
         if rows:
             self._by_key.update(rows)
@@ -142,23 +142,23 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        """Returns the strategy's class."""
+        """Name of the strategy's class."""
         return str(self.facts["class"])
 
     @property
     def metric(self) -> str:
-        """Returns what it ranks by unless told otherwise."""
+        """Its default metric for ranking."""
         return str(self.facts["metric"])
 
     @property
     def tries(self) -> int:
-        """Returns how many variants were tried, or are to be: all of the grid, or those of a search."""
+        """Number of variants to try: the whole grid, or those of a search."""
         return len(self.rows) if self.facts.get("search") else len(self.grid)
 
     @cached_property
     def overfit(self) -> Overfit | None:
-        """Returns how much of the best is luck; None for a walk-forward sweep, and where the variants have not kept
-        what they earned over time (sweeps of before, or of very many variants)."""
+        """How much of the best is luck; None for a walk-forward sweep, and for variants without saved profits over
+        time (older sweeps, or those of very many variants)."""
         kept = [row for row in self.rows if row["error"] is None and row.get("pieces")]
         best = best_of(kept, self.metric)
         if self.facts["walk_forward"] or best is None or len({len(row["pieces"]) for row in kept}) != 1:
@@ -168,7 +168,7 @@ class Sweep:
 
     @property
     def walk_forward(self) -> dict[str, Any] | None:
-        """Windows and what was chosen in them; None for a plain sweep. See services.walk."""
+        """Windows and the variants chosen in them; None for a plain sweep. See services.walk."""
         path = self.path / "walk.json"
         if not self.facts["walk_forward"] or not path.exists():
             return None
@@ -188,7 +188,7 @@ class Sweep:
 
     @cached_property
     def frame(self) -> pl.DataFrame:
-        """One row a variant: its parameters, all statistics, seed and error."""
+        """Returns one row a variant: its parameters, all statistics, seed and error."""
         require_polars()
         import polars as pl
 
@@ -197,7 +197,7 @@ class Sweep:
         first = [n for n in names if n not in _LAST]
         names = [*first, *(n for n in _LAST if n in names)]
         table = pl.DataFrame([pl.Series(name, column_of([row.get(name) for row in rows])) for name in names])
-        # A column without any value has the type that it would have with one.
+        # A column without any value gets its usual type.
         empty = [name for name in names if table[name].dtype == pl.Null]
         kinds = {n: pl.String if n in ("error", "action_hash") else pl.Float64 for n in empty}
         return table.cast(kinds)  # type: ignore[arg-type]
@@ -219,8 +219,8 @@ class Sweep:
         return f"param.{name}" if name in taken else name
 
     def best(self, metric: str | None = None) -> dict[str, Any]:
-        """Returns the best variant: variant, params, value, stats, command. Raises BadConfig when none has a value of
-        the metric. Of a walk-forward sweep: the best test window says nothing, so there is none."""
+        """Returns the best variant: variant, params, value, stats, command. Raises BadConfig when none has a value
+        of the metric, and for a walk-forward sweep, whose best test window means nothing."""
         metric = metric or self.metric
         check_metric(metric)
         if self.facts["walk_forward"]:
@@ -242,7 +242,7 @@ class Sweep:
         }
 
     def command(self, variant: int, *, start: int | None = None, end: int | None = None) -> str:
-        """Returns the `onetape backtest` that repeats a variant, to be typed as it is."""
+        """Returns the `onetape backtest` command line that repeats a variant."""
         facts, options = self.facts, self.facts["options"]
         words = ["onetape", "backtest", self._reference()]
         for flag, role in (("--data", "market"), ("--detail-data", "detail")):
@@ -263,7 +263,7 @@ class Sweep:
 
     @cached_property
     def windows(self) -> pl.DataFrame:
-        """Of a walk-forward sweep: one row a window, with what was chosen and what came of it."""
+        """Returns a row for each window of a walk-forward sweep, with the chosen variant and its result."""
         require_polars()
         import polars as pl
 
@@ -282,7 +282,7 @@ class Sweep:
 
     @cached_property
     def equity(self) -> pl.DataFrame:
-        """Of a walk-forward sweep: time and equity out of sample, stitched."""
+        """Returns time and equity out of sample of a walk-forward sweep, stitched."""
         require_polars()
         import polars as pl
 
@@ -293,7 +293,7 @@ class Sweep:
 
     @property
     def stats(self) -> dict[str, Any]:
-        """Of a walk-forward sweep: the statistics out of sample; else those of the best."""
+        """Returns the statistics out of sample of a walk-forward sweep; else those of the best."""
         if self.facts["walk_forward"]:
             return dict(self._walk()["stats"])
         return dict(self.best()["stats"])
@@ -309,7 +309,7 @@ class Sweep:
         return found
 
     def heatmap(self, x: str | None = None, y: str | None = None, metric: str | None = None) -> Path:
-        """Writes heatmap.html: a metric over two parameters, the others chosen on the page."""
+        """Write heatmap.html: a metric over two parameters, with selectors for the others."""
         for name in (x, y):
             if name is not None and name not in self.grid.axes:
                 raise BadConfig(
@@ -319,11 +319,11 @@ class Sweep:
         return write_sweep_page(self, self.path / "heatmap.html", x=x, y=y, metric=metric)
 
     def report(self, target: str | Path | None = None) -> Path:
-        """Writes the page of the whole sweep: report.html in its folder, or at `target`."""
+        """Write the page of the whole sweep: report.html in its folder, or at `target`."""
         return write_sweep_page(self, Path(target) if target else self.path / "report.html")
 
     def write_table(self) -> Path:
-        """results.parquet, in the order of the grid whatever the order of finishing."""
+        """Write results.parquet in the order of the grid."""
         target = self.path / TABLE
         with durable_file(target) as file:
             self.frame.write_parquet(file, compression="zstd", statistics=False)
@@ -334,7 +334,7 @@ _DEFAULTS = {"margin": "cross", "leverage": 1, "on_error": "halt"}
 
 
 def _flag(name: str, value: Any) -> list[str]:
-    """Returns an option as the command takes it: none for a default, several for a list."""
+    """Returns an option as command line flags: none for a default, several for a list."""
     flag = f"--{name.replace('_', '-')}"
     if value is None or value is False or value == _DEFAULTS.get(name):
         return []
@@ -344,7 +344,7 @@ def _flag(name: str, value: Any) -> list[str]:
 
 
 def split_key(key: str) -> tuple[int | None, str, int]:
-    """(window, phase, variant) of `12`, `train/3/12`, `test/3/12` or `lookahead/12`."""
+    """Returns (window, phase, variant) of `12`, `train/3/12`, `test/3/12` or `lookahead/12`."""
     parts = key.split("/")
     if len(parts) == 3:
         return int(parts[1]), parts[0], int(parts[2])
@@ -361,12 +361,12 @@ def check_metric(metric: str) -> None:
         raise BadConfig(f"unknown metric {metric!r}", location="--metric", todo=f"one of: {', '.join(names)}")
 
 
-# Figures that need a day of data at least.
+# Figures that need at least a day of data.
 PER_YEAR = frozenset({"sharpe", "sortino", "volatility", "alpha", "information_ratio"})
 
 
 def no_value(metric: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Why no variant has a value of `metric`, in words."""
+    """Returns why no variant has a value of `metric`."""
     failed = [row for row in rows if row.get("error") is not None]
     if failed and len(failed) == len(rows):
         return f"all {len(rows)} variants failed, the first with: {failed[0]['error']}"
@@ -384,7 +384,7 @@ def _text(value: Any) -> str:
 
 
 def column_of(values: list[Any]) -> list[Any]:
-    """Values that one type holds: mixed numbers widen, anything else mixed becomes text."""
+    """Returns values in one column type: mixed numbers widen, other mixtures become text."""
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) <= 1 and kinds <= {bool, int, float, str}:
         return values
@@ -402,27 +402,27 @@ def require_polars() -> Any:
 
 
 def is_sweep(path: Path) -> bool:
-    """A folder that a sweep made."""
+    """Returns True for a folder that a sweep made."""
     return (path / MANIFEST).is_file()
 
 
 def open_sweep(path: str | Path) -> Sweep:
-    """Returns a sweep by its folder. Raises BadConfig for what is none."""
+    """Open a sweep's folder. Raises BadConfig for any other folder."""
     return Sweep(Path(path))
 
 
-# --- the page: heat map, variants, walk-forward windows. One file that asks nobody. -----------------
-# Data travels as JSON in a script element of a data type, reaches the page as text nodes, and the policy forbids every
-# request and every script but the named one.
+# --- the page: heat map, variants, walk-forward windows. One file without requests. -----------------
+# Data are embedded as JSON in a script element of a data type, shown as text nodes; the policy forbids every request
+# and every script but the named one.
 
 _MOMENTS = frozenset({"drawdown_peak", "drawdown_trough", "drawdown_recovered"})
-VARIANTS_SHOWN_MAX = 20_000  # some 4 MB; of more the best are shown, and the page says so
+VARIANTS_SHOWN_MAX = 20_000  # some 4 MB; of more the best are shown, and the page notes it
 
 
 def write_sweep_page(
     sweep: Sweep, path: Path, *, x: str | None = None, y: str | None = None, metric: str | None = None
 ) -> Path:
-    """Writes the page and returns its path. An unfinished file never stands under that name."""
+    """Write the page atomically and return its path."""
     text = render_sweep_page(sweep, x=x, y=y, metric=metric)
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_durably(path, text)
@@ -436,13 +436,13 @@ def render_sweep_page(sweep: Sweep, *, x: str | None = None, y: str | None = Non
 
 def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -> dict[str, Any]:
     names = list(sweep.grid.axes)
-    # Across and down: the first two that vary.
+    # Axes: the first two parameters that vary.
     varied = [name for name in names if len(sweep.grid.axes[name]) > 1] or names
     walk = sweep.walk_forward
     rows = [] if walk else sweep.rows
     notes = []
     metric = wanted or sweep.metric
-    # Of less than a day of data no Sharpe ratio is known, and a map of dashes says nothing.
+    # Below a day of data there is no Sharpe ratio, and the map would be empty.
     ranked = {each for row in rows for each in (metric, "pnl") if metric_of(row, each) is not None}
     if wanted is None and ranked == {"pnl"} != {metric}:
         notes.append(f"no variant has a {metric}: the map begins with pnl")
@@ -451,7 +451,7 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         notes.append(f"the best {VARIANTS_SHOWN_MAX:,} of {len(rows):,} variants by {metric}")
         rows = _best(rows, metric)
     axes: dict[str, tuple[Any, ...]] = sweep.grid.axes
-    if sweep.facts.get("search"):  # of a space that may be vast: what was tried of it
+    if sweep.facts.get("search"):  # of a search, whose space may be vast: values tried
         tried = {name: {row["params"][name] for row in rows} for name in names}
         axes = {name: tuple(value for value in values if value in tried[name]) for name, values in axes.items()}
     metrics = metric_names()
@@ -477,7 +477,7 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         "names": names,
         "axes": {name: list(values) for name, values in axes.items()},
         "metrics": metrics,
-        "forms": {name: metric_table.metric(name).form for name in metrics},
+        **{part: {name: getattr(metric_table.metric(name), of) for name in metrics} for part, of in _DEFINED.items()},
         "metric": metric,
         "lessIsBetter": sorted(LESS_IS_BETTER),
         "x": x or varied[0] if names else None,
@@ -497,7 +497,7 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
 
 
 def _luck(judged: Overfit) -> dict[str, Any]:
-    """Returns what the panel about luck shows. The worst of its answers is the summary: each can condemn alone."""
+    """Returns the data of the panel about luck. The worst of its tests is the summary: each can disqualify alone."""
     rows = questions(judged)
     reads = {row["reads"] for row in rows}
     summary = (
@@ -518,7 +518,7 @@ def _luck(judged: Overfit) -> dict[str, Any]:
 
 
 def _best(rows: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
-    """As many as the page shows, in the grid's order."""
+    """Returns the best variants, as many as the page shows, in the grid's order."""
     sign = 1 if metric in LESS_IS_BETTER else -1
     key = [(v is None, sign * (v or 0.0)) for v in (metric_of(row, metric) for row in rows)]
     order = sorted(range(len(rows)), key=key.__getitem__)[:VARIANTS_SHOWN_MAX]

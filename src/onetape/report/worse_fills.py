@@ -1,7 +1,7 @@
-"""What worse fills and dearer fees would have taken, exactly, from the fills as they came.
+"""Compute the exact cost of worse fills and higher fees from the recorded fills.
 
 Both keep every decision and every fill: a strategy that sees worse prices may decide otherwise,
-and an order may then not fill at all. Only a re-run knows that (see research/stress.py).
+and an order may then not fill at all. Only a re-run shows that (see research/stress.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FEE_FACTOR = 1.25
 
 
 def tick_cost(fills: Fills, markets: Sequence[Market]) -> float:
-    """Returns what one tick against us on each taker fill costs, in the report's currency, its fee included."""
+    """Returns the cost of one tick against us on each taker fill, in the report's currency, with its fee."""
     cost = 0.0
     for index, each in enumerate(markets):
         if not each.settles_in_run or each.tick <= 0:
@@ -28,8 +28,8 @@ def tick_cost(fills: Fills, markets: Sequence[Market]) -> float:
         price, signed = fills.price[mine], fills.signed[mine]
         worse = price + fills.side[mine] * each.tick
         value, worse_value = each.notional(price, signed), each.notional(worse, signed)
-        # A linear buy pays more; an inverse one gets fewer coins for its contracts. Either way the
-        # difference is a loss, and the fee follows the notional.
+        # A linear buy pays more; an inverse one gets fewer coins for its contracts. Either way the difference is a
+        # loss, and the fee follows the notional.
         cost += float(np.abs(worse_value - value).sum())
         ratio = np.divide(worse_value, value, out=np.ones(len(value)), where=value != 0)
         cost += float((fills.fee[mine] * (ratio - 1)).sum())
@@ -37,12 +37,11 @@ def tick_cost(fills: Fills, markets: Sequence[Market]) -> float:
 
 
 def fee_cost(fills: Fills, markets: Sequence[Market], factor: float = FEE_FACTOR) -> float:
-    """Returns what dearer fees cost more, in the report's currency.
+    """Returns the cost of higher fees, in the report's currency.
 
-    Where an instrument has a table of tiers: each fill at the rate of the tier below the one that
-    it was charged at, which is told by its rate (of tiers with equal rates the lowest is taken).
-    Without a table, and in the base tier, under which there is none: fees `factor` times as high,
-    and rebates smaller by the same part.
+    Where an instrument has a table of tiers: each fill at the tier below its own, which is identified by its rate
+    (of tiers with equal rates the lowest is taken). Without a table, and in the base tier, the lowest: fees `factor`
+    times as high, and rebates smaller by the same share.
     """
     cost = 0.0
     for index, each in enumerate(markets):
@@ -57,7 +56,7 @@ def fee_cost(fills: Fills, markets: Sequence[Market], factor: float = FEE_FACTOR
 
 
 def _tier_below(fills: Fills, mine: NDArray[np.bool_], market: Market, otherwise: Floats) -> Floats:
-    """Returns what each fill would have cost more in the tier below its own; `otherwise` in the base."""
+    """Returns each fill's extra cost in the tier below its own; `otherwise` in the base tier."""
     fee = fills.fee[mine]
     notional = np.abs(market.notional(fills.price[mine], fills.qty[mine]))
     own = np.divide(fee, notional, out=np.zeros(len(fee)), where=notional > 0)
@@ -71,7 +70,7 @@ def _tier_below(fills: Fills, mine: NDArray[np.bool_], market: Market, otherwise
 
 
 def exact_lines(pnl: float | None, fills: Fills, markets: Sequence[Market]) -> list[StressLine]:
-    """One tick worse on each taker fill, and one fee tier up or fees a quarter higher."""
+    """Returns the lines: one tick worse on each taker fill, and one fee tier up or fees a quarter higher."""
     if pnl is None or not len(fills.ts):
         return []
     has_table = any(len(each.fee_table) for each in markets)

@@ -1,4 +1,5 @@
-"""The address of a database server, which may hold a password: read in one way only, and hidden in what drivers say."""
+"""Checks the address of a database server, which may contain a password: it must parse in one way only, and is
+hidden in drivers' errors."""
 
 from __future__ import annotations
 
@@ -11,13 +12,13 @@ from onetape.security.redaction import SHOWN, Redactor
 
 __all__ = ["check_address", "hidden"]
 
-# Whether a character ends the password or is part of it, parsers decide differently, and a piece of it becomes a host.
+# Parsers disagree on whether such a character ends the password; a piece of the password could become a host.
 _ADDRESS: Final = re.compile(r"[a-z0-9+]+://(?:[^:@/?#\[\]]*(?::(?P<password>[^:@/?#\[\]]*))?@)?[^@]*")
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@/?#\[\]\s]*)(?::\d{1,5})?(?:[/?#].*)?")
 
 
 def check_address(url: str, location: str) -> None:
-    """Raises BadConfig for an address that can be read in more than one way, in words that hold nothing of it."""
+    """Raises BadConfig for an ambiguous address, with a text that contains nothing of it."""
     found = _ADDRESS.fullmatch(url)
     rest = url.partition("://")[2].rpartition("@")[2]
     if found is None or _HOST.fullmatch(rest) is None:
@@ -29,7 +30,7 @@ def check_address(url: str, location: str) -> None:
 
 
 def hidden(url: str, text: str) -> str:
-    """Returns what a driver says without the password of the address."""
+    """Returns a driver's text without the password of the address."""
     found = _ADDRESS.fullmatch(url)
     password = found["password"] if found is not None else None
     if not password:

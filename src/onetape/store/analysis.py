@@ -1,8 +1,7 @@
-"""Where the rows of analyzed runs go: tables of a database, or Parquet files.
+"""Writes the rows of analyzed runs to tables of a database, or to Parquet files.
 
-A database keeps other things than ours: no table is ever dropped, rows are taken away of one run
-alone, and a table of one of our names that we did not make is refused. What we made stands in
-`analysis_tables`.
+The database may hold foreign data: no table is ever dropped, only rows of one run are deleted, and a foreign table
+with one of our names is refused. `analysis_tables` lists our tables.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ VERSION: Final = 2
 # Columns that a version added to tables of the one before it.
 ADDED: Final = {2: (("orders", "reason"), ("fills", "fee_currency"))}
 META: Final = "analysis_tables"
-# Each view selects from tables, or from views that stand before it; {names} are as in the database.
+# Each view selects from tables, or from earlier views; {names} are as in the database.
 VIEWS: Final = {
     "analyzer": """
         SELECT run, uniq_id, ts, type, body FROM {events}
         UNION ALL SELECT run, uniq_id, ts, 'state', body FROM {states}
     """,
-    # Decisions and fills with their number in the run, by symbol: what two runs are paired by.
+    # Decisions and fills with their number in the run, by symbol: the key for comparing two runs.
     "numbered": """
         SELECT run, 'decision' AS what, symbol,
                ROW_NUMBER() OVER (PARTITION BY run, symbol ORDER BY seq) AS n,
@@ -38,7 +37,7 @@ VIEWS: Final = {
                ROW_NUMBER() OVER (PARTITION BY run, symbol ORDER BY seq) AS n,
                seq, ts, 'fill', side, liquidity, price_exact, qty_exact, price, qty FROM {fills}
     """,
-    # Two runs side by side: a row for each number that one of them has. `is_equal` leaves time out.
+    # Two runs side by side: a row for each number that one of them has. `is_equal` ignores time.
     "compared": """
         SELECT a.run AS run_a, r.run AS run_b, a.what, a.symbol, a.n, a.seq AS seq_a,
                b.seq AS seq_b, a.ts AS ts_a, b.ts AS ts_b, b.ts - a.ts AS later,
@@ -85,8 +84,7 @@ _ROW_GROUP: Final = 1 << 16
 
 
 class Sink(Protocol):
-    """add: new rows of a table. put_orders: the newest rows of orders, in the place of older
-    ones."""
+    """Receives rows. add: new rows of a table. put_orders: rows of orders, replacing older ones."""
 
     def add(self, table: str, rows: Sequence[Sequence[Any]]) -> None: ...
 
@@ -94,8 +92,7 @@ class Sink(Protocol):
 
 
 class SqlTables:
-    """prefix: of all names, where those of ours are taken. Raises BadInput for tables that are
-    somebody else's."""
+    """prefix: of all names, in case ours are taken. Raises BadInput for foreign tables of our names."""
 
     def __init__(self, database: Database, prefix: str = "") -> None:
         if prefix and not prefix.isidentifier():
@@ -140,7 +137,7 @@ class SqlTables:
                 database.insert(meta, ("name", "version"), [(names[view], VERSION)])
 
     def _add_columns(self, ours: dict[str, int]) -> None:
-        """Brings our tables of earlier versions to this one; rows of theirs have NULL there."""
+        """Upgrades our tables of earlier versions; their rows have NULL in new columns."""
         meta = self.name(META)
         for version, columns in ADDED.items():
             old = [name for name, found in ours.items() if found == version - 1]
@@ -153,13 +150,13 @@ class SqlTables:
                 ours[name] = version
 
     def forget(self, run: str) -> None:
-        """The rows of one run."""
+        """Deletes the rows of one run."""
         for table in TABLES:
             self.database.run(f"DELETE FROM {self.name(table)} WHERE run = ?", (run,))  # noqa: S608
 
     def compared(self, run_a: str, run_b: str) -> dict[str, dict[str, Any]]:
-        """Compares two runs by `decision` and `fill`: compared, equal, differing, and the first that differs as
-        `first` (None without): symbol, n, ts_a, ts_b and what each run has."""
+        """Compares two runs by `decision` and `fill`: compared, equal, differing, and the first difference as
+        `first` (None without): symbol, n, ts_a, ts_b and the values of each run."""
         view, found = self.name("compared"), {}
         for what in ("decision", "fill"):
             of_both = (run_a, run_b, what)
@@ -195,8 +192,8 @@ class SqlTables:
 
 
 class ParquetTables:
-    """Writes one file for each table in a new folder. Raises BadInput where there is something, and
-    NotAvailable without pyarrow."""
+    """Writes one file for each table in a new folder. Raises BadInput if it exists, and NotAvailable without
+    pyarrow."""
 
     def __init__(self, folder: Path) -> None:
         try:

@@ -1,7 +1,7 @@
-"""A run's frames as rows of tables: events, decisions, orders, fills.
+"""Converts a run's frames to rows of tables: events, decisions, orders, fills.
 
-Pure: records of a tape in, rows out. Prices and sizes are numbers for computing; beside them, as
-`*_exact`, their text with all decimals. Times are ns UTC. Ids of 64 bits are signed here.
+Pure: records of a tape in, rows out. Prices and sizes are numbers for computing; their exact text with all decimals
+is in `*_exact`. Times are ns UTC. Ids of 64 bits are signed here.
 """
 
 from __future__ import annotations
@@ -77,20 +77,20 @@ KEYS: Final = {
     "targets": ("run", "target"),
     "links": ("run", "order_id"),
 }
-_DENIED: Final = 4  # flag of a live robot's request that never left
+_DENIED: Final = 4  # flag of a live robot's request that was never sent
 _CLOSED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
 
 
 @dataclass(slots=True)
 class _Order:
     row: dict[str, Any]
-    filled: Decimal = Decimal()  # sums of binary fractions would have an error of their own
+    filled: Decimal = Decimal()  # sums of floats would have an error of their own
     cost: Decimal = Decimal()
 
 
 class Rows:
-    """Makes rows of one tape of a run. `take` a record; what came of it lies in `made` (table -> rows) until
-    somebody empties it, and in `changed`: orders that are new or have changed."""
+    """Makes rows of one tape of a run. `take` a record; the resulting rows are in `made` (table -> rows) until the
+    caller empties it, and new or changed orders in `changed`."""
 
     def __init__(self, run: str, tape: str, reader: JournalReader) -> None:
         self._run, self._tape = run, tape
@@ -104,11 +104,11 @@ class Rows:
 
     @property
     def orders(self) -> int:
-        """Returns how many there were."""
+        """Returns the number of orders."""
         return len(self._orders)
 
     def ended(self, silent: str) -> None:
-        """No record will follow: `silent` is the state of an order that none was about."""
+        """No record will follow: `silent` is the state of orders without a record."""
         for order_id, order in self._orders.items():
             if order.row["state"] == "SUBMITTED" and silent != "SUBMITTED":
                 order.row["state"] = silent
@@ -175,7 +175,7 @@ class Rows:
             case _:
                 pass
 
-    # --- one kind each ----------------------------------------------------------------------------
+    # --- kinds of records -------------------------------------------------------------------------
 
     def _decided(self, record: Record, symbol: str, body: dict[str, Any]) -> None:
         order_id = _signed(body["order_id"])

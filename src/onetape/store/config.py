@@ -1,5 +1,5 @@
-"""Reads the configuration file; what it may say is in `onetape.model.sections`. A home keeps the configuration that
-its processes run with, for commands that have to work whatever has become of the file."""
+"""Reads the configuration file, whose content `onetape.model.sections` defines. A home stores the configuration of
+its running processes, for commands that must work whatever happens to the file."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def _kept(home: Path) -> Path:
 
 
 def keep_config(home: Path, config: Config) -> None:
-    """Keeps the configuration that processes of the home run with: it names the places of secrets, and none itself."""
+    """Stores the configuration of the home's running processes: it has the locations of secrets, not the secrets."""
     path = _kept(home)
     beside = path.with_suffix(".new")
-    with suppress(OSError):  # a full disk: the file that it was read from is there
+    with suppress(OSError):  # a full disk: the original file is still there
         private_folder(path.parent)
         beside.touch(mode=0o600)
         beside.write_bytes(msgspec.json.encode(config))
@@ -34,7 +34,7 @@ def keep_config(home: Path, config: Config) -> None:
 
 
 def kept_config(home: Path) -> Config | None:
-    """Returns the configuration that was kept last; None: there is none that this build can read."""
+    """Returns the configuration stored last; None: there is none that this build can read."""
     try:
         return from_json(_kept(home).read_bytes(), Config)
     except (OSError, msgspec.DecodeError):
@@ -42,7 +42,7 @@ def kept_config(home: Path) -> Config | None:
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """Returns the file with the environment over it; without a file the defaults with the environment."""
+    """Returns the file, overridden by the environment; without a file the defaults."""
     if path is None:
         return parse_config("", environ=environ, name="the environment")
     try:

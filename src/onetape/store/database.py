@@ -1,9 +1,9 @@
-"""A database by its URL, for programs that write rows: SQLite, PostgreSQL, MariaDB.
+"""Opens a database by its URL, for programs that write rows: SQLite, PostgreSQL, MariaDB.
 
     sqlite:///runs.db (relative), sqlite:////var/lib/runs.db
     postgresql://user@host:5432/name, mariadb://user@host/name (or mysql://)
 
-The driver's own interface (DB-API) is all that is used: what differs is a handful of words.
+Uses only the drivers' DB-API: the databases differ in a handful of words.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from onetape.store.address import check_address, hidden
 
 __all__ = ["Database"]
 
-# Kinds of column -> the words of each. A key has a bounded length where indexes need it.
+# Kinds of column -> their SQL types. A key has a bounded length where indexes need it.
 _TYPES: Final = {
     "sqlite": {"key": "TEXT", "text": "TEXT", "integer": "INTEGER", "real": "REAL"},
     "postgresql": {"key": "TEXT", "text": "TEXT", "integer": "BIGINT", "real": "DOUBLE PRECISION"},
@@ -40,11 +40,11 @@ _BUSY_S: Final = 30  # SQLite's file, by another connection
 
 
 class Database:
-    """Holds one connection. Rows are written within `transaction`: all of them or none."""
+    """One connection. Rows are written within `transaction`: all of them or none."""
 
     def __init__(self, url: str) -> None:
-        """Raises BadConfig for what is no URL, NotAvailable without the driver, ProcessDown where
-        no database answers. The URL itself, which may hold a password, is in no message."""
+        """Raises BadConfig for an invalid URL, NotAvailable without the driver, ProcessDown if no database answers.
+        The URL itself, which may contain a password, is in no message."""
         kind = _NAMES.get(url.partition("://")[0].partition("+")[0])
         if kind not in (None, "sqlite"):
             check_address(url, "--db")
@@ -52,7 +52,7 @@ class Database:
         parts = urlsplit(url if kind != "sqlite" else "")
         if kind is None or (kind != "sqlite" and not parts.path.strip("/")):
             raise BadConfig(
-                "no database is called so",
+                "the URL names no known kind of database",
                 location="--db",
                 todo="write sqlite:///FILE, postgresql://USER@HOST/NAME or mariadb://USER@HOST/NAME",
             )
@@ -64,7 +64,7 @@ class Database:
         else:
             self._connection = self._server(parts)
 
-    # --- reaching it ------------------------------------------------------------------------------
+    # --- connecting -----------------------------------------------------------------------------------
 
     def _sqlite(self, url: str) -> Any:
         self.errors = (sqlite3.Error,)
@@ -115,10 +115,10 @@ class Database:
     def close(self) -> None:
         self._connection.close()
 
-    # --- what is done with it ---------------------------------------------------------------------
+    # --- statements -----------------------------------------------------------------------------------
 
     def run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """`?` for values. The rows that it gives."""
+        """Runs a statement, `?` for values, and returns its rows."""
         cursor = self._connection.cursor()
         try:
             cursor.execute(self._own(statement), tuple(values))
@@ -141,7 +141,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Lasts until the block ends; on an error nothing of it was."""
+        """Commits at the end of the block; on an error rolls back."""
         self.run("BEGIN")
         try:
             yield
@@ -151,11 +151,11 @@ class Database:
         self.run("COMMIT")
 
     def _name(self, column: str) -> str:
-        """Quotes what MariaDB takes for its own words, `signal` among them."""
+        """Quotes MariaDB's reserved words, such as `signal`."""
         return f"`{column}`" if self.kind == "mariadb" else column
 
     def create_table(self, table: str, columns: dict[str, str], key: Sequence[str]) -> None:
-        """columns: name -> key, text, integer or real."""
+        """Creates a table. columns: name -> key, text, integer or real."""
         words = _TYPES[self.kind]
         shown = [
             f"{self._name(name)} {words[kind]}{' NOT NULL' if name in key else ''}" for name, kind in columns.items()
@@ -166,7 +166,7 @@ class Database:
         self.run(f"ALTER TABLE {table} ADD COLUMN {name} {_TYPES[self.kind][kind]}")
 
     def tables(self) -> set[str]:
-        """Lists all tables and views that names without a schema mean, in small letters."""
+        """Returns all tables and views that names without a schema refer to, in lower case."""
         location = {
             "sqlite": "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')",
             "postgresql": "SELECT table_name FROM information_schema.tables "
@@ -184,7 +184,7 @@ def _no_driver(name: str) -> NotAvailable:
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Two connections that open a new file at once: SQLite does not wait for its turn to change this mode."""
+    """Sets the write-ahead mode; retries, because SQLite does not wait when two connections open a new file at once."""
     until = time.monotonic() + _BUSY_S
     while True:
         try:

@@ -1,4 +1,4 @@
-"""A frame as words: names and exact decimals instead of layout and units."""
+"""Formats frames: names and exact decimals instead of layout and units."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["FrameWords"]
 
 
 class FrameWords:
-    """Puts frames of the tape that `reader` reads into words."""
+    """Formats frames of the tape that `reader` reads."""
 
     def __init__(self, reader: JournalReader) -> None:
         self._reader = reader
@@ -19,7 +19,7 @@ class FrameWords:
         self._names: dict[str, list[str]] = {}
 
     def of(self, record: Record) -> dict[str, Any]:
-        """Field -> value, `symbol` among them; without sequence and time."""
+        """Returns field -> value, including `symbol`; without sequence and time."""
         if not self._is_fixed(record.type):
             symbol = self._reader.instruments.get(record.stream, {}).get("symbol", "")
             data = record.data

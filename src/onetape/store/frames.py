@@ -1,4 +1,4 @@
-"""Events of a journal as a polars frame, with prices and sizes in the instruments' own units."""
+"""Returns events of a journal as a polars frame, with prices and sizes in the instruments' own units."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MONEY = 1e18
 
 
 def money_floats(low: Any, high: Any) -> Any:
-    """int128 of 1e-18, as two columns of 64 bits, in whole units of the currency."""
+    """Converts int128 of 1e-18, as two columns of 64 bits, to floats in units of the currency."""
     return high * (2.0**64 / _MONEY) + low / _MONEY
 
 
 def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl.DataFrame:
-    """Reads all events of type `kind`, in tape order. Fixed types by columns, the others by records."""
+    """Returns all events of type `kind`, in tape order. Fixed types by columns, the others by records."""
     try:
         import polars as pl
     except ImportError:
@@ -50,7 +50,7 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
                 pl.col("stream").replace_strict(symbols, default="").alias("symbol"),
             ).drop("stream")
         columns_of = reader.columns(kind)
-        # Instruments that came later than the first segment are known after the pass.
+        # Instruments that came after the first segment are known after the pass.
         instruments = instruments_of(path)
     if sequence_max is not None:
         keep = columns_of["sequence"] <= sequence_max
@@ -58,7 +58,7 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
     if not len(columns_of["time"]):
         return pl.DataFrame()
     streams = columns_of["stream"]
-    # By their order, for a number is what the tape says: up to 2^32 places would be no table.
+    # Sorted numbers instead of a table: a stream may be up to 2^32.
     numbers = np.array(sorted({0, *instruments}), dtype=streams.dtype)
     places = np.minimum(np.searchsorted(numbers, streams), len(numbers) - 1)
     if (strange := streams[numbers[places] != streams]).size:
@@ -87,7 +87,7 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
 
 
 def _fee_currencies(path: Path, instruments: Any, streams: Any, columns_of: Any) -> list[str]:
-    """Names the currencies: 0 is what the instrument settles in, the others are numbers of the gateway's."""
+    """Returns the currency names: 0 is the settle currency, the others are the gateway's numbers."""
     names = fee_currency_names(path)
     settles = {stream: str(facts.get("settle", "")) for stream, facts in instruments.items()}
     return [
@@ -97,7 +97,7 @@ def _fee_currencies(path: Path, instruments: Any, streams: Any, columns_of: Any)
 
 
 def fee_currency_names(path: Path) -> dict[int, str]:
-    """Returns what the numbers of `fee_currency` mean on a tape of a gateway or of a live run."""
+    """Returns the names for the numbers of `fee_currency` on a tape of a gateway or of a live run."""
     found: dict[int, str] = {}
     with JournalReader(path) as reader:
         for frame in reader.frames(types=["params"]):
@@ -106,15 +106,14 @@ def fee_currency_names(path: Path) -> dict[int, str]:
 
 
 def named_currencies(params: dict[str, Any]) -> dict[int, str]:
-    """Reads the currencies that one `params` record names: a gateway's says one at a time, that of
-    a robot's life all."""
+    """Returns the currencies that one `params` record names: a gateway's has one, that of a robot's incarnation all."""
     if isinstance(params.get("currencies"), dict):
         return {number: name for name, number in params["currencies"].items()}
     return {params["currency"]: params["name"]} if {"currency", "name"} <= params.keys() else {}
 
 
 def _reasons(path: Path, kind: str, columns_of: Any) -> list[str | None]:
-    """Returns the words that stand behind a frame."""
+    """Returns the reason texts of the frames."""
     words: dict[int, str] = {}
     if columns_of.get("code", np.zeros(0)).any():
         with JournalReader(path) as reader:
@@ -147,10 +146,10 @@ def _column(field: Any, values: Any, price_scale: Any, size_scale: Any) -> Any:
 
 
 def instruments_of(path: Path) -> dict[int, dict[str, Any]]:
-    """Returns what each stream of a tape is, the last version of each: stream -> facts."""
+    """Returns stream -> facts for each stream of a tape, in its last version."""
     with JournalReader(path) as reader:
         found = dict(reader.instruments)
         for frame in reader.frames(types=["instrument"]):
-            Instrument.from_msgpack(frame.payload)  # raises what says why
+            Instrument.from_msgpack(frame.payload)  # raises the reason
             found[frame.stream] = reader.schemas.of(frame.type).decode(frame.payload)
     return found

@@ -1,9 +1,9 @@
-"""Records as people and programs ask for them. Sums are exact: they are made of amounts of 1e-18, never
-of the doubles beside them."""
+"""Queries of the records for people and programs. Sums are exact: they use the amounts of 1e-18, never the doubles
+beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
@@ -22,6 +22,7 @@ from onetape.store.records import Records, metadata
 
 __all__ = [
     "EXTERNAL",
+    "NETTING",
     "ONE",
     "activity",
     "equity",
@@ -34,23 +35,26 @@ __all__ = [
     "trips",
 ]
 
-EXTERNAL: Final = "external"  # strategy of what no robot of ours has done
-ONE: Final = 10**MONEY_DECIMALS  # of what is counted
+EXTERNAL: Final = "external"  # strategy of orders outside our robots
+NETTING: Final = "netting"  # strategy of what an account realizes beyond its strategies' own fills
+ONE: Final = 10**MONEY_DECIMALS  # scale of the counted amounts
 _PARTS: Final = ("realized", "traded", "funding", "transfer", "interest", "correction", "fee")
 
 
-def ledger(records: Records, *, by: str, since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
-    """Rows by key and currency: what came and went from `since` until before `until`, ns UTC by the venue's clock.
+def ledger(
+    records: Records, *, by: str, since: int = 0, until: int = TIME_MAX, accounts: Container[str] | None = None
+) -> list[dict[str, Any]]:
+    """Returns rows by key and currency: movements from `since` until before `until`, ns UTC by the venue's clock.
 
-    currency: what realized, funding, transfers ... and net are in. fees: by asset, of what was traded
-    in that currency. traded: of spot, what purchases and sales moved, coins at what they had cost; it is in no
-    net. An asset's balance has moved by its rows' realized, traded, funding, transfers, interest and
-    corrections, less all rows' fees in it.
+    currency: of realized, funding, transfers ... and net. fees: by asset, of trades in that currency. traded: of
+    spot, the movements of purchases and sales, coins at cost; it is in no net. An asset's balance has moved by its
+    rows' realized, traded, funding, transfers, interest and corrections, less all rows' fees in it. accounts: only
+    these; None: all.
     """
     sums: dict[tuple[str, str], dict[str, int]] = {}
     fees: dict[tuple[str, str], dict[str, int]] = {}
     for row in _parts(records, since, until):
-        if row["kind"] not in _PARTS:
+        if row["kind"] not in _PARTS or (accounts is not None and row["account"] not in accounts):
             continue
         key = _key(row, by), row["currency"]
         amount = text_units(row["amount_exact"])
@@ -78,26 +82,32 @@ def ledger(records: Records, *, by: str, since: int = 0, until: int = TIME_MAX) 
 
 
 def result_of(row: Mapping[str, Any]) -> str:
-    """Returns what trading has made of a ledger row's `net`: without transfers and corrections, after the fees in its
-    own currency. Fees in other assets stand in the row's `fees` alone."""
+    """Returns the trading result of a ledger row's `net`: without transfers and corrections, after the fees in its
+    own currency. Fees in other assets are only in the row's `fees`."""
     return money_text(text_units(row["net"]) - text_units(row["transfers"]) - text_units(row["corrections"]))
 
 
 def slippage(
-    records: Records, facts: Mapping[tuple[str, str], Instrument], *, by: str, since: int, fills_max: int
+    records: Records,
+    facts: Mapping[tuple[str, str], Instrument],
+    *,
+    by: str,
+    since: int,
+    fills_max: int,
+    accounts: Iterable[str] | None = None,
 ) -> dict[str, Any]:
-    """Returns rows by key and currency of what fills cost beyond the middle of the market as their orders came to the
-    gateway: a part of what trades realize and have open, below zero where they were better. notional: at that middle.
+    """Returns rows by key and currency of the slippage of fills against the mid at the time when their orders came to
+    the gateway: a part of realized and open profit, negative if better. notional: at that mid.
 
-    facts: by account and symbol. fills_max: the newest so many are read; `is_cut`: there are more. unpriced: fills
-    whose order found no market, or was none of ours."""
+    facts: by account and symbol. fills_max: the newest ones are read; `is_cut`: there are more. unpriced: fills whose
+    order found no market, or was external. accounts: the others' fills are left out; None: all are in."""
     fills, orders = metadata.tables["record_fills"].c, metadata.tables["record_orders"]
     its_order = sa.and_(*(fills[name] == orders.c[name] for name in ("journal", "robot", "order_id")))
     names = ("account", "strategy", "symbol", "side", "ts_event", "price_exact", "qty_exact")
     wanted = sa.select(*(fills[name] for name in names), orders.c.bid, orders.c.ask)
     wanted = wanted.select_from(
         metadata.tables["record_fills"].outerjoin(metadata.tables["record_orders"], its_order)
-    ).where(fills.ts_event >= since)
+    ).where(fills.ts_event >= since, *(() if accounts is None else (fills.account.in_(list(accounts)),)))
     found = records.rows(wanted.order_by(fills.ts.desc()).limit(fills_max + 1))
     sums: dict[tuple[str, str], list[int]] = {}
     unpriced = 0
@@ -133,7 +143,7 @@ def _key(row: Mapping[str, Any], by: str) -> str:
 
 
 def _parts(records: Records, since: int, until: int) -> Iterator[Mapping[str, Any]]:
-    """Whole days from their sums, days that begin or end within from their rows."""
+    """Yields whole days from their sums, and days that begin or end within from their rows."""
     days, income = metadata.tables["record_days"], metadata.tables["record_income"]
     first, last = -(-since // DAY), until // DAY  # the first whole day, and the one after the last
     if first < last:
@@ -149,10 +159,10 @@ def _parts(records: Records, since: int, until: int) -> Iterator[Mapping[str, An
 
 
 def activity(records: Records, *, by: str, since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
-    """Rows by key of the whole hours that hold what is from `since` until before `until`, ns UTC by the tape's clock.
+    """Returns rows by key of the whole hours that contain `since` until before `until`, ns UTC by the tape's clock.
 
-    Orders count for the hour in which they were made: sent, denied before they were; of those sent filled (be it in
-    part) and canceled, and ratio: filled to sent. volume: what was traded at the venue, by the currency it settles in.
+    Orders count in the hour of their making: sent, or denied before; of the sent ones filled (also partly) and
+    canceled, and ratio: filled to sent. volume: traded at the venue, by settle currency.
     """
     table = metadata.tables["record_activity"]
     wanted = sa.select(table).where(table.c.hour >= since // HOUR, table.c.hour < -(-until // HOUR))
@@ -176,7 +186,7 @@ def activity(records: Records, *, by: str, since: int = 0, until: int = TIME_MAX
 
 
 def trips(records: Records, *, since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
-    """Round trips that were closed then, the oldest first: amounts as exact text, times ns UTC."""
+    """Returns round trips closed in that time, the oldest first: amounts as exact text, times ns UTC."""
     table = metadata.tables["record_trips"]
     found = records.rows(
         sa.select(table).where(table.c.ts_close >= since, table.c.ts_close < until).order_by(table.c.ts_close)
@@ -187,21 +197,21 @@ def trips(records: Records, *, since: int = 0, until: int = TIME_MAX) -> list[di
 
 
 def equity(records: Records, *, by: str = "account", since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
-    """Rows at each full minute by currency, and what they are now, by time. by: "account"; "strategy", which is a
-    sub-account and its robots; "all", the sum of all accounts."""
+    """Returns rows at each full minute by currency, and the present ones, by time. by: "account"; "strategy", which
+    is a sub-account and its robots; "all", the sum of all accounts."""
     minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
     found: list[dict[str, Any]] = []
     for table in (minutes, now):
         wanted = sa.select(table).where(table.c.slot != TOTAL if by == "strategy" else table.c.slot == TOTAL)
-        # Of all together the peak may lie before the window.
+        # For the sum of all, the peak may be before the window.
         wanted = wanted.where(table.c.ts < until, *(() if by == "all" else (table.c.ts >= since,)))
         found += map(_shown, records.rows(wanted.order_by(table.c.ts, table.c.account, table.c.slot, table.c.currency)))
-    found.sort(key=itemgetter("ts"))  # an account that runs no more was "now" before the minutes of others
+    found.sort(key=itemgetter("ts"))  # the last row of a stopped account is older than minutes of others
     return [row for row in _together(found) if row["ts"] >= since] if by == "all" else found
 
 
 def equity_before(records: Records, moment: int) -> list[dict[str, Any]]:
-    """Returns the last full minute's row of each account and currency in the week before a moment, ns UTC."""
+    """Returns the last full minute's row of each account and currency in the week before a time, ns UTC."""
     minutes = metadata.tables["record_equity"]
     c = minutes.c
     is_meant = sa.and_(c.slot == TOTAL, c.ts >= moment - 7 * DAY, c.ts < moment)
@@ -212,7 +222,7 @@ def equity_before(records: Records, moment: int) -> list[dict[str, Any]]:
 
 
 def opened_flat(records: Records, since: int) -> set[str]:
-    """Returns the accounts whose books began since then, and with no position: until then they made nothing."""
+    """Returns the accounts whose books began since then without a position: before that they have no result."""
     c = metadata.tables["record_openings"].c
     first = sa.select(c.account, sa.func.min(c.ts).label("ts"), sa.func.max(c.symbol).label("symbol"))
     rows = records.rows(first.group_by(c.account))
@@ -227,7 +237,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _together(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The sums of accounts at each moment, with an account's last figures where it has none. rows: by time."""
+    """Yields the sums of accounts at each time, with an account's last figures if it has none then. rows: by time."""
     last: dict[str, dict[str, tuple[int, int, int]]] = {}  # currency -> account -> equity, capital, unrealized
     best: dict[str, int] = {}
     for ts, group in groupby(rows, key=itemgetter("ts")):
@@ -250,9 +260,9 @@ def _together(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def risk(records: Records) -> list[dict[str, Any]]:
-    """Returns a row by account and currency that something settles in, as it is now. delta: signed notional of all
-    positions, and the worth of coins; utilization: margin at the account's leverage over equity; drawdown: from the
-    highest equity of a full minute, deposits and withdrawals apart. Shares are of 1; None: equity is not above 0."""
+    """Returns the present row of each account and settle currency. delta: signed notional of all positions, and the
+    worth of coins; utilization: margin at the account's leverage over equity; drawdown: from the highest equity of a
+    full minute, without deposits and withdrawals. Shares are of 1; None: equity is not above 0."""
     table = metadata.tables["record_risk"]
     wanted = sa.select(table).where(table.c.slot == TOTAL).order_by(table.c.account, table.c.currency)
     return [_shown(row) for row in records.rows(wanted)]

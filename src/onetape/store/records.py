@@ -2,8 +2,8 @@
 
     sqlite:///store.db (relative to the home), postgresql+psycopg://USER@HOST/NAME, mysql+pymysql://USER@HOST/NAME
 
-What `analyze` says of orders and fills has the same names and types here. A database is brought to the
-newest version of the tables when it is opened (`migrations`); one that a newer release made is refused.
+Columns of orders and fills have the same names and types as in `analyze`. Opening a database upgrades it to the
+newest version of the tables (`migrations`); one of a newer release is refused.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LEASE_S: Final = 15
 _CONNECT_S: Final = 10
 _AT_ONCE: Final = 5000  # rows
 _LEASE: Final = "recorder"
-_HOME: Final = "home"  # whose records they are
+_HOME: Final = "home"  # key of the home's id
 HOME_ID: Final = "recorder.id"  # file of the home
 _DRIVERS: Final = {
     "sqlite": "sqlite",
@@ -50,7 +50,7 @@ _KINDS: Final[dict[str, Any]] = {
     "real": sa.Double(),
     "state": sa.LargeBinary().with_variant(LONGBLOB(), "mysql"),
 }
-# Of an account (slot 0) or one of its sub-accounts.
+# For an account (slot 0) or one of its sub-accounts.
 _FIGURES: Final = {
     "subaccount": "key",
     "strategy": "text",
@@ -191,7 +191,7 @@ def _table(name: str, columns: Mapping[str, str]) -> None:
         if column != "run" and f"={column}" not in columns  # of a run; here it is the journal
     ]
     indexes = [sa.Index(f"{name}_{column}", column) for column in _INDEXES.get(name, ())]
-    # Names differ by the case of a letter, whatever a server takes for equal.
+    # Names that differ in case are different, whatever the server's default collation.
     sa.Table(name, metadata, *made, *indexes, mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin")
 
 
@@ -200,11 +200,11 @@ for _name, _columns in _OWN.items():
 
 
 class LeaseLost(ProcessDown):
-    """Another recorder writes into this database."""
+    """Another recorder writes to this database."""
 
 
 def migrate(connection: Connection, version: str = "head") -> None:
-    """Brings the tables to a version, up or down; "base": there are none."""
+    """Migrates the tables to a version, up or down; "base": there are none."""
     from alembic import command
     from alembic.config import Config
 
@@ -224,17 +224,17 @@ def _version(connection: Connection) -> str | None:
 
 
 class Records:
-    """Holds one connection; for one thread. Raises BadConfig for what is no URL, NotAvailable without
-    the driver, ProcessDown where no database answers, NotAvailable for tables of a newer release. The
-    URL, which may hold a password, is in no message. only_reads: what is there is left as it is: ProcessDown where it
-    is not of this release, BadConfig where it is another home's."""
+    """One connection, for one thread. Raises BadConfig for an invalid URL, NotAvailable without the driver,
+    ProcessDown if no database answers, NotAvailable for tables of a newer release. The URL, which may contain a
+    password, is in no message. only_reads: changes nothing: ProcessDown if the tables are not of this release,
+    BadConfig if they are another home's."""
 
     def __init__(self, url: str, *, home: Path, only_reads: bool = False) -> None:
         scheme, _, rest = url.partition("://")
         driver = _DRIVERS.get(scheme.partition("+")[0])
         if driver is None or not rest.strip("/"):
             raise BadConfig(
-                "no database is called so",
+                "the URL names no known kind of database",
                 location="[recorder] url",
                 todo="write sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME or mysql+pymysql://USER@HOST/NAME",
             )
@@ -242,7 +242,7 @@ class Records:
             check_address(url, "[recorder] url")
         self._url = url
         self._file: Path | None = None  # of SQLite
-        self._identity = (0, 0)  # which file that was when it was opened
+        self._identity = (0, 0)  # identity of the file when it was opened
         more: dict[str, Any] = {"connect_timeout": _CONNECT_S}
         if driver == "sqlite":
             path = home / rest.removeprefix("/") if not rest.startswith("//") else Path(rest[1:])
@@ -302,14 +302,14 @@ class Records:
         try:
             yield
         except (sa.exc.DBAPIError, self._engine.dialect.loaded_dbapi.Error) as error:
-            # The statement and its values stay out: the first line is the driver's own words.
+            # Without the statement and its values: the first line is the driver's own text.
             cause = getattr(error, "orig", error)
             said = str(cause).strip().splitlines()
             words = hidden(self._url, said[0]) if said else type(cause).__name__
             raise ProcessDown(f"the database does not answer: {words}", location="[recorder] url") from None
 
     def _file_now(self) -> tuple[int, int]:
-        """Returns which file lies at the place of a SQLite database."""
+        """Returns the identity of the file at a SQLite database's path."""
         try:
             found = self._file.stat() if self._file is not None else None
         except OSError:
@@ -317,11 +317,11 @@ class Records:
         return (found.st_dev, found.st_ino) if found is not None else (0, 0)
 
     def check_there(self) -> None:
-        """Raises ProcessDown where a SQLite database was deleted, or another file put in its place, since it was
-        opened: what is written from then on is nowhere."""
+        """Raises ProcessDown if a SQLite database was deleted, or replaced by another file, since it was opened:
+        later writes would be lost."""
         if self._identity != self._file_now():
             self.close()
-            for end in ("-wal", "-shm"):  # SQLite would take them for the new file's
+            for end in ("-wal", "-shm"):  # SQLite would use them for the new file
                 Path(f"{self._file}{end}").unlink(missing_ok=True)
             raise ProcessDown(
                 f"{self._file} was deleted or replaced; its records are made anew from the journals",
@@ -330,7 +330,7 @@ class Records:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """All that is done within, or nothing. Raises ProcessDown where the database does not answer."""
+        """Commits the block, or nothing. Raises ProcessDown if the database does not answer."""
         self.connection.execution_options(writes=True)
         with self._failing_plainly(), self.connection.begin():
             yield self.connection
@@ -345,8 +345,7 @@ class Records:
             return rows
 
     def each(self, statement: sa.Select[Any]) -> Iterator[dict[str, Any]]:
-        """The same, some thousand at a time: for more than has to be in memory at once. Until it has ended nothing
-        else may be asked."""
+        """Yields the same in batches: for results too large for memory. No other query is possible until it ends."""
         self.connection.execution_options(writes=False)
         with self._failing_plainly():
             found = self.connection.execute(statement.execution_options(yield_per=_AT_ONCE))
@@ -363,8 +362,8 @@ class Records:
     # --- one writer -------------------------------------------------------------------------------
 
     def take_lease(self) -> str:
-        """Becomes the one writer. Returns "", or who is it: then nothing may be written. Raises BadConfig where the
-        records are another home's."""
+        """Takes the writer's lease. Returns "", or the present holder: then nothing may be written. Raises BadConfig
+        if the records are another home's."""
         lease, now = metadata.tables["record_lease"], time.time_ns()
         with self.transaction() as connection:
             self._claim(connection)
@@ -378,8 +377,8 @@ class Records:
             return ""
 
     def _owners(self, connection: Connection, *, is_locked: bool = False) -> tuple[str, str]:
-        """Returns the id of the home whose records these are, and ours, "": none yet. One home's records are in one
-        database: accounts of two may have the same name, and would be one."""
+        """Returns the ids of the records' home and of ours, "": none yet. A database holds one home's records:
+        accounts of two homes may have the same name, and would be mixed."""
         lease, place = metadata.tables["record_lease"], self._place
         file = self._home / HOME_ID
         wanted = sa.select(lease.c.holder).where(lease.c.name == _HOME)
@@ -409,7 +408,7 @@ class Records:
             connection.execute(lease.insert(), {"name": _HOME, "holder": f"{own} {self._place}", "until": 0})
 
     def keep_lease(self, connection: Connection) -> None:
-        """Within each transaction that writes. Raises LeaseLost where another one writes now."""
+        """Extends the lease; in each transaction that writes. Raises LeaseLost if another one writes now."""
         lease = metadata.tables["record_lease"]
         self._renew(connection, lease, time.time_ns(), lease.c.holder == self.holder)
 
@@ -434,10 +433,10 @@ class Records:
 
 
 def add(connection: Connection, table: str, rows: Sequence[Mapping[str, Any]], *, is_replacing: bool = False) -> None:
-    """Rows with all columns of their table. is_replacing: they take the place of those with their keys.
+    """Adds rows with all columns of their table. is_replacing: replace those with their keys.
 
-    By the driver itself: SQLAlchemy takes longer over a row than SQLite does, and PostgreSQL takes a stream of rows at
-    an eighth of what as many statements cost.
+    Uses the driver directly: SQLAlchemy takes longer for a row than SQLite does, and PostgreSQL takes a stream of
+    rows at an eighth of the cost of single statements.
     """
     if not rows:
         return
@@ -467,7 +466,7 @@ def add(connection: Connection, table: str, rows: Sequence[Mapping[str, Any]], *
 
 
 def replace(connection: Connection, table: str, rows: Mapping[tuple[Any, ...], Mapping[str, Any] | None]) -> None:
-    """Rows by the values of their key, which take the place of what is there; None: it goes."""
+    """Replaces rows by their keys; None: deletes."""
     made = metadata.tables[table]
     keys = list(made.primary_key.columns)
     if gone := [key for key, row in rows.items() if row is None]:
@@ -483,18 +482,18 @@ def _as_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # A reader that becomes a writer later is refused where another one has written meanwhile.
+    # A reader that becomes a writer later is refused if another one has written meanwhile.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _until(now: int) -> int:
-    # MariaDB counts rows that change, not those that match: the time moves each time.
+    # MariaDB counts changed rows, not matching ones: the time differs each time.
     return now + LEASE_S * 10**9
 
 
 def _started(pid: int) -> str:
-    """When a process began, in ticks of this boot; "": there is none, or it cannot be seen."""
+    """Returns the start time of a process, in ticks of this boot; "": there is none, or it is not visible."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -502,6 +501,6 @@ def _started(pid: int) -> str:
 
 
 def _has_ended(holder: str) -> bool:
-    """It was a process of this machine, and is no more: nobody has to wait until its lease ends."""
+    """Tells whether it was a process of this machine that has ended: then its lease need not be waited for."""
     host, pid, started = holder.rsplit(":", 2)
     return host == socket.gethostname() and pid.isdigit() and bool(started) and _started(int(pid)) != started

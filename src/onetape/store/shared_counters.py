@@ -1,13 +1,13 @@
-"""A few numbers that processes share: a small mapped file, changed under a lock of the file.
+"""A few numbers shared by processes: a small mapped file, changed under a lock of the file.
 
     0         8              16       24        32       40       128
     | magic   | banned_until | window | used    | window | ...    | phase | 0      counters; int64, little-endian
     | magic   | holder       | until  | holder  | until  | ...                     leases
     | magic   | at           |                                                     a moment
 
-The lock is the kernel's and ends with its holder, so a process that is killed holds nobody up; what
-it was about to write is one count, and the venue's own count corrects that. Counters have times of the steady clock,
-which begins anew with each start of the machine, and so do they.
+The lock is the kernel's and ends with its holder, so a killed process blocks nobody; at most one count is lost, and
+the venue's own count corrects that. Times are of the monotonic clock, which restarts with the machine, and so do the
+counters.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = ["SharedCounters", "SharedLeases", "SharedMoment"]
 
 SLOTS: Final = 7
 PHASE: Final = 16 + 16 * SLOTS
-HOLDERS: Final = 64  # of leases at a time: one more is refused
+HOLDERS: Final = 64  # leases at a time: one more is refused
 _WORD: Final = struct.Struct("<q")
 BAN_MOST: Final = 7 * 86400 * 10**9  # Binance's longest is of three days (as of 2026-11)
 
 
 class _SharedWords:
-    """Kept at `path`, made where it is not there. Raises BadInput for a file that is another."""
+    """A mapped file at `path`, created if absent. Raises BadInput for a foreign file."""
 
     def __init__(self, path: Path, magic: bytes, words: int) -> None:
         private_folder(path.parent)
@@ -83,15 +83,15 @@ class SharedCounters(_SharedWords):
         super().__init__(path, b"otcount1", 3 + 2 * SLOTS)
 
     def begin(self, now: int) -> None:
-        """Forgets everything where a time lies ahead of the steady clock: the machine was started since. To be called
-        once before use."""
+        """Resets everything if a time is ahead of the monotonic clock: the machine was restarted since. Call it once
+        before use."""
         with self._locked():
             counted = [self._get(16 + 16 * slot) for slot in range(SLOTS)]
             if max(counted) > now or self._get(8) > now + BAN_MOST:
                 self._map[8:] = bytes(len(self._map) - 8)
 
     def phase(self) -> int:
-        """Reads it without the lock, as `banned_until`: one aligned word."""
+        """Returns the phase without the lock, like `banned_until`: one aligned word."""
         return self._get(PHASE)
 
     def restate(self, before: int, phase: int, counts: Sequence[Recount]) -> None:
@@ -113,8 +113,8 @@ class SharedCounters(_SharedWords):
             self._set(8, max(self._get(8), until))
 
     def spend(self, slot: int, window: int, weight: int, most: int) -> int:
-        """Adds `weight` to a window's count unless it would come to more than `most`; gives the
-        count before. A later window begins at 0."""
+        """Adds `weight` to a window's count unless it would exceed `most`; returns the count before. A later window
+        begins at 0."""
         at = 16 + 16 * slot
         with self._locked():
             if self._get(at) < window:
@@ -126,10 +126,10 @@ class SharedCounters(_SharedWords):
             return used
 
     def correct(self, slot: int, window: int, used: int) -> None:
-        """The count of a window is at least `used`; an older window says nothing any more."""
+        """Raises the count of a window to at least `used`; an older window is ignored."""
         at = 16 + 16 * slot
         if self._get(at) == window and self._get(at + 8) >= used:
-            return  # as nearly always, and not worth the lock
+            return  # the usual case, without the lock
         with self._locked():
             if self._get(at) < window:
                 self._set(at, window)
@@ -146,8 +146,8 @@ class SharedLeases(_SharedWords):
 
     @contextmanager
     def changing(self) -> Iterator[list[tuple[int, int]]]:
-        """The leases, (holder, until), while nobody else changes them: what the list is then is kept. Raises
-        BadInput where they are too many."""
+        """Yields the leases, (holder, until), under the lock; changes of the list are stored at the end. Raises
+        BadInput if they are too many."""
         with self._locked():
             pairs = [(self._get(8 + 16 * n), self._get(16 + 16 * n)) for n in range(HOLDERS)]
             leases = [each for each in pairs if each[0]]
@@ -165,14 +165,14 @@ class Moment:
 
 
 class SharedMoment(_SharedWords):
-    """One moment, ns."""
+    """A shared time, ns."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, b"otmoment", 1)
 
     @contextmanager
     def changing(self) -> Iterator[Moment]:
-        """It, while nobody else changes it: what it is then is kept."""
+        """Yields the time under the lock; a change is stored at the end."""
         with self._locked():
             moment = Moment(self._get(8))
             yield moment

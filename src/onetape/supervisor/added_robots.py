@@ -1,7 +1,7 @@
-"""Robots that the operator adds while everything runs, and takes away again.
+"""Robots that the operator adds and removes at run time.
 
-They stand on the supervisor's journal and are there after every start, beside those of the
-configuration; a robot of the configuration that has the same name takes the place of an added one.
+They are on the supervisor's journal and are started with those of the configuration each time; a robot of the
+configuration with the same name replaces an added one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _KEYS: Final = frozenset(RobotConfig.__struct_fields__) - {PARAMS}
 
 
 def added_at(home: Path, once: Once) -> dict[str, dict[str, Any]]:
-    """Returns the sections of the robots that were added to a home, by name. once: learns the commands that were."""
+    """Returns the sections of the robots added to a home, by name. once: learns the ids of past commands."""
     added: dict[str, dict[str, Any]] = {}
     for past in commands_in(supervisor_journal(home), once):
         if past.status != "applied":
@@ -52,7 +52,7 @@ def added_at(home: Path, once: Once) -> dict[str, dict[str, Any]]:
 
 
 class Supervised(Protocol):
-    """Runs the processes of one home."""
+    """The processes of one home."""
 
     home: Path
     config: Config
@@ -72,8 +72,7 @@ class Supervised(Protocol):
 
 
 class AddedRobots:
-    """Keeps the robots that the operator has added to a supervisor, whose journal is open. door:
-    what it may be asked as a command."""
+    """Manages added robots of a supervisor, whose journal is open. door: its commands."""
 
     def __init__(self, supervisor: Supervised) -> None:
         self._supervisor = supervisor
@@ -99,7 +98,7 @@ class AddedRobots:
         )
 
     def configured(self, config: Config) -> Config:
-        """Returns the configuration and what was added to it; what does not fit any more is said."""
+        """Returns the configuration with the added robots; those that no longer fit are reported."""
         for name, section in self.added.items():
             try:
                 config = with_robot(config, name, section, location=ADD)
@@ -108,13 +107,13 @@ class AddedRobots:
         return config
 
     def said(self) -> list[str]:
-        """Returns what is to be logged."""
+        """Returns lines for the log."""
         said, self._said = self._said, []
         return said
 
     def reread(self, name: str) -> dict[str, tuple[Any, Any]]:
-        """From its next start on a robot of the configuration is as the file says now: by key, what
-        was and what is. Raises OnetapeError for a file that cannot be read, or does not fit."""
+        """Lets a configured robot use the present file from its next start on; returns, by key, old and new values.
+        Raises OnetapeError for a file that cannot be read, or does not fit."""
         supervisor, robot = self._supervisor, name.partition(":")[2]
         read = supervisor.read()
         if robot not in read.robots:
@@ -166,7 +165,7 @@ class AddedRobots:
         return do
 
     def _section(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """[robots.NAME]: what are no keys of it are parameters; `params` is a table of them."""
+        """Returns [robots.NAME]: unknown keys are parameters; `params` is a table of them."""
         params = fields.pop(PARAMS, {})
         if isinstance(params, str):
             try:
@@ -180,7 +179,7 @@ class AddedRobots:
         accounts = self._supervisor.config.accounts
         if not section.keys() & {"account", "accounts"} and len(accounts) == 1:
             section["account"] = next(iter(accounts))
-        # As the journal has it, so that the next start sees the same.
+        # In the journal's form, so that the next start sees the same.
         packed = msgspec.msgpack.encode(section, enc_hook=str)
         made: dict[str, Any] = msgspec.msgpack.decode(packed)
         return made
@@ -191,8 +190,8 @@ class AddedRobots:
             raise BadConfig(f"no strategy file {path}", location=ADD, todo="name an existing one")
 
     async def _begin(self, child: Child, accounts: list[str]) -> None:
-        """Once its gateways follow what it trades. A gateway that has to follow more is started
-        again: the robots that it has stay."""
+        """Starts a robot once its gateways follow its symbols. A gateway that must follow more is restarted: its
+        present robots stay."""
         supervisor, loop = self._supervisor, asyncio.get_running_loop()
         for account in accounts:
             is_more = False
@@ -224,7 +223,7 @@ class AddedRobots:
         return do
 
     def _ack(self, command: Command) -> Do:
-        """Acknowledges an alert that goes on, by its id: a person knows of it."""
+        """Acknowledges an open alert by its id."""
         supervisor, id_ = self._supervisor, str(command.fields.get("id", ""))
         found = next((each for each in past_alerts(supervisor.home, KEYS_MAX) if each["id"] == id_), None)
         if found is None or found["cleared"] is not None:

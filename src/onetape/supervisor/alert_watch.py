@@ -1,5 +1,5 @@
-"""Watches what runs under a supervisor, and tells alerts: on the supervisor's journal, and to the
-sinks of [notify].
+"""Watches the processes of a supervisor, and raises alerts: on the supervisor's journal, and to the sinks of
+[notify].
 
 In a thread of its own: neither trading nor the supervisor waits for a tape, a disk or a sink.
 """
@@ -41,21 +41,21 @@ __all__ = ["JOURNALED", "AlertWatch", "routes_of"]
 MakeService = Callable[[], Service]
 Routes = Iterable[tuple[Route, Sequence[MakeService]]]
 
-# Kinds of processes that say on a journal of their own what went wrong.
+# Kinds of processes that report faults on a journal of their own.
 JOURNALED: Final = ("robot", "gateway", "collector", "hub", "guardian", "recorder", "control", TELEGRAM)
-LOOK_S: Final = 0.1  # at the tapes
-WHOLE_LOOK_S: Final = 0.5  # at the machine and the sinks as well, which ends with a note of how far it was
-LOOKED: Final = "alerts.looked"  # a _Look
-LOOK_BACK_NS: Final = 24 * HOUR  # at what was said while no supervisor ran
-STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
+LOOK_S: Final = 0.1  # between reads of the tapes
+WHOLE_LOOK_S: Final = 0.5  # also of the machine and the sinks; ends with a record of the cursors
+LOOKED: Final = "alerts.looked"  # record of a _Look
+LOOK_BACK_NS: Final = 24 * HOUR  # for frames written while no supervisor ran
+STEP_NS: Final = 500_000_000  # tolerated move of the machine's clock against its own monotonic one
 _ALERT: Final = EventType.ALERT.id
 _SAID: Final = (_ALERT, EventType.HEALTH.id)
 _COUNTED: Final = tuple(map(type_id, COUNTED))
 
 
 def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) -> list[tuple[Route, list[MakeService]]]:
-    """Returns each route of the configuration that has sinks, [notify] itself without a name, and what makes each of
-    them; that raises BadConfig, NotAvailable."""
+    """Returns each route of the configuration that has sinks, [notify] itself without a name, and the functions that
+    make them; these raise BadConfig, NotAvailable."""
 
     def made(route: Route, number: int, url: str) -> Service:
         if url.startswith(("env:", "file:")):
@@ -68,8 +68,9 @@ def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) ->
 
 
 class _Look(msgspec.Struct):
-    """What a look leaves to the next supervisor. left: until when all that was told had left the sinks, ns; at: when it
-    began; places: epoch and next frame of each journal, by its identity; sinks: `left` of each one, by its subject."""
+    """The record of a look for the next supervisor. left: until when all alerts had left through the sinks, ns; at:
+    its begin; places: epoch and next frame of each journal, by its identity; sinks: `left` of each one, by its
+    subject."""
 
     left: int
     at: int
@@ -82,13 +83,13 @@ class _Look(msgspec.Struct):
 
 def _hand(alert: Alert, sinks: Iterable[Sink]) -> None:
     for sink in sinks:
-        if sink.subject != alert.subject:  # it would not leave either
+        if sink.subject != alert.subject:  # the sink cannot report its own failure
             sink.put(alert)
 
 
 def _is_there(reader: JournalReader, epoch: int, place: int) -> bool:
-    """Takes the reader to where the last supervisor's stood, and tells whether that is still what it was: after a loss
-    of power others' frames may have its numbers."""
+    """Moves the reader to the last supervisor's cursor, and tells whether the journal is unchanged there: after a
+    power loss other frames may have the same numbers."""
     reader.seek_sequence(max(1, place - 1))
     before = reader.next_frame()
     is_same = before is None or before.sequence >= place or reader.epoch == epoch
@@ -97,8 +98,8 @@ def _is_there(reader: JournalReader, epoch: int, place: int) -> bool:
 
 
 def _offset_ns() -> int:
-    """Returns by how much the machine's clock is before its steady one; both are read anew where the thread lost the
-    processor between them, which looks like a clock that was set."""
+    """Returns how far the machine's clock is ahead of its monotonic one; both are read again if the thread lost the
+    processor in between, which would look like a changed clock."""
     while True:
         before = time.monotonic_ns()
         offset = time.time_ns() - before
@@ -112,7 +113,7 @@ def _sinks_of(route: Route, makes: Sequence[MakeService], said: Callable[[str], 
 
 
 def _of_command(record: object) -> str:
-    """Returns what the log says of a command frame, or of its reply; "": it is another reply."""
+    """Returns the log line of a command frame, or of its reply; "": it is another reply."""
     if not isinstance(record, dict) or "id" not in record:
         return ""
     words = f"command {record['id']}"
@@ -130,9 +131,9 @@ def _of_command(record: object) -> str:
 
 
 class AlertWatch:
-    """Watches journals, and tells alerts. journals: by process, where they are now; asked in the watch's thread. tell:
-    an alert that is told, for the journal; said: what is to be logged; log: a process, and which command it was given,
-    or answered; all are called in that thread, and `counts` as well: it takes gateways' frames of orders."""
+    """Watches journals, and raises alerts. journals: their present paths by process; called in the watch's thread.
+    tell: writes an alert to the journal; said: writes to the log; log: logs a command of a process, or its answer;
+    all are called in that thread, and so is `counts`, which gets gateways' frames of orders."""
 
     def __init__(
         self,
@@ -150,16 +151,16 @@ class AlertWatch:
         self._desk = Desk()
         self._routes = [(route, _sinks_of(route, makes, said)) for route, makes in routes]
         self._log = log
-        self._said, self._fault = said, ""  # the last that was said of a look that raised
+        self._said, self._fault = said, ""  # the last logged error of a look
         self._readers: dict[str, JournalReader] = {}
         self._events: deque[tuple[int, str, State, str]] = deque()
         self._looked = home / "run" / LOOKED
         self._last = self._last_look()
-        self._keep_look()  # one that is killed within its first look has left nothing else of when it began
+        self._keep_look()  # a process killed within its first look leaves nothing else about its beginning
         self._failed = self._restore(past_alerts(home, KEYS_MAX))
         self._acked: deque[tuple[str, str]] = deque()
         self._started: dict[str, int] = {}  # of each process, ns UTC
-        self._runs: set[str] = set()  # and has begun to run since
+        self._runs: set[str] = set()  # and has reached running since
         self._rang, self._closed = threading.Event(), threading.Event()
         self._is_first = True
         self._offset = _offset_ns()
@@ -167,12 +168,12 @@ class AlertWatch:
         self._thread.start()
 
     def process(self, name: str, state: State, reason: str) -> None:
-        """What became of a process; from any thread."""
+        """Reports a process's state; from any thread."""
         self._events.append((time.time_ns(), name, state, reason))
         self._rang.set()
 
     def acknowledge(self, type_: str, subject: str) -> None:
-        """A person knows of what goes on; from any thread."""
+        """Notes that the operator has acknowledged an alert; from any thread."""
         self._acked.append((type_, subject))
         self._rang.set()
 
@@ -212,7 +213,7 @@ class AlertWatch:
     # --- the watch's thread -----------------------------------------------------------------------
 
     def _work(self) -> None:
-        whole = -math.inf  # when the last whole look was
+        whole = -math.inf  # time of the last complete look
         while True:
             is_last = self._closed.is_set()
             now, is_whole = time.time_ns(), time.monotonic() - whole >= WHOLE_LOOK_S
@@ -241,8 +242,8 @@ class AlertWatch:
             self._rang.clear()
 
     def _take_all(self, look: Iterator[Alert]) -> None:
-        """Takes alerts one by one, each when it is found: what ends in the same look ends after it began.
-        Whatever a look raises, the next one comes: nobody would tell that nothing is told."""
+        """Takes alerts one by one, each when it is found, so that one that ends in the same look ends after it
+        began. Whatever a look raises, the next one follows: nobody else would report the failure."""
         try:
             for alert in look:
                 self._take(alert)
@@ -261,7 +262,7 @@ class AlertWatch:
         self._put(alert)
 
     def _put(self, alert: Alert, written: float = math.inf) -> None:
-        """written: ns; whom all had left by then has it."""
+        """written: ns; if all sinks had delivered up to then, it is delivered."""
         for route, sinks in self._routes:
             wanting = [sink for sink in sinks if self._last.left_by(sink) <= written]
             if any(sink.subject != alert.subject for sink in wanting):
@@ -269,7 +270,7 @@ class AlertWatch:
                     _hand(leaves, wanting)
 
     def _own_sinks(self, now: int) -> Iterator[Alert]:
-        """That alerts do not leave stands on the journal, and leaves by other sinks."""
+        """Yields alerts about failing sinks, for the journal and the other sinks."""
         while self._failed:
             self._over(self._failed.pop(), now, "the sinks begin anew")
         for sink in self._sinks:
@@ -279,10 +280,10 @@ class AlertWatch:
             else:
                 self._over(sink.subject, now, "a sink has taken one again")
 
-    # --- over the supervisor's own restart --------------------------------------------------------
+    # --- restart of the supervisor ----------------------------------------------------------------
 
     def _last_look(self) -> _Look:
-        """Returns that of the supervisor before; of now, where it is not known or too long ago."""
+        """Returns the former supervisor's last look; a new one if that is unknown or too old."""
         now = time.time_ns()
         try:
             found = from_json(self._looked.read_bytes(), _Look)
@@ -310,9 +311,9 @@ class AlertWatch:
             beside.replace(self._looked)
 
     def _restore(self, past: list[dict[str, Any]]) -> set[str]:
-        """What goes on, and what was told of late and may not have left: that is told to the sinks again. Its own time
-        says nothing of that: a frame may be stamped before a look and written after it. Returns the sinks that took
-        nothing, which may be configured no more."""
+        """Restores open alerts, and recent ones that may not have left, which are sent to the sinks again. An
+        alert's own time does not decide: a frame may be stamped before a look and written after it. Returns the
+        sinks that failed, which may no longer be configured."""
         for each in past:
             goes_on, is_late = each["cleared"] is None, each["written"] >= self._last.left
             if goes_on or (is_late and each["state"] == "note"):
@@ -330,7 +331,7 @@ class AlertWatch:
                 yield Alert(Type.PROCESS, Severity.CRITICAL, name, f"failed: {reason}", at)
             elif state is State.BACKOFF:
                 yield Alert(Type.PROCESS, Severity.WARN, name, f"ended: {reason}", at)
-            elif state is State.STARTING:  # said anew with each thing that it waits for
+            elif state is State.STARTING:  # reported again with each thing that it waits for
                 self._started.setdefault(name, at)
             elif state is State.RUNNING:
                 self._started.setdefault(name, at)
@@ -341,12 +342,12 @@ class AlertWatch:
                     self._over(each, at, "stopped")
 
     def _rerun(self, name: str, now: int) -> None:
-        """Ends what was said before it was started. What it has said since, it says of this life."""
+        """Ends the alerts from before the process was started. Later ones belong to its present incarnation."""
         for each in (name, *self._inside(name)):
             self._over(each, now, "runs again", before=self._started[name])
 
     def _end_of_others(self, journals: Iterable[str]) -> None:
-        """Ends the alerts of processes that are not configured any more: nothing of theirs runs again."""
+        """Ends the alerts of processes that are no longer configured: they never run again."""
         processes = {subject.partition(" ")[0] for subject in self._desk.subjects}
         others = {each for each in processes if each.partition(":")[0] in JOURNALED}
         for process in sorted(others.difference(journals)):
@@ -379,16 +380,16 @@ class AlertWatch:
         for process, path in journals.items():
             try:
                 yield from self._of(process, path)
-                # The last words of the life before may be read when this one runs.
+                # The last frames of the former incarnation may be read while this one runs.
                 for runs in self._runs & {process, SINGLE}:
                     self._over(process, time.time_ns(), "runs again", before=self._started[runs])
-            except OnetapeError:  # it is being made, or was put aside: it is opened again
+            except OnetapeError:  # being created, or was put aside: it is opened again
                 if (reader := self._readers.pop(process, None)) is not None:
                     reader.close()
 
     def _of(self, process: str, path: Path) -> Iterator[Alert]:
         reader = self._readers.get(process)
-        if reader is not None and reader.path != path:  # what that life said last is told, too
+        if reader is not None and reader.path != path:  # that incarnation's last frames are read, too
             yield from self._said_in(process, reader)
             self._over(process, time.time_ns(), "runs again")
             reader.close()
@@ -400,7 +401,7 @@ class AlertWatch:
             reader = self._readers[process] = JournalReader(path)
             if (place := self._last.places.get(reader.uuid.hex)) is not None and _is_there(reader, *place):
                 pass
-            elif self._is_first:  # what was before has been told
+            elif self._is_first:  # earlier frames have been handled
                 reader.seek_time(self._last.at)
         yield from self._said_in(process, reader)
 
@@ -418,7 +419,7 @@ class AlertWatch:
                 continue
             event = "alert" if frame.type == _ALERT else "health"
             if isinstance(record, dict):
-                # A robot's frames have the time of its tape, which may be one before it was started.
+                # A robot's frames have the time of its tape, which may be before its start.
                 at = time.time_ns() if process.startswith("robot:") else frame.time
                 alert = alert_of(process, event, record, at)
                 ended = ended_by(process, event, record)

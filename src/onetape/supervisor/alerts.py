@@ -1,4 +1,4 @@
-"""`onetape alerts`: what was told, and a test of the sinks."""
+"""`onetape alerts`: past and open alerts, and a test of the sinks."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["acknowledge", "alerts_of", "send_test"]
 
 
 def alerts_of(home: Path, config: Config, *, is_all: bool) -> list[dict[str, Any]]:
-    """Alerts of this home, the oldest first, as `alert_rows` has them."""
+    """Returns the alerts of this home, the oldest first, in the form of `alert_rows`."""
     return alert_rows(past_alerts(home, ALERTS_MAX), config, is_all=is_all)
 
 
 def acknowledge(home: Path, id_: str) -> dict[str, Any]:
-    """Says on the supervisor's journal that a person knows of an alert. Returns it. Raises BadInput where
-    there is none of that id, ProcessDown without a supervisor."""
+    """Records on the supervisor's journal that the operator has acknowledged an alert, and returns it. Raises
+    BadInput if there is none of that id, ProcessDown without a supervisor."""
     (answer,) = send_command(home, "supervisor", "ack", {"id": id_}, uuid.uuid4().hex)
     if (refused := answer["error"]) is not None:
         error: OnetapeError = BY_CODE[refused["code"]](refused["message"])
@@ -35,8 +35,7 @@ def acknowledge(home: Path, id_: str) -> dict[str, Any]:
 
 
 def send_test(config: Config, environ: Mapping[str, str], folder: Path) -> dict[str, Any]:
-    """Sends one alert to all sinks of all routes, now. Raises BadConfig where there is none, ProcessDown
-    where one does not take it."""
+    """Sends one alert to all sinks of all routes, now. Raises BadConfig if there is none, ProcessDown if one fails."""
     routes = routes_of(config.notify, environ, folder)
     if not routes:
         raise BadConfig("no sink is configured", location="onetape.toml", todo='[notify] urls = ["env:ALERTS"]')

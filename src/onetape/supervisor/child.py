@@ -1,8 +1,8 @@
-"""A process of the supervisor's: made, found again, waited for.
+"""A process of the supervisor's: created, found again, waited for.
 
-What it says when it is ready and what it complains of goes into files, not pipes: it must not
-notice that its supervisor died, and the next one must find what was said. Its options come over
-standard input once its number is written down, so that none runs of which nobody knows.
+Its ready line and its errors go into files, not pipes: it must not notice the death of its supervisor, and the next
+one must find them. Its options come over standard input once its pid is on record, so that no unrecorded process
+runs.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from onetape.supervisor.options import MODULES
 
 __all__ = ["ChildFiles", "Process"]
 
-PIPE_BYTES: Final = 60_000  # what a pipe takes at once; options are far smaller
+PIPE_BYTES: Final = 60_000  # capacity of a pipe; options are far smaller
 
 
 class ChildFiles:
-    """The files in which a process says that it is ready (`out`) and what is wrong (`err`)."""
+    """The files for a process's ready line (`out`) and its errors (`err`)."""
 
     def __init__(self, home: Path, name: str) -> None:
         plain = name.replace(":", "-")
@@ -36,23 +36,22 @@ class ChildFiles:
         self.err = home / "run" / f"{plain}.err"
 
     def line(self) -> bytes:
-        """Returns the line with which it became ready, b"" before."""
+        """Returns its ready line, b"" before."""
         _, said = said_lines(self.out)
         return said[0] if said else b""
 
     def said(self) -> str:
-        """Returns what it has said of itself last: since it is ready, or what it waits for before; "": it has said
-        nothing."""
+        """Returns its last report: since it is ready, or what it waits for before; "": none."""
         waits, said = said_lines(self.out)
         lines = said[1:] if said else waits
         return lines[-1].decode("utf-8", "replace").strip() if lines else ""
 
 
 class Process:
-    """Names a process that runs. `file` can be read from once it has ended."""
+    """Identifies a process. `file` becomes readable at its end."""
 
     def __init__(self, pid: int, started: int, code: Callable[[], int | None], options: int = -1) -> None:
-        """code: what it ended with, asked after its end. options: where they are written."""
+        """code: returns its exit code, called after its end. options: the file to write them to."""
         self.pid, self.started = pid, started
         self._code, self._options = code, options
         self.file = os.pidfd_open(pid)
@@ -61,7 +60,7 @@ class Process:
     def make(
         cls, kind: str, name: str, files: ChildFiles, environ: Mapping[str, str], forks: ForkServer | None = None
     ) -> Process:
-        """It waits for `go`, and ends by itself if that does not come. Raises OSError."""
+        """Creates a process that waits for `go`, and ends by itself without it. Raises OSError."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         options, written = os.pipe()
         fds = [options]
@@ -88,22 +87,22 @@ class Process:
 
     @classmethod
     def find(cls, pid: int, started: int) -> Process | None:
-        """Finds a process that an earlier supervisor has started, None: it is no more."""
+        """Finds a process that an earlier supervisor started, None: it has ended."""
         if start_time(pid) != started:
             return None
         try:
-            found = cls(pid, started, lambda: None)  # another was its parent
+            found = cls(pid, started, lambda: None)  # it has another parent
         except ProcessLookupError:
             return None
-        if start_time(pid) != started or found.has_ended:  # it went while we looked
+        if start_time(pid) != started or found.has_ended:  # it ended meanwhile
             found.close()
             return None
         return found
 
     def go(self, options: bytes) -> None:
-        """Hands the options over."""
+        """Sends the options."""
         assert len(options) < PIPE_BYTES
-        with suppress(BrokenPipeError):  # it died: that is heard of in another way
+        with suppress(BrokenPipeError):  # it died, which is noticed in another way
             os.write(self._options, options)
         self._forget_options()
 
@@ -116,7 +115,7 @@ class Process:
         return is_readable(self.file, 0)
 
     def end(self) -> int | None:
-        """After its end: its exit code, None where another was its parent."""
+        """Returns the exit code after its end, None if it had another parent."""
         code = self._code()
         self.close()
         return code

@@ -1,4 +1,4 @@
-"""What the command line asks of a supervisor: up, down, status, restart."""
+"""The command line's calls to a supervisor: up, down, status, restart."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ from onetape.supervisor.options import SupervisorOptions, minimal, supervisor_so
 from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.process_figures import Figures
 from onetape.supervisor.process_journal import left_in
-from onetape.supervisor.restart_rules import STOP_WITHIN_S, refusal_in
+from onetape.supervisor.restart_rules import STOP_WITHIN_S, refusal_in, without_error_name
 from onetape.supervisor.start import not_wanted
 
 __all__ = ["bring_down", "bring_up", "restart", "run_in_front", "status_of"]
 
 LOOK_S: Final = 0.02
-ASK_EVERY_S: Final = 0.5  # who is left, of a supervisor that stops all
+ASK_EVERY_S: Final = 0.5  # for the remaining processes of a supervisor that stops all
 ASK_WITHIN_S: Final = 10.0
 BEGIN_WITHIN_S: Final = 20.0  # until a supervisor answers at all
 UP_WITHIN_S: Final = 75.0
-DOWN_WITHIN_S: Final = 60.0  # robots cancel first; what does not end in time is killed
+DOWN_WITHIN_S: Final = 60.0  # robots cancel first; processes that exceed it are killed
 # In this order.
 STARTS: Final = (
     SINGLE,
@@ -65,14 +65,13 @@ STARTS: Final = (
     "robot",
     "variants",
 )
-REAP_S: Final = 2.0  # until the system has asked for what has ended; some never do
+REAP_S: Final = 2.0  # until the system has reaped ended processes; some never are
 
 
 def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
-    """Asks the supervisor for one answer, None: none runs. Raises ProcessDown for one that is stuck, and
-    what it refuses with."""
+    """Requests one answer of the supervisor, None: none runs. Raises ProcessDown for a stuck one, and its refusals."""
     request = {"do": do, **fields}
-    if do != "status":  # whoever may read the home may read that
+    if do != "status":  # reading the home permits the status
         request |= {"actor": OPERATOR, "token": make_token(home, OPERATOR)}
     path = supervisor_socket(home)
     try:
@@ -98,8 +97,8 @@ def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
 
 
 def status_of(home: Path) -> dict[str, Any]:
-    """Returns the processes; `running` False where there is no supervisor, and then what one that was killed, or a
-    command in the foreground that was, has left."""
+    """Returns the processes; without a supervisor `running` is False, with the processes left by a killed one, or by
+    a killed command in the foreground."""
     status = ask(home, "status")
     if status is not None:
         return status
@@ -126,14 +125,15 @@ def status_of(home: Path) -> dict[str, Any]:
 
 
 def _orphans(home: Path) -> list[tuple[str, Process]]:
-    """Returns what runs of a supervisor that is gone, and of commands in the foreground, in the order of its start."""
+    """Returns the running processes of a dead supervisor, and of commands in the foreground, in the order of
+    starting."""
     records = left_in(home).processes.items()
     left = [LeftProcess(name, each["pid"], each["started"]) for name, each in records if each["pid"]]
     return _running([*left, *left_by_commands(home)])
 
 
 def _running(records: Iterable[LeftProcess]) -> list[tuple[str, Process]]:
-    """Returns those that run, in the order of their start."""
+    """Returns the running ones, in the order of starting."""
     found = []
     for name, pid, started in records:
         process = Process.find(pid, started)
@@ -143,7 +143,7 @@ def _running(records: Iterable[LeftProcess]) -> list[tuple[str, Process]]:
 
 
 def _tell(line: str) -> None:
-    """A terminal that was closed takes no more lines."""
+    """Prints a line, unless the terminal was closed."""
     with suppress(OSError):
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
@@ -159,11 +159,11 @@ def bring_up(
     doing: Callable[[str], None] = lambda words: None,
     say: Callable[[str], None] = _tell,
 ) -> dict[str, Any]:
-    """Starts a supervisor and waits until all runs: its status. `already`: one ran before, and
-    nothing was changed; `changed`: what its file says otherwise now, by key the process whose restart takes it up, "":
-    `down` and `up`. single: all in one process; is_minimal: the smallest set of them. doing: hears what it
-    waits for; say: what is to stay. Raises ProcessDown with what did not start, or what refused it for good; the
-    rest runs."""
+    """Starts a supervisor, waits until all processes run, and returns its status. `already`: one ran before, and
+    nothing was changed; `changed`: differences of its file, by key the process whose restart applies it, "": `down`
+    and `up`. single: all in one process; is_minimal: the smallest set of them. doing: gets the progress; say: gets
+    lasting lines. Raises ProcessDown with the processes that did not start, or their permanent refusals; the others
+    run."""
     already = ask(home, "status")
     if already is not None:
         changes = ask(home, "changes") or {}
@@ -176,14 +176,14 @@ def bring_up(
     doing("looks at the configuration")
     begin = partial(_begin, config, path, home, single=single, is_minimal=is_minimal)
     early = None
-    with suppress(OSError, OnetapeError):  # the check says what is wrong with the folder
-        early = begin()  # it imports while we look
+    with suppress(OSError, OnetapeError):  # the check reports what is wrong with the folder
+        early = begin()  # it imports meanwhile
     try:
         _check(minimal(config) if is_minimal else config, path, home, single=single)
         _stop_all(_running(left_by_commands(home)), doing)
     except BaseException:
         if early is not None:
-            early.kill()  # nothing of it has begun
+            early.kill()  # it has begun nothing
             early.communicate()
         raise
     with _interruptions():
@@ -200,14 +200,14 @@ def bring_up(
 
 
 def _settled(began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], None]) -> dict[str, Any]:
-    """The supervisor's status once all run or will not. Raises ProcessDown."""
+    """Returns the supervisor's status once all run or have failed. Raises ProcessDown."""
     doing("the supervisor starts")
     deadline = time.monotonic() + UP_WITHIN_S
     answering = time.monotonic() + BEGIN_WITHIN_S
     while True:
         status = ask(home, "status")
         if status is None:
-            is_other = JournalLocked.name in _said(home)  # one that begins just now
+            is_other = JournalLocked.name in _said(home)  # another one just began
             if time.monotonic() > answering or (began.poll() is not None and not is_other):
                 raise _not_begun(began, home)
         elif status["settled"]:
@@ -220,11 +220,11 @@ def _settled(began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], 
 
 
 def _waited_for(status: dict[str, Any]) -> str:
-    """Returns how many run, and what the others say."""
+    """Returns how many run, and the reports of the others."""
     processes = status["processes"]
     others = [p for p in processes if p["state"] != "running"]
     runs = f"{len(processes) - len(others)} of {len(processes)} run"
-    # What waits for another says less than that one.
+    # A process that waits for another says less than that one.
     causes = [p for p in others if p["state"] != "waiting"] or others
     return "; ".join([runs, *map(_state, causes)])
 
@@ -236,13 +236,13 @@ def _state(process: dict[str, Any]) -> str:
 
 @contextmanager
 def _interruptions() -> Iterator[None]:
-    """Each signal that ends a command interrupts the block, also when its terminal is closed."""
+    """Makes each signal that ends a command interrupt the block, also the closing of its terminal."""
 
     def interrupt(number: int, _frame: Any) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
 
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
+        yield  # only the main thread gets signals
         return
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, interrupt) for number in numbers]
@@ -260,11 +260,11 @@ def _interrupted(
     doing: Callable[[str], None],
     say: Callable[[str], None],
 ) -> None:
-    """Brings down what was begun; interrupted again, it leaves at once. Either way it says so."""
+    """Brings down a started supervisor; a second interrupt leaves it at once. Prints either way."""
     try:
         say(f"interrupted ({interrupt}): stops what it has started; once more leaves it running")
         stopped = bring_down(home, doing)["stopped"]
-        if began.poll() is None:  # it has not listened yet
+        if began.poll() is None:  # it does not listen yet
             began.terminate()
             began.wait()
             stopped += _stop_orphans(home, doing)
@@ -293,8 +293,7 @@ def _check(config: Config, path: Path | None, home: Path, *, single: bool) -> No
 
 
 def _begin(config: Config, path: Path | None, home: Path, *, single: bool, is_minimal: bool) -> subprocess.Popen[bytes]:
-    """Starts a process of its own, that keeps nothing of ours open but secrets given as descriptors. It waits for
-    `_go`."""
+    """Starts a process of its own, which keeps only our descriptors of secrets open. It waits for `_go`."""
     private_folder(home / "run")
     file = str(path.absolute()) if path else ""
     options = SupervisorOptions(home=str(home), config=file, single=single, minimal=is_minimal)
@@ -351,20 +350,20 @@ def _not_begun(begun: subprocess.Popen[bytes], home: Path) -> ProcessDown:
 
 
 def _not_ready(status: dict[str, Any]) -> OnetapeError:
-    """Names the error of a start: its own, where one thing alone is wrong and will not pass."""
+    """Returns the error of a failed start: its own, if it is the only one and permanent."""
     bad = [p for p in status["processes"] if p["state"] != "running"]
-    # What waits for another is not the reason.
+    # A process that waits for another is not the cause.
     causes = [p for p in bad if p["state"] != "waiting"] or bad
-    said = "; ".join(f"{p['name']} {p['state']}: {p['reason'] or 'no reason'}" for p in causes)
+    said = "; ".join(f"{p['name']} {p['state']}: {without_error_name(p['reason']) or 'no reason'}" for p in causes)
     names = {refusal_in(p["reason"]) if p["state"] == "failed" else "" for p in causes}
     kind = BY_NAME[names.pop()] if len(names) == 1 and "" not in names else ProcessDown
-    return rebuilt(kind, said, "up", "the others run: onetape status, onetape down")
+    return rebuilt(kind, said, "", "the others run: see onetape status, stop them by onetape down")
 
 
 def run_in_front(
     config: Config, path: Path | None, home: Path, ready: Any, *, single: bool = False, is_minimal: bool = False
 ) -> None:
-    """The supervisor in this process, until Ctrl-C or `onetape down`. ready: given the status."""
+    """Runs the supervisor in this process, until Ctrl-C or `onetape down`. ready: called with the status."""
     from onetape.supervisor.main import supervise
 
     _check(minimal(config) if is_minimal else config, path, home, single=single)
@@ -386,8 +385,8 @@ def run_in_front(
 
 
 def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) -> dict[str, Any]:
-    """Stops all, in reverse order: what was stopped. doing: hears what it waits for. Raises
-    ProcessDown for what goes on."""
+    """Stops all processes in reverse order and returns them. doing: gets the progress. Raises ProcessDown for those
+    that do not end."""
     status = ask(home, "status")
     if status is None:
         stopped = _stop_orphans(home, doing)
@@ -407,7 +406,7 @@ def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) ->
             )
         if time.monotonic() > sent_at + ASK_EVERY_S:
             sent_at = time.monotonic()
-            with suppress(ProcessDown):  # it ends, and answers no more
+            with suppress(ProcessDown):  # it is ending, and does not answer
                 alive = [p for p in status_of(home)["processes"] if p["kind"] != "supervisor"]
                 left = [p["name"] for p in alive if p["pid"]]
                 doing(f"waits for {', '.join(left) or 'the supervisor'}")
@@ -445,10 +444,9 @@ def _stop_all(processes: list[tuple[str, Process]], doing: Callable[[str], None]
 def restart(
     home: Path, name: str, config: Config, path: Path | None, *, doing: Callable[[str], None] = lambda words: None
 ) -> dict[str, Any]:
-    """Restarts one process: stopped, and started again, as its file says now; `changed` is what is
-    different. Returns when it runs. Raises UsageError for a name that there is not, ProcessDown for
-    one that does not come back, and as `up` for one that cannot start: that one runs on.
-    doing: hears what it waits for."""
+    """Restarts one process with the present file; `changed` has the differences. Returns when it runs. Raises
+    UsageError for an unknown name, ProcessDown for one that does not come back, and as `up` for one that cannot
+    start, which keeps running. doing: gets the progress."""
     if ask(home, "status") is not None:
         from onetape.supervisor.start_check import check_process, refuse
 

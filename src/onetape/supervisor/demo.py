@@ -1,7 +1,7 @@
 """`onetape demo`: a simulated exchange, gateways, two robots, a report, and the proof.
 
-Every part is a process of its own but the robots, which are here: requests and news go through
-sockets and journals, as they do live.
+Every part is a separate process, except the robots, which run here: requests and order events pass through sockets
+and journals, as in live trading.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from onetape.supervisor.client import status_of
 __all__ = ["run_demo"]
 
 SYMBOL = "binance:BTC/USDT:USDT"
-# The maker's quotes are wider than its fee, and the market reaches them within seconds: what it wins or loses is the
-# market's move, not the fee of quoting too close.
+# The maker's quotes are wider than its fee, and the market reaches them within seconds: its result comes from market
+# moves, not from fees.
 ROBOTS: Sequence[tuple[str, dict[str, Any]]] = (
     (
         "onetape.strategies.market_maker:MarketMaker",
@@ -48,7 +48,7 @@ ROBOTS: Sequence[tuple[str, dict[str, Any]]] = (
     ),
     ("onetape.strategies.breakout:Breakout", {"symbol": SYMBOL, "period": "1s@mid", "window": 20, "size": 0.02}),
 )
-STEP_S = 0.001  # between looks at the tapes
+STEP_S = 0.001  # between reads of the tapes
 
 
 def run_demo(
@@ -62,11 +62,11 @@ def run_demo(
     doing: Callable[[str], None] = lambda words: None,
     every_s: float = 1.0,
 ) -> dict[str, Any]:
-    """CONTRACT's keys: seconds, events, orders, fills, pnl, replay_divergences, parity_equal,
-    report, dashboard (where its pages were; null: headless, or an `up` of this home has them). say: hears what is to
-    be read; doing: how the robots stand, all `every_s` seconds, then what is proved, with progress."""
+    """Returns CONTRACT's keys: seconds, events, orders, fills, pnl, replay_divergences, parity_equal, report,
+    dashboard (address of its pages; null: headless, or an `up` of this home has them). say: gets lasting lines;
+    doing: gets the robots' state every `every_s` seconds, then the proofs, with progress."""
     began = time.monotonic()
-    private_folder(home / "run")  # before a process that would fail at it
+    private_folder(home / "run")  # before a process that would fail because of it
     say("a simulated exchange, two accounts with a gateway each, two robots: real sockets")
     with ExitStack() as stack:
         exchange = stack.enter_context(simulated_exchange("binance-usdm", seed, home=home))
@@ -116,13 +116,13 @@ def run_demo(
 
 
 def _way_in(home: Path) -> str:
-    """The link itself is for a terminal: a pipe's end may be a log that others read."""
+    """Returns the link only for a terminal: the reader of a pipe may be a log."""
     return link_of(home) if sys.stderr.isatty() else str(link_file(home))
 
 
 @contextmanager
 def _pages(home: Path, accounts: Sequence[str]) -> Iterator[str]:
-    """Serves the pages until the block ends, and gives their address."""
+    """Serves the pages until the block ends, and yields their address."""
     tables = [f'[accounts.{name}]\nvenue = "demo"\n' for name in accounts]
     config = parse_config("\n".join(['[dashboard]\n[venues.demo]\nkind = "binance-usdm"\n', *tables]))
     file, earlier = link_file(home), link_of(home)
@@ -142,7 +142,7 @@ def _pages(home: Path, accounts: Sequence[str]) -> Iterator[str]:
             yield address
     finally:
         if earlier and file.exists():
-            file.write_text(f"{earlier}\n")  # its port is that of the next `up`
+            file.write_text(f"{earlier}\n")  # its port is reused by the next `up`
         else:
             file.unlink(missing_ok=True)
 
@@ -160,7 +160,7 @@ def _trade(robots: Sequence[RobotRun], seconds: float, line: _Line) -> None:
 def _prove(
     runs: Sequence[Path], doing: Callable[[str], None], progress: Callable[[float, float | None], None] | None
 ) -> dict[str, Any]:
-    """Replays each run, and runs it once more on the news that it got."""
+    """Replays each run, and runs it again on its recorded order events."""
     divergences, actions, equal = 0, 0, True
     first: str | None = None
     for run in runs:
@@ -175,7 +175,7 @@ def _prove(
 
 
 def _open(page: Path) -> None:
-    """Opens it in a browser, where there is a screen to show it on."""
+    """Opens the page in a browser, if there is a screen."""
     import os
     import webbrowser
 
@@ -184,7 +184,7 @@ def _open(page: Path) -> None:
 
 
 class _Line:
-    """Shows how the robots stand, now and then."""
+    """Shows the robots' state now and then."""
 
     def __init__(self, show: Callable[[str], None], every_s: float) -> None:
         self._show = show

@@ -1,6 +1,6 @@
-"""The supervisor's end of `fork_server_main`: asks for processes, hears of their ends.
+"""The supervisor's end of `fork_server_main`: requests processes and learns of their ends.
 
-Where it is not there, or not yet, a process is made the slow way: nothing depends on it.
+Without it, or before it is ready, processes are created the slow way: nothing depends on it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from onetape.model.typed import from_json
 __all__ = ["MESSAGE_BYTES", "Ended", "ForkServer", "Made", "Ready", "Wanted", "is_readable"]
 
 MESSAGE_BYTES: Final = 4096
-ANSWER_S: Final = 10.0  # a copy takes milliseconds; a kind that came later, its imports
+ANSWER_S: Final = 10.0  # a fork takes milliseconds; a new kind, its imports
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Asks for a process of a kind. Its standard input, output and error come beside it."""
+    """Requests a process of a kind. Its standard input, output and error come with it."""
 
     kind: str
     name: str
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """Says that processes of the first kind can be made."""
+    """Processes of the first kind can be created now."""
 
 
 class Made(msgspec.Struct, frozen=True, tag=True):
@@ -42,24 +42,24 @@ class Made(msgspec.Struct, frozen=True, tag=True):
 
 
 class Ended(msgspec.Struct, frozen=True, tag=True):
-    """Says that a process has ended. code: as subprocess has it, negative for a signal."""
+    """A process has ended. code: as in subprocess, negative for a signal."""
 
     pid: int
     code: int
 
 
 def is_readable(file: int | socket.socket, seconds: float) -> bool:
-    """Waits until a file can be read, or has ended. Unlike `select`, of a descriptor of any number."""
+    """Waits until a file is readable, or at its end. Unlike `select`, for descriptors of any number."""
     poll = select.poll()
     poll.register(file, select.POLLIN)
     return bool(poll.poll(seconds * 1000))
 
 
 class ForkServer:
-    """Runs a fork server, and asks it for processes. `file` can be read from when it says something, or has ended."""
+    """Runs a fork server, and requests processes. `file` is readable when it has a message, or has ended."""
 
     def __init__(self, kinds: Iterable[str], environ: Mapping[str, str], err: Path) -> None:
-        """err: where it complains. Raises OSError."""
+        """err: for its errors. Raises OSError."""
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, err.open("wb") as complaints:
             self._popen = subprocess.Popen(  # noqa: S603
@@ -88,7 +88,7 @@ class ForkServer:
         return self._popen.pid
 
     def make(self, kind: str, name: str, fds: tuple[int, int, int]) -> int | None:
-        """Returns a new process's number; it has its own copies of fds. None: there is no server."""
+        """Returns a new process's pid; it has its own copies of fds. None: there is no server."""
         if self.has_ended:
             return None
         wanted = msgspec.json.encode(Wanted(kind, name))
@@ -102,17 +102,17 @@ class ForkServer:
         return self._made.pop(name, None)
 
     def code_of(self, pid: int) -> int | None:
-        """Gives the exit code of a process that has ended, None: nobody has heard."""
+        """Returns the exit code of an ended process, None: unknown."""
         self._read_until(lambda: pid in self._codes)
         return self._codes.pop(pid, None)
 
     def read(self) -> None:
-        """What it has said by now."""
+        """Reads its messages."""
         while not self.has_ended and is_readable(self._line, 0):
             self._take()
 
     def close(self) -> None:
-        """It ends; what it has made runs on."""
+        """Closes it; the processes it has made run on."""
         self.has_ended, self.is_ready = True, False
         self._line.close()
         with suppress(ProcessLookupError):
@@ -124,7 +124,7 @@ class ForkServer:
         while not is_there() and not self.has_ended:
             left = deadline - time.monotonic()
             if left <= 0 or not is_readable(self._line, left):
-                self.close()  # it hangs: a request that it still does would be of nobody
+                self.close()  # it hangs: a request that it still performs would have no owner
                 return
             self._take()
 

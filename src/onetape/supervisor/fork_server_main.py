@@ -1,9 +1,8 @@
-"""Makes the supervisor's processes: `python -m onetape.supervisor.fork_server_main SOCKET KIND...`.
+"""Creates the supervisor's processes: `python -m onetape.supervisor.fork_server_main SOCKET KIND...`.
 
-It imports what processes of these kinds are made of, once, and is copied for each of them: a robot
-begins in milliseconds, and none has other code than the rest. It does nothing else: it has no event
-loop, no threads of ours and no secrets, which reach a process over its own standard input. It ends
-with the supervisor's end of the socket; the processes it has made run on.
+It imports the modules of these kinds once, and forks for each process: a robot begins in milliseconds, and all have
+the same code. It does nothing else: it has no event loop, no threads of ours and no secrets, which reach a process
+over its own standard input. It ends with the supervisor's end of the socket; its processes run on.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ from onetape.supervisor.options import MODULES
 
 __all__ = ["main"]
 
-HELD_FDS: Final = 3  # standard input, output and error; what is above is the server's own
+HELD_FDS: Final = 3  # standard input, output and error; higher ones are the server's own
 
 
 class _Server:
-    """Serves one end of the socket. Single-threaded, as whoever forks must be. kinds: of processes that will be asked
-    for, in this order: those of the first begin while it imports what the others are made of."""
+    """Serves one end of the socket. Single-threaded, as a forking process must be. kinds: of expected processes, in
+    this order: those of the first can begin while it imports the modules of the others."""
 
     def __init__(self, line: socket.socket, kinds: Iterable[str]) -> None:
         self.line = line
@@ -42,10 +41,10 @@ class _Server:
             os.set_blocking(end, False)
         signal.set_wakeup_fd(woken_by)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's; the supervisor decides
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal; the supervisor decides
 
     def serve(self) -> Callable[[], Any] | None:
-        """In a process that was made: what it is to do. In the server, after its end: None."""
+        """Returns, in a created process: its main function; in the server, after its end: None."""
         self._import_next()
         self._tell(Ready())
         poll = select.poll()
@@ -70,10 +69,10 @@ class _Server:
         if self._kinds:
             importlib.import_module(MODULES[self._kinds.pop(0)])
             gc.collect()
-            gc.freeze()  # what is shared stays so: a collection would write to each of it
+            gc.freeze()  # keeps shared memory shared: a collection would write to all of it
 
     def _make(self, wanted: Wanted, fds: list[int]) -> Callable[[], Any] | None:
-        module = importlib.import_module(MODULES[wanted.kind])  # of a kind that came later
+        module = importlib.import_module(MODULES[wanted.kind])  # a kind added later
         pid = os.fork()
         if not pid:
             self._become(wanted.name, fds)
@@ -93,9 +92,9 @@ class _Server:
             os.dup2(descriptor, target)
         self.line.close()
         os.closerange(HELD_FDS, os.sysconf("SC_OPEN_MAX"))
-        Path("/proc/self/comm").write_bytes(name.encode()[:15])  # what `top` and `ps` show
+        Path("/proc/self/comm").write_bytes(name.encode()[:15])  # shown by `top` and `ps`
         if (numpy_random := sys.modules.get("numpy.random")) is not None:
-            numpy_random.seed()  # Python's own generator sees to that itself
+            numpy_random.seed()  # Python's own generator does that itself
 
     def _reap(self) -> None:
         while True:
@@ -110,7 +109,7 @@ class _Server:
     def _tell(self, what: Ready | Made | Ended) -> None:
         try:
             self.line.send(msgspec.json.encode(what))
-        except OSError:  # the supervisor is gone: reading says so, too
+        except OSError:  # the supervisor is gone: the next read shows it, too
             return
 
 

@@ -1,5 +1,5 @@
-"""How each process is: its journal's heartbeat, and how far it has come. A frame is read nowhere:
-both stand in the journal's control page, which the process's own thread keeps."""
+"""Liveness of each process: its journal's heartbeat, and its progress. Frames are not read: both are in the
+journal's control page, which a thread of the process itself maintains."""
 
 from __future__ import annotations
 
@@ -33,30 +33,29 @@ class Pulses:
         self._readers: dict[str, JournalReader] = {}
 
     def silent_s(self, name: str, kind: str, pid: int = 0) -> float:
-        """Seconds since its last heartbeat, 0: it cannot be told, as its journal is that of an earlier life or, of a
-        standby, of another process. pid: its own, 0: whoever writes."""
+        """Returns seconds since its last heartbeat, 0: unknown, because its journal is that of an earlier
+        incarnation or, for a standby, of another process. pid: its own, 0: any writer."""
         age = self._ages(name, kind, pid)["heartbeat_age_ms"]
         return 0.0 if age is None else age / 1000
 
     def stuck_s(self, name: str, kind: str, needs: Sequence[str]) -> float:
-        """Seconds for which it has not come on, though there is something to be read; 0: it has, or
-        that cannot be told."""
+        """Returns the seconds without progress while there are frames to read; 0: it progresses, or unknown."""
         found = self.ages(name, kind, needs)
         return found["progress_age_ms"] / 1000 if found["lag"] and found["progress_age_ms"] else 0.0
 
     def ages(self, name: str, kind: str, needs: Sequence[str]) -> dict[str, Any]:
-        """heartbeat_age_ms, progress_age_ms and lag, None where there is nothing to tell. lag: in
-        frames, of a robot behind the gateway that it needs."""
+        """Returns heartbeat_age_ms, progress_age_ms and lag, None if unknown. lag: in frames, of a robot behind its
+        gateway."""
         found = self._ages(name, kind)
         if kind == "robot" and found["heartbeat_age_ms"] is not None:
             mine, its = self._reader(name, kind), self._reader(needs[0], "gateway")
             ours, theirs = (each.control if each is not None else {} for each in (mine, its))
-            if ours and theirs:  # a page that is being made says nothing yet
+            if ours and theirs:  # a page being created is still empty
                 found["lag"] = max(0, theirs["published"] - ours["progress"])
         return found
 
     def own(self) -> dict[str, Any]:
-        """Returns the supervisor itself."""
+        """Returns the figures of the supervisor itself."""
         return {
             "name": "supervisor",
             "kind": "supervisor",
@@ -69,7 +68,7 @@ class Pulses:
         }
 
     def forget(self, name: str) -> None:
-        """Its journal may be another one next time."""
+        """Drops the reader: its journal may be another one next time."""
         reader = self._readers.pop(name, None)
         if reader is not None:
             reader.close()
@@ -98,19 +97,19 @@ class Pulses:
         if held is not None:
             if held.path == path:
                 return held
-            self.forget(name)  # a robot that began again has another one
+            self.forget(name)  # a restarted robot has another one
         if path is None or not is_tape(path):
             return None
         try:
             reader = JournalReader(path)
-        except OnetapeError:  # it is being made just now
+        except OnetapeError:  # being created
             return None
         self._readers[name] = reader
         return reader
 
 
 def journal_of(home: Path, name: str, kind: str) -> Path | None:
-    """Where a process writes, as far as that is known."""
+    """Returns the journal of a process, if known."""
     plain = name.partition(":")[2]
     match kind:
         case "supervisor":

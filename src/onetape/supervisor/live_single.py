@@ -1,8 +1,8 @@
-"""Trading live in one process: gateways and their robot in one event loop, on the same journals.
+"""Live trading in one process: gateways and their robot in one event loop, on the same journals.
 
-Everything goes the same way as between processes: the market and the account's news go to the gateway's tape, the robot
-reads them there and writes requests to its own journal, and the gateway takes them from that. Only nobody has to be
-woken: what was written is read in the same callback.
+The data path is the same as between processes: market and account events go to the gateway's tape, the robot reads
+them there and writes requests to its own journal, and the gateway reads that. Only no process must be woken: a write
+is read in the same callback.
 
 A strategy that takes long, or hangs, keeps the gateway from its account as long. That is why two processes are the
 default.
@@ -45,14 +45,14 @@ from onetape.runs.run_summary import RunResult
 
 __all__ = ["LocalGateway", "Single", "drained", "run_single"]
 
-LOOK_EVERY_S: Final = 0.25  # also when nothing comes: Ctrl-C, --seconds, a gateway that ended
+LOOK_EVERY_S: Final = 0.25  # also without events: Ctrl-C, --seconds, a gateway that ended
 
 
 class Single:
     """Lets robots and their gateways take turns until none has written anything.
 
-    One turn in a callback: the loop writes what goes by REST when its callbacks have ended, and the robot's look at the
-    tape on which its own request stands can wait for that.
+    One turn per callback: the loop sends REST requests after its callbacks, and the robot's reading of its own
+    request on the tape can wait for that.
     """
 
     def __init__(self) -> None:
@@ -62,12 +62,12 @@ class Single:
         self._is_turning = self._is_called = False
 
     def add(self, gateway: Gateway) -> None:
-        """Has the others take a turn after anything that the gateway has written."""
+        """Lets the others take a turn after every write of the gateway."""
         self._gateways.append(gateway)
         gateway.listener = self.turn
 
     def _step(self, robot: RobotRun) -> None:
-        """Takes one step of a robot. One that ends, by itself or by a fault, is the others' business no more."""
+        """Takes one step of a robot. One that ends, or fails, does not stop the others."""
         fault: BaseException | None = None
         try:
             if robot.step() != _core.RunOutcome.STOPPED:
@@ -78,9 +78,9 @@ class Single:
         self.ended(robot, fault)
 
     def turn(self) -> None:
-        """Takes a turn of all, after anything was written to a gateway's tape."""
+        """Takes a turn of all, after a write to a gateway's tape."""
         if self._is_turning:
-            self._is_called = True  # called by what follows
+            self._is_called = True  # called by the following
             return
         if not self.robots:
             return
@@ -97,7 +97,7 @@ class Single:
 
 
 class LocalGateway:
-    """Asks a gateway of this process from another thread than its loop's."""
+    """Queries a gateway of this process from another thread than its loop's."""
 
     def __init__(self, gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
         self._gateway = gateway
@@ -112,7 +112,7 @@ class LocalGateway:
 
 
 def run_single(options: LiveOptions) -> RunResult:
-    """Runs `onetape run --live --single`: until Ctrl-C or --seconds; then what works is cancelled."""
+    """Runs `onetape run --live --single` until Ctrl-C or --seconds; then cancels working orders."""
     config = options.config
     assert config is not None
     options = on_accounts(options)
@@ -146,12 +146,12 @@ def _refuse_another(options: LiveOptions, account: str) -> None:
     try:
         GatewayClient(options.home, account)
     except ProcessDown:
-        return  # left behind by one that died
+        return  # left by a dead process
     raise BadConfig(f"a gateway of {account} runs already", location="--single", todo="leave --single out")
 
 
 async def _trade(options: LiveOptions, started: Mapping[str, GatewayOptions]) -> RobotRun:
-    """Trades, and returns the robot when it has ended; it is still to be closed."""
+    """Trades, and returns the robot when it has ended; the caller must close it."""
     take_short_slices()
     deadline = options.deadline
     loop = asyncio.get_running_loop()
@@ -164,14 +164,14 @@ async def _trade(options: LiveOptions, started: Mapping[str, GatewayOptions]) ->
     try:
         for gateway in gateways.values():
             await _begun(gateway, running)
-        # It waits for the market, which comes over this loop.
+        # It waits for market data, which comes over this loop.
         local = {name: LocalGateway(gateway, loop) for name, gateway in gateways.items()}
         robot = await loop.run_in_executor(None, open_live, options, local)
         single = Single()
         single.robots.append(robot)
         faults: list[BaseException | None] = []
         single.ended = lambda _robot, why: faults.append(why)
-        gc.freeze()  # what is there now stays: no collection need look through it
+        gc.freeze()  # excludes present objects from garbage collections
         for gateway in gateways.values():
             single.add(gateway)
         single.turn()
@@ -196,23 +196,23 @@ async def _trade(options: LiveOptions, started: Mapping[str, GatewayOptions]) ->
         if running:
             await asyncio.wait(running)
     for each in running:
-        await each  # a gateway that failed says so
+        await each  # raises a gateway's failure
     return robot
 
 
 async def _begun(gateway: Gateway, running: set[asyncio.Future[None]]) -> None:
-    """Begins a gateway, which is one of those that run from then on. Raises what kept it from it."""
+    """Begins a gateway, which then belongs to the running ones. Raises its failure."""
     ready = asyncio.Event()
     task = asyncio.ensure_future(gateway.run(ready.set))
     running.add(task)
     await _either({task}, ready)
     if not ready.is_set():
-        await task  # says why
+        await task  # raises the reason
         raise VenueUnavailable("the gateway did not start", location=gateway.options.rest)
 
 
 async def _either(running: set[asyncio.Future[None]], event: asyncio.Event, timeout: float = 1e9) -> None:
-    """Waits until a gateway ends, the event is set, or so many seconds have passed."""
+    """Waits until a gateway ends, the event is set, or `timeout` seconds have passed."""
     waiting = asyncio.ensure_future(event.wait())
     both: set[asyncio.Future[Any]] = {*running, waiting}
     await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -220,7 +220,7 @@ async def _either(running: set[asyncio.Future[None]], event: asyncio.Event, time
 
 
 def _stay_awake(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Makes the loop poll its sockets instead of sleeping: what comes finds it awake, and its code in the cache."""
+    """Makes the loop poll its sockets instead of sleeping, so that it reacts at once with its code in the cache."""
 
     def turn() -> None:
         if not stop.is_set():
@@ -230,7 +230,7 @@ def _stay_awake(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 
 
 async def drained(robots: Sequence[RobotRun], turn: Callable[[], None]) -> None:
-    """Cancels what works and waits for the answers: a robot that ends leaves nothing behind."""
+    """Cancels working orders and waits for the answers, so that an ending robot leaves none behind."""
     for robot in robots:
         robot.session.halt()
     until = time.monotonic() + DRAIN_S

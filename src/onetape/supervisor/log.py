@@ -1,8 +1,8 @@
-"""The log as lines of JSON: `<home>/logs/system.log` has all, `error.log` what went wrong.
+"""The log as lines of JSON: `<home>/logs/system.log` has all, `error.log` the errors.
 
-What a process writes to its standard error is taken over line by line. A file that has grown long, or is of
-another day (UTC), is put aside: `.` and the moment come behind its name. Those that are too old go, and the
-oldest when all of them take too much.
+The standard error of processes is copied line by line. A file that is too long, or of another day (UTC), is put
+aside, with `.` and the time appended to its name. Those that are too old are deleted, and the oldest when the total
+exceeds its limit.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ __all__ = ["ERROR_LOG", "ON_TAPE", "SYSTEM_LOG", "SystemLog", "log_files"]
 
 SYSTEM_LOG: Final = "system.log"
 ERROR_LOG: Final = "error.log"
-BYTES_MAX: Final = 16 << 20  # of one file, and of what a process has written to its standard error
-FILES_MIN: Final = 8  # so many fit into what all may take
-DAY_CHARS: Final = 10  # of a moment as text
-LINE_MAX: Final = 4000  # letters of one; the rest is cut off
-READ_BYTES: Final = 256 << 10  # of one process at a time
+BYTES_MAX: Final = 16 << 20  # of one file, and of a process's standard error
+FILES_MIN: Final = 8  # minimum number of files within the total limit
+DAY_CHARS: Final = 10  # of a timestamp
+LINE_MAX: Final = 4000  # characters per line; the rest is cut off
+READ_BYTES: Final = 256 << 10  # per process and read
 ERRORS: Final = ("error ", "Traceback", "gateway: ")
-# A strategy's warning goes to standard error, too; the tape has it with its fields.
+# A strategy's warning is also printed to standard error; the tape has it with its fields.
 ON_TAPE: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (warning|error): ")
 
 
 def log_files(folder: Path, name: str) -> list[Path]:
-    """Returns those of one log, the oldest first; the last is the one that is written, or will be."""
+    """Returns the files of one log, the oldest first; the last is the current one, existing or not."""
     return [*sorted(folder.glob(f"{name}.*")), folder / name]
 
 
 class SystemLog:
-    """Writes the system's log. now, where asked for, is ns UTC. keep_ns: what was put aside longer ago goes; size:
-    bytes of all files together, the oldest go beyond it; 0: no limit."""
+    """Writes the system's log. now: ns UTC. keep_ns: files put aside longer ago are deleted; size: bytes of all
+    files together, beyond which the oldest are deleted; 0: no limit."""
 
     def __init__(self, home: Path, *, keep_ns: int = 0, size: int = 0) -> None:
         self._folder = private_folder(home / "logs")
         self._keep_ns, self._size = keep_ns, size
         self._file_max = min(BYTES_MAX, size // FILES_MIN) if size else BYTES_MAX
         self._days = {name: self._day_of(name) for name in (SYSTEM_LOG, ERROR_LOG)}
-        self._read: dict[Path, tuple[int, int]] = {}  # of each file: which one, how far
-        self._lost = 0  # lines that a full disk did not take
+        self._read: dict[Path, tuple[int, int]] = {}  # of each file: its identity, and the position
+        self._lost = 0  # lines lost on a full disk
 
     def write(self, now: int, level: str, process: str, text: str) -> None:
-        """level: info, warning or error."""
+        """Writes a line. level: info, warning or error."""
         line = _line(now, level, process, text)
         try:
             if self._lost:
@@ -58,18 +58,18 @@ class SystemLog:
                 self._lost = 0
             for name in (SYSTEM_LOG, ERROR_LOG)[: 2 if level == "error" else 1]:
                 self._append(name, line, now)
-        except OSError:  # the disk is full: what is said stands on the journal, too
+        except OSError:  # the disk is full: the journal has it, too
             self._lost += 1
 
     def take(self, now: int, process: str, file: Path) -> str:
-        """Returns what a process has complained of since the last call; gives its last line, "" for none. A line that
-        is not complete waits."""
+        """Copies the new lines of a process's standard error; returns the last one, "" for none. An incomplete line
+        waits."""
         try:
             with file.open("rb") as source:
                 number = os.fstat(source.fileno()).st_ino
                 size = os.fstat(source.fileno()).st_size
                 before, at = self._read.get(file, (number, 0))
-                if before != number or at > size:  # begun anew
+                if before != number or at > size:  # it was begun anew
                     at = 0
                 source.seek(at)
                 data = source.read(READ_BYTES)
@@ -79,7 +79,7 @@ class SystemLog:
         if not whole and len(data) == READ_BYTES:
             whole = len(data)
         self._read[file] = (number, at + whole)
-        if at + whole == size > BYTES_MAX:  # all is taken over, and what is written next stands at its beginning
+        if at + whole == size > BYTES_MAX:  # all is copied: truncate, so that the next line is at its beginning
             with suppress(OSError):
                 os.truncate(file, 0)
         last = ""
@@ -90,7 +90,7 @@ class SystemLog:
         return last
 
     def begin(self, file: Path) -> None:
-        """The process begins its file anew."""
+        """Notes that the process begins its file anew."""
         self._read.pop(file, None)
 
     def _append(self, name: str, line: str, now: int) -> None:
@@ -112,7 +112,7 @@ class SystemLog:
         self._days[path.name] = ""
         files = [each for name in (SYSTEM_LOG, ERROR_LOG) for each in log_files(self._folder, name)[:-1]]
         files.sort(key=_put_aside_at)
-        # Never before another, also after the clock was set back.
+        # Never before an earlier one, also after the clock was set back.
         stamp = max(_moment(now), f"{_put_aside_at(files[-1])}+" if files else "")
         with suppress(FileNotFoundError):
             files.append(path.replace(path.with_name(f"{path.name}.{stamp}")))
@@ -124,7 +124,7 @@ class SystemLog:
                 each.unlink()
 
     def _day_of(self, name: str) -> str:
-        """Of the first line of the file that is written; "": there is none."""
+        """Returns the day of the current file's first line; "": there is none."""
         with suppress(OSError), (self._folder / name).open("rb") as file:
             found = file.readline(LINE_MAX).partition(b'"time": "')[2]
             return found[:DAY_CHARS].decode("ascii", "replace")

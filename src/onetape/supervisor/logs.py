@@ -1,5 +1,5 @@
-"""What processes have said: the supervisor's log, in which each one's standard error is, and what
-strategies have logged, from the tapes of their runs."""
+"""Lines of processes: the supervisor's log, which includes their standard error, and strategies' logs from the tapes
+of their runs."""
 
 from __future__ import annotations
 
@@ -30,17 +30,16 @@ __all__ = ["log_lines"]
 
 FOLLOW_S: Final = 0.25
 
-Row = tuple[int, dict[str, Any]]  # ns UTC, what is shown
+Row = tuple[int, dict[str, Any]]  # ns UTC, the shown fields
 
 
 def log_lines(
     home: Path, config: Config, process: str = "", *, count: int = 100, follow: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Rows of time (UTC, text), level, process and text, of a strategy's also `fields`: the newest
-    `count` in the order of their time, then, with `follow`, what comes, without end.
+    """Yields rows of time (UTC, text), level, process and text, of a strategy's also `fields`: the newest `count` in
+    time order, then, with `follow`, new ones, without end.
 
-    process: one alone, a robot's also by its bare name. Raises UsageError for one that nobody
-    knows.
+    process: only this one, a robot's also by its bare name. Raises UsageError for an unknown one.
     """
     names = _names(config)
     wanted = f"robot:{process}" if process in config.robots else process
@@ -85,16 +84,16 @@ def _time(row: Row) -> int:
 
 
 class _Log:
-    """Reads the supervisor's log with what was put aside of it, and what is added to it."""
+    """Reads the supervisor's log with its older files, and follows it."""
 
     def __init__(self, home: Path, process: str) -> None:
         self._process = process
         self._folder = home / "logs"
-        self._file = 0  # its number, by which another one is known
+        self._file = 0  # inode, to recognize another file
         self._at = 0  # bytes
 
     def last(self, count: int) -> list[Row]:
-        """Returns the newest ones; then `new` gives what comes."""
+        """Returns the newest ones; then `new` yields later ones."""
         found: deque[Row] = deque()
         *before, newest = log_files(self._folder, SYSTEM_LOG)
         self._file = _number(newest)
@@ -109,7 +108,7 @@ class _Log:
         return list(found)
 
     def new(self) -> Iterator[Row]:
-        """Of the file that was read last, wherever it is now, and of those after it."""
+        """Yields the new lines of the file read last, wherever it is now, and of later files."""
         files = log_files(self._folder, SYSTEM_LOG)
         numbers = [_number(path) for path in files]
         first = numbers.index(self._file) if self._file in numbers else len(files) - 1
@@ -124,7 +123,7 @@ class _Log:
                 source.seek(self._at)
                 for line in source:
                     if not line.endswith(b"\n"):
-                        return  # it is being written
+                        return  # being written
                     self._at += len(line)
                     yield from self._row(line)
         except FileNotFoundError:
@@ -135,7 +134,7 @@ class _Log:
             row = json.loads(line)
             time, process, text = parse_time(row["time"]), row["process"], row["text"]
         except (ValueError, KeyError, TypeError, OnetapeError):
-            return  # a full disk has cut it
+            return  # cut by a full disk
         is_on_tape = process.startswith("robot:") and ON_TAPE.match(text)
         if self._process in ("", process) and not is_on_tape:
             yield time, row
@@ -149,14 +148,14 @@ def _number(path: Path) -> int:
 
 
 class _Runs:
-    """Tells which robot's each run is. What a run has said is not read again."""
+    """Finds the robot of each run. A run's log is not read again."""
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "runs"
         self._robots: dict[str, str | None] = {}  # by the run's name
 
     def of(self, robot: str) -> list[Path]:
-        """Returns a robot's, which are called by the moment of their beginning."""
+        """Returns a robot's runs, which are named by their time of beginning."""
         with contextlib.suppress(FileNotFoundError):
             for path in self._folder.iterdir():
                 if path.name not in self._robots:
@@ -167,12 +166,12 @@ class _Runs:
         try:
             document = tomllib.loads((self._folder / name / "run.toml").read_text())
         except (OSError, ValueError):
-            return  # it is being written
+            return  # being written
         self._robots[name] = document.get("state", {}).get("robot")
 
 
 class _Tapes:
-    """Reads what a robot's strategy has logged, from run to run."""
+    """Reads a strategy's log, from run to run."""
 
     def __init__(self, runs: _Runs, robot: str) -> None:
         self._runs, self._robot = runs, robot
@@ -180,7 +179,7 @@ class _Tapes:
         self._open: Path | None = None
 
     def last(self, count: int) -> list[Row]:
-        """Returns the newest ones, of as many runs as it takes; then `new` gives what comes."""
+        """Returns the newest ones, of as many runs as needed; then `new` yields later ones."""
         folders = self._runs.of(self._robot)
         found: deque[Row] = deque()
         if folders and self._opened(folders[-1]) and self._reader is not None:
@@ -204,7 +203,7 @@ class _Tapes:
         try:
             reader = JournalReader(folder / "journal")
         except OnetapeError:
-            return False  # it is being made
+            return False  # being created
         if self._reader is not None:
             self._reader.close()
         self._reader, self._open = reader, folder

@@ -1,6 +1,6 @@
-"""The supervisor's process: `python -m onetape.supervisor.main`. On standard input: what it needs as a line of JSON,
-then a line when it is to begin, until which it imports what it is made of. It belongs to no terminal; what it has to
-say is in `<home>/logs`."""
+"""The supervisor's process: `python -m onetape.supervisor.main`. On standard input: its settings as a line of JSON,
+then a line that lets it begin; it imports its modules meanwhile. It belongs to no terminal; its messages are in
+`<home>/logs`."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def supervise(
     file: Path | None,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Supervises until all is stopped. settled: called once, when all run or will not. single: all in one
-    process; is_minimal: the smallest set of them. file: of the configuration, read anew for a restart. is_wanted: asked
-    before anything begins. Raises JournalLocked where a supervisor of this home runs already, BadConfig."""
+    """Supervises until all is stopped. settled: called once, when all run or have failed. single: all in one
+    process; is_minimal: the smallest set of them. file: of the configuration, read again for a restart. is_wanted:
+    asked before anything begins. Raises JournalLocked if this home has a supervisor, BadConfig."""
     whole, reduce = config, minimal if is_minimal else _whole
     config = reduce(config)
     confine()
-    raise_file_limit()  # its children have it too
-    forks = None if single else _fork_server(config, home)  # it imports while we do
+    raise_file_limit()  # inherited by its children
+    forks = None if single else _fork_server(config, home)  # it imports meanwhile
     from onetape.supervisor.start import Starter, children_of, with_secrets_kept
     from onetape.supervisor.supervisor import Supervisor
 
@@ -81,8 +81,7 @@ def _whole(config: Config) -> Config:
 
 
 def _fork_server(config: Config, home: Path) -> ForkServer | None:
-    """For the kinds of process that the configuration has. None: it cannot be; processes are made
-    one by one, then."""
+    """Starts one for the configured kinds of process. None: it failed; processes are then created one by one."""
     wanted = {
         "venue": any(map(is_simulated, config.venues.values())),
         "gateway": config.accounts,

@@ -1,7 +1,7 @@
-"""Figures of all processes of a home, as Prometheus reads them: http://127.0.0.1:PORT/metrics.
+"""Figures of all processes of a home for Prometheus: http://127.0.0.1:PORT/metrics.
 
-No process keeps anything for this. Each is asked how it stands when somebody scrapes, orders and fills are
-counted from the frames that the watch for alerts reads anyway, and the rest is the supervisor's own.
+No process stores anything for this. Each is queried on a scrape, orders and fills are counted from the frames that
+the alert watch reads anyway, and the rest is the supervisor's own.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
 __all__ = ["COUNTED", "FAMILIES", "Growth", "Metrics", "OrderCounts"]
 
 HOST: Final = "127.0.0.1"
-ASK_WITHIN_S: Final = 1.0  # a process that hangs holds up no scrape longer
-KEPT_S: Final = 1.0  # so long one answer serves all who scrape: processes are not asked more often
+ASK_WITHIN_S: Final = 1.0  # a hanging process delays a scrape at most this long
+KEPT_S: Final = 1.0  # an answer is reused this long for all scrapers
 REQUESTS_AT_ONCE: Final = 4
 GROWTH_SPAN_S: Final = 3600.0
-GROWTH_MIN_S: Final = 600.0  # of a shorter time nothing follows for a day
+GROWTH_MIN_S: Final = 600.0  # a shorter time gives no estimate per day
 DAY_S: Final = 86_400.0
-COUNTED: Final = ("order_request", "order_event", "fill")  # of gateways' journals
+COUNTED: Final = ("order_request", "order_event", "fill")  # in gateways' journals
 _LIQUIDITY: Final = fields("fill", "liquidity")
 _KIND: Final = fields("order_request", "kind")
 _NEWS: Final = fields("order_event", "code", "news")
 
-# Name, without `onetape_`: (type, labels, what it is). Counters begin with the supervisor.
+# Name, without `onetape_`: (type, labels, description). Counters start with the supervisor.
 FAMILIES: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
     "process_up": ("gauge", ("process", "kind"), "1 while it runs, else 0"),
     "process_restarts": ("counter", ("process",), "Times that it was started again after it had ended"),
@@ -116,7 +116,7 @@ class OrderCounts:
 
 
 class Growth:
-    """Reckons how long there is room: of what was used at moments, seconds of any steady clock."""
+    """Estimates for how long the disk has room, from its use at times of any monotonic clock, in seconds."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
@@ -128,7 +128,7 @@ class Growth:
             self._seen.append((now, used))
 
     def days_left(self, now: float, used: int, free: int) -> float | None:
-        """None: it has not been looked at for long enough. Infinite where nothing grows."""
+        """Returns None if not observed for long enough. Infinite if nothing grows."""
         if not self._seen or now - self._seen[0][0] < GROWTH_MIN_S:
             return None
         since, before = self._seen[0]
@@ -137,8 +137,8 @@ class Growth:
 
 
 class Metrics:
-    """Serves the figures until closed. status: of the supervisor; alerts: figures of the watch for
-    alerts, `active` by (type, severity), and `sent failed dropped waiting`."""
+    """Serves the figures until closed. status: of the supervisor; alerts: figures of the alert watch, `active` by
+    (type, severity), and `sent failed dropped waiting`."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class Metrics:
         status: Callable[[], dict[str, Any]],
         alerts: Callable[[], Mapping[str, Any]],
     ) -> None:
-        from prometheus_client import CollectorRegistry, core, exposition  # takes 70 ms, for [metrics] alone
+        from prometheus_client import CollectorRegistry, core, exposition  # takes 70 ms, needed for [metrics] alone
 
         self._core: Any = core
         self._home, self._counts, self._status, self._alerts = home, counts, status, alerts
@@ -164,8 +164,8 @@ class Metrics:
         self.address = ""
 
     def open(self, port: int) -> None:
-        """Listens; called in the running loop. Raises OSError where the port is taken."""
-        from aiohttp import web  # who looks at the configuration needs no server
+        """Listens; called in the running loop. Raises OSError if the port is in use."""
+        from aiohttp import web  # not needed by readers of the configuration
 
         from onetape.net.listener import IDLE_S, Listener
 
@@ -193,7 +193,7 @@ class Metrics:
         return web.Response(body=body, headers={"Content-Type": kind})
 
     def describe(self) -> Iterable[Any]:
-        """Prometheus's registry would scrape once to learn the names."""
+        """Returns nothing: otherwise Prometheus's registry would scrape once to learn the names."""
         return ()
 
     def collect(self) -> Iterable[Any]:
@@ -249,7 +249,7 @@ class Metrics:
         yield "scrape_seconds", (), time.monotonic() - began
 
     def _ask(self, process: str, kind: str) -> dict[str, Any]:
-        """Returns what the process says of itself; {}: it does not answer."""
+        """Returns the process's own report; {}: it does not answer."""
         request = {"do": "status"}
         if kind != "gateway":
             token = make_token(self._home, OPERATOR)
@@ -291,7 +291,7 @@ def _bytes_in(journal: Path) -> int:
     size = 0
     with suppress(OSError):
         for path in journal.iterdir():
-            with suppress(FileNotFoundError):  # it has just been packed
+            with suppress(FileNotFoundError):  # it was just compressed
                 size += path.stat().st_blocks * 512
     return size
 

@@ -1,4 +1,4 @@
-"""What a supervisor is started with, and where it is found. Light: every look at it begins here."""
+"""The start options of a supervisor, and its location. Light to import."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ MODULES: Final = {
     "robot": "onetape.robot.main",
     "variants": "onetape.robot.variants_main",
     SINGLE: "onetape.supervisor.single_main",
-}  # of kinds of process
+}  # for kinds of process
 
 
 class SupervisorOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds what a supervisor is started with. config: the file, "": the environment alone."""
+    """The start options of a supervisor. config: the file, "": the environment alone."""
 
     home: str
     config: str
@@ -50,9 +50,9 @@ class SupervisorOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def minimal(config: Config) -> Config:
-    """Returns the smallest part of a configuration that trades safely: accounts with their venues, robots with the
-    streams that they hear, and the guardian, also where it is not written. Without a recorder no journal is pruned:
-    what is to be recorded stays."""
+    """Returns the smallest part of a configuration that trades safely: accounts with their venues, robots with their
+    streams, and the guardian, also if it is not written. Without a recorder no journal is pruned: unrecorded frames
+    stay."""
     change = msgspec.structs.replace
     heard = {stream for robot in config.robots.values() for stream in robot.streams}
     used = {account.venue for account in config.accounts.values()} | {config.collectors[name].venue for name in heard}
@@ -74,7 +74,7 @@ _AROUND: Final = ("hub", "recorder", CONTROL, DASHBOARD, "metrics")
 
 
 def has_metrics(config: Config) -> bool:
-    """Its port is opened where the section is written, and by no default."""
+    """Tells whether the metrics port is opened: only if the section is written."""
     return config.has("metrics") and config.metrics.enabled
 
 
@@ -83,8 +83,8 @@ def supervisor_socket(home: Path) -> Path:
 
 
 class SingleOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds what a process that runs all is started with. Its text shows no secret. secrets: what `env:` of the
-    configuration names; exchanges: by account, the simulated exchange that its gateway's journal speaks of; is_first:
+    """The start options of a process that runs everything. Its text shows no secret. secrets: values of the
+    configuration's `env:` names; exchanges: by account, the simulated exchange of its gateway's journal; is_first:
     of this supervisor."""
 
     config: Config

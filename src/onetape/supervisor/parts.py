@@ -1,5 +1,4 @@
-"""What runs inside one process that runs all: how each part stands, in a file that the process
-writes and whoever looks at it reads."""
+"""States of the parts of a single process, in a file that the process writes and viewers read."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from onetape.model.typed import from_json
 __all__ = ["FAILED", "RUNNING", "SINGLE", "STARTING", "STOPPED", "Part", "Parts", "parts_of"]
 
 SINGLE: Final = "single"  # the process, and its kind
-WAITING: Final = "waiting"  # states as CONTRACT has them
+WAITING: Final = "waiting"  # states as in CONTRACT
 STARTING: Final = "starting"
 RUNNING: Final = "running"
 STOPPED: Final = "stopped"
@@ -23,7 +22,7 @@ FAILED: Final = "failed"
 
 
 class Part(NamedTuple):
-    """How a part of a process stands. state: as of a process; reason: in words, "" for none."""
+    """The state of a part of a process. state: as of a process; reason: as text, "" for none."""
 
     state: str
     reason: str
@@ -35,7 +34,7 @@ class _Saved(msgspec.Struct, frozen=True):
 
 
 class Parts:
-    """Writes how the parts of a process stand."""
+    """Writes the states of the parts of a process."""
 
     def __init__(self, home: Path) -> None:
         self._path = _file(home)
@@ -61,7 +60,7 @@ class Parts:
 
 
 def parts_of(home: Path, pid: int | None) -> dict[str, Part]:
-    """Reads them as the process of that number has said last; none where it has said nothing yet."""
+    """Returns the states last written by the process of that pid; none if it has written none."""
     try:
         saved = from_json(_file(home).read_bytes(), _Saved)
     except (FileNotFoundError, msgspec.DecodeError):

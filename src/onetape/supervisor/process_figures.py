@@ -1,4 +1,4 @@
-"""What a process takes of the machine, as the system counts it (Linux, /proc)."""
+"""A process's use of the machine, from the system's counters (Linux, /proc)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["Figures"]
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-SPAN_S: Final = 5.0  # over which the share of a core is a mean
+SPAN_S: Final = 5.0  # averaging time of the share of a core
 NOTHING: Final = {"cpu_percent": None, "memory_bytes": None, "open_files": None}
 
 
 class Figures:
-    """Measures what some processes take. `look` at each now and then: a share of a core needs two looks."""
+    """Measures the use of some processes. Call `look` for each now and then: a share of a core needs two looks."""
 
     def __init__(self) -> None:
         self._cpu: dict[int, deque[tuple[float, float]]] = {}  # pid -> (when, seconds of a core)
 
     def look(self, pid: int) -> None:
-        """Notes how much of a core the process has taken by now."""
+        """Notes the process's CPU time so far."""
         spent = _cpu_seconds(pid)
         if spent is None:
             self._cpu.pop(pid, None)
@@ -35,19 +35,19 @@ class Figures:
 
     @staticmethod
     def memory(pid: int) -> int:
-        """Bytes, resident; 0 where it cannot be told."""
+        """Returns resident bytes; 0 if unknown."""
         try:
             return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
         except (OSError, IndexError):
             return 0
 
     def keep(self, pids: set[int]) -> None:
-        """Forgets all others."""
+        """Drops all others."""
         self._cpu = {pid: seen for pid, seen in self._cpu.items() if pid in pids}
 
     def of(self, pid: int | None) -> dict[str, Any]:
-        """cpu_percent: of one core, over the last seconds; memory_bytes: resident; open_files:
-        descriptors. None where it cannot be told."""
+        """Returns cpu_percent: of one core, over the last seconds; memory_bytes: resident; open_files: descriptors.
+        None if unknown."""
         if pid is None:
             return dict(NOTHING)
         self.look(pid)
@@ -59,7 +59,7 @@ class Figures:
         try:
             files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
         except PermissionError:
-            pass  # a process that holds secrets shows them to root alone
+            pass  # a process with secrets shows them to root alone
         except OSError:
             return dict(NOTHING)
         return {"cpu_percent": percent, "memory_bytes": memory or None, "open_files": files}

@@ -1,4 +1,4 @@
-"""The supervisor's journal: what became of each process, and what the next supervisor adopts.
+"""The supervisor's journal: the state of each process, from which the next supervisor takes over.
 
 It is also the lock: a home has one supervisor, because its journal has one writer.
 """
@@ -24,24 +24,24 @@ __all__ = ["Left", "SupervisorTape", "left_in"]
 
 @dataclass(slots=True)
 class Left:
-    """Holds what an earlier supervisor has left. processes: the last record of each. exchanges: by account, which
-    simulated exchange its gateway's journal speaks of."""
+    """The state left by an earlier supervisor. processes: the last record of each. exchanges: by account, the
+    simulated exchange of its gateway's journal."""
 
     processes: dict[str, dict[str, Any]] = field(default_factory=dict)
     exchanges: dict[str, str] = field(default_factory=dict)
 
 
 class SupervisorTape:
-    """Raises JournalLocked where a supervisor runs already."""
+    """Writes the journal. Raises JournalLocked if a supervisor runs already."""
 
     def __init__(self, home: Path) -> None:
         path = supervisor_journal(home)
         self.writer = JournalWriter(path, process="supervisor", created=time.time_ns(), heartbeat=True, reserve=True)
         self.left = left_in(home)
-        self._late: dict[tuple[str, str], dict[str, Any]] = {}  # found no room, the last of each
+        self._late: dict[tuple[str, str], dict[str, Any]] = {}  # not written for lack of room, the last of each
 
     def process(self, unit: Unit, pid: int, started: int) -> None:
-        """Where a process stands now, and which one it is. pid 0: there is none."""
+        """Writes a process's state and identity. pid 0: there is none."""
         record = {
             "kind": "process",
             "subject": unit.child.name,
@@ -61,11 +61,12 @@ class SupervisorTape:
         self._append("alert", record)
 
     def command(self, name: str, fields: dict[str, Any]) -> None:
-        """Writes a command before it is done."""
+        """Writes a command before it is carried out."""
         self._append("command", {"actor": "operator", "command": name, **fields})
 
     def _append(self, event: str, record: dict[str, Any]) -> None:
-        """A full disk stops no supervisor: the last of each waits until there is room."""
+        """Writes a record. A full disk does not stop a supervisor: the last record of each process waits until there
+        is room."""
         about = str(record.get("subject") or record.get("command"))
         self._late.pop((event, about), None)
         self._late[event, about] = record
@@ -83,7 +84,7 @@ class SupervisorTape:
 
 
 def left_in(home: Path) -> Left:
-    """Reads it as the journal has it, whoever writes it."""
+    """Reads the state from the journal, whoever writes it."""
     path = supervisor_journal(home)
     left = Left()
     if not is_tape(path):

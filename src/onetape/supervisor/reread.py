@@ -1,4 +1,4 @@
-"""What the configuration's file says that is other than what runs, and what of it a process takes up when it is
+"""Differences between the configuration's file and the running one, and those that a process applies when it is
 restarted."""
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ __all__ = ["changes", "differences", "reread", "section_of"]
 
 _OF_KIND: Final = {"venue": "venues", "gateway": "accounts", "collector": "collectors", "robot": "robots"}
 _ABSENT: Final = object()
-_USER: Final = re.compile(r"//[^/\s]*@")  # of an address, with a password or without
+_USER: Final = re.compile(r"//[^/\s]*@")  # in an address, with a password or without
 
 
 def section_of(process: str) -> tuple[str, ...]:
-    """Names the section that a process is started with, (): none of its own."""
+    """Returns the section that a process is started with, (): none of its own."""
     kind, _, name = process.partition(":")
     if kind in _OF_KIND:
         return _OF_KIND[kind], name
@@ -30,8 +30,8 @@ def section_of(process: str) -> tuple[str, ...]:
 
 
 def reread(config: Config, read: Config, process: str) -> tuple[Config, dict[str, tuple[Any, Any]]]:
-    """Returns what runs with the process's section as it is read now, and by key what was and what is. Raises
-    NotAvailable where other processes would be needed, BadConfig where it does not fit what runs."""
+    """Returns the running configuration with the process's section as read now, and old and new values by key.
+    Raises NotAvailable if it needs other processes, BadConfig if it does not fit the running ones."""
     path = section_of(process)
     before, now = _at(config, path), _at(read, path)
     if before is None or now is None or not (changed := differences(before, now)):
@@ -48,8 +48,8 @@ def _shown(value: object) -> object:
 
 
 def changes(config: Config, read: Config, processes: Iterable[str]) -> dict[str, str]:
-    """Returns what is read now that is other than what runs: keys, and the process whose restart takes each up, "":
-    none's. What is not there any more no restart takes away."""
+    """Returns the differences of the file: keys, and the process whose restart applies each, "": none's. No restart
+    removes what is gone from the file."""
     sections = {".".join(path): name for name in processes if _at(read, path := section_of(name)) is not None}
     read = msgspec.structs.replace(read, places=config.places)
     return {
@@ -67,7 +67,7 @@ def _at(config: Config, path: tuple[str, ...]) -> msgspec.Struct | None:
 
 
 def differences(before: msgspec.Struct, now: msgspec.Struct) -> dict[str, tuple[Any, Any]]:
-    """Gives by key, tables in dots, what was and what is."""
+    """Returns old and new values by key, tables separated by dots."""
     was, is_now = _flat(msgspec.to_builtins(before)), _flat(msgspec.to_builtins(now))
     return {
         key: (was.get(key), is_now.get(key))

@@ -1,7 +1,7 @@
-"""When a process is started, killed, started again and given up: the supervisor without processes.
+"""Rules for starting, killing, restarting and giving up processes: the supervisor without processes.
 
-Pure: time comes as an argument (seconds of a clock that never goes back), what is to be done is
-given back as values, and what became of it is told.
+Pure: time is an argument (seconds of a monotonic clock), actions are returned as values, and their results are
+reported back.
 
     waiting -> starting -> running -> stopping -> stopped
        ^          |           |
@@ -32,32 +32,33 @@ __all__ = [
     "Step",
     "Unit",
     "refusal_in",
+    "without_error_name",
 ]
 
 START_WITHIN_S: Final = 30.0  # from its start until it is ready
 STOP_WITHIN_S: Final = 15.0  # from the signal until it is killed: a robot cancels its orders first
-# Without a heartbeat: stopped, or stuck below the interpreter. A machine that stands still for five seconds, or ten,
-# kills nothing: meanwhile what depends on the process refuses new risk by itself.
+# Without a heartbeat: suspended, or stuck below the interpreter. A pause of the machine of five or ten seconds kills
+# nothing: meanwhile dependent processes refuse new risk by themselves.
 SILENT_S: Final = 12.0
 HINDERED: Final = 2  # tries
 TAKEN: Final = f"{ProcessDown.name}({ProcessDown.code}): cannot listen on"
-BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # by how often it has ended within a minute
+BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # by the number of ends within a minute
 STORM_S: Final = 60.0
-STORM_MAX: Final = 8  # ends within that time; then somebody has to look
+STORM_MAX: Final = 8  # ends within that time; then the operator must look
 FULL_S: Final = 1.0  # between two tries on a full disk
 FAULTS_S: Final = 600.0
-FAULTS_MAX: Final = 3  # times within that time that it went beyond its bounds: it will go on so
-HALTED: Final = 4  # exit code of a robot whose strategy failed and is to stay away
-UNREACHABLE: Final = 6  # exit code: a venue that is away comes back one day
-HOPELESS: Final = (2, 3, 5)  # exit codes: configuration, input, refused; the next try ends as this
+FAULTS_MAX: Final = 3  # times within that time that it exceeded its bounds: it will continue to
+HALTED: Final = 4  # exit code of a robot whose strategy failed and must not restart
+UNREACHABLE: Final = 6  # exit code: a venue is away, and will come back
+HOPELESS: Final = (2, 3, 5)  # exit codes: configuration, input, refused; a new try would end the same way
 
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# What a process that could not start has said decides, where it has said it, before its exit code.
-# With one of these the next try ends as this one.
+# The error of a process that could not start decides, before its exit code. With one of these the next try ends the
+# same way.
 PERMANENT: Final = _names(
     """
     INVALID_ACCOUNT PERMISSION_DENIED INVALID_AMOUNT UNKNOWN_CURRENCY UNKNOWN_SUBACCOUNT NOT_OWNER
@@ -65,8 +66,8 @@ PERMANENT: Final = _names(
     UNKNOWN_SYMBOL TORN_TAPE SCHEMA_MISMATCH NOT_AVAILABLE BAD_CONFIG DIVERGENCE
     """
 )
-# These pass by themselves, however long that takes: it is tried on and on, never given up. A network, a venue and its
-# maintenance, a clock, a disk, a file that another process holds.
+# These errors pass by themselves, in any time: retried for ever, never given up. A network, a venue and its
+# maintenance, a clock, a disk, a file held by another process.
 PASSING: Final = _names(
     """
     MARKET_DATA_UNAVAILABLE SERVICE_TIMEOUT PROXY_FAILED RATE_LIMITED VENUE_UNAVAILABLE
@@ -77,7 +78,7 @@ _NAMED: Final = re.compile(r"\berror ([A-Z_]+)\(\d+\)")
 
 
 class State(StrEnum):
-    """The states of a process, as CONTRACT.md has them."""
+    """The states of a process, as in CONTRACT.md."""
 
     WAITING = "waiting"
     STARTING = "starting"
@@ -89,17 +90,17 @@ class State(StrEnum):
 
 
 class Do(StrEnum):
-    """What is to be done to a process."""
+    """An action on a process."""
 
     START = "start"
-    STOP = "stop"  # asked politely
+    STOP = "stop"  # by a signal
     KILL = "kill"
 
 
 class Bounds(NamedTuple):
-    """Bounds what a process may do before it is ended. stuck_after: seconds without progress while there is something
-    to be read; memory_max: bytes, resident; 0: no bound. stuck_is_final: it then stays away at once, not only when that
-    has come three times in ten minutes."""
+    """Bounds beyond which a process is ended. stuck_after: seconds without progress while there are frames to read;
+    memory_max: bytes, resident; 0: no bound. stuck_is_final: it then stays stopped at once, not only after three
+    times in ten minutes."""
 
     stuck_after: float = 0.0
     memory_max: int = 0
@@ -107,8 +108,8 @@ class Bounds(NamedTuple):
 
 
 class Child(NamedTuple):
-    """A process of the configuration. needs: names of those that have to run before it starts; ends_after: kind of
-    those that are ended before it where both are, whose last words it reads."""
+    """A process of the configuration. needs: names of those that must run before it starts; ends_after: kind of
+    processes that are ended before it, because it reads their last frames."""
 
     name: str
     kind: str
@@ -118,7 +119,7 @@ class Child(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One thing to be done."""
+    """One action."""
 
     do: Do
     name: str
@@ -126,7 +127,7 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Unit:
-    """A process and where it stands. since: when it came to this state; retry_at: next try, at backoff."""
+    """A process and its state. since: begin of the state; retry_at: next try, at backoff."""
 
     child: Child
     state: State = State.WAITING
@@ -136,22 +137,22 @@ class Unit:
     reason: str = ""
     within: float = START_WITHIN_S
     starts: int = 0
-    is_wanted: bool = True  # else it is to be stopped, and stay so
-    held: str = ""  # why it is not to start yet
+    is_wanted: bool = True  # False: it is to be stopped, and stay so
+    held: str = ""  # why it must not start yet
     killed_for: str = ""  # why we have killed it; it has not ended yet
     last_end: str = ""  # why its last try ended, until it runs
     ends: deque[float] = field(default_factory=deque)  # within the last minute
-    faults: deque[float] = field(default_factory=deque)  # beyond its bounds, within ten minutes
-    is_over: bool = False  # it has gone beyond them too often
+    faults: deque[float] = field(default_factory=deque)  # exceeded bounds, within ten minutes
+    is_over: bool = False  # it has exceeded them too often
 
     @property
     def is_alive(self) -> bool:
-        """There is a process, or one is being made."""
+        """True if there is a process, or one is being created."""
         return self.state in (State.STARTING, State.RUNNING, State.STOPPING)
 
     @property
     def why(self) -> str:
-        """Returns the reason of its state; of one that starts once more, why it has to."""
+        """Returns the reason of its state; for a restart, the reason of that."""
         is_next_try = self.state is State.STARTING and self.last_end
         return self.reason or (f"its last try ended: {self.last_end}" if is_next_try else "")
 
@@ -161,28 +162,28 @@ class Law:
 
     def __init__(self, children: Sequence[Child]) -> None:
         self.units = {child.name: Unit(child) for child in children}
-        self.lacks_room = ""  # why nothing can be started: what is said of the disk
-        self._restarts: set[str] = set()  # asked to restart: after their end they start at once
+        self.lacks_room = ""  # why nothing can be started: the disk's state
+        self._restarts: set[str] = set()  # restart requested: they start at once after their end
 
-    # --- what is told -----------------------------------------------------------------------------
+    # --- reports ----------------------------------------------------------------------------------
 
     def adopted(self, name: str, now: float, *, ready: bool, restarts: int) -> None:
-        """It runs already: an earlier supervisor has started it."""
+        """A process runs already, started by an earlier supervisor."""
         unit = self.units[name]
         self._to(unit, State.RUNNING if ready else State.STARTING, now)
         unit.restarts = restarts
         unit.starts = restarts + 1
 
     def ready(self, name: str, now: float) -> None:
-        """It said so."""
+        """A process has reported that it is ready."""
         unit = self.units[name]
         if unit.state is State.STARTING:
             self._to(unit, State.RUNNING, now)
             unit.last_end = ""
 
     def ended(self, name: str, now: float, code: int | None, why: str = "") -> None:
-        """Its process is no more, or could not be made. code: its exit code, negative: the signal;
-        None: nobody knows. why: in its own words, which are the reason where it has ended itself with an error."""
+        """A process has ended, or could not be created. code: its exit code, negative: the signal; None: unknown.
+        why: its own words, which are the reason if it ended itself with an error."""
         unit = self.units[name]
         was, is_restart = unit.state, name in self._restarts
         said, killed_for, unit.killed_for = why or unit.reason, unit.killed_for, ""
@@ -200,7 +201,7 @@ class Law:
             self._to(unit, State.FAILED, now, reason)
             return
         if self.lacks_room or f"{DiskFull.name}({DiskFull.code})" in why:
-            unit.retry_at = now + FULL_S  # one day there will be room: it is no storm
+            unit.retry_at = now + FULL_S  # waiting for room is no storm
             self._to(unit, State.BACKOFF, now, reason)
             return
         unit.ends.append(now)
@@ -214,13 +215,13 @@ class Law:
         self._to(unit, State.BACKOFF, now, reason)
 
     def silent(self, name: str, seconds: float) -> list[Step]:
-        """Judges how old its last heartbeat is."""
+        """Judges the age of its last heartbeat."""
         if seconds <= SILENT_S:
             return []
         return self._kill(self.units[name], f"no heartbeat for {seconds:.1f} s")
 
     def stuck(self, name: str, now: float, seconds: float) -> list[Step]:
-        """For how long it has not come on, while there is something to be read."""
+        """Judges the time without progress while there are frames to read."""
         unit = self.units[name]
         bounds = unit.child.bounds
         if not bounds.stuck_after or seconds <= bounds.stuck_after:
@@ -229,7 +230,7 @@ class Law:
         return self._fault(unit, words, now, is_final=bounds.stuck_is_final)
 
     def heavy(self, name: str, now: float, size: int) -> list[Step]:
-        """Judges how much memory it takes, bytes."""
+        """Judges its memory, bytes."""
         unit = self.units[name]
         most = unit.child.bounds.memory_max
         if not most or size <= most:
@@ -248,20 +249,20 @@ class Law:
 
     @staticmethod
     def _kill(unit: Unit, words: str) -> list[Step]:
-        """Once; it is a matter of moments then."""
+        """Kills once; its end then follows soon."""
         if unit.state is not State.RUNNING or unit.killed_for:
             return []
         unit.killed_for = unit.reason = words
         return [Step(Do.KILL, unit.child.name)]
 
     def tells(self, name: str, words: str) -> None:
-        """What a process that runs, or is on its way, has to say of itself."""
+        """Stores the report of a running or starting process about itself."""
         unit = self.units[name]
         if unit.state in (State.STARTING, State.RUNNING) and not unit.killed_for:
             unit.reason = words
 
     def restart(self, name: str, now: float) -> list[Step]:
-        """Somebody asks for it; one that failed or was stopped begins anew."""
+        """Restarts on request; a failed or stopped process begins anew."""
         unit = self.units[name]
         unit.ends.clear()
         unit.faults.clear()
@@ -278,22 +279,22 @@ class Law:
         return []
 
     def add(self, child: Child, held: str = "") -> None:
-        """Adds one more, which starts as the others do. held: why it waits, until that is taken away."""
+        """Adds a process, which starts like the others. held: why it waits, until that is removed."""
         self.units[child.name] = Unit(child, held=held)
 
     def stop(self, name: str) -> None:
-        """It is not wanted any more; `step` stops it."""
+        """Marks it as unwanted; `step` stops it."""
         self.units[name].is_wanted = False
 
     def stop_all(self) -> None:
-        """Stops them from now on, in reverse order of their needs; `step` does it."""
+        """Stops all from now on, in reverse order of their needs; `step` does it."""
         for unit in self.units.values():
             unit.is_wanted = False
 
-    # --- what is to be done -----------------------------------------------------------------------
+    # --- actions ----------------------------------------------------------------------------------
 
     def step(self, now: float) -> list[Step]:
-        """Decides what time alone brings."""
+        """Decides the actions due by time alone."""
         steps: list[Step] = []
         for name, unit in self.units.items():
             if not unit.is_wanted:
@@ -311,12 +312,12 @@ class Law:
 
     @property
     def is_down(self) -> bool:
-        """Nothing runs, and nothing is wanted."""
+        """True if nothing runs, and nothing is wanted."""
         return not any(unit.is_alive or unit.is_wanted for unit in self.units.values())
 
     @property
     def is_settled(self) -> bool:
-        """All run, or will not without somebody's help."""
+        """True if all run, or will not without the operator."""
         settled = (State.RUNNING, State.STOPPED, State.FAILED)
         return all(
             unit.state in settled or (unit.state is State.WAITING and self._is_stuck(unit)) or _is_hindered(unit)
@@ -369,19 +370,24 @@ class Law:
 
 
 def _is_hindered(unit: Unit) -> bool:
-    """Somebody has its port: it tries on, and who waits for all hears of it. The first time that may be what another
-    process of the system has just left; the next try may be the one that succeeds."""
+    """True if its port is in use: it keeps trying, and callers that wait for all are told. The first failure may be
+    due to a process of the system that just ended; the next try may succeed."""
     return unit.state is not State.STARTING and len(unit.ends) >= HINDERED and TAKEN in unit.last_end
 
 
 def refusal_in(reason: str) -> str:
-    """Returns the name of the permanent error that a reason tells of, "" for none."""
+    """Returns the name of the permanent error in a reason, "" for none."""
     named = _NAMED.search(reason)
     return named[1] if named and named[1] in PERMANENT else ""
 
 
+def without_error_name(reason: str) -> str:
+    """Returns the reason without its `error NAME(number): ` prefix."""
+    return re.sub(r"^error [A-Z_]+\(\d+\): ", "", reason)
+
+
 def _says(reason: str, code: int | None) -> str:
-    """Returns what an end lets expect of the next try: `permanent`, `passing`, or "": who knows."""
+    """Returns the prospect of the next try after an end: `permanent`, `passing`, or "": unknown."""
     named = _NAMED.search(reason)
     name = named[1] if named else ""
     if name in PERMANENT or (code in HOPELESS and name not in PASSING):

@@ -1,8 +1,8 @@
-"""Keeps the journals of a home from growing without end, while its processes write them.
+"""Retention: keeps the journals of a home from growing without end, while its processes write them.
 
-Closed segments are packed, and where [retention] says so the oldest go: never what runs are
-replayed from unless it says that too, never what a gateway or the control plane needs for its next
-start, and never what the recorder has not read.
+Closed segments are compressed, and if [retention] says so the oldest are deleted: never those needed to replay runs
+unless it says that too, never those that a gateway or the control plane needs for its next start, and never those
+that the recorder has not read.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["keep_to", "retain"]
 
-PLAIN_KEPT: Final = 4  # closed segments that stay unpacked: who starts reads the newest
+PLAIN_KEPT: Final = 4  # closed segments that stay uncompressed: starting processes read the newest
 MIB: Final = 1 << 20
 
 
 def retain(home: Path, config: Config) -> list[str]:
-    """Apply the rules once to all journals of a home; gives a line for each that changed, or that
-    could not be."""
+    """Applies the rules once to all journals of a home; returns a line for each change or failure."""
     said = []
     for journal in sorted((home / "journal").iterdir()):
         if not is_tape(journal):
@@ -43,7 +42,7 @@ def _of_one(journal: Path, config: Config) -> list[str]:
     said: list[str] = []
     rules: RetentionConfig = config.retention
     if not has_recorder(config):
-        forget_recorded(journal)  # there was one, and nobody waits for it any more
+        forget_recorded(journal)  # there was one, and no process waits for it any more
     if rules.older or rules.size:
         report = prune(
             journal,
@@ -69,8 +68,8 @@ def _of_one(journal: Path, config: Config) -> list[str]:
 
 
 async def keep_to(home: Path, config: Callable[[], Config], say: Callable[[str], None]) -> None:
-    """Apply the rules again and again, in a thread beside the loop. What is said twice in a row is
-    said once. config: as it is now."""
+    """Applies the rules repeatedly, in a thread beside the loop. Repeated messages are reported once. config: the
+    present one."""
     loop, before = asyncio.get_running_loop(), set[str]()
     while True:
         await asyncio.sleep(parse_duration(config().retention.every) / SECOND)

@@ -1,9 +1,9 @@
-"""All of a configuration in one process: `python -m onetape.supervisor.single_main`, its options as
-JSON on standard input.
+"""All of a configuration in one process: `python -m onetape.supervisor.single_main`, its options as JSON on standard
+input.
 
-Exchanges, gateways and robots share one event loop and go on writing the journals that they would
-write as processes, so that whatever reads those sees no difference. A strategy that takes long
-keeps all the others waiting, and its end is everybody's: that is why processes are the default.
+Exchanges, gateways and robots share one event loop and write the same journals as separate processes, so that
+readers see no difference. A slow strategy keeps all others waiting, and its crash ends all: that is why processes
+are the default.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from onetape.supervisor.parts import FAILED, RUNNING, STARTING, STOPPED, Parts
 from onetape.supervisor.restart_rules import Child
 from onetape.supervisor.start import Starter, children_of
 
-LOOK_EVERY_S: Final = 0.1  # also when nothing comes
+LOOK_EVERY_S: Final = 0.1  # also without events
 
 
 class _Robot:
-    """Holds a robot that trades, its options, and who may command it."""
+    """A trading robot with its options and command handler."""
 
     def __init__(self, robot: RobotRun, tape: RobotTape, control: RobotControl) -> None:
         self.robot, self.tape, self.control = robot, tape, control
@@ -62,7 +62,7 @@ class _Robot:
 
 
 class House:
-    """Runs all parts in this process. `run` returns when it was asked to stop; it raises what ended a gateway."""
+    """Runs all parts in this process. `run` returns after a stop; it raises a gateway's failure."""
 
     def __init__(self, options: SingleOptions) -> None:
         self.options = options
@@ -87,7 +87,7 @@ class House:
                 if self.stopping.is_set():
                     break
                 await self._begin(child)
-            gc.freeze()  # what is there now stays: it need not be looked through again and again
+            gc.freeze()  # excludes present objects from garbage collections
             ready()
             while not self.stopping.is_set():
                 self._look()
@@ -97,7 +97,7 @@ class House:
             await self._end()
 
     async def _begin(self, child: Child) -> None:
-        """What cannot run is named; what does not need it runs."""
+        """Begins a part. A part that cannot run is reported; parts that do not need it run."""
         away = [need for need in child.needs if self.parts.state(need) != RUNNING]
         if away:
             self.parts.tell(child.name, FAILED, f"{', '.join(away)} does not run")
@@ -131,7 +131,7 @@ class House:
         server = VenueServer(dialect, chain=Chain(Path(options.chain), dialect.exchange))
         try:
             port = await server.start(LOOPBACK, options.port)
-        except OSError:  # somebody else has taken it meanwhile
+        except OSError:  # another process has taken it meanwhile
             port = await server.start(LOOPBACK, 0)
         self._venues.append((child.name, server, kept))
         line = ready_line(dialect, options.kind, LOOPBACK, port)
@@ -154,7 +154,7 @@ class House:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if not ready.is_set():
-            await running  # says why
+            await running  # raises the reason
             raise VenueUnavailable("the gateway did not start", location=started.rest)
         self._single.add(made[0])
         self._gateways[child.name] = (made[0], running)
@@ -166,7 +166,7 @@ class House:
         places = {name: LocalGateway(self._gateways[f"gateway:{name}"][0], loop) for name in accounts}
         tape = RobotTape(self.home, options.name, options.params)
         try:
-            # It waits for the market, which comes over this loop.
+            # It waits for market data, which comes over this loop.
             robot = await loop.run_in_executor(None, begun, options, live_options(options), tape, places)
         except BaseException:
             tape.close()
@@ -185,7 +185,7 @@ class House:
         for name, (gateway, running) in self._gateways.items():
             if running.done() and not self.stopping.is_set():
                 self.parts.tell(name, FAILED, "it has ended")
-                self.stopping.set()  # `_end` says why; the supervisor starts all again
+                self.stopping.set()  # `_end` gives the reason; the supervisor restarts everything
             gateway.robots.look()
         self._single.turn()
         for name, each in list(self._robots.items()):
@@ -208,7 +208,7 @@ class House:
     # --- the end ----------------------------------------------------------------------------------
 
     async def _end(self) -> None:
-        """In reverse order: robots cancel and wait for the answers."""
+        """Ends all in reverse order: robots cancel and wait for the answers."""
         if not any(running.done() for _, running in self._gateways.values()):
             await drained(self._single.robots, self._single.turn)
         for name, each in self._robots.items():
@@ -245,7 +245,7 @@ def main() -> int:
 def _run(options: SingleOptions) -> None:
     confine()
     take_short_slices()
-    out, sys.stdout = sys.stdout, sys.stderr  # what a strategy prints is not what we say
+    out, sys.stdout = sys.stdout, sys.stderr  # a strategy's prints must not mix with our output
 
     def say_ready() -> None:
         out.write("ready\n")

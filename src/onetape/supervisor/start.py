@@ -1,6 +1,6 @@
-"""What each process of the configuration is started with.
+"""The start options of each process of the configuration.
 
-Blocking: a venue that is not ours is looked at first. Called from a thread of its own.
+Blocking: an external venue is checked first. Called in a thread of its own.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ __all__ = [
 ]
 
 ASK_WITHIN_S: Final = 20.0  # a robot for its symbols
-# Making an hour of the market again takes about six seconds of a core (measured 2026-11).
+# Recomputing an hour of the market takes about six seconds of a core (measured 2026-11).
 AGE_MAX_NS: Final = 4 * 3600 * 10**9
 HOUR_WITHIN_S: Final = 60.0  # for that, on a machine with more work than cores
 KEPT_FDS: Final = "fd:"
 
 
 def children_of(config: Config) -> list[Child]:
-    """Lists all processes, each behind those that it needs."""
+    """Lists all processes, each after those that it needs."""
     venues = [Child(f"venue:{name}", "venue") for name, venue in config.venues.items() if is_simulated(venue)]
     there = {child.name for child in venues}
     gateways = [
@@ -86,17 +86,17 @@ def children_of(config: Config) -> list[Child]:
     guardian = [Child(GUARDIAN, GUARDIAN, needs)] if has_guardian(config) else []
     if guardian and config.guardian.standby:
         guardian.append(Child(STANDBY, GUARDIAN, (GUARDIAN,)))
-    # It reads what there is, until gateways have said their last.
+    # It reads the journals until gateways have written their last frames.
     recorder = [Child(RECORDER, RECORDER, ends_after="gateway")] if has_recorder(config) else []
     control = [Child(CONTROL, CONTROL)] if has_control(config) else []  # it waits for gateways itself
-    dashboard = [Child(DASHBOARD, DASHBOARD)] if has_dashboard(config) else []  # it reads what there is
+    dashboard = [Child(DASHBOARD, DASHBOARD)] if has_dashboard(config) else []  # it reads whatever exists
     bot = [Child(TELEGRAM, TELEGRAM)] if config.notify.telegram is not None else []
     ends = [*control, *dashboard, *bot, *robots, *variants]
     return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *ends]
 
 
 def robot_child(config: Config, name: str) -> Child:
-    """Returns a robot's process: the first that it needs are its gateways."""
+    """Returns a robot's process: its first needs are its gateways."""
     robot = config.robots[name]
     bounds = Bounds(
         stuck_after=parse_duration(robot.stuck_after) / SECOND if robot.stuck_after else 0.0,
@@ -111,13 +111,13 @@ def robot_child(config: Config, name: str) -> Child:
 
 
 def process_journal(home: Path, name: str) -> Path:
-    """Names the journal of a simulated exchange."""
+    """Returns the journal of a simulated exchange."""
     return home / "journal" / name.replace(":", "-")
 
 
 def with_secrets_kept(config: Config, environ: Mapping[str, str], folder: Path) -> tuple[Config, dict[str, str]]:
-    """Returns the configuration with secrets of `fd:N`, which can be read only once, under a name of the environment
-    that is given back. Raises BadConfig."""
+    """Returns the configuration with secrets of `fd:N`, which can be read only once, moved to a new name of the
+    environment, and that environment. Raises BadConfig."""
     kept = dict(environ)
     accounts = {}
     for name, account in config.accounts.items():
@@ -139,7 +139,7 @@ def with_secrets_kept(config: Config, environ: Mapping[str, str], folder: Path) 
 
 
 class Starter:
-    """Makes processes' options, and prepares their start. environ: where secrets are."""
+    """Makes processes' options, and prepares their start. environ: with the secrets."""
 
     def __init__(self, config: Config, *, home: Path, folder: Path, environ: Mapping[str, str]) -> None:
         self.ask_robot: Callable[[bytes], str] = self._ask_robot
@@ -147,12 +147,12 @@ class Starter:
         self.environ = environ
         self.clean = clean_environ(config)  # for processes
         self._symbols: dict[str, list[str]] = {}  # by account
-        self.notes: list[str] = []  # what the start did that its caller should know
-        self.exchanges: dict[str, str] = {}  # by account, as the supervisor's journal has them
+        self.notes: list[str] = []  # messages about the start for the caller
+        self.exchanges: dict[str, str] = {}  # by account, as on the supervisor's journal
 
     def options(self, child: Child, *, is_first: bool, exchange: str) -> bytes:
-        """Returns a process's options as JSON. is_first: of this supervisor. exchange: the simulated exchange that the
-        gateway's journal speaks of, "": none yet. Raises OnetapeError for what cannot be started."""
+        """Returns a process's options as JSON. is_first: of this supervisor. exchange: the simulated exchange of the
+        gateway's journal, "": none yet. Raises OnetapeError if it cannot be started."""
         name = child.name.partition(":")[2]
         match child.kind:
             case "venue":
@@ -188,7 +188,7 @@ class Starter:
                 raise BadInput(f"no process of kind {other}", location=child.name)
 
     def prepare(self) -> None:
-        """While exchanges begin: what gateways will need."""
+        """Prepares gateways' needs while exchanges begin."""
         for account in self.config.accounts:
             self.symbols(account)
         import onetape.robot.live  # noqa: F401
@@ -230,8 +230,8 @@ class Starter:
         )
 
     def starts_within(self, child: Child) -> float:
-        """Seconds that it may take to become ready. A simulated exchange makes its market again
-        from the beginning: one that is killed after a day comes back late, but it comes back."""
+        """Returns the seconds that it may take to become ready. A simulated exchange recomputes its market from the
+        beginning: one that is killed after a day comes back late, but it comes back."""
         opened = _opened(process_journal(self.home, child.name)) if child.kind == "venue" else {}
         if not opened.get("start"):
             return START_WITHIN_S
@@ -239,7 +239,7 @@ class Starter:
         return START_WITHIN_S + hours * HOUR_WITHIN_S
 
     def ready_line(self, name: str) -> dict[str, Any] | None:
-        """Returns what a simulated exchange has said of itself when it became ready last."""
+        """Returns a simulated exchange's last ready line."""
         kept = ChildFiles(self.home, name).out.with_suffix(".ready")
         try:
             found: dict[str, Any] = msgspec.json.decode(kept.read_bytes())
@@ -248,7 +248,7 @@ class Starter:
         return found
 
     def tells(self, venue: str, line: bytes) -> None:
-        """Keeps what a simulated exchange says of itself."""
+        """Stores a simulated exchange's ready line."""
         kept = ChildFiles(self.home, venue).out.with_suffix(".ready")
         beside = kept.with_suffix(".new")
         beside.touch(0o600)
@@ -256,7 +256,7 @@ class Starter:
         beside.replace(kept)
 
     def exchange_of(self, account: str) -> str:
-        """Which exchange it is that the account's venue simulates now, "": it is another's."""
+        """Returns the identity of the simulated exchange of the account's venue, "": it is external."""
         name = self.config.accounts[account].venue
         if not is_simulated(self.config.venues[name]):
             return ""
@@ -316,7 +316,7 @@ class Starter:
         return msgspec.json.encode(msgspec.structs.replace(options, hub=hub, books=books))
 
     def _hub_of(self, account: str) -> HubOfGateway | None:
-        """Which of its symbols' market a gateway and its robots have from the hub; None: of none."""
+        """Returns the symbols that a gateway and its robots receive from the hub; None: none."""
         symbols = self.symbols(account)
         found = brought_by_hub(self.config, self.config.accounts[account].venue, symbols)
         if has_hub(self.config) and (own := [symbol for symbol in symbols if symbol not in found]):
@@ -342,15 +342,15 @@ class Starter:
         return guardian_options(self.config, accounts, home=self.home)
 
     def follows_more(self, account: str) -> bool:
-        """Its symbols are those of the robots that there are now; whether there are new ones.
-        Nothing goes that was followed."""
+        """Updates its symbols from the present robots; tells whether there are new ones. None is removed."""
         before = self.symbols(account)
         self._symbols.pop(account, None)
         self._symbols[account] = list(dict.fromkeys([*before, *self.symbols(account)]))
         return len(self._symbols[account]) > len(before)
 
     def symbols(self, account: str) -> list[str]:
-        """Returns what its robots trade; without any, what a simulated exchange lists; and what [control] trades."""
+        """Returns the symbols of its robots; without robots, the instruments of a simulated exchange; and the
+        symbols of [control]."""
         if account not in self._symbols:
             wanted: dict[str, None] = {}
             for name, robot in self.config.robots.items():
@@ -368,15 +368,15 @@ class Starter:
         return self._symbols[account]
 
     def _common(self, venue: str) -> list[str]:
-        """Returns what [symbols] lists of a venue, where a control plane trades it."""
+        """Returns a venue's symbols in [symbols], if a control plane trades it."""
         if not has_control(self.config):
             return []
         exchange = exchange_of(self.config.venues[venue].kind)
         return [each for listed in self.config.symbols.values() for each in listed if each.startswith(f"{exchange}:")]
 
     def _wanted(self, robot: str) -> list[str]:
-        """By its parameters, else by its strategy, which is asked in a process of its own: what it
-        does when it is loaded is not done to us. One that cannot say fails when it starts."""
+        """Returns a robot's symbols from its parameters, else from its strategy, which is loaded in a separate
+        process so that it cannot affect this one. A strategy that cannot tell fails when it starts."""
         named = self.config.robots[robot].symbols
         if named:
             return named
@@ -386,7 +386,7 @@ class Starter:
     # --- robots -----------------------------------------------------------------------------------
 
     def _ask_robot(self, options: bytes) -> str:
-        """Returns what a robot's process of these options says before its end."""
+        """Returns the output of a robot's process with these options."""
         with suppress(subprocess.TimeoutExpired):
             done = subprocess.run(  # noqa: S603
                 [sys.executable, "-m", MODULES["robot"]],
@@ -400,7 +400,7 @@ class Starter:
         return ""
 
     def is_renewed(self, name: str) -> bool:
-        """The strategy's source is not what the robot's run has kept, or it has no run."""
+        """Tells whether the strategy's source differs from that of the robot's run, or it has no run."""
         path = self.config.robots[name.partition(":")[2]].strategy.partition(":")[0]
         line = ChildFiles(self.home, name).line().decode().strip()
         if not line:
@@ -424,8 +424,8 @@ class Starter:
 
 
 def _put_aside(state: Path, kind: str, seed: int) -> str:
-    """Returns a state that is another exchange's, or so old that making its market again takes long: the exchange
-    begins anew beside it. Why, and where the old one is now; "": it goes on."""
+    """Puts the state of another exchange aside, or one so old that recomputing its market takes long: the exchange
+    begins anew. Returns why, and where the old one is now; "": it continues."""
     opened = _opened(state)
     if not opened:
         return ""
@@ -443,7 +443,7 @@ def _put_aside(state: Path, kind: str, seed: int) -> str:
 
 
 def _opened(state: Path) -> dict[str, Any]:
-    """Returns how a simulated exchange was opened; nothing where there is none yet."""
+    """Returns the opening parameters of a simulated exchange; empty if there is none yet."""
     if not is_tape(state):
         return {}
     try:
@@ -460,8 +460,8 @@ def _since_file(home: Path, robot: str) -> Path:
 
 
 def wanted_since(home: Path, robot: str) -> int:
-    """Since when the robot is to run, ns: runs that began later go on when it comes back. On disk,
-    for the supervisor may be another one by then."""
+    """Returns since when the robot is wanted, ns: later runs continue when it comes back. On disk, because the
+    supervisor may be another one by then."""
     file = _since_file(home, robot)
     try:
         return int(file.read_text(encoding="ascii"))
@@ -475,5 +475,5 @@ def wanted_since(home: Path, robot: str) -> int:
 
 
 def not_wanted(home: Path, robot: str) -> None:
-    """It was stopped for good: its next start begins a new run."""
+    """Notes that it was stopped for good: its next start begins a new run."""
     _since_file(home, robot).unlink(missing_ok=True)

@@ -1,5 +1,5 @@
-"""What can be known before anything starts: `up` refuses with it in its first second, `doctor`
-lists it. Nothing here trades, and no strategy is imported into this process.
+"""Checks before anything starts: `up` refuses with them in its first second, `doctor` lists them. Nothing here
+trades, and no strategy is imported into this process.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ from onetape.web.tokens import TokenStore
 __all__ = ["check_clock", "check_home", "check_ports", "check_process", "check_start", "refuse"]
 
 FREE_BYTES_MIN: Final = 1 << 30  # a day of one busy symbol's tape
-FILES_MIN: Final = 1024  # sockets of a crowd at the door, and journals
+FILES_MIN: Final = 1024  # for many sockets, and journals
 NETWORK_FILE_SYSTEMS: Final = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs")
-SHOWN_MAX: Final = 8  # of what is wrong, in one line
+SHOWN_MAX: Final = 8  # errors in one line
 WAIT_S: Final = 0.01
 WAIT_MAX_S: Final = 5.0
 
@@ -84,9 +84,9 @@ def check_start(
     running: Collection[str] = (),
     is_examined: bool = False,
 ) -> Iterator[Finding]:
-    """folder: what paths of the configuration are relative to. running: processes that run already
-    and go on, whatever their files have become. is_examined: venues and keys are looked at more
-    closely by others."""
+    """Yields the findings. folder: base of relative paths in the configuration. running: processes that run already
+    and are left alone, whatever their files have become. is_examined: venues and keys are checked more closely by
+    others."""
     yield from check_home(home)
     yield from check_clock()
     for missing in unbuilt(config):
@@ -117,7 +117,7 @@ def _tokens(config: Config, home: Path) -> Iterator[Finding]:
 
 
 def refuse(findings: Iterator[Finding], verb: str = "up") -> None:
-    """Raises what is wrong as one error, the first one's."""
+    """Raises the errors as one, of the first one's type."""
     bad = [each for each in findings if each.state == ERROR]
     if not bad:
         return
@@ -130,7 +130,7 @@ def refuse(findings: Iterator[Finding], verb: str = "up") -> None:
 
 
 def _at(subject: str, error: OnetapeError, place: str) -> Finding:
-    """Returns the finding, with the place in the configuration."""
+    """Returns the finding, with the location in the configuration."""
     places = [each for each in (error.location, place) if each and each != "STRATEGY"]
     return Finding.of(subject, type(error)(error.what, location=", ".join(places), todo=error.todo))
 
@@ -139,7 +139,7 @@ def _at(subject: str, error: OnetapeError, place: str) -> Finding:
 
 
 def check_home(home: Path) -> Iterator[Finding]:
-    """Whether it can be written, has room, and is its owner's alone."""
+    """Checks that the home can be written, has room, and is its owner's alone."""
     place = home
     while not place.exists():
         place = place.parent
@@ -161,7 +161,7 @@ def check_home(home: Path) -> Iterator[Finding]:
         yield Finding(OK, "home", text)
     if home.exists() and home.stat().st_mode & 0o077:
         yield Finding(WARNING, "home", "others may look into it", f"chmod 700 {home}")
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # `up` raises its own to this one
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # `up` raises its own limit to this one
     if 0 <= files < FILES_MIN:
         yield Finding(WARNING, "limits", f"{files} open files a process", f"ulimit -Hn {FILES_MIN}")
 
@@ -181,8 +181,8 @@ def _file_system(place: Path) -> str:
 
 
 def check_clock() -> Iterator[Finding]:
-    """Whether a wait of a moment takes a moment. Under libfaketime some do not end: it shifts the
-    monotonic clock, and not the waits of glibc that go by it; or it fails a sleep (errno 22)."""
+    """Checks that a short wait is short. Under libfaketime some never end: it shifts the monotonic clock, but not
+    glibc's waits on it; or it fails a sleep (errno 22)."""
     whose = os.environ.get("LD_PRELOAD", "")
     todo = f"run without LD_PRELOAD={whose}" if whose else "look at the machine's clock"
     try:
@@ -218,7 +218,7 @@ def check_clock() -> Iterator[Finding]:
 
 
 def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterator[Finding]:
-    """What every section of its own says."""
+    """Yields the findings of all sections."""
     for name, collector in collectors_of(config).items():
         place = config.location("collectors", name)
         try:
@@ -268,7 +268,7 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
 
 
 def check_ports(config: Config, home: Path) -> Iterator[Finding]:
-    """Whether the ports that are written are free, or this home's own processes have them."""
+    """Checks that the configured ports are free, or used by this home's own processes."""
     sections: dict[str, tuple[bool, ControlConfig | DashboardConfig]] = {
         CONTROL: (has_control(config), config.control),
         DASHBOARD: (has_dashboard(config) and f"{DASHBOARD}.port" in config.places, config.dashboard),
@@ -286,7 +286,7 @@ def check_ports(config: Config, home: Path) -> Iterator[Finding]:
 
 
 def _check_followed(name: str, config: Config) -> None:
-    """Whether the market of a venue can be collected. Raises VenueClosed, BadConfig, NotAvailable."""
+    """Checks that the market of a venue can be collected. Raises VenueClosed, BadConfig, NotAvailable."""
     collector = config.collectors[name]
     venue = config.venues[collector.venue]
     check_open(collector.venue, venue)
@@ -336,7 +336,7 @@ def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:
 
 
 def check_process(config: Config, name: str, folder: Path, home: Path) -> Iterator[Finding]:
-    """Checks what one process is started with: a robot by its strategy, its parameters and what it trades."""
+    """Checks one process: a robot by its strategy, its parameters and its symbols."""
     kind, _, of = name.partition(":")
     if kind == "robot":
         if of in config.robots:
@@ -349,7 +349,7 @@ def check_process(config: Config, name: str, folder: Path, home: Path) -> Iterat
 
 
 def _robots(config: Config, names: list[str], folder: Path, home: Path) -> Generator[Finding, None, dict[str, Checked]]:
-    """Returns what each said of itself."""
+    """Returns each robot's own report."""
     checked = _load(config, folder, home, names) if names else {}
     for name, each in checked.items():
         if each.code:
@@ -360,7 +360,7 @@ def _robots(config: Config, names: list[str], folder: Path, home: Path) -> Gener
 
 
 def _load(config: Config, folder: Path, home: Path, robots: list[str]) -> dict[str, Checked]:
-    """Returns what a process that imports each strategy says of it."""
+    """Returns the reports of a process that imports each strategy."""
     requests = [
         RobotCheck(
             options=robot_options(config, name, home=home, folder=folder),
@@ -384,13 +384,14 @@ def _load(config: Config, folder: Path, home: Path, robots: list[str]) -> dict[s
     for line in said.splitlines():
         each = from_json(line, Checked)
         found[each.name] = each
-    silent = f"its process ended while it was loaded, or took more than {LOAD_WITHIN_S} s"
-    lost = {name: Checked(name=name, code=StrategyError.code, what=silent) for name in robots}
+    silent = f"loading the strategy ended its process, or took more than {LOAD_WITHIN_S} s"
+    todo = "see onetape params STRATEGY, which loads it here"
+    lost = {name: Checked(name=name, code=StrategyError.code, what=silent, todo=todo) for name in robots}
     return lost | found
 
 
 def _symbols(config: Config, checked: dict[str, Checked], folder: Path) -> Iterator[Finding]:
-    """Whether each venue lists what robots trade there."""
+    """Checks that each venue lists the robots' symbols."""
     for account, section in config.accounts.items():
         venue = config.venues[section.venue]
         wanted = {
@@ -408,7 +409,7 @@ def _symbols(config: Config, checked: dict[str, Checked], folder: Path) -> Itera
             yield _at(f"account {account}", error, config.location("accounts", account))
             continue
         except OnetapeError:
-            continue  # a venue that does not answer is no reason: its gateway goes on trying
+            continue  # an unreachable venue is no error: its gateway keeps trying
         for symbol in missing:
             name = wanted[symbol]
             unlisted = UnknownSymbol(f"{symbol} does not trade at {venue.kind}")
@@ -416,8 +417,8 @@ def _symbols(config: Config, checked: dict[str, Checked], folder: Path) -> Itera
 
 
 def _loss_currencies(config: Config, checked: dict[str, Checked], home: Path) -> Iterator[Finding]:
-    """Whether something settles in the currency of the guardian's limits, or has its price in it, where it is known
-    what all accounts trade."""
+    """Checks that, where the symbols of all accounts are known, one settles in the currency of the guardian's
+    limits, or has its price in it."""
     total, halts = config.guardian.total_loss, config.guardian.halts.limits
     if not has_guardian(config) or not (total or halts):
         return
@@ -431,12 +432,12 @@ def _loss_currencies(config: Config, checked: dict[str, Checked], home: Path) ->
         traded = [parse_symbol(symbol) for symbol in symbols]
         settles = {each.settle for each in traded if each.kind is not Kind.SPOT}
         limits = [("total_loss", parse_amount(total).currency, settles)] if total else []
-        # What is lost in a coin is worth what its contract says.
+        # A loss in a coin is valued by its contract.
         limits += [("halts", limit.currency, settles | {each.quote for each in traded}) for _, limit in halts[:1]]
         wrong = [each for each in limits if not each[2] & {each[1], UNKNOWN_CURRENCY}]
-        if not wrong or added_at(home, Once()):  # a journal is read to refuse alone
+        if not wrong or added_at(home, Once()):  # the journal is only read before a refusal
             return
-    except OnetapeError:  # of a symbol, which has a finding of its own, or of a journal that the supervisor will name
+    except OnetapeError:  # of a symbol, which has a finding of its own, or of a journal that the supervisor will report
         return
     for name, currency, counted in wrong:
         words = f"{name} is of {currency}, and what is traded settles in {', '.join(sorted(counted)) or 'nothing'}"
@@ -445,7 +446,7 @@ def _loss_currencies(config: Config, checked: dict[str, Checked], home: Path) ->
 
 
 def _unlisted(config: Config, account: AccountConfig, symbols: list[str], folder: Path) -> Collection[str]:
-    """Raises what a venue raises that is asked, UnknownSymbol among them."""
+    """Raises the errors of a venue's listing, among them UnknownSymbol."""
     venue = config.venues[account.venue]
     if is_simulated(venue):
         from onetape.exchange.venues import VENUES, facts_of

@@ -1,7 +1,7 @@
-"""The supervisor: starts what the configuration names, watches it, and stops it.
+"""The supervisor: starts the configured processes, watches them, and stops them.
 
-A shell around `restart_rules`, which decides. Its own end, however sudden, ends nobody else: the
-next supervisor of this home finds in the journal what runs, and looks after it from there on.
+A shell around `restart_rules`, which decides. Its own end, however sudden, ends no other process: the next
+supervisor of this home finds the running ones in the journal, and takes over.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ __all__ = ["Supervisor"]
 BUSY_S: Final = 0.02  # between two looks while something starts or stops
 QUIET_S: Final = 0.25
 FIGURES_EVERY_S: Final = 1.0
-FAULT_S: Final = 1.0  # before work of its own that failed goes on
+FAULT_S: Final = 1.0  # before failed work of its own is retried
 SILENT_LOOKS: Final = 4  # in a row, before a process counts as silent
-STATUS_WITHIN_S: Final = 2.0  # for who scrapes
-PORT_PAUSE_S: Final = 5.0  # before a port that is taken is tried again
-PAUSE_MS: Final = 1000  # without a sign of life, before `status` says so
+STATUS_WITHIN_S: Final = 2.0  # for scrapers
+PORT_PAUSE_S: Final = 5.0  # before a port in use is tried again
+PAUSE_MS: Final = 1000  # without a heartbeat, before `status` says so
 
 
 class Supervisor:
@@ -65,8 +65,8 @@ class Supervisor:
     def __init__(
         self, config: Config, starter: Starter, home: Path, *, single: bool = False, forks: ForkServer | None = None
     ) -> None:
-        """single: all in one process, unless another supervisor has left them in several. forks:
-        what makes processes quickly. Raises JournalLocked where one runs already."""
+        """single: all in one process, unless another supervisor has left several. forks: the fork server. Raises
+        JournalLocked if a supervisor runs already."""
         self.config, self.starter, self.home = config, starter, home
         private_folder(home / "journal")
         private_folder(home / "run")
@@ -97,18 +97,18 @@ class Supervisor:
         self._shown: dict[str, tuple[State, str]] = {}
         self._silent_looks: dict[str, int] = {}
         self._stuck_looks: dict[str, int] = {}
-        self._said: dict[str, str] = {}  # the last complaint of each
+        self._said: dict[str, str] = {}  # the last error of each
         self._tasks: set[asyncio.Task[None]] = set()
 
     def use(self, config: Config) -> None:
-        """Takes this as the configuration from here on."""
+        """Uses this configuration from here on."""
         self.config = self.starter.config = config
         keep_config(self.home, config)
 
-    # --- life -------------------------------------------------------------------------------------
+    # --- running ----------------------------------------------------------------------------------
 
     async def run(self, settled: Callable[[], None] = lambda: None) -> None:
-        """settled: called once, when all run or will not."""
+        """Runs until all is stopped. settled: called once, when all run or have failed."""
         loop = asyncio.get_running_loop()
         for number in stop_signals():
             loop.add_signal_handler(number, self.stop)
@@ -153,7 +153,7 @@ class Supervisor:
                 await self.metrics.close()
             if self.alerts is not None:
                 await loop.run_in_executor(None, self.alerts.close)
-                await asyncio.sleep(0)  # what it told last
+                await asyncio.sleep(0)  # delivers its last messages
             for each in lasting:
                 each.cancel()
             await asyncio.gather(*lasting, *self._tasks, return_exceptions=True)
@@ -174,8 +174,8 @@ class Supervisor:
         return keep_to(self.home, lambda: self.config, say)
 
     async def _lasting(self, what: str, work: Awaitable[None], retry: Callable[[], Awaitable[None]]) -> None:
-        """Work of its own, until cancelled. Nobody starts a supervisor again: what the work raises
-        is said, and it goes on; requests have to be answered, the disk must not fill up."""
+        """Runs work of its own until cancelled. No one restarts a supervisor: an exception is logged, and the work
+        is retried; requests must be answered, and the disk must not fill up."""
         while True:
             try:
                 await work
@@ -186,7 +186,7 @@ class Supervisor:
             work = retry()
 
     def stop(self) -> None:
-        """Stops all of it, in reverse order."""
+        """Stops all processes, in reverse order."""
         self.law.stop_all()
         self.wake.set()
 
@@ -207,7 +207,7 @@ class Supervisor:
         )
 
     async def _measure(self, counts: OrderCounts, loop: asyncio.AbstractEventLoop) -> None:
-        """Serves metrics from when their port is free, until cancelled."""
+        """Serves metrics once their port is free, until cancelled."""
         assert self.alerts is not None
         figures, said = self.alerts.figures, ""
 
@@ -230,23 +230,23 @@ class Supervisor:
         await asyncio.Event().wait()
 
     def _journals(self) -> dict[str, Path]:
-        """Where what went wrong is said."""
+        """Returns the journals with the processes' alerts."""
         journaled = (each for each in self.children if each.kind in JOURNALED)
         found: dict[Path, str] = {}
         for each in journaled:
             if (path := journal_of(self.home, each.name, each.kind)) is not None:
-                found.setdefault(path, each.name)  # a standby has that of the process that it follows
+                found.setdefault(path, each.name)  # a standby uses that of the process that it follows
         return {name: path for path, name in found.items()}
 
     @property
     def children(self) -> list[Child]:
-        """Lists all that is to run, in whichever process."""
+        """Lists all wanted parts, in whatever process."""
         if self.is_single:
             return children_of(self.config)
         return [unit.child for unit in list(self.law.units.values())]
 
     def _left(self) -> set[str]:
-        """Returns what an earlier supervisor has left running."""
+        """Returns the processes that an earlier supervisor left running."""
         found = set()
         for name, record in self.tape.left.processes.items():
             process = Process.find(record["pid"], record["started"]) if record["pid"] else None
@@ -274,7 +274,7 @@ class Supervisor:
             found = Process.find(record["pid"], record["started"]) if record["pid"] else None
             if found is None:
                 continue
-            if name not in self.law.units:  # the configuration has it no more
+            if name not in self.law.units:  # no longer configured
                 found.signal(signal.SIGTERM)
                 found.close()
                 self.say("warning", name, "is not in the configuration any more: asked to stop")
@@ -284,7 +284,7 @@ class Supervisor:
             self._watch(name, found)
             self.say("info", name, f"taken over, process {found.pid}")
 
-    # --- what is done -----------------------------------------------------------------------------
+    # --- actions ----------------------------------------------------------------------------------
 
     def _do(self, step: Step) -> None:
         process = self.processes.get(step.name)
@@ -299,7 +299,7 @@ class Supervisor:
             case Do.KILL if process is not None:
                 process.signal(signal.SIGKILL)
             case _:
-                pass  # it is being made: `_start` sees to it
+                pass  # being created: `_start` handles it
 
     async def _start(self, unit: Unit) -> None:
         name = unit.child.name
@@ -307,7 +307,7 @@ class Supervisor:
         try:
             options = await asyncio.get_running_loop().run_in_executor(None, lambda: self._options(unit, exchange))
             await self._forks_heard.wait()
-            if unit.state is not State.STARTING:  # meanwhile it is not wanted any more
+            if unit.state is not State.STARTING:  # it is no longer wanted
                 self.law.ended(name, time.monotonic(), 0)
                 return
             process = self._make(unit)
@@ -343,7 +343,7 @@ class Supervisor:
         return made
 
     async def _ask_robot(self, options: bytes) -> str:
-        """Returns what a robot's process of these options says before its end."""
+        """Returns the output of a robot's process with these options."""
         loop, name = asyncio.get_running_loop(), f"asked {next(self._requests)}"
         await self._forks_heard.wait()
         files, ended = ChildFiles(self.home, name), asyncio.Event()
@@ -364,7 +364,8 @@ class Supervisor:
         return said
 
     def _hear_forks(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Nothing is made before it has imported what it copies, or is found missing."""
+        """Reads the fork server's messages; nothing is created before it has imported its modules, or is found
+        missing."""
         if self.forks is None:
             self._forks_heard.set()
             return
@@ -383,7 +384,7 @@ class Supervisor:
 
     def _watch(self, name: str, process: Process) -> None:
         self.processes[name] = process
-        self._said.pop(name, None)  # by an earlier one: no reason for how this one ends
+        self._said.pop(name, None)  # of an earlier one: no reason for this one's end
         asyncio.get_running_loop().add_reader(process.file, self._gone, name)
         self.wake.set()
 
@@ -400,11 +401,11 @@ class Supervisor:
         if wanted:
             level = "error" if unit.state is State.FAILED else "warning"
             self.say(level, name, f"process {process.pid} ended: {unit.reason}")
-            if self.alerts is not None:  # it may be started again before anybody looks
+            if self.alerts is not None:  # it may be restarted before the next look
                 self.alerts.process(name, unit.state, unit.reason)
         self.wake.set()
 
-    # --- what is looked at ------------------------------------------------------------------------
+    # --- checks -----------------------------------------------------------------------------------
 
     def _look(self) -> None:
         if time.monotonic() > self._figures_at + FIGURES_EVERY_S:
@@ -427,8 +428,8 @@ class Supervisor:
                 self._judge(unit)
 
     def _look_at_disk(self) -> None:
-        """A process begins with a segment of its journal: without room for it none is started, and
-        what ends meanwhile has not failed."""
+        """Checks the disk: a process begins with a segment of its journal, so without room none is started, and
+        processes that end meanwhile have not failed."""
         free = shutil.disk_usage(self.home).free
         if free < ROOM_MIN:
             self.law.lacks_room = f"waits for room on the disk, {free / 2**20:.1f} MB are free"
@@ -437,10 +438,10 @@ class Supervisor:
             self.tape.flush()
 
     def _listen_to(self, unit: Unit) -> None:
-        """A machine that was asleep, or a clock that was set, makes every heartbeat look old, but
-        not twice: they come ten times a second."""
+        """Checks its heartbeat. After a sleep of the machine, or a change of its clock, every heartbeat looks old,
+        but not twice in a row: they come ten times a second."""
         name = unit.child.name
-        if self.is_single:  # as long as one of its journals has a heartbeat
+        if self.is_single:  # while one of its journals has a heartbeat
             ages = [self.pulses.silent_s(each.name, each.kind) for each in self.children]
             silent = min(filter(None, ages), default=0.0)
         else:
@@ -456,7 +457,7 @@ class Supervisor:
             self._do(step)
 
     def _judge(self, unit: Unit) -> None:
-        """Judges a process by what it says of itself, and a robot by what it does to others."""
+        """Judges a process by its own reports, and a robot by its effects on others."""
         name, now = unit.child.name, time.monotonic()
         if unit.child.kind in ("gateway", "robot"):
             self.law.tells(name, self.files[name].said())
@@ -494,14 +495,13 @@ class Supervisor:
         self.law.ready(name, time.monotonic())
 
     def _stands_by(self, account: str) -> None:
-        """Which exchange the journal of its gateway speaks of from now on."""
+        """Notes the exchange of its gateway's journal from now on."""
         uuid = self.starter.exchange_of(account)
         if uuid and self.tape.left.exchanges.get(account) != uuid:
             self.tape.exchange(account, uuid)
 
     def _moved(self, venue: str, line: bytes) -> None:
-        """A simulated exchange says where it is. Elsewhere than before, its gateways have to be
-        told."""
+        """Stores a simulated exchange's address. If it has changed, its gateways are restarted."""
         before = self.starter.ready_line(venue)
         self.starter.tells(venue, line)
         if before is None or before["rest"] == msgspec.json.decode(line)["rest"]:
@@ -512,7 +512,7 @@ class Supervisor:
                     self._do(step)
 
     def _show(self) -> None:
-        """Every change goes to the journal and the log."""
+        """Writes every change to the journal and the log."""
         for name, unit in self.law.units.items():
             if self._shown.get(name) == (unit.state, unit.reason):
                 continue
@@ -535,10 +535,10 @@ class Supervisor:
     def say(self, level: str, process: str, text: str) -> None:
         self.log.write(time.time_ns(), level, process, text)
 
-    # --- who asks ---------------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Whoever is of our user may read; what changes anything is the operator's."""
+        """Answers a request: our user may read; changes are the operator's."""
         door = self.robots.door
         match request["do"]:
             case "status":
@@ -585,12 +585,12 @@ class Supervisor:
             not_wanted(self.home, name.partition(":")[2])
         process = SINGLE if self.is_single else name
         self.restart(process)
-        for other in others:  # a standby goes by the same
+        for other in others:  # a standby has the same options
             self.restart(other)
         return {"starts": self.law.units[process].starts, "changed": changed}
 
     def _changes(self) -> dict[str, Any]:
-        """Returns what the file says now that is other than what runs: `reread.changes`."""
+        """Returns the file's differences to the running configuration: `reread.changes`."""
         try:
             read = self.read()
         except OnetapeError as error:
@@ -602,13 +602,13 @@ class Supervisor:
         return {"file": self.file, "changed": changes(self.config, read, names)}
 
     def restart(self, name: str) -> None:
-        """Restarts one process: stopped, and started again."""
+        """Restarts one process: stops it, and starts it again."""
         for step in self.law.restart(name, time.monotonic()):
             self._do(step)
         self.wake.set()
 
     def status(self) -> dict[str, Any]:
-        """Gives the status as CONTRACT.md has it, with a reason beside each state."""
+        """Returns the status in CONTRACT's form, with a reason for each state."""
         processes = [{**self.pulses.own(), **self.figures.of(os.getpid())}]
         alone = self.processes.get(SINGLE)
         parts = parts_of(self.home, alone.pid) if alone is not None else {}
@@ -651,7 +651,7 @@ class Supervisor:
         }
 
     def _address(self, name: str) -> str | None:
-        """Returns where a process has said that it listens, None while it does not run."""
+        """Returns a process's address, None while it does not run."""
         unit = self.law.units.get(name)
         if unit is None or unit.state is not State.RUNNING:
             return None
@@ -659,7 +659,7 @@ class Supervisor:
 
 
 def _pause(shown: dict[str, Any]) -> str:
-    """Returns what is not well with one that runs, and may be over by itself."""
+    """Returns a possibly passing problem of a running process."""
     heard, came = shown["heartbeat_age_ms"], shown["progress_age_ms"]
     if heard is not None and heard > PAUSE_MS:
         return f"no heartbeat for {heard / 1000:.1f} s"
@@ -669,6 +669,6 @@ def _pause(shown: dict[str, Any]) -> str:
 
 
 def _soon(loop: asyncio.AbstractEventLoop, do: Callable[..., None], *arguments: Any) -> None:
-    """Does it in the loop's thread, from another one; nothing where the loop has ended."""
+    """Runs `do` in the loop's thread, from another one; does nothing if the loop has ended."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(do, *arguments)

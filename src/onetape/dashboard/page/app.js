@@ -48,6 +48,7 @@ function App() {
   const shown = PAGES.find((each) => each.id === page.id) ?? PAGES[0];
   useEffect(() => {
     document.title = `${shown.name} · onetape`;
+    document.querySelector("nav a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }, [shown]);
   return html`
     <header class="bar">

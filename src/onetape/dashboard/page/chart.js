@@ -43,7 +43,7 @@ class Drawn {
     this.chart.remove();
     // What was asked for before may come now: a chart that is gone takes nothing.
     this.isOver = true;
-    for (const name of ["set", "update", "lines", "line", "markers", "colours", "older"]) this[name] = () => true;
+    for (const name of ["set", "update", "lines", "line", "markers", "colours", "older", "tell"]) this[name] = () => true;
   }
 }
 
@@ -51,6 +51,15 @@ const BARS_MIN = 2000; // that a chart has room for
 const FIRST = 600; // bars that are read to begin with, at least
 const PAGE_MAX = 10000; // at a time
 const AHEAD = 300; // bars to the left of what is in view that are there already
+
+/** What a mark says of a fill, or of several of one bar and side. profit: of the round trip that it ended. */
+const words = ({ side, price, count, qty, size, tag, robot, profit }) => {
+  const what = `${side} ${qty ?? size ?? ""} at ${price}`.replace("  ", " ");
+  const many = count > 1 ? `${count} fills: ${what} on average` : what;
+  return [many, tag || robot, profit && `round trip ${profit}`].filter(Boolean).join(" · ");
+};
+
+const NOTES_MAX = 8; // lines
 
 const barOf = ([time, open, high, low, close]) => ({ time, open, high, low, close });
 
@@ -65,8 +74,14 @@ export class Chart extends Drawn {
     this.sequence = undefined; // up to which own fills are among the marks
     this.shown = new Map(); // key -> {line, text}
     this.fills = [];
+    this.trips = [];
     this.series = this.chart.addSeries(CandlestickSeries, { priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals }, borderVisible: false, priceLineStyle: 1 });
     this.marks = createSeriesMarkers(this.series, []);
+    this.notes = new Map(); // s UTC -> lines about the fills there
+    this.note = box.appendChild(document.createElement("div"));
+    this.note.className = "tip";
+    this.note.hidden = true;
+    this.chart.subscribeCrosshairMove(({ time, point }) => this.tell(this.notes.get(time), point));
     this.colours();
   }
 
@@ -125,7 +140,7 @@ export class Chart extends Drawn {
   async mark(from, before) {
     const { marks, sequence } = await this.marksOf(from, before).catch(() => ({ marks: [], sequence: 0 }));
     if (this.isOver) return;
-    this.past = [...marks.map(([time, side, price, count]) => ({ time, side, price, count })), ...this.past];
+    this.past = [...marks.map(([time, side, price, count, size]) => ({ time, side, price: this.series.priceFormatter().format(price), count, size })), ...this.past];
     if (before === "") this.sequence = sequence; // from there on they come as events
     this.markers(this.fills);
   }
@@ -185,8 +200,9 @@ export class Chart extends Drawn {
     this.shown.set(key, { line: had?.line ?? this.series.createPriceLine(options), text, spec });
   }
 
-  markers(fills) {
-    this.fills = fills;
+  /** trips: round trips that ended, {at (ms UTC), side that closed it, profit as text}. */
+  markers(fills, trips = this.trips) {
+    Object.assign(this, { fills, trips });
     if (!this.bars.length) return;
     const first = this.bars[0].time;
     const step = this.bars.length > 1 ? Math.min(...this.bars.slice(1, 20).map((bar, index) => bar.time - this.bars[index].time)) : 1;
@@ -194,6 +210,22 @@ export class Chart extends Drawn {
     const all = [...this.past, ...late].filter(({ time }) => time >= first).sort((one, other) => one.time - other.time);
     this.marks.setMarkers(all.map(({ time, side, price }, index) => ({ time, id: String(index), position: side === "buy" ? "atPriceBottom" : "atPriceTop", price: Number(price), shape: side === "buy" ? "arrowUp" : "arrowDown", color: role(side === "buy" ? "bid" : "ask"), size: 0.5 })));
     this.box.dataset.markers = String(all.reduce((sum, { count }) => sum + count, 0));
+    this.notes.clear();
+    const profits = new Map();
+    for (const { at, side, profit } of trips) {
+      const place = `${Math.floor(at / 1000 / step) * step} ${side}`;
+      profits.set(place, [...(profits.get(place) ?? []), profit]);
+    }
+    for (const each of all) this.notes.set(each.time, [...(this.notes.get(each.time) ?? []), words({ ...each, profit: profits.get(`${each.time} ${each.side}`)?.join(", ") })]);
+  }
+
+  /** Says beside the pointer what the marks there are about. */
+  tell(lines, point) {
+    this.note.hidden = !lines || !point;
+    if (!lines || !point) return;
+    this.note.textContent = [...lines.slice(0, NOTES_MAX), ...(lines.length > NOTES_MAX ? [`${lines.length - NOTES_MAX} more`] : [])].join("\n");
+    const left = point.x < this.box.clientWidth / 2;
+    Object.assign(this.note.style, { left: left ? `${point.x + 14}px` : "", right: left ? "" : `${this.box.clientWidth - point.x + 14}px`, top: `${Math.min(point.y + 8, Math.max(0, this.box.clientHeight - this.note.offsetHeight - 28))}px` });
   }
 }
 
@@ -221,6 +253,6 @@ export class Lines extends Drawn {
       this.series[index].setData([...byTime].map(([time, value]) => (value === null ? { time } : { time, value })));
     });
     this.colours();
-    this.chart.timeScale().fitContent();
+    requestAnimationFrame(() => this.isOver || this.chart.timeScale().fitContent()); // once it has its width
   }
 }

@@ -160,6 +160,9 @@ export function useConnection() {
   return state;
 }
 
+/** What a figure is, by its key in the one table of definitions; "": it has none. */
+export const defined = (metric) => state.hello?.definitions[metric] ?? "";
+
 /** The server's clock, ms UTC. */
 export const now = () => Date.now() + state.skew;
 

@@ -1,6 +1,6 @@
 // What panels are made of: a panel with its states, figures, times, a confirmation, words that pass by.
 import { html, useEffect, useRef, useState } from "./third_party/preact.js";
-import { act, now } from "./connection.js";
+import { act, defined, now } from "./connection.js";
 
 const STALE_MS = 5000;
 
@@ -44,16 +44,19 @@ const format = (least, most) => {
 };
 const STABLE = /^(USD|USDT|USDC|BUSD|FDUSD|EUR|GBP|CHF|DAI)$/;
 
+const isNone = (value, decimals) => Math.abs(Number(value)) < 0.5 * 10 ** -decimals; // what is shown is a zero
+
 export const decimalsOf = (currency) => (STABLE.test(currency ?? "") ? 2 : 8);
-export const number = (value, decimals = 2, least = decimals) => (value == null || value === "" || Number.isNaN(Number(value)) ? DASH : format(least, decimals).format(Number(value)).replace("-", "\u2212"));
-export const signed = (value, decimals = 2) => (Number(value) > 0 ? "+" : "") + number(value, decimals);
+export const number = (value, decimals = 2, least = decimals) => (value == null || value === "" || Number.isNaN(Number(value)) ? DASH : format(least, decimals).format(Number(value)).replace("-", "\u2212").replace(/^\u2212(?=[0.,]*$)/, ""));
+export const signed = (value, decimals = 2, least = decimals) => (isNone(value, decimals) || !(Number(value) > 0) ? "" : "+") + number(value, decimals, least);
 export const percent = (value, decimals = 2) => (value == null ? DASH : `${number(100 * value, decimals)}\u202f%`);
 export const tone = (value) => (Number(value) > 0 ? "gain" : Number(value) < 0 ? "loss" : "");
 
 /** An amount of money: hidden in screenshots. signs: with its sign, coloured by it. */
 export function Amount({ value, currency, signs = false, decimals = decimalsOf(currency) }) {
-  const text = signs ? signed(value, decimals) : number(value, decimals);
-  return html`<span class="amount ${signs ? tone(value) : ""}">${kept.hidden ? "\u2022\u2022\u2022\u2022" : text}</span>${currency && html`<span class="unit"> ${currency}</span>`}`;
+  const least = decimals > 4 ? 0 : decimals; // coins: up to so many
+  const text = signs ? signed(value, decimals, least) : number(value, decimals, least);
+  return html`<span class="amount ${signs && !isNone(value, decimals) ? tone(value) : ""}">${kept.hidden ? "\u2022\u2022\u2022\u2022" : text}</span>${currency && html`<span class="unit"> ${currency}</span>`}`;
 }
 
 // --- times --------------------------------------------------------------------------------------------
@@ -119,12 +122,40 @@ export function Panel({ title, of, empty, isEmpty = (data) => Array.isArray(data
   </section>`;
 }
 
-/** A table. columns: [{head, cell, right}]; rows: with a key. */
+/** The name of a figure: it says on hover what it is. metric: its key in the table of definitions. */
+export function Term({ metric, children }) {
+  return html`<dt title=${defined(metric)} data-metric=${metric}>${children}</dt>`;
+}
+
+const LAST_MAX = 0.45; // of a table's width: a wider last column does not stay in sight
+
+/** Says by classes of a box whether there is more to its right, and whether its last column may stay in sight. */
+function useMore(box) {
+  useEffect(() => {
+    const { current } = box;
+    const look = () => {
+      const last = current.querySelector("tr > :last-child");
+      current.classList.toggle("more", current.scrollWidth > current.clientWidth + 1);
+      current.classList.toggle("at-end", current.scrollLeft + current.clientWidth >= current.scrollWidth - 1);
+      current.classList.toggle("keeps", !!last && last.offsetWidth < LAST_MAX * current.clientWidth);
+    };
+    const watch = new ResizeObserver(look);
+    watch.observe(current);
+    watch.observe(current.firstElementChild);
+    current.addEventListener("scroll", look, { passive: true });
+    look();
+    return () => watch.disconnect();
+  }, []);
+}
+
+/** A table. columns: [{head, cell, right, metric}], metric: as a Term's; rows: with a key. */
 export function Table({ columns, rows, keyOf, label, rowClass }) {
-  return html`<div class="scroll" tabindex="0" role="group" aria-label=${label}><table>
-    <thead><tr>${columns.map((each) => each.head ? html`<th scope="col" class=${each.right ? "right" : ""}>${each.head}</th>` : html`<td></td>`)}</tr></thead>
+  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
+  useMore(box);
+  return html`<div class="scroll" ref=${box} tabindex="0" role="group" aria-label=${label}><table>
+    <thead><tr>${columns.map((each) => each.head ? html`<th scope="col" class=${each.right ? "right" : ""} title=${each.metric && defined(each.metric)} data-metric=${each.metric}>${each.head}</th>` : html`<td></td>`)}</tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${keyOf(row)} class=${rowClass?.(row) ?? ""}>${columns.map((each) => html`<td class=${each.right ? "right" : ""} data-head=${each.head}>${each.cell(row)}</td>`)}</tr>`)}</tbody>
-  </table></div>`;
+  </table></div><p class="rest unit" aria-hidden="true">more columns: scroll to the right →</p>`;
 }
 
 /** What share of a limit is used: its text says it, its colour only repeats it. */

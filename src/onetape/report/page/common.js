@@ -111,13 +111,22 @@ const kit = (() => {
     return null;
   };
 
-  // Tables: columns are {name, left, text(row), tone(row), note}.
+  // Definitions of figures by their key in metrics.py: what shows one says on hover what it is.
+  let definitions = {};
+  const define = (found) => { definitions = found; };
+  const mean = (node, metric, note) => {
+    const text = [note, definitions[metric]].filter(Boolean).join(". ");
+    if (text) node.title = text;
+    if (metric) node.dataset.metric = metric;
+  };
+
+  // Tables: columns are {name, left, text(row), tone(row), note, metric}.
   const heads = (columns) => {
     const row = make("tr");
-    for (const {name, left, note} of columns) {
+    for (const {name, left, note, metric} of columns) {
       const head = make("th", name, left ? "left" : "");
       head.scope = "col";
-      if (note) head.title = note;
+      mean(head, metric, note);
       row.append(head);
     }
     return row;
@@ -131,6 +140,7 @@ const kit = (() => {
     });
     return row;
   };
+  const LAST_MAX = 0.45; // of a table's width: a wider last column does not stay in sight
   // Fills a <div class="list">: a table of pages of `size` rows; returns a function that shows others.
   const list = (place, columns, rows, size = 25, decorate) => {
     const scroll = make("div", null, "scroll"), table = make("table", null, "rows"), head = make("thead"), body = make("tbody");
@@ -148,7 +158,18 @@ const kit = (() => {
     at.setAttribute("aria-live", "polite");
     pager.append(back, at, on);
     place.textContent = "";
-    place.append(scroll, pager);
+    const rest = make("p", "more columns: scroll to the right \u2192", "rest quiet");
+    rest.setAttribute("aria-hidden", "true");
+    place.append(scroll, rest, pager);
+    const look = () => {
+      const last = $("tr > :last-child", table);
+      scroll.classList.toggle("more", scroll.scrollWidth > scroll.clientWidth + 1 && scroll.scrollLeft + scroll.clientWidth < scroll.scrollWidth - 1);
+      scroll.classList.toggle("keeps", scroll.scrollWidth > scroll.clientWidth + 1 && last.offsetWidth < LAST_MAX * scroll.clientWidth);
+    };
+    const watch = new ResizeObserver(look);
+    watch.observe(scroll);
+    watch.observe(table);
+    scroll.addEventListener("scroll", look, {passive: true});
     let page = 0, current = rows;
     const show = () => {
       const pages = Math.max(1, Math.ceil(current.length / size));
@@ -169,10 +190,11 @@ const kit = (() => {
     show();
     return (others) => { current = others; page = 0; show(); };
   };
-  const pair = (table, name, value, note, kind) => {
+  const pair = (table, name, value, note, kind, metric) => {
     const row = make("tr"), head = make("th", name), cell = make("td", value, kind || "");
     head.scope = "row";
     if (note) { row.title = note; head.className = "noted"; }
+    if (metric) row.dataset.metric = metric;
     row.append(head, cell);
     table.append(row);
   };
@@ -231,8 +253,9 @@ const kit = (() => {
     reset() { board.zoom(board.whole.min, board.whole.max); },
     clear() { for (const {chart} of board.drawn) chart.destroy(); board.drawn = []; },
   };
+  // tell(chart): what there is to say about the pointer's place beside the values.
   // series: [{name, line: [ts, values], ...uPlot's own}]; value(v, splits): text of a value or a tick.
-  const plot = (id, height, series, value, scale, draw) => {
+  const plot = (id, height, series, value, scale, draw, tell) => {
     const place = document.getElementById(id);
     place.textContent = "";
     const joined = series.length > 1 ? uPlot.join(series.map((each) => each.line)) : series[0].line;
@@ -263,7 +286,8 @@ const kit = (() => {
             const v = known(u.data[k + 1], i);
             return v === null || v === undefined ? "" : (series.length > 1 ? `${each.name} ` : "") + value(v, null);
           }).filter(Boolean);
-          live.textContent = texts.length ? `${when(u.data[0][i] * 1000)}   ${texts.join("   ")}` : "";
+          const more = tell?.(u);
+          live.textContent = texts.length || more ? [when(u.data[0][i] * 1000), ...texts, more].filter(Boolean).join("   ") : "";
         }],
         draw: draw ? [draw] : [],
       },
@@ -284,7 +308,7 @@ const kit = (() => {
     });
     place.setAttribute("role", "img");
     place.tabIndex = 0;
-    place.setAttribute("aria-label", `${name}. ${texts.join(". ")}. Keys: plus and minus zoom, arrows move, 0 shows all.`);
+    place.setAttribute("aria-label", `${name}. ${texts.join(". ")}. Keys: plus and minus zoom, arrows move, 0 shows all${place.dataset.keys ? `, ${place.dataset.keys}` : ""}.`);
     place.onkeydown = (event) => {
       const {min, max} = board.range, wide = max - min, middle = (min + max) / 2;
       switch (event.key) {
@@ -348,5 +372,5 @@ const kit = (() => {
     addEventListener("afterprint", () => { if (before) set(before); });
     set(chosen());
   };
-  return {hue, dash, mark, root, $, make, data, DASH, missing, number, plus, signed, part, money, short, span, milli, when, shown, form, tone, summed, curve, bisect, list, pair, colour, places, pad, around, plot, bars, board, start};
+  return {hue, dash, mark, root, $, make, data, DASH, missing, number, plus, signed, part, money, short, span, milli, when, shown, form, tone, summed, curve, bisect, define, mean, list, pair, colour, places, pad, around, plot, bars, board, start};
 })();

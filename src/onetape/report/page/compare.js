@@ -2,7 +2,8 @@
   const {hue, dash, mark, root, $, make, DASH, missing, number, signed, form, plus, tone, curve, pair, places, pad, around, plot, board} = kit;
   const page = kit.data(), count = page.names.length;
   $("#title").textContent = `${count} runs`;
-  $("#subtitle").textContent = `held to the first, ${page.names[0]}`;
+  $("#subtitle").textContent = page.sameData ? `compared with the first, ${page.names[0]}`
+    : "They have read different data: each curve stands at its own time, and the figures say little of each other.";
   const hidden = new Set();
   page.names.forEach((name, i) => {
     const item = make("li"), button = make("button"), swatch = mark(i);
@@ -58,11 +59,11 @@
     }
     const row = make("tr"), name = make("th", each.name, "left noted");
     name.scope = "row";
-    if (each.note) row.title = each.note;
+    if (each.note) { row.title = each.note; row.dataset.metric = each.key; }
     row.append(name);
     const isMoney = each.form === "money" || each.form === "gain";
     const numbers = each.values.filter((value) => typeof value === "number");
-    const comparable = numbers.length > 1 && (!isMoney || same);
+    const comparable = page.sameData && numbers.length > 1 && (!isMoney || same);
     const best = each.better === "more" ? Math.max(...numbers) : each.better === "less" ? Math.min(...numbers) : null;
     const varied = new Set(numbers).size > 1;
     each.values.forEach((value, i) => {

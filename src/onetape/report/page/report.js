@@ -10,22 +10,24 @@
   const isBuy = (i) => flag(i, 1), isMaker = (i) => flag(i, 2), isEntry = (i) => flag(i, 4);
 
   // Head and tiles.
+  kit.define(run.definitions);
   $("#title").textContent = run.title;
   $("#subtitle").textContent = run.subtitle;
   const tiles = [
-    ["Net profit", money(stats.pnl, true), currency, stats.pnl],
-    ["Return", plus(stats.return, part(stats.return, Math.abs(stats.return ?? 0) >= 0.001 ? 2 : 3)), run.benchmark ? `${form("gain_part", stats.benchmark_return)} buy and hold` : "", stats.return],
-    ["Max drawdown", part(stats.max_drawdown), stats.max_drawdown_amount === undefined ? "" : `${money(stats.max_drawdown_amount)} ${currency}`],
-    ["Sharpe", number(stats.sharpe), typeof stats.sharpe === "number" && stats.period ? `from ${stats.period} returns` : "needs a day of data"],
-    ["Profit factor", number(stats.profit_factor), ""],
-    ["Round trips won", part(stats.win_rate, 1), stats.round_trips === undefined ? "" : `${number(stats.round_trips, 0)} round trips`],
-    ["Orders", number(stats.orders, 0), `${number(stats.fills ?? fills.total, 0)} fills`],
-    ["As maker", part(stats.maker_share, 1), "of the fills"],
-    ["Fees", money(stats.fees), currency],
-    ["Funding", money(stats.funding, true), currency],
+    ["Net profit", "pnl", money(stats.pnl, true), currency, stats.pnl],
+    ["Return", "return", plus(stats.return, part(stats.return, Math.abs(stats.return ?? 0) >= 0.001 ? 2 : 3)), run.benchmark ? `${form("gain_part", stats.benchmark_return)} buy and hold` : "", stats.return],
+    ["Max drawdown", "max_drawdown", part(stats.max_drawdown), stats.max_drawdown_amount === undefined ? "" : `${money(stats.max_drawdown_amount)} ${currency}`],
+    ["Sharpe", "sharpe", number(stats.sharpe), typeof stats.sharpe === "number" && stats.period ? `from ${stats.period} returns` : "needs a day of data"],
+    ["Profit factor", "profit_factor", number(stats.profit_factor), ""],
+    ["Round trips won", "win_rate", part(stats.win_rate, 1), stats.round_trips === undefined ? "" : `${number(stats.round_trips, 0)} round trips`],
+    ["Orders", "orders", number(stats.orders, 0), `${number(stats.fills ?? fills.total, 0)} fills`],
+    ["As maker", "maker_share", part(stats.maker_share, 1), "of the fills"],
+    ["Fees", "fees", money(stats.fees), currency],
+    ["Funding", "funding", money(stats.funding, true), currency],
   ];
-  for (const [name, value, more, sign] of tiles) {
+  for (const [name, metric, value, more, sign] of tiles) {
     const tile = make("div", null, "tile");
+    kit.mean(tile, metric);
     tile.append(make("dt", name), make("dd", value, tone(sign)), make("small", more || "\u00a0"));
     $("#tiles").append(tile);
   }
@@ -51,9 +53,9 @@
     list($("#stress .list"), [
       {name: "World", left: true, text: (r) => r.name},
       {name: "How", left: true, text: (r) => r.how},
-      {name: `Net profit, ${currency}`, text: (r) => r.pnl === null ? DASH : money(r.pnl, true), tone: (r) => tone(r.pnl)},
+      {metric: "pnl", name: `Net profit, ${currency}`, text: (r) => r.pnl === null ? DASH : money(r.pnl, true), tone: (r) => tone(r.pnl)},
       {name: "Change", text: (r) => r.change === null ? DASH : money(r.change, true), tone: (r) => tone(r.change)},
-      {name: "Of the profit", text: (r) => plus(r.part, part(r.part, 1)), tone: (r) => tone(r.part)},
+      {metric: "pnl", name: "Of the profit", text: (r) => plus(r.part, part(r.part, 1)), tone: (r) => tone(r.part)},
       {name: "What was done", left: true, text: (r) => r.note},
     ], [base, ...run.stress], 20);
     $("#stress .hint").textContent = `exact: from the fills as they came, every decision kept. re-run: the backtest again in that world. ${run.stress_hint ?? ""}`;
@@ -69,7 +71,7 @@
       groups.set(each.group, table);
     }
     const gain = each.form === "gain" || each.form === "gain_part";
-    pair(groups.get(each.group), each.name, form(each.form, each.value, currency), each.note, gain ? tone(each.value) : "");
+    pair(groups.get(each.group), each.name, form(each.form, each.value, currency), each.title, gain ? tone(each.value) : "", each.key);
     if (each.note) $("#notes").append(make("dt", each.name), make("dd", each.note));
   }
   for (const [key, value] of run.facts) pair($("#facts"), key.replaceAll("_", " "), shown(value));
@@ -108,6 +110,42 @@
     $("#months table").append(top, body);
   }
 
+  // Days as small months, a year at a time: coloured by profit, a sign beside the colour.
+  const byMonth = new Map();
+  for (const each of run.days) byMonth.set(each.day.slice(0, 7), [...(byMonth.get(each.day.slice(0, 7)) ?? []), each]);
+  const greatest = Math.max(...run.days.map((each) => Math.abs(each.pnl ?? 0)), 1e-12);
+  const dayCell = (each) => {
+    const kind = tone(each.pnl), cell = make("td", Number(each.day.slice(8)), kind ? `heat ${kind}-heat` : "");
+    cell.style.setProperty("--heat", `${Math.round(8 + 52 * Math.abs(each.pnl ?? 0) / greatest)}%`);
+    cell.title = `${each.day}: ${money(each.pnl, true)} ${currency}, ${number(each.fills, 0)} fills`;
+    if (kind) cell.append(make("sup", kind === "gain" ? "+" : "\u2212"));
+    return cell;
+  };
+  const monthGrid = (month, days) => {
+    const [year, nth] = month.split("-").map(Number), first = (new Date(Date.UTC(year, nth - 1, 1)).getUTCDay() + 6) % 7;
+    const last = new Date(Date.UTC(year, nth, 0)).getUTCDate(), found = new Map(days.map((each) => [Number(each.day.slice(8)), each]));
+    const table = make("table"), head = make("tr"), top = make("thead"), body = make("tbody");
+    const sum = days.reduce((all, each) => all + (each.pnl ?? 0), 0), caption = make("caption", `${MONTHS[nth - 1]} ${year} `);
+    caption.append(make("b", money(sum, true), tone(sum)));
+    for (const name of ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"]) { const cell = make("th", name); cell.scope = "col"; head.append(cell); }
+    top.append(head);
+    for (let day = 1 - first; day <= last; day += 7) {
+      const row = make("tr");
+      for (let n = day; n < day + 7; n++) row.append(found.has(n) ? dayCell(found.get(n)) : make("td", n < 1 || n > last ? "" : n, "quiet"));
+      body.append(row);
+    }
+    table.append(caption, top, body);
+    return table;
+  };
+  const choice = $("#year"), allYears = [...new Set([...byMonth.keys()].map((month) => month.slice(0, 4)))];
+  const showYear = () => $("#calendar .calendar").replaceChildren(...[...byMonth].filter(([month]) => month.startsWith(choice.value)).map(([month, days]) => monthGrid(month, days)));
+  for (const year of allYears) choice.append(make("option", year));
+  choice.value = allYears.at(-1) ?? "";
+  choice.hidden = allYears.length < 2;
+  choice.addEventListener("change", showYear);
+  $("#calendar").hidden = run.days.length < 2;
+  showYear();
+
   // Tables of falls, instruments, days, orders.
   const gain = (key) => ({text: (r) => r[key] === null ? DASH : money(r[key], true), tone: (r) => tone(r[key])});
   const table = (id, columns, rows, size) => {
@@ -118,7 +156,7 @@
   table("#falls", [
     {name: "From", left: true, text: (r) => when(r.peak)}, {name: "To", left: true, text: (r) => when(r.trough)},
     {name: "Recovered", left: true, text: (r) => r.recovered === null ? "not yet" : when(r.recovered)},
-    {name: "Depth", text: (r) => part(r.fraction, 3)}, {name: currency, text: (r) => money(r.amount)},
+    {metric: "max_drawdown", name: "Depth", text: (r) => part(r.fraction, 3)}, {metric: "max_drawdown_amount", name: currency, text: (r) => money(r.amount)},
     {name: "Fall", text: (r) => span(r.fall_s)}, {name: "Length", text: (r) => r.length_s === null ? `${span((ended - r.peak) / 1000)} so far` : span(r.length_s)},
   ], run.drawdowns, 10);
   const drawn = run.monte_carlo;
@@ -126,8 +164,8 @@
   const amount = (key) => (r) => r[key] === null ? DASH : money(r[key]);
   table("#venues", [
     {name: "Venue", left: true, text: (r) => r.venue}, {name: "In", left: true, text: (r) => r.currency},
-    {name: "Cash", note: "none where one account serves several venues", text: amount("cash")}, {name: "Equity, end", text: amount("equity")},
-    {name: "Net profit", ...gain("pnl")}, {name: "Fees", text: amount("fees")}, {name: "Funding", ...gain("funding")},
+    {name: "Cash", note: "none where one account serves several venues", text: amount("cash")}, {metric: "final_equity", name: "Equity, end", text: amount("equity")},
+    {metric: "pnl", name: "Net profit", ...gain("pnl")}, {metric: "fees", name: "Fees", text: amount("fees")}, {metric: "funding", name: "Funding", ...gain("funding")},
     {name: "Traded", note: "what own fills were worth", text: amount("volume")},
   ], run.venues.length > 1 ? run.venues : [], 25);
   table("#excursions", [
@@ -140,8 +178,8 @@
   const LINES_MAX = 12;
   if (run.strategies.length) list($("#strategies .list"), [
     {name: "Strategy", left: true, text: (r) => r.strategy}, {name: "Trades", text: (r) => number(r.trades, 0)},
-    {name: "Net profit", ...gain("net")}, {name: "Fees", text: amount("fees")}, {name: "Funding", ...gain("funding")},
-    {name: "Drawdown", note: "the deepest fall, by days' ends", text: (r) => money(r.max_drawdown)},
+    {metric: "pnl", name: "Net profit", ...gain("net")}, {metric: "fees", name: "Fees", text: amount("fees")}, {metric: "funding", name: "Funding", ...gain("funding")},
+    {metric: "day_end_drawdown", name: "Drawdown", text: (r) => money(r.max_drawdown)},
     {name: "Sharpe", note: "of its days' profits, per year; from 30 days on", text: (r) => number(r.sharpe)},
     {name: "Held", note: "what holding its instruments in equal parts would have returned", text: (r) => plus(r.hold_return, part(r.hold_return))},
     {name: "In", left: true, text: (r) => r.currency}, {name: "What it is", left: true, text: (r) => r.what},
@@ -149,31 +187,31 @@
   table("#attribution", [
     {name: "Strategy", left: true, text: (r) => r.strategy}, {name: "Instrument", left: true, text: (r) => r.symbol},
     {name: "Direction", left: true, text: (r) => r.direction}, {name: "Trades", text: (r) => number(r.trades, 0)},
-    {name: "Fills", text: (r) => number(r.fills, 0)}, {name: "Gross", ...gain("gross")}, {name: "Fees", text: amount("fees")},
-    {name: "Funding", ...gain("funding")}, {name: "Net profit", ...gain("net")}, {name: "In", left: true, text: (r) => r.currency},
+    {name: "Fills", text: (r) => number(r.fills, 0)}, {metric: "from_prices", name: "Gross", ...gain("gross")}, {metric: "fees", name: "Fees", text: amount("fees")},
+    {metric: "funding", name: "Funding", ...gain("funding")}, {metric: "pnl", name: "Net profit", ...gain("net")}, {name: "In", left: true, text: (r) => r.currency},
   ], run.attribution, 25);
   const points = (key) => (r) => r[key] === null ? DASH : number(r[key], 2);
   table("#tca", [
     {name: "By", left: true, text: (r) => r.algo}, {name: "Parent orders", text: (r) => number(r.parents, 0)},
     {name: "Shortfall", text: amount("amount")}, {name: "In", left: true, text: (r) => r.currency}, {name: "bps", text: points("bps")},
     {name: "from", text: points("low")}, {name: "to", text: points("high")}, {name: "Spread", text: points("spread_bps")},
-    {name: "Impact", text: points("impact_bps")}, {name: "Delay", text: points("delay_bps")}, {name: "Fees", text: points("fees_bps")},
+    {name: "Impact", text: points("impact_bps")}, {name: "Delay", text: points("delay_bps")}, {metric: "fees_bps", name: "Fees", text: points("fees_bps")},
     {name: "Against VWAP", text: points("against_vwap_bps")},
   ], run.costs, 25);
   $("#ownimpact").textContent = run.own_impact;
   table("#symbols", [
     {name: "Instrument", left: true, text: (r) => r.symbol}, {name: "Fills", text: (r) => number(r.fills, 0)},
     {name: "Maker", text: (r) => part(r.maker_share, 1)}, {name: "Notional", text: (r) => r.notional === null ? DASH : money(r.notional)},
-    {name: "Net profit", note: "of its fills, open positions at the last price, after fees and funding", ...gain("pnl")},
-    {name: "Realized", note: "before fees and funding", ...gain("realized")}, {name: "Fees", text: (r) => r.fees === null ? DASH : money(r.fees)},
-    {name: "Funding", ...gain("funding")}, {name: "In the market", text: (r) => part(r.exposure, 1)},
+    {metric: "pnl", name: "Net profit", note: "of its fills, open positions at the last price, after fees and funding", ...gain("pnl")},
+    {metric: "realized", name: "Realized", ...gain("realized")}, {metric: "fees", name: "Fees", text: (r) => r.fees === null ? DASH : money(r.fees)},
+    {metric: "funding", name: "Funding", ...gain("funding")}, {name: "In the market", text: (r) => part(r.exposure, 1)},
     {name: "Round trips", text: (r) => number(r.round_trips, 0)}, {name: "Won", text: (r) => part(r.win_rate, 1)},
   ], run.symbols, 25);
   table("#days", [
-    {name: "Day (UTC)", left: true, text: (r) => r.day}, {name: "Profit", ...gain("pnl")},
-    {name: "Return", text: (r) => plus(r.return, part(r.return, 3)), tone: (r) => tone(r.return)}, {name: "Equity", text: (r) => money(r.equity)},
-    {name: "Drawdown", note: "the deepest fall within the day", text: (r) => part(r.drawdown, 3)}, {name: "Fills", text: (r) => number(r.fills, 0)},
-    {name: "Notional", text: (r) => money(r.notional)}, {name: "Fees", text: (r) => money(r.fees)},
+    {name: "Day (UTC)", left: true, text: (r) => r.day}, {metric: "equity_change", name: "Profit", ...gain("pnl")},
+    {name: "Return", text: (r) => plus(r.return, part(r.return, 3)), tone: (r) => tone(r.return)}, {metric: "final_equity", name: "Equity", text: (r) => money(r.equity)},
+    {metric: "day_drawdown", name: "Drawdown", text: (r) => part(r.drawdown, 3)}, {name: "Fills", text: (r) => number(r.fills, 0)},
+    {name: "Notional", text: (r) => money(r.notional)}, {metric: "fees", name: "Fees", text: (r) => money(r.fees)},
   ], run.days, 31);
   $("#flow").hidden = !run.orders;
   if (run.orders) {
@@ -229,6 +267,30 @@
       if (max === null || max === undefined || price > max) max = price;
     }
     return [min, max];
+  };
+  // Profit of the round trip that a fill ended, after fees: from flat to flat, as the statistics count.
+  const trips = new Map(), open = run.markets.map(() => ({held: 0, net: 0}));
+  if (fills.step === 1 && fills.realized.length) for (let i = 0; i < count; i++) {
+    const own = open[marketOf(i)], change = fills.qty[i] * (isBuy(i) ? 1 : -1), least = 1e-9 * fills.qty[i];
+    const part = own && own.held * change < 0 ? Math.min(1, Math.abs(own.held) / fills.qty[i]) : 0;
+    if (!own) continue;
+    own.net += fills.realized[i] - part * fills.fee[i];
+    own.held = Math.abs(own.held + change) < least ? 0 : own.held + change;
+    if (part && (!own.held || own.held * change > 0)) { trips.set(i, own.net); own.net = 0; }
+    own.net -= (1 - part) * fills.fee[i];
+  }
+  const fillWords = (i) => [`${isBuy(i) ? "buy" : "sell"} ${fills.qty[i]} at ${number(priceOf(i), run.markets[marketOf(i)]?.decimals ?? 8)}`, isEntry(i) ? "entry" : "exit",
+    fills.tag.length ? fills.tags[fills.tag[i]] : "", trips.has(i) ? `round trip ${money(trips.get(i), true)} ${currency}` : ""].filter(Boolean).join(" \u00b7 ");
+  const NEAR = 14; // pixels from a mark to the pointer
+  const fillAt = (u) => {
+    const {left, top} = u.cursor, from = u.posToVal(left - NEAR, "x") * 1000, to = u.posToVal(left + NEAR, "x") * 1000;
+    let best = null, least = NEAR;
+    for (let i = bisect(fills.ts, from), k = 0; i < count && fills.ts[i] <= to && k < MARKS_MAX; i++, k++) {
+      if (marketOf(i) !== market) continue;
+      const far = Math.hypot(u.valToPos(fills.ts[i] / 1000, "x") - left, u.valToPos(priceOf(i), "y") + (isBuy(i) ? 5 : -5) - top);
+      if (far < least) [best, least] = [i, far];
+    }
+    return best === null ? "" : fillWords(best);
   };
   const MARKS_MAX = 2500, STOPS_SHOWN_MAX = 1000;
   // Stops as segments at their level; fills as triangles, below for bought, above for sold: filled
@@ -293,7 +355,7 @@
     if (one) {
       plot("price", 300, [{name: "price", line: lines[market].price, width: 1.2, stroke: colour("ink")}],
         (v, splits) => number(v, splits ? Math.min(places(splits), one.decimals) : one.decimals),
-        (u, min, max) => pad()(u, ...withFills(min, max)), marks);
+        (u, min, max) => pad()(u, ...withFills(min, max)), marks, fillAt);
       plot("position", 110, [{name: "position", line: lines[market].position, stroke: colour("hold"), fill: colour("hold-soft"), fillTo: 0, paths: uPlot.paths.stepped({align: 1})}],
         (v, splits) => number(v, splits ? places(splits) : Math.min(one.sizeDecimals, 8)), around);
       plot("leverage", 100, [{name: "leverage", line: leverage, width: 1.2, stroke: colour("hold"), fill: colour("hold-soft"), fillTo: 0, paths: uPlot.paths.stepped({align: 1})}],
@@ -346,15 +408,22 @@
     {name: "Time (UTC)", left: true, text: (i) => when(fills.ts[i], true)}, {name: "Instrument", left: true, text: (i) => run.markets[marketOf(i)]?.symbol ?? ""},
     {name: "Side", left: true, text: (i) => isBuy(i) ? "buy" : "sell", tone: (i) => isBuy(i) ? "buy" : "sell"}, {name: "", left: true, text: (i) => isEntry(i) ? "entry" : "exit"},
     {name: "Price", text: (i) => number(priceOf(i), places8(i))}, {name: "Quantity", text: (i) => String(fills.qty[i])},
-    {name: "Fee", text: (i) => money(fills.fee[i])}, {name: "Realized", text: (i) => fills.realized.length ? money(fills.realized[i], true) : DASH, tone: (i) => tone(fills.realized[i])},
+    {name: "Fee", text: (i) => money(fills.fee[i])}, {metric: "realized", name: "Realized", text: (i) => fills.realized.length ? money(fills.realized[i], true) : DASH, tone: (i) => tone(fills.realized[i])},
     {name: "Liquidity", left: true, text: (i) => isMaker(i) ? "maker" : "taker"}, {name: "Order", text: (i) => fills.order.length ? fills.order[i] : ""},
     {name: "Tag", left: true, text: (i) => fills.tag.length ? fills.tags[fills.tag[i]] : ""},
   ];
+  let shownFill = -1; // the fill that was shown last
+  $("#price").addEventListener("keydown", ({key}) => {
+    const step = {"]": 1, "[": -1}[key], next = shownFill + step;
+    if (step && next >= 0 && next < count) goTo(next);
+  });
   const every = Array.from({length: count}, (_, i) => i);
   const goTo = (i) => {
     const half = Math.max((board.whole.max - board.whole.min) / 200, 1), at = fills.ts[i] / 1000;
     if (market !== marketOf(i)) { market = marketOf(i); choose.value = market; board.draw(); }
     board.zoom(at - half, at + half);
+    shownFill = i;
+    $('.live[data-for="price"]').textContent = `${when(fills.ts[i], true)}   ${fillWords(i)}`;
     $("#markets").scrollIntoView({behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"});
   };
   const show = list($("#trades .list"), columns, every, 25, (row, i) => {

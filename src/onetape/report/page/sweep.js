@@ -50,7 +50,11 @@
   };
   const head = (table, names, left) => {
     const line = make("tr");
-    names.forEach((name, at) => line.append(make("th", name, at < left ? "left" : "")));
+    names.forEach((name, at) => {
+      const cell = make("th", name, at < left ? "left" : ""), means = at < left ? "" : sweep.definitions[name];
+      if (means) { cell.title = means; cell.dataset.metric = name; }
+      line.append(cell);
+    });
     table.querySelector("thead").replaceChildren(line);
   };
   const lessIsBetter = new Set(sweep.lessIsBetter);

@@ -1,7 +1,7 @@
-"""Alembic's entry: the connection is its caller's, and so is the transaction.
+"""Alembic's entry: the caller supplies the connection and the transaction.
 
-MariaDB commits each change of a table by itself. A migration that was killed begins anew there: what it has made or
-dropped before is passed over.
+MariaDB commits each change of a table by itself. A migration that was killed begins anew there: changes already made
+are skipped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 // Offsetting positions: pairs, deltas, funding, cost; a plan before anything is traded; automatic mode.
 import { html, useEffect, useState } from "../third_party/preact.js";
 import { now, useTopic } from "../connection.js";
-import { Amount, Confirm, Meter, Panel, Table, Time, doIt, duration, number, percent, tone } from "../parts.js";
+import { Amount, Confirm, Meter, Panel, Table, Term, Time, doIt, duration, number, percent, tone } from "../parts.js";
 
 const MAX_DEVIATION = 0.1; // as the command line has it
 
@@ -24,7 +24,7 @@ function Pairs({ of }) {
     { head: "delta", right: true, cell: (row) => html`<span class=${tone(row.delta)}>${number(row.delta, 6, 0)}</span>` },
     { head: "mark", right: true, cell: (row) => number(row.mark, 2) },
     { head: "margin in use", right: true, cell: (row) => html`<${Meter} share=${row.utilization} label="margin in use of ${row.accountId}" /> ${percent(row.utilization, 1)}` },
-    { head: "funding", right: true, cell: (row) => (row.fundingRate == null ? "–" : `${number(100 * row.fundingRate, 4)} %`) },
+    { head: "funding", metric: "funding_rate", right: true, cell: (row) => (row.fundingRate == null ? "–" : `${number(100 * row.fundingRate, 4)} %`) },
     { head: "next payment", right: true, cell: (row) => (row.fundingAt ? duration(row.fundingAt - now()) : "–") },
     { head: "may trade", cell: (row) => (row.refusal ? html`<span class="warn">${row.refusal}</span>` : html`<span class="state ok">yes</span>`) },
   ];
@@ -89,8 +89,8 @@ function Automatic({ of, mayAct }) {
   };
   return html`<${Panel} title="Automatic mode" id="automatic" of=${of}>${() => html`${!pairs.length && html`<p class="note">Automatic mode holds no pair.</p>`}
     ${pairs.map((pair) => html`<div class="pair" key=${pair.settings.symbol}><h3>${pair.settings.symbol} <span class="state ${pair.stopped ? "bad" : pair.settings.enabled ? "ok" : ""}">${pair.stopped ?? (pair.settings.enabled ? "on" : "off")}</span>${mayAct && pair.settings.enabled && html`<button class="aside" onClick=${() => setQuestion({ ...pair.settings, enabled: false })}>Turn off ...</button>`}</h3>
-      <dl class="facts"><dt>target, band</dt><dd>${number(pair.settings.target, 6, 0)} ± ${number(pair.settings.band, 6, 0)}</dd><dt>cost today, fees included</dt><dd><${Amount} value=${pair.costToday} decimals=${4} />${pair.settings.maxCost != null && ` of ${pair.settings.maxCost}`}</dd></dl>
-      <ul class="red">${pair.decisions.slice(0, 5).map((each) => html`<li key=${each.timestamp}><b>${each.action}</b><span>${each.reason}${each.count > 1 ? ` (${each.count} times)` : ""}</span><${Time} ms=${each.timestamp} /></li>`)}</ul></div>`)}
+      <dl class="facts"><dt>target, band</dt><dd>${number(pair.settings.target, 6, 0)} ± ${number(pair.settings.band, 6, 0)}</dd><${Term} metric="costs_today">cost today, fees included<//><dd><${Amount} value=${pair.costToday} decimals=${4} />${pair.settings.maxCost != null && ` of ${pair.settings.maxCost}`}</dd></dl>
+      <ul class="red">${pair.decisions.slice(0, 5).map((each) => html`<li key=${`${each.timestamp} ${each.action} ${each.reason}`}><b>${each.action}</b><span>${each.reason}${each.count > 1 ? ` (${each.count} times)` : ""}</span><${Time} ms=${each.timestamp} /></li>`)}</ul></div>`)}
     ${mayAct && symbols.length > 0 && html`<p class="buttons inset">${symbols.map((each) => html`<button key=${each.symbol} onClick=${() => setQuestion({ ...inForce(each.symbol), enabled: true })}>Hold ${each.symbol} ...</button>`)}</p>`}
     ${question && html`<${Confirm} title=${`${question.enabled ? "Hold" : "No longer hold"} ${question.symbol}`} typed=${question.enabled ? "hold" : undefined} confirm=${question.enabled ? "Hold" : "Turn off"} onDone=${done} text=${html`<p>${question.enabled ? `From now on the net delta is brought back to ${question.target} whenever it leaves the band of ${question.band}${question.maxCost != null ? `, for at most ${question.maxCost} a day` : ""}. onetape delta auto has all settings.` : "Positions stay as they are."}</p>`} />`}`}<//>`;
 }

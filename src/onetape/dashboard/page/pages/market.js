@@ -1,7 +1,7 @@
 // One symbol: bars with own orders, fills, entry, stops and liquidation; depth; trades. #market/account/symbol/interval
 import { html, useEffect, useRef, useState } from "../third_party/preact.js";
-import { read, useEvents, useTopic } from "../connection.js";
-import { Amount, Confirm, Panel, Table, Time, doIt, number, signed, tone } from "../parts.js";
+import { defined, read, useEvents, useTopic } from "../connection.js";
+import { Amount, Confirm, Panel, Table, Term, Time, decimalsOf, doIt, number, signed, tone } from "../parts.js";
 import { Chart } from "../chart.js";
 import { Beside } from "./beside.js";
 
@@ -32,6 +32,7 @@ function ChartPanel({ of, name, interval, rows, go }) {
   const bars = useTopic(`bars|${name}|${interval}`);
   const lines = useTopic(`lines|${name}`);
   const events = useEvents();
+  const trips = useTopic("trips|1d").data?.trips ?? []; // none without a recorder
   const box = useRef(null);
   const chart = useRef(/** @type {Chart | null} */ (null));
   const [failed, setFailed] = useState("");
@@ -48,8 +49,10 @@ function ChartPanel({ of, name, interval, rows, go }) {
     if (lines.data) chart.current?.lines(linesOf(lines.data));
   }, [lines.data, interval]);
   useEffect(() => {
-    chart.current?.markers(events.filter((each) => each.kind === "fill" && each.account === of.account && each.symbol === of.symbol));
-  }, [events.length && events.at(-1).sequence, interval, name]);
+    const isOwn = (each) => each.account === of.account && each.symbol === of.symbol;
+    const ended = trips.filter(isOwn).map((each) => ({ at: each.at, side: each.side === "long" ? "sell" : "buy", profit: `${signed(each.net, decimalsOf(each.currency))} ${each.currency}` }));
+    chart.current?.markers(events.filter((each) => each.kind === "fill" && isOwn(each)), ended);
+  }, [events.length && events.at(-1).sequence, trips[0]?.at, interval, name]);
   const [bid, ask] = [market.data?.bids[0]?.[0], market.data?.asks[0]?.[0]];
   const state = { data: market.data === undefined ? undefined : market.data, error: failed || market.error || bars.error, at: market.at };
   const aside = html`<select aria-label="Symbol" value=${name} onChange=${(event) => go(...event.target.value.split("|"), interval)}>
@@ -58,7 +61,7 @@ function ChartPanel({ of, name, interval, rows, go }) {
     <span class="tabs" role="group" aria-label="Interval">${INTERVALS.map((each) => html`<button key=${each} class="plain" aria-pressed=${each === interval} onClick=${() => go(of.account, of.symbol, each)}>${each}</button>`)}</span>`;
   return html`<section class="panel chart ${state.error || market.data?.is_stale ? "is-stale" : ""}" aria-label="Chart">
     <header><h2 class="num price">${bid ? `${bid} / ${ask}` : "–"}</h2>
-      ${market.data && html`<span class="unit">mark <span class="num">${market.data.mark ?? "–"}</span> · funding <span class="num">${market.data.funding == null ? "–" : `${signed(100 * market.data.funding, 4)} %`}</span></span>`}
+      ${market.data && html`<span class="unit">mark <span class="num">${market.data.mark ?? "–"}</span> · <span title=${defined("funding_rate")} data-metric="funding_rate">funding</span> <span class="num">${market.data.funding == null ? "–" : `${signed(100 * market.data.funding, 4)} %`}</span></span>`}
       ${market.data?.is_stale && html`<span class="age" role="status">no price since <${Time} ms=${market.data.time || null} /></span>`}
       ${state.error && html`<span class="age" role="alert">${state.error}</span>`}
       <span class="aside">${aside}</span></header>
@@ -144,7 +147,7 @@ function Position({ name, of, mayAct }) {
     return html`<dl class="facts" key=${row.side}>
       <dt>holds</dt><dd class=${tone(row.qty)}>${row.qty}</dd>
       <dt>entry</dt><dd>${row.entry ?? "–"}</dd>
-      <dt>open profit, before closing fees</dt><dd><${Amount} value=${row.unrealized} currency=${row.settle} signs /></dd>
+      <${Term} metric="open_profit">open profit, before closing fees<//><dd><${Amount} value=${row.unrealized} currency=${row.settle} signs /></dd>
       <dt>liquidation, about</dt><dd>${row.liquidation ?? "none"}</dd>
       <dt>stops protect</dt><dd>${guard ? `${Math.round(100 * guard.protected)} % by ${guard.levels.length}` : "nothing seen"}</dd>
     </dl>`;

@@ -1,7 +1,7 @@
 // The first look: what all is worth and its profit today, each robot, risk against limits, what is red.
 import { html } from "../third_party/preact.js";
-import { useTopic } from "../connection.js";
-import { Amount, Meter, Panel, Table, Time, duration, percent } from "../parts.js";
+import { defined, useTopic } from "../connection.js";
+import { Amount, Meter, Panel, Table, Term, Time, duration, percent, tone } from "../parts.js";
 
 export function Overview() {
   const of = useTopic("overview");
@@ -17,10 +17,10 @@ export function Overview() {
 
 function Equity({ of }) {
   return html`<${Panel} title="Equity" id="equity" of=${of} empty="No account has an equity yet.">${(rows) => rows.map((row) => html`<div class="figure" key=${row.currency}>
-      <p class="big"><${Amount} value=${row.equity} currency=${row.currency} /></p>
-      <p class="today">${row.day == null ? html`<span class="note">today: ${row.why || "not read yet"}</span>` : html`<${Amount} value=${row.day} currency=${row.currency} signs /> <span class=${Number(row.day) < 0 ? "loss" : "gain"}>${percent(row.day_share)}</span> <span class="unit">today, after fees</span>`}</p>
-      <${Line} points=${row.minutes} label="Equity in ${row.currency} today" />
-      <dl><dt>open profit</dt><dd><${Amount} value=${row.unrealized} currency=${row.currency} signs /></dd><dt>fees today</dt><dd><${Amount} value=${row.fees == null ? null : 0 - row.fees} currency=${row.currency} signs /></dd><dt>funding today</dt><dd><${Amount} value=${row.funding} currency=${row.currency} signs /></dd></dl>
+      <p class="big" title=${defined("equity")} data-metric="equity"><${Amount} value=${row.equity} currency=${row.currency} /></p>
+      <p class="today" title=${defined("day_profit")} data-metric="day_profit">${row.day == null ? html`<span class="note">today: ${row.why || "not read yet"}</span>` : html`<${Amount} value=${row.day} currency=${row.currency} signs /> <span class=${Math.abs(row.day_share) < 0.00005 ? "" : tone(row.day)}>${percent(row.day_share)}</span> <span class="unit">today, after fees</span>`}</p>
+      <${Line} points=${row.minutes} label="Equity in ${row.currency} today, without deposits and withdrawals" />
+      <dl><${Term} metric="open_profit">open profit<//><dd><${Amount} value=${row.unrealized} currency=${row.currency} signs /></dd><${Term} metric="fees">fees today<//><dd><${Amount} value=${row.fees == null ? null : 0 - row.fees} currency=${row.currency} signs /></dd><${Term} metric="funding">funding today<//><dd><${Amount} value=${row.funding} currency=${row.currency} signs /></dd></dl>
       ${row.lacking.length > 0 && html`<p class="note warn">not relied on: ${row.lacking.join(", ")}</p>`}
     </div>`)}<//>`;
 }
@@ -41,7 +41,7 @@ function Robots({ of }) {
   const columns = [
     { head: "robot", cell: (row) => html`<a href="#robots/${encodeURIComponent(row.name)}">${row.name}</a>` },
     { head: "state", cell: (row) => html`<span class="state ${row.state === "running" ? (row.status ?? "") : "bad"}">${row.state === "running" ? (row.status ?? "silent") : row.state}</span>` },
-    { head: "profit, after fees", right: true, cell: (row) => html`<${Amount} value=${row.profit} signs decimals=${2} />` },
+    { head: "profit of this run, after fees", metric: "pnl", right: true, cell: (row) => html`<${Amount} value=${row.profit} signs decimals=${2} />` },
     { head: "holds", cell: (row) => row.positions.map((each) => `${each.qty} ${each.symbol}`).join(", ") || "\u2013" },
     { head: "orders", right: true, cell: (row) => row.orders ?? "\u2013" },
     { head: "fills", right: true, cell: (row) => row.fills ?? "\u2013" },
@@ -52,11 +52,11 @@ function Robots({ of }) {
 function Risk({ of }) {
   const columns = [
     { head: "account", cell: (row) => html`${row.account}<span class="unit"> ${row.kind}</span>` },
-    { head: "equity", right: true, cell: (row) => html`<${Amount} value=${row.equity} currency=${row.currency} />` },
+    { head: "equity", metric: "equity", right: true, cell: (row) => html`<${Amount} value=${row.equity} currency=${row.currency} />` },
     { head: "open risk", right: true, cell: (row) => html`<${Amount} value=${row.gross} currency=${row.currency} />` },
     { head: "leverage", right: true, cell: (row) => (row.leverage == null ? "\u2013" : `${row.leverage.toFixed(2)}\u00d7`) },
     { head: "margin in use", right: true, cell: (row) => html`<${Meter} share=${row.utilization} label="margin in use of ${row.account}" /> ${percent(row.utilization, 1)}` },
-    { head: "drawdown", right: true, cell: (row) => percent(row.drawdown) },
+    { head: "drawdown", metric: "drawdown", right: true, cell: (row) => percent(row.drawdown) },
     { head: "age", right: true, cell: (row) => (row.why ? html`<span class="warn">${row.why}</span>` : duration(row.age)) },
   ];
   return html`<${Panel} title="Risk" id="risk" of=${of} wide empty="No account is configured.">${(rows) => html`<${Table} label="Risk of accounts" columns=${columns} rows=${rows} keyOf=${(row) => row.account} />`}<//>`;

@@ -2,7 +2,7 @@
 // #portfolio/by/span
 import { html, useEffect, useRef } from "../third_party/preact.js";
 import { useTopic } from "../connection.js";
-import { Amount, Panel, Table, Time, duration, number, percent, tone } from "../parts.js";
+import { Amount, Panel, Table, Time, decimalsOf, duration, number, percent, tone } from "../parts.js";
 import { Lines } from "../chart.js";
 
 const BY = ["strategy", "symbol", "account", "day"];
@@ -32,13 +32,14 @@ export function Choice({ label, words, chosen, onChosen }) {
 function Equity({ by, span, aside }) {
   const of = useTopic(`equity_lines|${by}|${span}`);
   const columns = [
-    { head: by, cell: (row) => html`<span class="key line-${row.index % 6}"></span>${row.name}` },
-    { head: `profit in ${span}, after fees`, right: true, cell: (row) => row.points.length < 2 ? "–" : html`<${Amount} value=${row.points.at(-1)[1] - row.points[0][1]} currency=${row.currency} signs />` },
-    { head: "deepest drawdown", right: true, cell: (row) => percent(row.drawdown) },
+    { head: by === "strategy" ? "sub-account (robots)" : by, cell: (row) => html`<span class="key line-${row.index % 6}"></span>${row.name}` },
+    { head: `profit in ${span}, after fees`, metric: "equity_change", right: true, cell: (row) => row.points.length < 2 ? "–" : html`<${Amount} value=${row.points.at(-1)[1] - row.points[0][1]} currency=${row.currency} signs />` },
+    { head: "deepest drawdown", metric: "deepest_drawdown", right: true, cell: (row) => percent(row.drawdown) },
   ];
   return html`<${Panel} title="Equity without deposits, change" id="equity-lines" of=${of} wide aside=${aside} stale=${30000} empty="No full minute has been recorded yet.">${(rows) => {
     const listed = rows.map((row, index) => ({ ...row, index }));
-    return html`<${Curve} rows=${listed} /><${Table} label="Equity" columns=${columns} rows=${listed} keyOf=${(row) => `${row.name} ${row.currency}`} />`;
+    return html`<${Curve} rows=${listed} /><${Table} label="Equity" columns=${columns} rows=${listed} keyOf=${(row) => `${row.name} ${row.currency}`} />
+      <p class="note">Accounts of onetape.toml; <code>onetape equity</code> has those of earlier runs, too.${by === "strategy" && " A sub-account's line has all of its money: coins that it held before its robots came move it, too."}</p>`;
   }}<//>`;
 }
 
@@ -64,12 +65,12 @@ function Results({ by, span, aside }) {
   const other = (row) => Number(row.interest) + Number(row.corrections);
   const columns = [
     { head: by, cell: (row) => row.key || "main" },
-    { head: "from trades", right: true, cell: (row) => html`<${Amount} value=${row.realized} signs currency=${row.currency} />` },
+    { head: "from trades", metric: "realized", right: true, cell: (row) => html`<${Amount} value=${row.realized} signs currency=${row.currency} />` },
     { head: "slippage, of trades", right: true, cell: (row) => html`<${Slippage} of=${slippage(row)} />` },
-    { head: "fees", right: true, cell: (row) => (fees(row).length ? fees(row).map(([asset, paid]) => html`<span key=${asset}><${Amount} value=${-paid} signs currency=${asset} /> </span>`) : "–") },
-    { head: "funding", right: true, cell: (row) => html`<${Amount} value=${row.funding} signs currency=${row.currency} />` },
+    { head: "fees", metric: "fees", right: true, cell: (row) => (fees(row).length ? fees(row).map(([asset, paid]) => html`<span key=${asset}><${Amount} value=${-paid} signs currency=${asset} /> </span>`) : "–") },
+    { head: "funding", metric: "funding", right: true, cell: (row) => html`<${Amount} value=${row.funding} signs currency=${row.currency} />` },
     { head: "interest, corrections", right: true, cell: (row) => (other(row) ? html`<${Amount} value=${other(row)} signs currency=${row.currency} />` : "–") },
-    { head: "profit, after fees in its currency", right: true, cell: (row) => html`<b><${Amount} value=${row.result} signs currency=${row.currency} /></b>` },
+    { head: "closed profit, after fees in its currency", metric: "closed_profit", right: true, cell: (row) => html`<b><${Amount} value=${row.result} signs currency=${row.currency} /></b>` },
     { head: "paid in", right: true, cell: (row) => (Number(row.transfers) ? html`<${Amount} value=${row.transfers} signs currency=${row.currency} />` : "–") },
   ];
   return html`<${Panel} title="Results, closed" id="results" of=${of} wide aside=${aside} stale=${15000} empty="Nothing was booked in this span.">${(rows) => html`<${Table} label="Results" columns=${columns} rows=${by === "day" ? rows.toReversed() : rows} keyOf=${(row) => `${row.key} ${row.currency}`} />
@@ -90,8 +91,8 @@ function Positions() {
     { head: "account", cell: (row) => row.account },
     { head: "holds", right: true, cell: (row) => html`<span class=${tone(row.qty)}>${row.qty}</span>` },
     { head: "entry", right: true, cell: (row) => row.entry_price ?? "–" },
-    { head: "open profit, before closing fees", right: true, cell: (row) => html`<${Amount} value=${row.unrealized} currency=${row.settle} signs />` },
-    { head: "realised", right: true, cell: (row) => html`<${Amount} value=${row.realized} currency=${row.settle} signs />` },
+    { head: "open profit, before closing fees", metric: "open_profit", right: true, cell: (row) => html`<${Amount} value=${row.unrealized} currency=${row.settle} signs />` },
+    { head: "realised", metric: "realized", right: true, cell: (row) => html`<${Amount} value=${row.realized} currency=${row.settle} signs />` },
     { head: "stops protect", right: true, cell: (row) => (row.protected == null ? "–" : html`<span class=${row.protected < 0.95 ? "warn" : ""}>${number(100 * row.protected, 0)} %</span>`) },
     { head: "of", cell: (row) => parts(row).map(([name, each]) => `${name} ${each.qty}`).join(", ") || "–" },
   ];
@@ -111,6 +112,9 @@ const share = (each) => (Number(each.total) ? Number(each.locked) / Number(each.
 const bound = (each) => Math.max(0, Math.min(4, Math.ceil(share(each) * 5) - 1));
 const cells = (row) => [{ name: "total", of: row, each: row, whole: true }, ...Object.entries(row.subaccounts).filter(([, each]) => Number(each.total)).map(([name, each]) => ({ name, of: row, each, whole: false }))];
 
+const DIGITS = 9; // of an average
+const price = (value) => number(value == null ? null : Number(value).toPrecision(DIGITS), 8, 0);
+
 function Trips({ span }) {
   const of = useTopic(`trips|${span}`);
   const columns = [
@@ -119,12 +123,12 @@ function Trips({ span }) {
     { head: "symbol", cell: (row) => row.symbol },
     { head: "side", cell: (row) => html`<span class=${row.side === "long" ? "bid" : "ask"}>${row.side}</span>` },
     { head: "size", right: true, cell: (row) => row.qty },
-    { head: "in", right: true, cell: (row) => number(row.entry_price, 8, 0) },
-    { head: "out", right: true, cell: (row) => number(row.exit_price, 8, 0) },
+    { head: "in", right: true, cell: (row) => price(row.entry_price) },
+    { head: "out", right: true, cell: (row) => price(row.exit_price) },
     { head: "lasted", right: true, cell: (row) => duration(row.lasted) },
-    { head: "best", right: true, cell: (row) => html`<${Amount} value=${row.peak} signs />` },
-    { head: "worst", right: true, cell: (row) => html`<${Amount} value=${row.trough} signs />` },
-    { head: "profit, after fees", right: true, cell: (row) => html`<${Amount} value=${row.net} currency=${row.currency} signs />` },
+    { head: "best", right: true, cell: (row) => html`<${Amount} value=${row.peak} signs decimals=${decimalsOf(row.currency)} />` },
+    { head: "worst", right: true, cell: (row) => html`<${Amount} value=${row.trough} signs decimals=${decimalsOf(row.currency)} />` },
+    { head: "profit of the trip, after fees", metric: "trip_profit", right: true, cell: (row) => html`<${Amount} value=${row.net} currency=${row.currency} signs />` },
   ];
   const state = { ...of, data: of.data?.trips };
   return html`<${Panel} title="Round trips" id="trips" of=${state} wide stale=${15000} empty="No position was closed in this span.">${(rows) => html`<${Table} label="Round trips" columns=${columns} rows=${rows} keyOf=${(row) => `${row.journal} ${row.seq} ${row.slot}`} />${of.data.more > 0 && html`<p class="note">${of.data.more} more before: <code>onetape trips</code></p>`}`}<//>`;
@@ -138,8 +142,8 @@ function Variants() {
     { head: "as", cell: (row) => (row.variant === "live" ? html`<b>live</b>` : `paper: ${row.variant}`) },
     { head: "parameters", cell: (row) => Object.entries(row.params ?? {}).map(([name, value]) => `${name} ${value}`).join(", ") || "the same" },
     { head: "fills", right: true, cell: (row) => row.fills },
-    { head: "profit, after fees", right: true, cell: (row) => html`<${Amount} value=${row.pnl} signs />` },
-    { head: "drawdown", right: true, cell: (row) => percent(row.drawdown) },
+    { head: "profit, after fees", metric: "pnl", right: true, cell: (row) => html`<${Amount} value=${row.pnl} signs />` },
+    { head: "drawdown", metric: "max_drawdown", right: true, cell: (row) => percent(row.drawdown) },
     { head: "beside live", right: true, cell: (row) => html`<${Amount} value=${row.behind_live} signs />` },
     { head: "orders that differ", right: true, cell: (row) => (row.compared ? `${row.differing} of ${row.compared}` : "–") },
   ];

@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from "../third_party/preact.js";
 import { now, read, useTopic } from "../connection.js";
 import { Curve } from "./portfolio.js";
-import { Amount, Confirm, Panel, Table, Time, doIt, duration, number } from "../parts.js";
+import { Amount, Confirm, Panel, Table, Term, Time, doIt, duration, number } from "../parts.js";
 
 export function Robots({ words, hello }) {
   const of = useTopic("robots");
@@ -82,7 +82,7 @@ function List({ of, chosen }) {
     { head: "state", cell: (row) => html`<span class="state ${row.state === "running" ? (row.status ?? "") : "bad"}">${stateOf(row)}</span>` },
     { head: "strategy", cell: (row) => row.type ?? row.file },
     { head: "account", cell: (row) => `${row.accounts.join(", ")}${row.subaccount ? ` / ${row.subaccount}` : ""}` },
-    { head: "profit, after fees", right: true, cell: (row) => html`<${Amount} value=${row.profit} signs decimals=${2} />` },
+    { head: "profit of this run, after fees", metric: "pnl", right: true, cell: (row) => html`<${Amount} value=${row.profit} signs decimals=${2} />` },
     { head: "holds", cell: held },
     { head: "orders", right: true, cell: (row) => row.orders ?? "–" },
     { head: "fills", right: true, cell: (row) => row.fills ?? "–" },
@@ -110,7 +110,7 @@ function State({ robot, of, mayAct }) {
       ${robot.reason && html`<dt>why</dt><dd class="warn">${robot.reason}</dd>`}
       <dt>strategy</dt><dd>${robot.file}</dd>
       <dt>run</dt><dd>${robot.run || "–"}</dd>
-      <dt>profit of this run, after fees</dt><dd><${Amount} value=${robot.profit} signs decimals=${2} /></dd>
+      <${Term} metric="pnl">profit of this run, after fees<//><dd><${Amount} value=${robot.profit} signs decimals=${2} /></dd>
       ${Object.entries(robot.symbols ?? {}).map(([name, each]) => html`<dt>${name}</dt><dd>${each.position ?? 0} at ${each.bid ?? "–"} / ${each.ask ?? "–"}</dd>`)}
       <dt>process</dt><dd>${number(robot.cpu_percent, 1)} % of a core, ${number((robot.memory_bytes ?? 0) / 2 ** 20, 0)} MiB</dd>
     </dl>
@@ -222,7 +222,8 @@ function Explained({ run }) {
     setOf({ ...of, busy: true });
     read(`explained|${run}`).then((data) => setOf({ data }), (error) => setOf({ error: error.message }));
   };
-  const money = (name) => ({ head: { gross: "from prices", net: "profit" }[name] ?? name, right: true, cell: (row) => html`<${Amount} value=${name === "fees" ? 0 - row.fees : row[name]} currency=${row.currency} signs />` });
+  const DEFINED = { gross: "from_prices", net: "pnl", fees: "fees", funding: "funding" };
+  const money = (name) => ({ head: { gross: "from prices", net: "profit" }[name] ?? name, metric: DEFINED[name], right: true, cell: (row) => html`<${Amount} value=${name === "fees" ? 0 - row.fees : row[name]} currency=${row.currency} signs />` });
   const columns = [{ head: "symbol", cell: (row) => html`<span class="short">${row.symbol}</span>` }, ...["gross", "fees", "funding", "other", "net"].map(money)];
   const causes = [
     { head: "of it given to the market", cell: (row) => row.cause },

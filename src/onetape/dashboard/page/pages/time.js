@@ -2,7 +2,7 @@
 // nothing of what came after. #time/run/place/step is a moment that can be shared.
 import { html, useEffect, useRef, useState } from "../third_party/preact.js";
 import { read, useTopic } from "../connection.js";
-import { Amount, Panel, Table, Time, decimalsOf, tone } from "../parts.js";
+import { Amount, Panel, Table, Term, Time, decimalsOf, tone } from "../parts.js";
 import { Chart } from "../chart.js";
 import { Choice } from "./portfolio.js";
 
@@ -193,7 +193,7 @@ function linesOf(moment, symbol) {
 
 function Money({ of }) {
   return html`<${Panel} title="What the robot had" id="had" of=${of}>${(moment) => html`<dl class="facts">
-    <dt>equity, after fees so far</dt><dd><${Amount} value=${moment.equity} decimals=${2} /></dd>
+    <${Term} metric="robot_equity">equity, after fees so far<//><dd><${Amount} value=${moment.equity} decimals=${2} /></dd>
     <dt>may trade</dt><dd>${moment.trading ? "yes" : "no"}${moment.halted ? ", halted" : ""}</dd>
     ${moment.positions.map((each) => html`<dt>${each.symbol}</dt><dd><span class=${tone(each.qty)}>${each.qty}</span> at ${each.entry_price} <span class="unit">open</span> <${Amount} value=${each.unrealized} signs decimals=${2} /></dd>`)}
     ${moment.positions.length === 0 && html`<dt>positions</dt><dd>none</dd>`}

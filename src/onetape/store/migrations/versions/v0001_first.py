@@ -1,4 +1,4 @@
-"""The first records."""
+"""The first version of the records."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _KINDS: dict[str, sa.types.TypeEngine[Any]] = {
     "double": sa.Double(),
     "blob": sa.LargeBinary().with_variant(LONGBLOB(), "mysql"),
 }
-# Of each table the columns of its key, then the others, `name:kind`.
+# For each table the columns of its key, then the others, `name:kind`.
 _TABLES = {
     "record_cursors": ("journal:key", "account:key seq:int ts:int state:blob"),
     "record_days": ("account:key strategy:key symbol:key day:int currency:key kind:key asset:key", "amount_exact:text"),

@@ -1,4 +1,4 @@
-"""Equity and risk of sub-accounts, with coins and what was put in; what the books begin with."""
+"""Adds equity and risk of sub-accounts, with coins and capital, and the positions with which the books begin."""
 
 import json
 from collections import defaultdict
@@ -51,12 +51,12 @@ def downgrade() -> None:
 
 
 def _remake(key: tuple[str, ...], columns: tuple[str, ...], new: dict[str, sa.ColumnElement[Any]]) -> None:
-    """Both tables of figures with other columns, and what is in them. new: what stands in columns that are new."""
+    """Recreates both tables of figures with other columns and their rows. new: values of new columns."""
     for table, keys in (("record_equity", (*key, "ts")), ("record_risk", key)):
         names = [*dict.fromkeys((*key, "ts", *columns))]
         there = sa.inspect(op.get_bind()).get_table_names()
         made = f"{table}_new"
-        if table not in there:  # one that was killed came up to here
+        if table not in there:  # a killed migration came up to here
             op.rename_table(made, table)
             continue
         if made in there:
@@ -97,8 +97,8 @@ def _change_states(change: Callable[[sa.Row[Any], dict[str, Any]], None]) -> Non
 
 
 def _with_worth(cursor: sa.Row[Any], state: dict[str, Any], own: set[tuple[str, str]]) -> None:
-    """What is held where, and what was put in, is what the rows of income have moved. own: the currencies
-    that have a row; what came of others has no price from then, and is capital at its next one."""
+    """Computes holdings and capital from the rows of income. own: the currencies that have a row; movements of
+    others have no price from then, and become capital at the next one."""
     income = sa.table("record_income", *map(sa.column, ("journal", "slot", "kind", "asset", "amount_exact")))
     parts: list[dict[tuple[int, str], int]] = [defaultdict(int) for _ in range(3)]
     held, capital, unpriced = parts

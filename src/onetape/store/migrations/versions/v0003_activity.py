@@ -1,4 +1,4 @@
-"""Orders, fills and volume by the hour."""
+"""Adds orders, fills and volume by the hour."""
 
 import base64
 import json
@@ -40,7 +40,7 @@ def upgrade() -> None:
     sums: dict[tuple[str | int, ...], int] = defaultdict(int)
     for key, amount in chain(_of_orders(), _of_fills()):
         sums[key] += amount
-    op.execute(table.delete())  # of one that was killed
+    op.execute(table.delete())  # left by a killed migration
     rows = [{**dict(zip(_KEYS, key, strict=True)), "amount_exact": _text(amount)} for key, amount in sums.items()]
     if rows:
         op.bulk_insert(table, rows)
@@ -74,7 +74,7 @@ def _of_fills() -> Iterator[tuple[tuple[str | int, ...], int]]:
     for journal, account, strategy, symbol, ts, trade_id, price, qty in op.get_bind().execute(wanted):
         instrument = instruments[journal, symbol]
         yield (account, strategy, symbol, ts // _HOUR, "fills", ""), _ONE
-        if trade_id >= 0:  # below it, as SQL holds 64 bits, are trades that no venue knows
+        if trade_id >= 0:  # negative ids, as SQL holds 64 bits, are trades unknown to the venue
             size = int(Decimal(qty).scaleb(instrument.size_decimals))
             value = instrument.notional_units(int(Decimal(price).scaleb(instrument.price_decimals)), size)
             yield (account, strategy, symbol, ts // _HOUR, "volume", instrument.settle), value

@@ -1,4 +1,4 @@
-"""Of spot: what purchases and sales moved apart from what sales have realized, by average cost."""
+"""For spot: separates the movements of purchases and sales from the profit realized by sales, by average cost."""
 
 import base64
 import json
@@ -68,7 +68,8 @@ def downgrade() -> None:
 
 
 def _made(journal: str, coins: dict[str, Terms]) -> list[dict[str, Any]]:
-    """Returns rows of what sales have realized, and of as much less that was traded, as the projection makes them."""
+    """Returns rows of realized profit of sales, and of the correspondingly smaller traded amounts, as the projection
+    makes them."""
     connection = op.get_bind()
     is_begin = sa.and_(_openings.c.journal == journal, _openings.c.symbol == "")
     begins = deque(connection.execute(sa.select(_openings.c.seq).where(is_begin).order_by(_openings.c.seq)).scalars())
@@ -81,7 +82,7 @@ def _made(journal: str, coins: dict[str, Terms]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for seq, group in groupby(ordered, key=itemgetter("fill")):
         legs = list(group)
-        while begins and begins[0] <= seq:  # another exchange: what was held at the one before is gone
+        while begins and begins[0] <= seq:  # another exchange: holdings at the former one are gone
             begins.popleft()
             held.clear()
         fill = next((leg for leg in legs if leg["kind"] == "realized" and leg["slot"] > 0), None)
